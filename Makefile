@@ -1,0 +1,49 @@
+# Everything a contributor runs; .ci/run does the same. Bare `make` lists the targets.
+#
+# Tests and lints use cargo's dev profile and the rest its release profile: both are optimised (see
+# Cargo.toml), but only the first checks overflows and debug assertions, which is worth compiling
+# the dependencies twice.
+.DEFAULT_GOAL := help
+.PHONY: help setup build test test-fast lint fmt doc bench demo gpu clean ci
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+setup: ## find libtorch 2.11, or fetch it once (at most 550 MB)
+	@scripts/libtorch.sh
+
+build: setup ## compile the e2mc command, target/release/e2mc
+	cargo build --release --package e2mc-cli
+
+test: setup ## run all tests
+	cargo test --workspace
+
+test-fast: ## run the tests of the crates that need no libtorch
+	cargo test --package e2mc --package e2mc-data --package e2mc-eval
+
+lint: setup ## check formatting, clippy and the documentation; warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+fmt: ## format the code
+	cargo fmt --all
+
+doc: setup ## write the documentation of the crates to target/doc
+	cargo doc --workspace --no-deps
+
+bench: setup ## run the benchmarks behind docs/benchmarks.md
+	cargo bench --workspace --bench '*'
+	@set -e; for script in scripts/bench-*.sh; do [ ! -e "$$script" ] || "$$script"; done
+
+demo: setup ## continue a model with E2MC on real images and show what it gained (minutes)
+	cargo run --release --package e2mc-cli -- demo
+
+gpu: ## use libtorch's CUDA build until the next make clean (2.6 GB, once)
+	@scripts/libtorch.sh cuda
+
+clean: ## remove what was compiled and the link to libtorch (its files stay in the cache)
+	cargo clean
+	rm -rf .libtorch
+
+ci: lint test ## what has to pass

@@ -1,0 +1,240 @@
+//! What may be typed. Nothing here touches a file.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
+#[derive(Debug, Parser)]
+#[command(name = "e2mc", version, max_term_width = 100, args_override_self = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a self-supervised model from scratch
+    Pretrain(PretrainOptions),
+    /// Train a checkpoint for some more epochs, with the entropy criterion or without
+    Continue(ContinueOptions),
+    /// Measure frozen features: linear probes at several label fractions, and k-NN
+    Probe(ProbeOptions),
+    /// Compute the criterion on a file of embeddings
+    Score(ScoreOptions),
+    /// Show the whole job on the sample that comes with the source
+    Demo(DemoOptions),
+}
+
+/// Options that `pretrain` and `continue` share.
+#[derive(Args, Debug)]
+pub(crate) struct TrainOptions {
+    /// Folder of images (class folders or flat), or of IDX files; its train part is used
+    #[arg(long, value_name = "DIR", required_unless_present = "resume")]
+    pub(crate) data: Option<PathBuf>,
+    /// Folder for the run: recipe.toml, metrics.jsonl, checkpoint.safetensors, model.safetensors
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Built-in recipe, or the path of a TOML file
+    #[arg(long, value_name = "NAME|FILE", required_unless_present = "resume")]
+    pub(crate) recipe: Option<String>,
+    /// Change one value of the recipe, for instance criterion.beta=100 (repeatable)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Passes over the data [default: the recipe's]
+    #[arg(long)]
+    pub(crate) epochs: Option<u64>,
+    /// Images a step [default: the recipe's]
+    #[arg(long)]
+    pub(crate) batch: Option<usize>,
+    /// Use only the first N images, after a seeded shuffle
+    #[arg(long, value_name = "N")]
+    pub(crate) max_images: Option<usize>,
+    /// Go on with the run in --out where it was stopped, with its data and settings
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Print the resolved plan and stop
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) dry_run: bool,
+    /// Epochs between two k-NN checks on held-out images; 0 for none
+    #[arg(long, value_name = "EPOCHS", default_value_t = 1)]
+    pub(crate) knn_every: u64,
+    /// Labelled training images kept out of training for the k-NN check
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) held_out: usize,
+    /// What to do when held-out k-NN falls below its start by more than the noise
+    #[arg(long, value_enum, default_value_t = GuardAction::Warn)]
+    pub(crate) guard: GuardAction,
+    /// Store model.safetensors in half precision
+    #[arg(long)]
+    pub(crate) half: bool,
+    /// Steps between two entries in metrics.jsonl
+    #[arg(long, value_name = "STEPS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) log_every: u64,
+    #[command(flatten)]
+    pub(crate) machine: MachineOptions,
+    /// Print the result as one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where and with what randomness to compute.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MachineOptions {
+    /// cpu or cuda:N
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+    /// Threads that prepare images [default: the number of cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Seed of all randomness
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+impl MachineOptions {
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.map_or_else(
+            || std::thread::available_parallelism().map_or(1, |threads| threads.get()),
+            usize::from,
+        )
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GuardAction {
+    /// Say so and go on
+    Warn,
+    /// Say so, save and stop
+    Stop,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PretrainOptions {
+    #[command(flatten)]
+    pub(crate) train: TrainOptions,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ContinueOptions {
+    /// Checkpoint or model file to start from
+    #[arg(long, value_name = "FILE", required_unless_present = "resume")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// What is added to the base loss [default: the recipe's]
+    #[arg(long, value_enum)]
+    pub(crate) criterion: Option<CriterionName>,
+    #[command(flatten)]
+    pub(crate) train: TrainOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CriterionName {
+    /// The base loss alone
+    None,
+    /// Entropy and covariance of the embedding
+    E2mc,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProbeOptions {
+    /// Checkpoint or model file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: PathBuf,
+    /// Folder of labelled images with a train and a test part
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Fractions of the training labels, above 0 and at most 1
+    #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1, 1.0])]
+    pub(crate) fractions: Vec<f64>,
+    /// Label subsets drawn for each fraction, one a seed
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) seeds: u64,
+    /// Which classifier
+    #[arg(long, value_enum, default_value_t = ProbeName::Both)]
+    pub(crate) probe: ProbeName,
+    /// Epochs of the SGD probe [default: 100, the paper's]
+    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) sgd_epochs: Option<u32>,
+    /// Learning rate of the SGD probe for a batch of 256 [default: 0.02, the paper's for VICReg]
+    #[arg(long, value_name = "RATE")]
+    pub(crate) sgd_rate: Option<f64>,
+    /// Neighbours of the k-NN vote
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) k: u16,
+    #[command(flatten)]
+    pub(crate) machine: MachineOptions,
+    /// Print the result as one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProbeName {
+    /// Logistic regression by L-BFGS on standardised features
+    Logistic,
+    /// The paper's linear layer by SGD on raw features
+    Sgd,
+    /// One after the other
+    Both,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ScoreOptions {
+    /// Embeddings (n, d): a .npy file, or FILE.safetensors:TENSOR
+    #[arg(value_name = "FILE")]
+    pub(crate) file: String,
+    /// Map to the unit interval: sigmoid, or gaussian for methods that normalise
+    #[arg(long, value_enum, default_value_t = TransformArgument::Gaussian)]
+    pub(crate) transform: TransformArgument,
+    /// Weight of the mean marginal entropy
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) beta: f64,
+    /// Weight of the off-diagonal covariance
+    #[arg(long, default_value_t = 25.0)]
+    pub(crate) gamma: f64,
+    /// Added to each spacing before the logarithm [default: 1e-7 for sigmoid, 1.1920929e-7 else]
+    #[arg(long)]
+    pub(crate) epsilon: Option<f32>,
+    /// Write the gradient of the loss, (n, d) float32
+    #[arg(long, value_name = "OUT.npy")]
+    pub(crate) gradient: Option<PathBuf>,
+    /// Also give the entropy of every dimension
+    #[arg(long)]
+    pub(crate) marginals: bool,
+    /// Also give the median time of R evaluations of value and gradient in memory
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) repeat: Option<u32>,
+    /// Threads [default: the number of cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Print the result as one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TransformArgument {
+    Sigmoid,
+    Gaussian,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoOptions {
+    /// Folder with the sample's images and base model
+    #[arg(long, value_name = "DIR", default_value = "sample")]
+    pub(crate) sample: PathBuf,
+    /// Folder for the runs and the report
+    #[arg(long, value_name = "DIR", default_value = "demo-run")]
+    pub(crate) out: PathBuf,
+    /// Label subsets drawn for each fraction, at least 2
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..=1000))]
+    pub(crate) seeds: u64,
+    /// Epochs of each continuation [default: the recipe's]
+    #[arg(long)]
+    pub(crate) epochs: Option<u64>,
+    #[command(flatten)]
+    pub(crate) machine: MachineOptions,
+    /// Print the result as one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}

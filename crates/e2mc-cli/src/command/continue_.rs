@@ -1,0 +1,68 @@
+//! `e2mc continue`: the paper's second step, on a model that is already trained.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use e2mc_train::checkpoint::Checkpoint;
+use e2mc_train::{Recipe, Trainer, device};
+use toml::{Table, Value};
+
+use crate::arguments::{ContinueOptions, CriterionName};
+use crate::failure::Failure;
+use crate::output;
+use crate::recipe;
+use crate::run;
+
+pub(crate) fn run(command: &ContinueOptions) -> Result<ExitCode> {
+    let options = &command.train;
+    let device = device(&options.machine.device)?;
+    let mut trainer = match &command.checkpoint {
+        None => Trainer::resume(&run::interrupted(options)?, device, options.epochs)?,
+        Some(_) if options.resume => {
+            return Err(Failure::usage(
+                "--checkpoint and --resume exclude each other",
+                "--resume goes on with the run in --out; --checkpoint starts a new one",
+            ));
+        }
+        Some(path) => {
+            let checkpoint = Checkpoint::read(path)?;
+            let mut changes = run::changes(options)?;
+            if command.criterion == Some(CriterionName::None) {
+                let none = Table::from_iter([("name".to_owned(), "none".into())]);
+                changes.push(("criterion".into(), Value::Table(none)));
+            }
+            let recipe = recipe::resolve(Some(&checkpoint.recipe), options.recipe.as_deref(), &changes)?;
+            check_architecture(&recipe, &checkpoint)?;
+            if options.dry_run {
+                run::print_plan(&recipe, options)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            let wants_optimizer = recipe.training.load_optimizer;
+            let (trainer, taken) = Trainer::from_weights(recipe, &checkpoint, device, options.machine.seed)?;
+            if wants_optimizer && !taken {
+                output::note("the checkpoint has no state for this optimiser: it starts fresh");
+            }
+            trainer
+        }
+    };
+    run::execute(&mut trainer, options)
+}
+
+/// The recipe may leave the network to the checkpoint, but not contradict it.
+fn check_architecture(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<()> {
+    let found = &checkpoint.recipe;
+    if recipe.backbone == found.backbone && recipe.method.name() == found.method.name() {
+        return Ok(());
+    }
+    let describe = |recipe: &Recipe| format!("{} on {}", recipe.method.name(), recipe.backbone);
+    Err(Failure::new(
+        format!(
+            "{}: expected {} as in the recipe `{}`, found {}",
+            checkpoint.path.display(),
+            describe(recipe),
+            recipe.name,
+            describe(found)
+        ),
+        "use a recipe without [backbone] and [method]: it takes both from the checkpoint",
+    ))
+}

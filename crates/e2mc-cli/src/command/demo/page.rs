@@ -1,0 +1,64 @@
+//! The demo's report.
+
+use anyhow::{Context, Result};
+
+use super::{Comparison, figures, findings};
+use crate::report::{Block, Report, Section};
+
+/// The page.
+pub(super) fn report(comparison: &Comparison) -> Result<Report> {
+    let training = &comparison.recipe.training;
+    let section = |heading: &str, prose: &[&str], blocks| Section {
+        heading: heading.into(),
+        prose: prose.iter().map(|&text| text.into()).collect(),
+        blocks,
+    };
+    Ok(Report {
+        title: "Effective entropy maximisation: the demo".into(),
+        subtitle: format!(
+            "One base model continued twice for {} epochs on {} images: with its own loss alone, \
+             and with the entropy criterion (E2MC) added.",
+            training.epochs, comparison.train_images
+        ),
+        sections: vec![
+            section("What came out", &[], vec![Block::Findings(findings::findings(comparison))]),
+            section(
+                "Accuracy of the frozen features",
+                &["All three models are measured alike; the base model is the same file untouched."],
+                vec![
+                    Block::Table(figures::accuracy_table(comparison)),
+                    Block::Dots(figures::accuracy_dots(comparison)),
+                ],
+            ),
+            section(
+                "The embedding",
+                &["The criterion pushes each coordinate towards the uniform distribution and pairs \
+                   of coordinates towards zero covariance. It acts on the projector's output; what \
+                   is used, and probed above, is the backbone before it."],
+                vec![
+                    Block::Histograms(figures::marginals(comparison)),
+                    Block::Dots(figures::embedding_dots(comparison)),
+                ],
+            ),
+            section("Training", &[], vec![Block::Lines(figures::losses(comparison)?)]),
+            section("How it was made", &[], made(comparison)?),
+        ],
+    })
+}
+
+fn made(comparison: &Comparison) -> Result<Vec<Block>> {
+    let recipe = toml::to_string(&comparison.recipe).context("the recipe as TOML")?;
+    let pairs = [
+        ("e2mc", env!("CARGO_PKG_VERSION").to_owned()),
+        ("seed", comparison.seed.to_string()),
+        ("label subsets", comparison.seeds.to_string()),
+        ("threads", comparison.threads.to_string()),
+        ("machine", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
+        ("time", format!("{:.0} s", comparison.seconds)),
+    ];
+    Ok(vec![
+        Block::KeyValues(pairs.map(|(key, value)| (key.to_owned(), value)).to_vec()),
+        Block::Code { caption: "Command".into(), text: comparison.command.clone() },
+        Block::Code { caption: "Recipe of the E2MC run".into(), text: recipe },
+    ])
+}

@@ -1,0 +1,122 @@
+//! `e2mc score`: the criterion on a file of embeddings. Needs no libtorch work.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use e2mc::{Criterion, Matrix, Transform, Value, Workspace};
+use e2mc_eval::{read_embeddings, write_npy};
+use serde_json::json;
+
+use crate::arguments::{ScoreOptions, TransformArgument};
+use crate::failure::Failure;
+use crate::output;
+
+pub(crate) fn run(options: &ScoreOptions) -> Result<ExitCode> {
+    if let Some(threads) = options.threads {
+        rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
+    }
+    let z = read_embeddings(&options.file)?;
+    let criterion = criterion(options);
+    let mut workspace = Workspace::default();
+    let value = if let Some(path) = &options.gradient {
+        let mut gradient = Matrix::zeros(z.rows(), z.cols());
+        let value = evaluate(&criterion, &z, Some(gradient.data_mut()), &mut workspace, options)?;
+        write_npy(path, gradient.view())?;
+        value
+    } else {
+        evaluate(&criterion, &z, None, &mut workspace, options)?
+    };
+    let median = match options.repeat {
+        Some(repeat) => Some(median_ms(&criterion, &z, &mut workspace, repeat)?),
+        None => None,
+    };
+
+    let mut result = json!({
+        "rows": z.rows(), "dims": z.cols(),
+        "entropy": value.entropy, "covariance": value.covariance, "loss": value.loss,
+    });
+    if options.marginals {
+        result["marginal_entropy"] = json!(value.marginal_entropy);
+    }
+    if let Some(median) = median {
+        result["median_ms"] = json!(median);
+    }
+    output::result(options.json, &result, || text(&z, &value, options, median));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn criterion(options: &ScoreOptions) -> Criterion {
+    let (transform, epsilon) = match options.transform {
+        TransformArgument::Sigmoid => (Transform::Sigmoid, Criterion::vicreg().epsilon),
+        TransformArgument::Gaussian => (Transform::Gaussian, Criterion::swav().epsilon),
+    };
+    let epsilon = options.epsilon.unwrap_or(epsilon);
+    Criterion { transform, beta: options.beta, gamma: options.gamma, epsilon }
+}
+
+/// Evaluates once; says which file is at fault if the values are.
+fn evaluate(
+    criterion: &Criterion,
+    z: &Matrix,
+    gradient: Option<&mut [f32]>,
+    workspace: &mut Workspace,
+    options: &ScoreOptions,
+) -> Result<Value> {
+    let value = match gradient {
+        Some(gradient) => criterion.value_and_gradient_in(z.view(), gradient, workspace),
+        None => criterion.value_in(z.view(), workspace),
+    };
+    value.cloned().map_err(|error| {
+        let hint = error.hint().unwrap_or_default();
+        Failure::new(format!("{}: {error}", options.file), hint)
+    })
+}
+
+/// The median over `repeat` evaluations of value and gradient, in milliseconds.
+fn median_ms(
+    criterion: &Criterion,
+    z: &Matrix,
+    workspace: &mut Workspace,
+    repeat: u32,
+) -> Result<f64> {
+    let mut gradient = vec![0.0; z.data().len()];
+    let mut times = Vec::with_capacity(repeat as usize);
+    // The first evaluation touches fresh memory; it does not count.
+    for round in 0..=repeat {
+        let start = Instant::now();
+        criterion.value_and_gradient_in(z.view(), &mut gradient, workspace)?;
+        if round > 0 {
+            times.push(1e3 * start.elapsed().as_secs_f64());
+        }
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[times.len() / 2])
+}
+
+fn text(z: &Matrix, value: &Value, options: &ScoreOptions, median: Option<f64>) -> String {
+    let mut text = format!(
+        "{} rows, {} dimensions\nentropy     {:.6} nats (0 is uniform)\ncovariance  {:.6}\n\
+         loss        {:.6} = {} covariance - {} entropy\n",
+        z.rows(),
+        z.cols(),
+        value.entropy,
+        value.covariance,
+        value.loss,
+        options.gamma,
+        options.beta
+    );
+    if options.marginals {
+        text.push_str("marginal entropies, nats:\n");
+        for (dimension, entropy) in value.marginal_entropy.iter().enumerate() {
+            text.push_str(&format!("{dimension:>6}  {entropy:.6}\n"));
+        }
+    }
+    if let Some(median) = median {
+        text.push_str(&format!("value and gradient: {median:.3} ms (median)\n"));
+    }
+    if let Some(path) = &options.gradient {
+        text.push_str(&format!("gradient: {}\n", path.display()));
+    }
+    text
+}

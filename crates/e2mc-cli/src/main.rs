@@ -1,0 +1,36 @@
+//! `e2mc`: effective entropy maximisation for pre-trained self-supervised models.
+//!
+//! This crate is glue and printing: arguments become a plan, libraries carry it out, and results go
+//! to standard output (as one JSON object with `--json`), progress and warnings to standard error.
+
+mod arguments;
+mod command;
+mod evaluation;
+mod failure;
+mod guard;
+mod output;
+mod progress;
+mod recipe;
+mod report;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match &arguments.command {
+        Command::Pretrain(options) => command::pretrain::run(options),
+        Command::Continue(options) => command::continue_::run(options),
+        Command::Probe(options) => command::probe::run(options),
+        Command::Score(options) => command::score::run(options),
+        Command::Demo(options) => command::demo::run(options),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => failure::report(&error),
+    }
+}

@@ -1,0 +1,53 @@
+//! Standard output: results for people as text, for machines as one JSON object.
+
+use serde::Serialize;
+
+/// Prints `value` as one JSON object, or `text` for people.
+pub(crate) fn result(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) {
+    if json {
+        let value = serde_json::to_string(value).expect("results hold only strings and numbers");
+        println!("{value}");
+    } else {
+        println!("{}", text().trim_end());
+    }
+}
+
+/// A note for the user on standard error.
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+/// A warning on standard error.
+pub(crate) fn warning(text: &str) {
+    eprintln!("warning: {text}");
+}
+
+/// Lines up columns: the first to the left, the others to the right.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let widths: Vec<_> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+            if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        let line: Vec<_> = cells.collect();
+        text.push_str(line.join("   ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [vec!["a".into(), "1".into()], vec!["bb".into(), "10 ± 2".into()]];
+        assert_eq!(table(&rows), "a         1\nbb   10 ± 2\n");
+    }
+}

@@ -1,0 +1,304 @@
+//! What a training run shows and records while it goes: a bar or plain lines on standard error, and
+//! `metrics.jsonl`, the one source for later tables and plots.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use e2mc_eval::PairedDrop;
+use e2mc_train::{Control, EpochSummary, Error, Model, Observer, Recipe, StepLog};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value, json};
+
+use crate::arguments::GuardAction;
+use crate::guard::{Check, Guard};
+use crate::output;
+
+/// Seconds between two plain lines where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// The run's record: one JSON object a line.
+pub(crate) struct Metrics {
+    file: File,
+    path: PathBuf,
+}
+
+impl Metrics {
+    /// Opens the record. After a resume, lines of steps that the checkpoint does not have go: they
+    /// will be trained, and written, again.
+    pub(crate) fn open(path: &Path, resumed_at: Option<u64>) -> Result<Self> {
+        let kept = match resumed_at {
+            Some(step) => lines_until(path, step)?,
+            None => String::new(),
+        };
+        std::fs::write(path, kept).with_context(|| format!("cannot write {}", path.display()))?;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Appends one event.
+    pub(crate) fn write(&mut self, event: &str, fields: Value) -> Result<(), Error> {
+        let mut line = Map::from_iter([("event".to_owned(), Value::from(event))]);
+        if let Value::Object(fields) = fields {
+            line.extend(fields);
+        }
+        writeln!(self.file, "{}", Value::Object(line)).map_err(|source| Error::Io {
+            action: "write",
+            path: self.path.clone(),
+            source,
+        })
+    }
+}
+
+fn lines_until(path: &Path, step: u64) -> Result<String> {
+    let Ok(file) = File::open(path) else { return Ok(String::new()) };
+    let mut kept = String::new();
+    for line in BufReader::new(file).lines() {
+        let line = line.with_context(|| format!("cannot read {}", path.display()))?;
+        // A line cut short by a kill is not JSON; it goes as well.
+        let Ok(value) = serde_json::from_str::<Value>(&line) else { continue };
+        if value["step"].as_u64().is_none_or(|found| found <= step) && value["event"] != "end" {
+            kept.push_str(&line);
+            kept.push('\n');
+        }
+    }
+    Ok(kept)
+}
+
+/// Shows and records a run.
+pub(crate) struct Progress<'a> {
+    recipe: &'a Recipe,
+    metrics: Metrics,
+    guard: Option<Guard>,
+    guard_action: GuardAction,
+    knn_every: u64,
+    started: Instant,
+    started_at: Option<u64>,
+    last_line: Instant,
+    bar: Option<ProgressBar>,
+    /// Held-out k-NN after each epoch that had a check: epoch, accuracy as a fraction.
+    pub(crate) knn: Vec<(u64, f64)>,
+    /// The last epoch's summary.
+    pub(crate) last: Option<EpochSummary>,
+}
+
+impl<'a> Progress<'a> {
+    pub(crate) fn new(
+        recipe: &'a Recipe,
+        metrics: Metrics,
+        guard: Option<Guard>,
+        guard_action: GuardAction,
+        knn_every: u64,
+    ) -> Self {
+        Self {
+            recipe,
+            metrics,
+            guard,
+            guard_action,
+            knn_every,
+            started: Instant::now(),
+            started_at: None,
+            last_line: Instant::now(),
+            bar: std::io::stderr().is_terminal().then(bar),
+            knn: Vec::new(),
+            last: None,
+        }
+    }
+
+    /// Measures the untouched model and keeps what later epochs are compared with in `knn_start`.
+    pub(crate) fn start(&mut self, model: &Model, knn_start: &Path) -> Result<()> {
+        self.metrics.write("start", json!({ "recipe": self.recipe }))?;
+        if let Some(check) = self.check(model)? {
+            let (held_out, bank) = self.guard.as_ref().map_or((0, 0), Guard::sizes);
+            self.say(&format!(
+                "at start: k-NN {:.2} % on {held_out} held-out images against {bank}",
+                100.0 * check.accuracy
+            ));
+            self.knn.push((0, check.accuracy));
+            if let Some(guard) = &self.guard {
+                guard.save_start(knn_start)?;
+            }
+            self.metrics.write("epoch", json!({"epoch": 0, "step": 0, "knn": check.accuracy}))?;
+        }
+        self.started = Instant::now();
+        Ok(())
+    }
+
+    /// Records how the run ended.
+    pub(crate) fn finish(&mut self, outcome: &str) -> Result<()> {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.metrics.write("end", json!({ "outcome": outcome, "seconds": seconds }))?;
+        Ok(())
+    }
+
+    fn check(&mut self, model: &Model) -> Result<Option<Check>> {
+        if self.knn_every == 0 {
+            return Ok(None);
+        }
+        self.guard.as_mut().map(|guard| guard.check(model, self.recipe)).transpose()
+    }
+
+    /// A line that stays, above the bar where there is one.
+    fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| output::note(line)),
+            None => output::note(line),
+        }
+    }
+
+    fn warn(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| output::warning(line)),
+            None => output::warning(line),
+        }
+    }
+
+    fn time_left(&mut self, step: u64, total: u64) -> String {
+        // After a resume, only this process's own steps tell its speed.
+        let Some(first) = self.started_at else {
+            self.started_at = Some(step);
+            self.started = Instant::now();
+            return "?".into();
+        };
+        let done = step.saturating_sub(first).max(1);
+        let left = self.started.elapsed().as_secs_f64() / done as f64 * (total - step) as f64;
+        duration(left)
+    }
+}
+
+impl Observer for Progress<'_> {
+    fn step(&mut self, log: &StepLog) -> Result<(), Error> {
+        let mut fields = json!({
+            "step": log.step, "epoch": log.epoch, "learning_rate": log.learning_rate,
+            "loss": log.loss, "images_per_s": log.images_per_s, "waiting": log.waiting,
+        });
+        for (name, value) in &log.terms {
+            fields[*name] = (*value).into();
+        }
+        self.metrics.write("step", fields)?;
+
+        let epochs = self.recipe.training.epochs;
+        let left = self.time_left(log.step, log.batches * epochs);
+        let line = format!(
+            "{}  {:.0} images/s  data wait {:.0} %  left {left}",
+            terms(log.loss, &log.terms),
+            log.images_per_s,
+            100.0 * log.waiting
+        );
+        if let Some(bar) = &self.bar {
+            bar.set_length(log.batches);
+            bar.set_position(log.batch);
+            bar.set_prefix(format!("epoch {}/{epochs}", log.epoch));
+            bar.set_message(line);
+        } else if self.last_line.elapsed() >= LINE_EVERY {
+            self.last_line = Instant::now();
+            output::note(&format!(
+                "epoch {}/{epochs}  batch {}/{}  {line}",
+                log.epoch, log.batch, log.batches
+            ));
+        }
+        Ok(())
+    }
+
+    fn epoch(&mut self, model: &Model, summary: &EpochSummary) -> Result<Control, Error> {
+        let due = self.knn_every > 0
+            && (summary.epoch.is_multiple_of(self.knn_every)
+                || summary.epoch == self.recipe.training.epochs);
+        let check = if due {
+            self.check(model).map_err(|error| Error::Observer(error.into()))?
+        } else {
+            None
+        };
+
+        let mut fields = json!({
+            "epoch": summary.epoch, "step": summary.step, "loss": summary.loss,
+            "seconds": summary.seconds, "images_per_s": summary.images_per_s,
+            "waiting": summary.waiting, "collapse": summary.collapse,
+        });
+        for (name, value) in &summary.terms {
+            fields[*name] = (*value).into();
+        }
+        let mut line = format!(
+            "epoch {}/{}  {}  {:.0} images/s  {}",
+            summary.epoch,
+            self.recipe.training.epochs,
+            terms(summary.loss, &summary.terms),
+            summary.images_per_s,
+            duration(summary.seconds),
+        );
+        if let Some(check) = &check {
+            self.knn.push((summary.epoch, check.accuracy));
+            fields["knn"] = check.accuracy.into();
+            line.push_str(&format!("  k-NN {:.2} %", 100.0 * check.accuracy));
+        }
+        self.metrics.write("epoch", fields)?;
+        self.say(&line);
+        self.last = Some(summary.clone());
+        for warning in summary.collapse.warnings() {
+            self.warn(&warning);
+        }
+        let worse = check.filter(Check::is_worse).and_then(|check| check.since_start);
+        if let Some(change) = worse {
+            self.warn(&worse_text(&change));
+            if self.guard_action == GuardAction::Stop {
+                self.metrics.write("guard", json!({ "epoch": summary.epoch }))?;
+                return Ok(Control::Stop);
+            }
+        }
+        Ok(Control::Continue)
+    }
+}
+
+fn worse_text(change: &PairedDrop) -> String {
+    format!(
+        "held-out k-NN is {:.2} points below its start (noise: ± {:.2}): the features get worse; \
+         a lower learning rate or beta may help",
+        100.0 * change.drop,
+        100.0 * change.standard_error
+    )
+}
+
+fn terms(loss: f64, terms: &[(&'static str, f64)]) -> String {
+    let mut text = format!("loss {loss:.4}");
+    for (name, value) in terms {
+        text.push_str(&format!("  {name} {value:.4}"));
+    }
+    text
+}
+
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes:02} min"),
+    }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {wide_msg}")
+        .expect("the template is valid");
+    bar.set_style(style);
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_well() {
+        assert_eq!(duration(4.4), "4 s");
+        assert_eq!(duration(64.0), "1 min 04 s");
+        assert_eq!(duration(3725.0), "1 h 02 min");
+    }
+}

@@ -1,0 +1,175 @@
+//! Recipes as TOML: the built-in ones, files, and the changes a user makes on top.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use e2mc_train::Recipe;
+use toml::{Table, Value};
+
+use crate::failure::Failure;
+
+/// The recipes that come with the program: name and text.
+const BUILT_IN: [(&str, &str); 4] = [
+    ("vicreg-imagenet", include_str!("../../../recipes/vicreg-imagenet.toml")),
+    ("vicreg-imagenet-pretrain", include_str!("../../../recipes/vicreg-imagenet-pretrain.toml")),
+    ("vicreg-small", include_str!("../../../recipes/vicreg-small.toml")),
+    ("vicreg-small-pretrain", include_str!("../../../recipes/vicreg-small-pretrain.toml")),
+];
+
+/// The settings of a run: `base` (a checkpoint's recipe, if any), then the named recipe, then each
+/// `key=value` of `changes`.
+pub(crate) fn resolve(
+    base: Option<&Recipe>,
+    recipe: Option<&str>,
+    changes: &[(String, Value)],
+) -> Result<Recipe> {
+    let mut table = match base {
+        Some(recipe) => Table::try_from(recipe).context("the checkpoint's recipe")?,
+        None => Table::new(),
+    };
+    let name = recipe.unwrap_or("the recipe");
+    if let Some(recipe) = recipe {
+        overlay(&mut table, load(recipe)?);
+    }
+    for (key, value) in changes {
+        set(&mut table, key, value.clone())?;
+    }
+    let recipe: Recipe = Value::Table(table).try_into().map_err(|error: toml::de::Error| {
+        Failure::usage(
+            format!("{name}: {}", error.message()),
+            "compare with the recipes in the folder recipes/; --dry-run prints the resolved one",
+        )
+    })?;
+    recipe.check()?;
+    Ok(recipe)
+}
+
+/// Splits `key=value`; a value that is not TOML is taken as a string.
+pub(crate) fn parse_change(text: &str) -> Result<(String, Value)> {
+    let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+        return Err(Failure::usage(
+            format!("--set: expected KEY=VALUE, found `{text}`"),
+            "for instance --set criterion.beta=100",
+        ));
+    };
+    let parsed = format!("value = {value}").parse::<Table>().ok();
+    let value = parsed.and_then(|mut table| table.remove("value"));
+    Ok((key.trim().to_owned(), value.unwrap_or_else(|| text[key.len() + 1..].to_owned().into())))
+}
+
+fn load(recipe: &str) -> Result<Table> {
+    let built_in = BUILT_IN.iter().find(|(name, _)| *name == recipe);
+    let text = match built_in {
+        Some((_, text)) => (*text).to_owned(),
+        None if Path::new(recipe).extension().is_some() => {
+            fs::read_to_string(recipe).map_err(|error| {
+                Failure::new(format!("cannot read the recipe {recipe}: {error}"), known())
+            })?
+        }
+        None => return Err(Failure::usage(format!("no recipe is called `{recipe}`"), known())),
+    };
+    text.parse::<Table>().map_err(|error| {
+        Failure::new(format!("{recipe} is not valid TOML: {}", error.to_string().trim()), known())
+    })
+}
+
+fn known() -> String {
+    let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+    format!("built in are {}; or give the path of a .toml file", names.join(", "))
+}
+
+/// Lays `top` over `table`, key by key. Where both name a variant (`name = "lars"` over
+/// `name = "sgd"`) and it differs, the whole table is replaced: its keys are the variant's own.
+fn overlay(table: &mut Table, top: Table) {
+    for (key, value) in top {
+        match (table.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => {
+                let replaces = match (below.get("name"), above.get("name")) {
+                    (Some(below), Some(above)) => below != above,
+                    _ => false,
+                };
+                if replaces {
+                    *below = above;
+                } else {
+                    overlay(below, above);
+                }
+            }
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Sets the value at a dotted key; unknown keys are found when the table becomes a recipe.
+fn set(table: &mut Table, key: &str, value: Value) -> Result<()> {
+    let (folder, last) = key.rsplit_once('.').map_or((None, key), |(a, b)| (Some(a), b));
+    let mut place = table;
+    for part in folder.into_iter().flat_map(|folder| folder.split('.')) {
+        let entry = place.entry(part).or_insert_with(|| Value::Table(Table::new()));
+        place = match entry {
+            Value::Table(table) => table,
+            _ => {
+                return Err(Failure::usage(
+                    format!("--set {key}: `{part}` has no keys of its own"),
+                    "--dry-run prints all keys",
+                ));
+            }
+        };
+    }
+    // `1` for a setting that holds 1.5 means 1.0.
+    let value = match (place.get(last), value) {
+        (Some(Value::Float(_)), Value::Integer(whole)) => Value::Float(whole as f64),
+        (_, value) => value,
+    };
+    place.insert(last.to_owned(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A recipe to continue with leaves out what comes from the checkpoint.
+    fn base() -> Recipe {
+        resolve(None, Some("vicreg-small-pretrain"), &[]).unwrap()
+    }
+
+    #[test]
+    fn every_built_in_recipe_is_valid() {
+        for (name, _) in BUILT_IN {
+            let recipe = resolve(Some(&base()), Some(name), &[]).unwrap();
+            assert_eq!(recipe.name, name);
+        }
+    }
+
+    #[test]
+    fn a_recipe_survives_being_written_and_read() {
+        let recipe = resolve(Some(&base()), Some("vicreg-small"), &[]).unwrap();
+        let text = toml::to_string(&recipe).unwrap();
+        assert_eq!(toml::from_str::<Recipe>(&text).unwrap(), recipe);
+    }
+
+    #[test]
+    fn changes_reach_nested_values_and_keep_their_type() {
+        let change = parse_change("criterion.beta=7").unwrap();
+        let recipe = resolve(None, Some("vicreg-imagenet"), &[change]).unwrap();
+        let text = toml::to_string(&recipe).unwrap();
+        assert!(text.contains("beta = 7.0"), "{text}");
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_by_name() {
+        let change = parse_change("training.bacth=7").unwrap();
+        let error = resolve(Some(&base()), Some("vicreg-small"), &[change]).unwrap_err();
+        assert!(error.to_string().contains("bacth"), "{error}");
+    }
+
+    #[test]
+    fn another_variant_replaces_the_whole_table() {
+        let mut table: Table = "[o]\nname = 'lars'\neta = 0.001".parse().unwrap();
+        overlay(&mut table, "[o]\nname = 'sgd'\nmomentum = 0.9".parse().unwrap());
+        assert_eq!(table, "[o]\nname = 'sgd'\nmomentum = 0.9".parse().unwrap());
+    }
+}

@@ -1,0 +1,333 @@
+//! A training run from plan to result: what `pretrain`, `continue` and the demo share.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result};
+use e2mc_data::{Dataset, Selection, Split, stream};
+use e2mc_train::checkpoint::{self, Checkpoint, Precision};
+use e2mc_train::{EpochSummary, Outcome, Recipe, RunOptions, Trainer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::arguments::{GuardAction, TrainOptions};
+use crate::failure::Failure;
+use crate::guard;
+use crate::output;
+use crate::progress::{Metrics, Progress};
+
+/// The files of a run.
+pub(crate) struct RunFolder {
+    root: PathBuf,
+}
+
+impl RunFolder {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// The whole state, rewritten after each epoch.
+    pub(crate) fn checkpoint(&self) -> PathBuf {
+        self.root.join("checkpoint.safetensors")
+    }
+
+    /// The weights, written at the end.
+    pub(crate) fn model(&self) -> PathBuf {
+        self.root.join("model.safetensors")
+    }
+
+    /// The log.
+    pub(crate) fn metrics(&self) -> PathBuf {
+        self.root.join("metrics.jsonl")
+    }
+
+    fn recipe(&self) -> PathBuf {
+        self.root.join("recipe.toml")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.root.join("data.json")
+    }
+
+    fn knn_start(&self) -> PathBuf {
+        self.root.join("knn-start.json")
+    }
+
+    /// Makes the folder, unless a run is in it.
+    pub(crate) fn create(&self) -> Result<()> {
+        if self.metrics().exists() || self.checkpoint().exists() {
+            return Err(Failure::new(
+                format!("{} already holds a run", self.root.display()),
+                "choose another --out, or add --resume to go on with that run",
+            ));
+        }
+        std::fs::create_dir_all(&self.root)
+            .with_context(|| format!("cannot make the folder {}", self.root.display()))
+    }
+}
+
+/// Which images a run sees. It is kept with the run, so that a resumed run sees the same.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DataPlan {
+    pub(crate) data: PathBuf,
+    pub(crate) max_images: Option<usize>,
+    /// Images for the k-NN check, kept out of training.
+    pub(crate) held_out: usize,
+    /// Epochs between two checks; 0 keeps no images out.
+    pub(crate) knn_every: u64,
+}
+
+impl DataPlan {
+    /// The plan of a new run.
+    pub(crate) fn new(options: &TrainOptions) -> Self {
+        Self {
+            data: options.data.clone().expect("--data is required without --resume"),
+            max_images: options.max_images,
+            held_out: options.held_out,
+            knn_every: options.knn_every,
+        }
+    }
+
+    /// The plan of the run in `--out`; only the folder of the images may have moved.
+    pub(crate) fn of_interrupted(options: &TrainOptions) -> Result<Self> {
+        let path = RunFolder::new(&options.out).data();
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let plan: Self = serde_json::from_str(&text)
+            .with_context(|| format!("{} is not a plan of e2mc", path.display()))?;
+        Ok(Self { data: options.data.clone().unwrap_or(plan.data), ..plan })
+    }
+
+    /// The images, before any are held out.
+    pub(crate) fn open(&self, seed: u64) -> Result<Arc<dyn Dataset>> {
+        let dataset = e2mc_data::open(&self.data, Split::Train)?;
+        let Some(wanted) = self.max_images.filter(|&wanted| wanted < dataset.len()) else {
+            return Ok(dataset);
+        };
+        let mut indices = stream(seed, u64::MAX, 1, 0).permutation(dataset.len());
+        indices.truncate(wanted);
+        indices.sort_unstable();
+        Ok(Arc::new(Selection::new(dataset, indices)?))
+    }
+}
+
+/// Everything that is decided before training starts.
+pub(crate) struct Plan {
+    pub(crate) folder: RunFolder,
+    pub(crate) data: DataPlan,
+    pub(crate) guard: GuardAction,
+    pub(crate) threads: usize,
+    pub(crate) log_every: u64,
+    pub(crate) half: bool,
+    pub(crate) resumed: bool,
+}
+
+/// What came out.
+pub(crate) struct Finished {
+    pub(crate) outcome: Outcome,
+    /// Held-out k-NN: epoch (0 is the untouched model), accuracy as a fraction.
+    pub(crate) knn: Vec<(u64, f64)>,
+    pub(crate) last: Option<EpochSummary>,
+}
+
+/// The changes that flags and `--set` make to a recipe, flags last.
+pub(crate) fn changes(options: &TrainOptions) -> Result<Vec<(String, toml::Value)>> {
+    let mut changes =
+        options.set.iter().map(|text| crate::recipe::parse_change(text)).collect::<Result<Vec<_>>>()?;
+    if let Some(epochs) = options.epochs {
+        changes.push(("training.epochs".into(), toml::Value::Integer(epochs as i64)));
+    }
+    if let Some(batch) = options.batch {
+        changes.push(("training.batch".into(), toml::Value::Integer(batch as i64)));
+    }
+    Ok(changes)
+}
+
+/// The checkpoint of the run in `--out`.
+pub(crate) fn interrupted(options: &TrainOptions) -> Result<Checkpoint> {
+    if !options.set.is_empty() || options.batch.is_some() || options.recipe.is_some() {
+        return Err(Failure::usage(
+            "--resume goes on with the settings of the run; --recipe, --set and --batch do not go with it",
+            "only --epochs may be changed; start a new run for other settings",
+        ));
+    }
+    let path = RunFolder::new(&options.out).checkpoint();
+    if !path.exists() {
+        return Err(Failure::new(
+            format!("nothing to resume: {} is not there", path.display()),
+            "start the run without --resume",
+        ));
+    }
+    Ok(Checkpoint::read(&path)?)
+}
+
+/// Prints the plan of `--dry-run`.
+pub(crate) fn print_plan(recipe: &Recipe, options: &TrainOptions) -> Result<()> {
+    let data = DataPlan::new(options);
+    let images = data.open(options.machine.seed)?.len();
+    let text = toml::to_string(recipe).context("the recipe as TOML")?;
+    let plan = json!({
+        "data": data, "images": images, "out": options.out,
+        "device": options.machine.device, "threads": options.machine.threads(),
+        "seed": options.machine.seed, "recipe": recipe,
+    });
+    output::result(options.json, &plan, || {
+        format!(
+            "# {images} images of {}, {} steps an epoch, into {}\n# device {}, {} threads, seed {}\n\n{text}",
+            data.data.display(),
+            images / recipe.training.batch,
+            options.out.display(),
+            options.machine.device,
+            options.machine.threads(),
+            options.machine.seed,
+        )
+    });
+    Ok(())
+}
+
+/// Trains to the end, or to a signal, and writes the run's files.
+pub(crate) fn train(trainer: &mut Trainer, plan: Plan) -> Result<Finished> {
+    let Plan { folder, data, .. } = plan;
+    let seed = trainer.progress().seed;
+    let dataset = data.open(seed)?;
+    let (images, batch) = (dataset.len(), trainer.recipe.training.batch);
+    let (dataset, mut guard) = match data.knn_every {
+        0 => (dataset, None),
+        _ => guard::split(dataset, data.held_out, seed, plan.threads)?,
+    };
+    if dataset.len() < batch {
+        return Err(Failure::new(
+            format!(
+                "{}: a batch of {batch} is larger than the data set of {images} images, {} of them held out",
+                data.data.display(),
+                images - dataset.len()
+            ),
+            format!("give --batch {} or fewer, or more images", dataset.len()),
+        ));
+    }
+    if guard.is_none() && data.knn_every > 0 {
+        output::note("no k-NN check: the images have no labels, or are too few");
+    }
+    let mut knn_at_start = None;
+    if plan.resumed {
+        if let Some(guard) = &mut guard {
+            knn_at_start = Some(guard.load_start(&folder.knn_start())?);
+        }
+    } else {
+        folder.create()?;
+        let recipe = toml::to_string(&trainer.recipe).context("the recipe as TOML")?;
+        checkpoint::write_atomically(&folder.recipe(), recipe.as_bytes())?;
+        let text = serde_json::to_string(&data).context("the data plan as JSON")?;
+        checkpoint::write_atomically(&folder.data(), text.as_bytes())?;
+    }
+    let resumed_at = plan.resumed.then(|| trainer.progress().step);
+    let metrics = Metrics::open(&folder.metrics(), resumed_at)?;
+    let recipe = trainer.recipe.clone();
+    let mut progress = Progress::new(&recipe, metrics, guard, plan.guard, data.knn_every);
+    progress.knn.extend(knn_at_start.map(|accuracy| (0, accuracy)));
+    if !plan.resumed {
+        progress.start(&trainer.model, &folder.knn_start())?;
+    }
+
+    let options = RunOptions {
+        threads: plan.threads,
+        log_every: plan.log_every,
+        checkpoint: Some(folder.checkpoint()),
+    };
+    let stop = stop_flag()?;
+    let outcome = trainer.run(dataset, &options, &stop, &mut progress)?;
+    progress.finish(match outcome {
+        Outcome::Finished => "finished",
+        Outcome::Interrupted => "interrupted",
+        Outcome::StoppedByObserver => "stopped by the guard",
+    })?;
+    if outcome != Outcome::Interrupted {
+        let precision = if plan.half { Precision::F16 } else { Precision::F32 };
+        checkpoint::save_model(&folder.model(), &recipe, &trainer.model, precision)?;
+    }
+    Ok(Finished { outcome, knn: progress.knn, last: progress.last })
+}
+
+/// Raised by SIGINT, SIGTERM and SIGUSR1; a second signal ends the program at once.
+fn stop_flag() -> Result<Arc<AtomicBool>> {
+    use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGUSR1] {
+        signal_hook::flag::register_conditional_shutdown(signal, 1, stop.clone())
+            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
+            .context("cannot watch for signals")?;
+    }
+    Ok(stop)
+}
+
+/// Says how a run ended, for `pretrain` and `continue`.
+pub(crate) fn report(options: &TrainOptions, finished: &Finished, epochs: u64) {
+    let folder = RunFolder::new(&options.out);
+    let result = json!({
+        "outcome": match finished.outcome {
+            Outcome::Finished => "finished",
+            Outcome::Interrupted => "interrupted",
+            Outcome::StoppedByObserver => "stopped",
+        },
+        "epochs": finished.last.as_ref().map(|last| last.epoch),
+        "loss": finished.last.as_ref().map(|last| last.loss),
+        "terms": finished.last.as_ref().map(|last| {
+            last.terms.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect::<serde_json::Map<_, _>>()
+        }),
+        "knn": finished.knn,
+        "checkpoint": folder.checkpoint(),
+        "model": (finished.outcome != Outcome::Interrupted).then(|| folder.model()),
+    });
+    output::result(options.json, &result, || {
+        let mut text = match finished.outcome {
+            Outcome::Finished => format!("done: {epochs} epochs"),
+            Outcome::Interrupted => format!(
+                "stopped by a signal; the state is saved in {}\ngo on with --resume",
+                folder.checkpoint().display()
+            ),
+            Outcome::StoppedByObserver => "stopped by the guard: the features got worse".into(),
+        };
+        if let (Some((_, first)), Some((epoch, last))) = (finished.knn.first(), finished.knn.last()) {
+            text.push_str(&format!(
+                "\nheld-out k-NN: {:.2} % at start, {:.2} % after epoch {epoch}",
+                100.0 * first,
+                100.0 * last
+            ));
+        }
+        if finished.outcome != Outcome::Interrupted {
+            text.push_str(&format!("\nmodel: {}", folder.model().display()));
+        }
+        text
+    });
+}
+
+/// The exit code of a run that ended early, by a signal or by the guard, with its state saved: a
+/// script must not go on as if it were done.
+const STOPPED_EARLY: u8 = 3;
+
+/// Trains as `pretrain` and `continue` say, then reports.
+pub(crate) fn execute(trainer: &mut Trainer, options: &TrainOptions) -> Result<ExitCode> {
+    let data = if options.resume {
+        DataPlan::of_interrupted(options)?
+    } else {
+        DataPlan::new(options)
+    };
+    let plan = Plan {
+        folder: RunFolder::new(&options.out),
+        data,
+        guard: options.guard,
+        threads: options.machine.threads(),
+        log_every: options.log_every,
+        half: options.half,
+        resumed: options.resume,
+    };
+    let finished = train(trainer, plan)?;
+    report(options, &finished, trainer.recipe.training.epochs);
+    Ok(match finished.outcome {
+        Outcome::Finished => ExitCode::SUCCESS,
+        Outcome::Interrupted | Outcome::StoppedByObserver => ExitCode::from(STOPPED_EARLY),
+    })
+}

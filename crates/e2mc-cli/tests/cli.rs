@@ -1,0 +1,10 @@
+//! The program from outside: real commands on small data in a fresh folder.
+
+mod cli {
+    mod bad_input;
+    mod common;
+    mod demo;
+    mod score;
+    mod stop;
+    mod train;
+}

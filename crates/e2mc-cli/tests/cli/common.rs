@@ -1,0 +1,108 @@
+//! A fresh folder with a small data set and a ready command.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A fresh folder for one test.
+pub(super) struct World {
+    folder: TempDir,
+}
+
+/// What a command did.
+pub(super) struct Ran {
+    pub(super) code: Option<i32>,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+}
+
+impl Ran {
+    /// The one JSON object on standard output.
+    pub(super) fn json(&self) -> Value {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+    }
+
+    /// The text after `error: `, once; there must be a hint and no panic.
+    pub(super) fn error(&self) -> &str {
+        assert!(matches!(self.code, Some(1 | 2)), "{:?} {}", self.code, self.stdout);
+        assert_eq!(self.stderr.matches("error: ").count(), 1, "{}", self.stderr);
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+        let start = self.stderr.find("error: ").expect("counted above") + "error: ".len();
+        self.stderr[start..].trim_end()
+    }
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The program, in this folder.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::cargo_bin("e2mc").unwrap();
+        command.current_dir(self.folder.path());
+        command
+    }
+
+    /// Runs `e2mc` with these words.
+    pub(super) fn run(&self, line: &str) -> Ran {
+        let output = self.command().args(line.split_whitespace()).output().unwrap();
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Writes an IDX data set of `train` and `test` images with four classes.
+    pub(super) fn data(&self, name: &str, train: usize, test: usize) {
+        let folder = self.path(name);
+        fs::create_dir_all(&folder).unwrap();
+        write_idx(&folder, "train", train, 1);
+        write_idx(&folder, "t10k", test, 2);
+    }
+
+    /// Trains a small model into `out`.
+    pub(super) fn pretrain(&self, data: &str, out: &str, more: &str) -> Ran {
+        self.run(&format!("pretrain {TINY} --data {data} --out {out} {more}"))
+    }
+}
+
+/// A network of a few thousand weights, a batch of 16, one epoch.
+pub(super) const TINY: &str = "--recipe vicreg-small-pretrain --set backbone.width=4 \
+    --set method.projector=[16,16] --batch 16 --epochs 1 --threads 2 --log-every 1";
+
+/// Noise with a bright bar whose place is the class.
+fn write_idx(folder: &Path, part: &str, count: usize, salt: u32) {
+    let mut images = vec![0, 0, 8, 3];
+    for size in [count as u32, 28, 28] {
+        images.extend(size.to_be_bytes());
+    }
+    let mut labels = vec![0, 0, 8, 1];
+    labels.extend((count as u32).to_be_bytes());
+    let mut state = salt;
+    for index in 0..count {
+        labels.push((index % 4) as u8);
+        for pixel in 0..28 * 28 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let bright = if pixel % 28 / 7 == index % 4 { 150 } else { 0 };
+            images.push((state >> 24) as u8 / 3 + bright);
+        }
+    }
+    fs::write(folder.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+    fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+}
+
+/// The events of a run's log.
+pub(super) fn log(run: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}

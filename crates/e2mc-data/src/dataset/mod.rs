@@ -1,0 +1,48 @@
+//! Data sets: what holds images, by index.
+
+mod folder;
+mod idx;
+mod open;
+mod selection;
+
+pub use folder::ImageFolder;
+pub use idx::IdxImages;
+pub use open::{Split, open};
+pub use selection::Selection;
+
+use crate::{Error, Image};
+
+/// Images by index, with labels where there are any. Shared by the threads of a loader.
+pub trait Dataset: Send + Sync {
+    /// Number of images.
+    fn len(&self) -> usize;
+
+    /// Whether there are no images.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads an image into `image`, whose buffer is reused. It has the channels it was stored
+    /// with: 1 for grey, 3 for colour.
+    ///
+    /// # Errors
+    /// The image cannot be read or decoded; the error names it.
+    fn read(&self, index: usize, image: &mut Image) -> Result<(), Error>;
+
+    /// The class of an image, as an index into [`classes`](Self::classes).
+    fn label(&self, index: usize) -> Option<usize>;
+
+    /// The names of the classes; empty when there are no labels.
+    fn classes(&self) -> &[String];
+
+    /// What to call an image in a message: its file name, or `train-images-idx3-ubyte.gz[12]`.
+    fn name(&self, index: usize) -> String;
+
+    /// Width and height when all images are alike, else `None`.
+    fn native_size(&self) -> Option<(usize, usize)>;
+
+    /// Harmless things that the user should know, such as files that were left out; one line each.
+    fn warnings(&self) -> &[String] {
+        &[]
+    }
+}

@@ -1,0 +1,204 @@
+//! What can go wrong between the disk and a batch.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A failure to find, read, decode or batch images.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused a file or folder.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A folder holds nothing that could be used.
+    #[error("no images in {}: expected IDX files, class folders of images, or images ({extensions})", path.display())]
+    NoImages {
+        /// The folder.
+        path: PathBuf,
+        /// The file extensions looked for.
+        extensions: &'static str,
+    },
+    /// A class folder holds no images.
+    #[error("class folder {} holds no images: expected at least one ({extensions})", path.display())]
+    EmptyClass {
+        /// The class folder.
+        path: PathBuf,
+        /// The file extensions looked for.
+        extensions: &'static str,
+    },
+    /// A folder holds both loose images and class folders.
+    #[error("{} holds loose images (such as {image}) beside class folders (such as {class}): expected one or the other", path.display())]
+    MixedFolder {
+        /// The folder.
+        path: PathBuf,
+        /// One of the loose images.
+        image: String,
+        /// One of the class folders.
+        class: String,
+    },
+    /// A folder is divided into splits, but not into the one that was asked for.
+    #[error("no {split} images in {}: expected {expected}", path.display())]
+    MissingSplit {
+        /// The folder.
+        path: PathBuf,
+        /// The split that was asked for.
+        split: &'static str,
+        /// The file or folder names looked for.
+        expected: &'static str,
+    },
+    /// A folder links back to one that holds it.
+    #[error("{} links back to a folder that holds it", path.display())]
+    LinkCycle {
+        /// The link.
+        path: PathBuf,
+    },
+    /// A file is not an IDX file, or is damaged.
+    #[error("{} is no valid IDX file: expected {expected}, found {found}", path.display())]
+    Idx {
+        /// The file.
+        path: PathBuf,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// An IDX label file does not belong to its image file.
+    #[error("{} does not fit {}: expected {images} labels, found {labels}", path.display(), images_path.display())]
+    LabelCount {
+        /// The label file.
+        path: PathBuf,
+        /// The image file.
+        images_path: PathBuf,
+        /// Number of images.
+        images: usize,
+        /// Number of labels.
+        labels: usize,
+    },
+    /// An image cannot be decoded.
+    #[error("cannot decode {name}: {reason}")]
+    Decode {
+        /// The image.
+        name: String,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// An image has more pixels than any photograph, so that decoding it could exhaust the memory.
+    #[error("{name} has {width} x {height} pixels: expected at most {limit} in all")]
+    ImageTooLarge {
+        /// The image.
+        name: String,
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+        /// The most pixels that are decoded.
+        limit: usize,
+    },
+    /// An image has another size than the preprocessing takes.
+    #[error("{name} has {} x {} pixels: expected {} x {}", found.0, found.1, expected.0, expected.1)]
+    ImageSize {
+        /// The image.
+        name: String,
+        /// Width and height that are wanted.
+        expected: (usize, usize),
+        /// Width and height of the image.
+        found: (usize, usize),
+    },
+    /// A field of an augmentation or evaluation recipe is out of range.
+    #[error("recipe field `{field}`: expected {expected}, found {found}")]
+    Recipe {
+        /// The field, such as `views[1].jitter.hue`.
+        field: String,
+        /// Its valid range.
+        expected: String,
+        /// Its value.
+        found: String,
+    },
+    /// A setting of the loader is out of range.
+    #[error("loader setting `{field}`: expected {expected}, found {found}")]
+    Loader {
+        /// The setting.
+        field: &'static str,
+        /// Its valid range.
+        expected: String,
+        /// Its value.
+        found: usize,
+    },
+    /// A batch is larger than the data set, so that an epoch would have no batch.
+    #[error("batch of {batch} from {images} images: expected a batch no larger than the data set")]
+    BatchTooLarge {
+        /// The batch size.
+        batch: usize,
+        /// Number of images in the data set.
+        images: usize,
+    },
+    /// Labels are needed but there are none.
+    #[error("{name} has no label: expected a labelled data set")]
+    Unlabelled {
+        /// The first image without a label.
+        name: String,
+    },
+    /// A part of a data set cannot be taken.
+    #[error("cannot take {what} of {images} images: expected {expected}")]
+    Part {
+        /// What was asked for.
+        what: String,
+        /// Number of images there are.
+        images: usize,
+        /// What can be taken.
+        expected: &'static str,
+    },
+    /// The system refused a thread.
+    #[error("cannot start loader thread {thread}: {source}")]
+    Thread {
+        /// Which thread.
+        thread: usize,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// What the user can do about it, in one line, where there is something to say.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "check the path; a data set is a folder or an IDX file"
+            }
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "check the permissions of the file and of the folders above it"
+            }
+            Self::Read { .. } => "check that the disk is mounted and readable",
+            Self::NoImages { .. } => {
+                "point to the folder that holds the images, or one folder per class"
+            }
+            Self::EmptyClass { .. } => "remove the empty folder or put its images back",
+            Self::MixedFolder { .. } => {
+                "move the loose images into class folders, or all images into one folder"
+            }
+            Self::MissingSplit { .. } => {
+                "point to the folder of images itself, or add the missing split"
+            }
+            Self::LinkCycle { .. } => "remove the link",
+            Self::Idx { .. } => "fetch the file again; compressed files keep their .gz name",
+            Self::LabelCount { .. } => "put the label file that belongs to the images beside them",
+            Self::Decode { .. } => "replace or remove the file; PNG and JPEG can be read",
+            Self::ImageTooLarge { .. } => "scale the image down or remove it",
+            Self::ImageSize { .. } => "set `resize` so that images of every size are accepted",
+            Self::Recipe { .. } => "correct the recipe",
+            Self::Loader { .. } => "correct the setting",
+            Self::BatchTooLarge { .. } => "use a smaller batch or more images",
+            Self::Unlabelled { .. } => {
+                "use class folders, or put the IDX label file beside the images"
+            }
+            Self::Part { .. } => "ask for another number or fraction of images",
+            Self::Thread { .. } => "use fewer loader threads",
+        };
+        Some(hint.to_owned())
+    }
+}

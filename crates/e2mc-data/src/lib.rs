@@ -1,0 +1,42 @@
+//! From images on disk to batches of augmented views.
+//!
+//! One direction: a [`Dataset`] (IDX files or a folder of PNG and JPEG images) gives [`Image`]s, a
+//! [`Pipeline`] (random [`Augmentation`] or deterministic [`Evaluation`]) makes normalised views of
+//! them, and a [`Loader`] does both on several threads and hands over [`Batch`]es in order.
+//!
+//! Every random draw comes from a [`stream`] keyed by (seed, epoch, index, view), so that a batch
+//! does not depend on the number of threads, on prefetching, or on where an epoch was resumed. The
+//! operations follow torchvision on Pillow images, rounding included.
+//!
+//! ```no_run
+//! use e2mc_data::{Augmentation, Loader, LoaderConfig, Pipeline, Split};
+//!
+//! let dataset = e2mc_data::open("data/fashion-mnist".as_ref(), Split::Train)?;
+//! let pipeline = Pipeline::Augment(Augmentation::small_grey());
+//! let loader = Loader::new(dataset, pipeline, LoaderConfig { batch: 256, ..Default::default() })?;
+//! for batch in loader.epoch(0, 0) {
+//!     let batch = batch?;
+//!     assert_eq!(batch.views[0].shape, [256, 1, 28, 28]);
+//!     loader.recycle(batch);
+//! }
+//! # Ok::<(), e2mc_data::Error>(())
+//! ```
+
+pub mod augment;
+pub mod dataset;
+pub mod decode;
+pub mod evaluate;
+pub mod loader;
+pub mod random;
+pub mod subset;
+
+mod error;
+mod image;
+
+pub use augment::{Augmentation, Blur, Filter, Jitter, ViewRecipe};
+pub use dataset::{Dataset, Selection, Split, open};
+pub use error::Error;
+pub use evaluate::Evaluation;
+pub use image::Image;
+pub use loader::{Batch, Epoch, Loader, LoaderConfig, Pipeline, View};
+pub use random::{Stream, stream};

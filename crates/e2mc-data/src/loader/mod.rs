@@ -1,0 +1,169 @@
+//! Batches in order, made ahead of time on several threads.
+//!
+//! The threads share the work of a batch sample by sample, so that few batches are in memory at
+//! once, and go on to the next one while its last samples are still being made. What a batch holds
+//! depends on the seed, the epoch and the data set alone.
+
+mod assembly;
+mod config;
+mod epoch;
+mod worker;
+
+pub use config::{LoaderConfig, Pipeline};
+pub use epoch::Epoch;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::random::{purpose, stream};
+use crate::{Dataset, Error};
+
+/// One view of every image of a batch, normalised.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// The samples as `(n, channels, height, width)`.
+    pub data: Vec<f32>,
+    /// `[n, channels, height, width]`.
+    pub shape: [usize; 4],
+}
+
+/// Images of one training step, or of one process's part of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Which images of the data set these are.
+    pub indices: Vec<usize>,
+    /// Their classes, where they have one.
+    pub labels: Vec<Option<usize>>,
+    /// The views, in the order of the recipe; one for an evaluation.
+    pub views: Vec<View>,
+}
+
+/// Makes the batches of a data set, epoch by epoch.
+pub struct Loader {
+    source: Arc<Source>,
+}
+
+/// What the threads of all epochs share.
+struct Source {
+    dataset: Arc<dyn Dataset>,
+    pipeline: Pipeline,
+    config: LoaderConfig,
+    /// Channels, height, width of each view.
+    shapes: Vec<[usize; 3]>,
+    /// Batches that were given back.
+    spare: Mutex<Vec<Batch>>,
+}
+
+impl Loader {
+    /// Makes batches of `dataset` with `pipeline`.
+    ///
+    /// # Errors
+    /// The recipe or a setting is out of range, or there would be no batch in an epoch.
+    pub fn new(
+        dataset: Arc<dyn Dataset>,
+        pipeline: Pipeline,
+        config: LoaderConfig,
+    ) -> Result<Self, Error> {
+        let shapes = pipeline.shapes()?;
+        config.check(dataset.len())?;
+        let source = Source {
+            dataset,
+            pipeline,
+            config,
+            shapes,
+            spare: Mutex::new(Vec::new()),
+        };
+        Ok(Self {
+            source: Arc::new(source),
+        })
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &LoaderConfig {
+        &self.source.config
+    }
+
+    /// The data set.
+    pub fn dataset(&self) -> &Arc<dyn Dataset> {
+        &self.source.dataset
+    }
+
+    /// Number of batches in an epoch, the same for every process.
+    pub fn batches_per_epoch(&self) -> usize {
+        let LoaderConfig {
+            batch, drop_last, ..
+        } = self.source.config;
+        let images = self.source.dataset.len();
+        if drop_last {
+            images / batch
+        } else {
+            images.div_ceil(batch)
+        }
+    }
+
+    /// Starts the threads that make the batches of an epoch, from batch number `skip_batches` on.
+    ///
+    /// What follows is the same as if the first batches had been taken too.
+    pub fn epoch(&self, epoch: u64, skip_batches: usize) -> Epoch {
+        let LoaderConfig { seed, shuffle, .. } = self.source.config;
+        let images = self.source.dataset.len();
+        let order = if shuffle {
+            stream(seed, epoch, purpose::ORDER, 0).permutation(images)
+        } else {
+            (0..images).collect()
+        };
+        Epoch::start(
+            Arc::clone(&self.source),
+            epoch,
+            order,
+            skip_batches..self.batches_per_epoch(),
+        )
+    }
+
+    /// Gives a batch's buffers back, to be used for a later one.
+    pub fn recycle(&self, batch: Batch) {
+        self.source.recycle(batch);
+    }
+}
+
+impl Source {
+    fn recycle(&self, batch: Batch) {
+        let fits = batch.views.len() == self.shapes.len();
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        // One more than are being made or waiting: the one that the consumer holds.
+        if fits && spare.len() <= self.config.prefetch {
+            spare.push(batch);
+        }
+    }
+
+    /// A batch for these images, its views allocated but not made.
+    fn blank(&self, indices: &[usize]) -> Batch {
+        let spare = self
+            .spare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let mut batch = spare.unwrap_or_else(|| {
+            let view = |_: &[usize; 3]| View {
+                data: Vec::new(),
+                shape: [0; 4],
+            };
+            let views = self.shapes.iter().map(view).collect();
+            Batch {
+                indices: Vec::new(),
+                labels: Vec::new(),
+                views,
+            }
+        });
+        batch.indices.clear();
+        batch.indices.extend_from_slice(indices);
+        batch.labels.clear();
+        batch
+            .labels
+            .extend(indices.iter().map(|&index| self.dataset.label(index)));
+        for (view, &[channels, height, width]) in batch.views.iter_mut().zip(&self.shapes) {
+            view.shape = [indices.len(), channels, height, width];
+            view.data.resize(view.shape.iter().product(), 0.0);
+        }
+        batch
+    }
+}

@@ -1,0 +1,201 @@
+//! Parts of a data set: label subsets and hold-outs, stratified and seeded.
+
+use crate::random::{Stream, purpose, stream};
+use crate::{Dataset, Error};
+
+/// The labels of all images.
+///
+/// # Errors
+/// An image has no label.
+pub fn labels(dataset: &dyn Dataset) -> Result<Vec<usize>, Error> {
+    let label = |index| {
+        dataset.label(index).ok_or_else(|| Error::Unlabelled {
+            name: dataset.name(index),
+        })
+    };
+    (0..dataset.len()).map(label).collect()
+}
+
+/// A fraction of a labelled data set, in `(0, 1]`, rounded to whole images: see [`count`].
+///
+/// # Errors
+/// An image has no label, or the fraction is out of range or of less than one image.
+pub fn fraction(dataset: &dyn Dataset, fraction: f64, seed: u64) -> Result<Vec<usize>, Error> {
+    if !(0.0 < fraction && fraction <= 1.0) {
+        return Err(part(dataset, &fraction, "a fraction above 0 and at most 1"));
+    }
+    let images = (dataset.len() as f64 * fraction).round() as usize;
+    if images == 0 {
+        return Err(part(dataset, &fraction, "a fraction of at least one image"));
+    }
+    count(dataset, images, seed)
+}
+
+/// This many images of a labelled data set, each class in proportion, in rising order.
+///
+/// The number is exact. Every class is kept if there are images enough for all. With the same seed
+/// a larger part of a class holds its smaller parts.
+///
+/// # Errors
+/// An image has no label, or the number is 0 or more than there are.
+pub fn count(dataset: &dyn Dataset, count: usize, seed: u64) -> Result<Vec<usize>, Error> {
+    let labels = labels(dataset)?;
+    check_count(dataset, count)?;
+    Ok(stratified(&labels, count, seed, purpose::SUBSET))
+}
+
+/// Sets images apart: the indices that stay and `count` that are held out, both in rising order.
+/// Stratified if all images are labelled, else uniform.
+///
+/// # Errors
+/// `count` is 0 or does not leave an image.
+pub fn hold_out(
+    dataset: &dyn Dataset,
+    count: usize,
+    seed: u64,
+) -> Result<(Vec<usize>, Vec<usize>), Error> {
+    check_count(dataset, count)?;
+    if count == dataset.len() {
+        return Err(part(dataset, &count, "fewer than all"));
+    }
+    let labels = labels(dataset).unwrap_or_else(|_| vec![0; dataset.len()]);
+    let held = stratified(&labels, count, seed, purpose::HOLD_OUT);
+    let mut is_held = vec![false; dataset.len()];
+    for &index in &held {
+        is_held[index] = true;
+    }
+    Ok((
+        (0..dataset.len())
+            .filter(|&index| !is_held[index])
+            .collect(),
+        held,
+    ))
+}
+
+fn check_count(dataset: &dyn Dataset, count: usize) -> Result<(), Error> {
+    match count {
+        0 => Err(part(dataset, &count, "at least one")),
+        _ if count > dataset.len() => Err(part(dataset, &count, "at most all")),
+        _ => Ok(()),
+    }
+}
+
+fn part(dataset: &dyn Dataset, what: &dyn ToString, expected: &'static str) -> Error {
+    Error::Part {
+        what: what.to_string(),
+        images: dataset.len(),
+        expected,
+    }
+}
+
+/// Chooses `count` indices, at most `labels.len()`, with classes in proportion.
+fn stratified(labels: &[usize], count: usize, seed: u64, purpose: u64) -> Vec<usize> {
+    let mut members: Vec<Vec<usize>> =
+        vec![Vec::new(); labels.iter().max().map_or(0, |&label| label + 1)];
+    for (index, &label) in labels.iter().enumerate() {
+        members[label].push(index);
+    }
+    let sizes: Vec<usize> = members.iter().map(Vec::len).collect();
+    let shares = shares(&sizes, count, &mut stream(seed, 0, purpose, u64::MAX));
+    let mut chosen = Vec::with_capacity(count);
+    for (class, (mut members, share)) in members.into_iter().zip(shares).enumerate() {
+        stream(seed, 0, purpose, class as u64).shuffle(&mut members);
+        chosen.extend_from_slice(&members[..share]);
+    }
+    chosen.sort_unstable();
+    chosen
+}
+
+/// How many images each class gives: its proportion of `count` cut off to whole images, but one
+/// at least where `count` allows; what is then missing goes to the largest remainders, ties by lot.
+fn shares(sizes: &[usize], count: usize, stream: &mut Stream) -> Vec<usize> {
+    let total: usize = sizes.iter().sum();
+    let classes = sizes.iter().filter(|&&size| size > 0).count();
+    let quota = |class: usize| sizes[class] as f64 * count as f64 / total as f64;
+    let least = usize::from(count >= classes);
+    let mut shares: Vec<usize> = (0..sizes.len())
+        .map(|class| (quota(class) as usize).max(least).min(sizes[class]))
+        .collect();
+    let mut given: usize = shares.iter().sum();
+    let lots = stream.permutation(sizes.len());
+    // How far a class lies below its proportion, the lot deciding between equals.
+    let compare = |shares: &[usize], a: usize, b: usize| {
+        let below = |class: usize| quota(class) - shares[class] as f64;
+        below(a).total_cmp(&below(b)).then(lots[a].cmp(&lots[b]))
+    };
+    let possible = "`count` lies between the least and the most that the classes can give";
+    while given < count {
+        let open = (0..sizes.len()).filter(|&class| shares[class] < sizes[class]);
+        let class = open
+            .max_by(|&a, &b| compare(&shares, a, b))
+            .expect(possible);
+        shares[class] += 1;
+        given += 1;
+    }
+    while given > count {
+        let open = (0..sizes.len()).filter(|&class| shares[class] > least);
+        let class = open
+            .min_by(|&a, &b| compare(&shares, a, b))
+            .expect(possible);
+        shares[class] -= 1;
+        given -= 1;
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::stream;
+
+    fn shares_of(sizes: &[usize], count: usize) -> Vec<usize> {
+        shares(sizes, count, &mut stream(0, 0, 0, 0))
+    }
+
+    #[test]
+    fn classes_give_in_proportion() {
+        assert_eq!(shares_of(&[1000; 10], 100), [10; 10]);
+        assert_eq!(shares_of(&[600, 300, 100], 10), [6, 3, 1]);
+        assert_eq!(shares_of(&[5, 0, 7], 12), [5, 0, 7]);
+    }
+
+    #[test]
+    fn small_classes_are_kept_where_possible() {
+        assert_eq!(shares_of(&[9996, 1, 1, 1, 1], 100), [96, 1, 1, 1, 1]);
+        assert_eq!(shares_of(&[100, 100, 3], 3), [1, 1, 1]);
+        // Two of three cannot hold all.
+        assert_eq!(shares_of(&[100, 100, 3], 2), [1, 1, 0]);
+    }
+
+    #[test]
+    fn the_number_is_exact_and_no_class_gives_more_than_it_has() {
+        let mut random = stream(4, 0, 0, 0);
+        for _ in 0..2000 {
+            let sizes: Vec<usize> = (0..1 + random.below(9)).map(|_| random.below(40)).collect();
+            let total: usize = sizes.iter().sum();
+            if total == 0 {
+                continue;
+            }
+            let count = 1 + random.below(total);
+            let shares = shares_of(&sizes, count);
+            assert_eq!(shares.iter().sum::<usize>(), count, "{sizes:?}");
+            assert!(
+                shares.iter().zip(&sizes).all(|(share, size)| share <= size),
+                "{sizes:?}"
+            );
+            let classes = sizes.iter().filter(|&&size| size > 0).count();
+            let kept = shares.iter().filter(|&&share| share > 0).count();
+            assert!(
+                count < classes || kept == classes,
+                "{count} of {sizes:?}: {shares:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn ties_are_broken_by_lot() {
+        let first = |seed| shares(&[10, 10], 1, &mut stream(seed, 0, 0, 0))[0];
+        let firsts: usize = (0..1000).map(first).sum();
+        assert!((firsts as i32 - 500).abs() < 80, "{firsts}");
+    }
+}

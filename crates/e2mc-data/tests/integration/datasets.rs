@@ -1,0 +1,433 @@
+//! What `open` makes of files and folders.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use e2mc_data::{Dataset, Error, Image, Selection, Split, open, subset};
+use flate2::{Compression, write::GzEncoder};
+use tempfile::{TempDir, tempdir};
+
+/// An IDX file's bytes.
+fn idx(dimensions: &[u32], data: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, dimensions.len() as u8];
+    bytes.extend(
+        dimensions
+            .iter()
+            .flat_map(|dimension| dimension.to_be_bytes()),
+    );
+    bytes.extend(data);
+    bytes
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// `count` images of 3 x 2 pixels with bytes that count up, and their labels.
+fn images(count: u32) -> Vec<u8> {
+    idx(
+        &[count, 2, 3],
+        &(0..count * 6).map(|byte| byte as u8).collect::<Vec<_>>(),
+    )
+}
+
+fn labels(labels: &[u8]) -> Vec<u8> {
+    idx(&[labels.len() as u32], labels)
+}
+
+/// A folder with these files.
+fn folder(files: &[(&str, &[u8])]) -> TempDir {
+    let folder = tempdir().unwrap();
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    folder
+}
+
+fn png() -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/gray.png")).unwrap()
+}
+
+#[track_caller]
+fn refused(path: &Path, split: Split) -> Error {
+    let Err(error) = open(path, split) else {
+        panic!("{} was opened", path.display())
+    };
+    let (message, hint) = (error.to_string(), error.hint().unwrap());
+    assert!(
+        !message.contains('\n') && !message.ends_with('.'),
+        "{message}"
+    );
+    assert!(!hint.contains('\n') && !hint.ends_with('.'), "{hint}");
+    error
+}
+
+fn names(dataset: &dyn Dataset, root: &Path) -> Vec<String> {
+    let prefix = format!("{}/", root.display());
+    let name = |index| {
+        dataset
+            .name(index)
+            .strip_prefix(&prefix)
+            .unwrap()
+            .to_owned()
+    };
+    (0..dataset.len()).map(name).collect()
+}
+
+#[test]
+fn idx_folders_have_two_splits() {
+    let folder = folder(&[
+        ("train-images-idx3-ubyte.gz", &gzip(&images(3))),
+        ("train-labels-idx1-ubyte.gz", &gzip(&labels(&[2, 0, 2]))),
+        ("t10k-images-idx3-ubyte", &images(2)),
+    ]);
+    let train = open(folder.path(), Split::Train).unwrap();
+    assert_eq!((train.len(), train.native_size()), (3, Some((3, 2))));
+    assert_eq!(train.classes(), ["0", "1", "2"]);
+    assert_eq!(
+        (0..3)
+            .map(|index| train.label(index).unwrap())
+            .collect::<Vec<_>>(),
+        [2, 0, 2]
+    );
+    assert_eq!(train.name(1), "train-images-idx3-ubyte.gz[1]");
+    let mut image = Image::default();
+    train.read(1, &mut image).unwrap();
+    let pixels = (6..12).collect();
+    assert_eq!(
+        image,
+        Image {
+            width: 3,
+            height: 2,
+            channels: 1,
+            pixels
+        }
+    );
+
+    let test = open(folder.path(), Split::Test).unwrap();
+    assert_eq!(
+        (test.len(), test.label(0), test.classes().len()),
+        (2, None, 0)
+    );
+}
+
+#[test]
+fn an_idx_file_alone_brings_its_labels() {
+    let folder = folder(&[
+        ("test-images-idx3-ubyte.gz", &gzip(&images(2))),
+        ("test-labels-idx1-ubyte", &labels(&[1, 0])),
+        ("digits", &images(1)),
+    ]);
+    let test = open(
+        &folder.path().join("test-images-idx3-ubyte.gz"),
+        Split::Train,
+    )
+    .unwrap();
+    assert_eq!((test.len(), test.label(0)), (2, Some(1)));
+    let digits = open(&folder.path().join("digits"), Split::Train).unwrap();
+    assert_eq!((digits.len(), digits.label(0)), (1, None));
+    assert_eq!(open(folder.path(), Split::Test).unwrap().len(), 2);
+    let error = refused(folder.path(), Split::Train);
+    assert!(
+        matches!(error, Error::MissingSplit { split: "train", .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn damaged_idx_files_say_what_is_wrong() {
+    let whole = images(4);
+    let compressed = gzip(&whole);
+    let mut long = whole.clone();
+    long.push(0);
+    let cases: [(&[u8], &str); 9] = [
+        (b"", "expected a header of 16 bytes, found 0"),
+        (&whole[..9], "expected a header of 16 bytes, found 9"),
+        (
+            &whole[..30],
+            "expected 24 bytes after the header, for [4, 2, 3], found 14",
+        ),
+        (
+            &compressed[..compressed.len() - 12],
+            "expected 24 bytes after the header",
+        ),
+        (&long, "found more"),
+        (&labels(&[1, 2, 3]), "found [00, 00, 08, 01]"),
+        (
+            &idx(&[0, 28, 28], &[]),
+            "expected at least one image, found 0 of 28 x 28 pixels",
+        ),
+        (
+            &idx(&[u32::MAX; 3], &[1, 2, 3]),
+            "expected dimensions that fit into memory",
+        ),
+        (&idx(&[u32::MAX, 1, 1], &[1, 2, 3]), "found 3"),
+    ];
+    for (bytes, part) in cases {
+        let folder = folder(&[("train-images-idx3-ubyte", bytes)]);
+        let error = refused(folder.path(), Split::Train);
+        let message = error.to_string();
+        assert!(matches!(error, Error::Idx { .. }), "{message}");
+        assert!(
+            message.contains("train-images-idx3-ubyte") && message.contains(part),
+            "{message}"
+        );
+    }
+    let folder = folder(&[(
+        "train-images-idx3-ubyte.gz",
+        &[0x1f, 0x8b, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9],
+    )]);
+    let message = refused(folder.path(), Split::Train).to_string();
+    assert!(
+        message.contains("expected an intact gzip stream"),
+        "{message}"
+    );
+}
+
+#[test]
+fn labels_of_another_count_are_refused() {
+    let folder = folder(&[
+        ("train-images-idx3-ubyte", &images(3)),
+        ("train-labels-idx1-ubyte", &labels(&[0, 1])),
+    ]);
+    let message = refused(folder.path(), Split::Train).to_string();
+    assert!(message.ends_with("expected 3 labels, found 2"), "{message}");
+}
+
+#[test]
+fn class_folders_are_sorted_and_searched_to_the_bottom() {
+    let folder = folder(&[
+        ("dog/b.JPEG", &png()),
+        ("dog/a.png", b""),
+        ("dog/puppies/c.jpg", b""),
+        ("dog/notes.txt", b""),
+        ("cat/x.Jpg", b""),
+        (".hidden/y.png", b""),
+        ("cat/.z.png", b""),
+        ("README", b""),
+    ]);
+    let dataset = open(folder.path(), Split::Test).unwrap();
+    assert_eq!(dataset.classes(), ["cat", "dog"]);
+    let names = names(&*dataset, folder.path());
+    assert_eq!(
+        names,
+        ["cat/x.Jpg", "dog/a.png", "dog/b.JPEG", "dog/puppies/c.jpg"]
+    );
+    assert_eq!(
+        (dataset.label(0), dataset.label(3), dataset.native_size()),
+        (Some(0), Some(1), None)
+    );
+    let [warning] = dataset.warnings() else {
+        panic!("{:?}", dataset.warnings())
+    };
+    assert!(
+        warning.starts_with("2 files") && warning.ends_with("README"),
+        "{warning}"
+    );
+
+    // The content tells the format, and an error tells the file.
+    let mut image = Image::default();
+    dataset.read(2, &mut image).unwrap();
+    assert_eq!((image.width, image.height, image.channels), (201, 157, 1));
+    let error = dataset.read(1, &mut image).unwrap_err().to_string();
+    assert!(
+        error.contains("dog/a.png") && error.contains("an empty file"),
+        "{error}"
+    );
+}
+
+#[test]
+fn train_and_val_or_test_are_splits() {
+    let folder = folder(&[("train/a/1.png", b""), ("test/a/2.png", b"")]);
+    let open = |split| names(&*open(folder.path(), split).unwrap(), folder.path());
+    assert_eq!(open(Split::Train), ["train/a/1.png"]);
+    assert_eq!(open(Split::Test), ["test/a/2.png"]);
+    fs::create_dir_all(folder.path().join("val/a")).unwrap();
+    fs::write(folder.path().join("val/a/3.png"), b"").unwrap();
+    assert_eq!(open(Split::Test), ["val/a/3.png"]);
+    // The folder of a split is a data set too.
+    let train = e2mc_data::open(&folder.path().join("train"), Split::Test).unwrap();
+    assert_eq!(train.classes(), ["a"]);
+}
+
+#[test]
+fn a_flat_folder_has_no_labels() {
+    let folder = folder(&[("2.png", b""), ("10.png", b""), ("logs/today.log", b"")]);
+    let dataset = open(folder.path(), Split::Train).unwrap();
+    assert_eq!(names(&*dataset, folder.path()), ["10.png", "2.png"]);
+    assert_eq!((dataset.label(0), dataset.classes().len()), (None, 0));
+    assert_eq!(dataset.warnings().len(), 2, "{:?}", dataset.warnings());
+}
+
+#[test]
+fn folders_that_cannot_be_told_apart_are_refused() {
+    let mixed = folder(&[("loose.png", b""), ("cat/1.png", b"")]);
+    let message = refused(mixed.path(), Split::Train).to_string();
+    assert!(
+        message.contains("loose.png") && message.contains("cat/"),
+        "{message}"
+    );
+
+    let empty = tempdir().unwrap();
+    assert!(matches!(
+        refused(empty.path(), Split::Train),
+        Error::NoImages { .. }
+    ));
+
+    let gap = folder(&[("cat/1.png", b""), ("dog/notes.txt", b"")]);
+    let error = refused(gap.path(), Split::Train);
+    assert!(
+        matches!(&error, Error::EmptyClass { path, .. } if path.ends_with("dog")),
+        "{error}"
+    );
+
+    let half = folder(&[("train/cat/1.png", b"")]);
+    assert!(matches!(
+        refused(half.path(), Split::Test),
+        Error::MissingSplit { .. }
+    ));
+
+    let missing = refused(&half.path().join("nothing"), Split::Train);
+    assert!(missing.to_string().contains("nothing"), "{missing}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_but_not_in_circles() {
+    use std::os::unix::fs::symlink;
+    let target = folder(&[("images/1.png", b"")]);
+    let linked = tempdir().unwrap();
+    symlink(target.path().join("images"), linked.path().join("cat")).unwrap();
+    let dataset = open(linked.path(), Split::Train).unwrap();
+    assert_eq!(names(&*dataset, linked.path()), ["cat/1.png"]);
+
+    symlink(target.path(), target.path().join("images/loop")).unwrap();
+    let error = refused(target.path(), Split::Train);
+    assert!(matches!(error, Error::LinkCycle { .. }), "{error}");
+
+    let broken = tempdir().unwrap();
+    symlink("gone.png", broken.path().join("1.png")).unwrap();
+    let error = refused(broken.path(), Split::Train);
+    assert!(
+        matches!(&error, Error::Read { path, .. } if path.ends_with("1.png")),
+        "{error}"
+    );
+}
+
+/// 10,000 images of one pixel; `class` labels them.
+fn labelled(class: impl Fn(usize) -> u8) -> (TempDir, Arc<dyn Dataset>) {
+    let labels: Vec<u8> = (0..10_000).map(class).collect();
+    let folder = folder(&[
+        (
+            "train-images-idx3-ubyte",
+            &idx(&[10_000, 1, 1], &[0; 10_000]),
+        ),
+        ("train-labels-idx1-ubyte", &self::labels(&labels)),
+    ]);
+    let dataset = open(folder.path(), Split::Train).unwrap();
+    (folder, dataset)
+}
+
+#[test]
+fn one_percent_is_ten_images_of_each_of_ten_classes() {
+    let (_folder, dataset) = labelled(|index| (index % 10) as u8);
+    let chosen = subset::fraction(&*dataset, 0.01, 1).unwrap();
+    assert_eq!(chosen.len(), 100);
+    assert!(chosen.is_sorted_by(|a, b| a < b));
+    for class in 0..10 {
+        assert_eq!(
+            chosen
+                .iter()
+                .filter(|&&index| dataset.label(index) == Some(class))
+                .count(),
+            10
+        );
+    }
+    assert_eq!(chosen, subset::fraction(&*dataset, 0.01, 1).unwrap());
+    assert_ne!(chosen, subset::fraction(&*dataset, 0.01, 2).unwrap());
+    // Smaller subsets lie within larger ones of the same seed.
+    let larger = subset::fraction(&*dataset, 0.1, 1).unwrap();
+    assert!(
+        chosen
+            .iter()
+            .all(|index| larger.binary_search(index).is_ok())
+    );
+    assert_eq!(
+        subset::fraction(&*dataset, 1.0, 1).unwrap(),
+        (0..10_000).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn rare_classes_survive_subsets() {
+    let (_folder, dataset) = labelled(|index| {
+        if index < 9995 {
+            0
+        } else {
+            (index - 9994) as u8
+        }
+    });
+    let chosen = subset::fraction(&*dataset, 0.01, 3).unwrap();
+    assert_eq!(
+        (chosen.len(), &chosen[95..]),
+        (100, &[9995, 9996, 9997, 9998, 9999][..])
+    );
+}
+
+#[test]
+fn hold_outs_divide_and_stay_out() {
+    let (_folder, dataset) = labelled(|index| (index % 10) as u8);
+    let (rest, held) = subset::hold_out(&*dataset, 500, 0).unwrap();
+    assert_eq!((rest.len(), held.len()), (9500, 500));
+    let mut all = [rest, held.clone()].concat();
+    all.sort_unstable();
+    assert_eq!(all, (0..10_000).collect::<Vec<_>>());
+    assert_eq!(held.iter().filter(|&&index| index % 10 == 7).count(), 50);
+}
+
+#[test]
+fn impossible_parts_are_refused() {
+    let (_folder, dataset) = labelled(|_| 0);
+    for fraction in [0.0, -1.0, 1.1, f64::NAN, 1e-9] {
+        assert!(matches!(
+            subset::fraction(&*dataset, fraction, 0),
+            Err(Error::Part { .. })
+        ));
+    }
+    assert!(subset::count(&*dataset, 10_001, 0).is_err());
+    assert!(subset::hold_out(&*dataset, 10_000, 0).is_err());
+    assert!(Selection::new(dataset.clone(), vec![]).is_err());
+    assert!(Selection::new(dataset.clone(), vec![10_000]).is_err());
+
+    let unlabelled = folder(&[("a.png", b"")]);
+    let dataset = open(unlabelled.path(), Split::Train).unwrap();
+    let error = subset::fraction(&*dataset, 1.0, 0).unwrap_err().to_string();
+    assert!(error.contains("a.png has no label"), "{error}");
+}
+
+#[test]
+fn a_selection_passes_its_part_on() {
+    let folder = folder(&[
+        ("train-images-idx3-ubyte", &images(3)),
+        ("train-labels-idx1-ubyte", &labels(&[2, 0, 1])),
+    ]);
+    let dataset = open(folder.path(), Split::Train).unwrap();
+    let part = Selection::new(dataset, vec![2, 0]).unwrap();
+    assert_eq!(
+        (part.len(), part.label(0), part.name(1)),
+        (2, Some(1), "train-images-idx3-ubyte[0]".to_owned())
+    );
+    let mut image = Image::default();
+    part.read(0, &mut image).unwrap();
+    assert_eq!(image.pixels, [12, 13, 14, 15, 16, 17]);
+    assert_eq!(
+        (part.classes().len(), part.native_size()),
+        (3, Some((3, 2)))
+    );
+}

@@ -1,0 +1,121 @@
+//! Which file, which tensor, and is there a file at all.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use crate::Error;
+
+/// What the user named.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Source<'a> {
+    Npy {
+        path: &'a Path,
+    },
+    Safetensors {
+        path: &'a Path,
+        tensor: Option<&'a str>,
+    },
+}
+
+impl<'a> Source<'a> {
+    /// Splits `FILE.safetensors:TENSOR`; anything else is a path whose extension tells the format.
+    pub(super) fn parse(source: &'a Path) -> Result<Self, Error> {
+        const MARK: &str = ".safetensors:";
+        // A path that is not Unicode cannot carry a tensor's name, which is.
+        if let Some((text, at)) = source.to_str().and_then(|t| Some((t, t.find(MARK)?))) {
+            let (path, tensor) = (&text[..at + MARK.len() - 1], &text[at + MARK.len()..]);
+            return Ok(Self::Safetensors {
+                path: Path::new(path),
+                tensor: Some(tensor),
+            });
+        }
+        match source.extension().and_then(|e| e.to_str()) {
+            Some("npy") => Ok(Self::Npy { path: source }),
+            Some("safetensors") => Ok(Self::Safetensors {
+                path: source,
+                tensor: None,
+            }),
+            other => Err(Error::Format {
+                path: source.into(),
+                expected: "a name that ends in .npy or .safetensors".into(),
+                found: other.map_or("no extension".into(), |e| format!(".{e}")),
+                hint: "save the embeddings with numpy.save or safetensors",
+            }),
+        }
+    }
+}
+
+/// Opens a regular file that is not empty, and tells its length in bytes.
+pub(super) fn open(path: &Path, expected: &str) -> Result<(File, u64), Error> {
+    let io = |cause| Error::Io {
+        action: "open",
+        path: path.into(),
+        cause,
+    };
+    let wrong = |found: &str, hint| Error::Format {
+        path: path.into(),
+        expected: expected.into(),
+        found: found.into(),
+        hint,
+    };
+    // Asked before opening: to open a pipe would wait for its writer.
+    let metadata = fs::metadata(path).map_err(io)?;
+    if metadata.is_dir() {
+        return Err(wrong("a folder", "name a file in it"));
+    }
+    if !metadata.is_file() {
+        return Err(wrong(
+            "a pipe or device",
+            "write the values to a file first",
+        ));
+    }
+    let file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    if length == 0 {
+        return Err(wrong(
+            "an empty file",
+            "the program that wrote it failed; write it again",
+        ));
+    }
+    Ok((file, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_tells_file_tensor_and_format() {
+        let parse = |text| Source::parse(Path::new(text)).unwrap();
+        let npy = |path| Source::Npy {
+            path: Path::new(path),
+        };
+        let tensors = |path, tensor| Source::Safetensors {
+            path: Path::new(path),
+            tensor,
+        };
+        assert_eq!(parse("a/b.npy"), npy("a/b.npy"));
+        assert_eq!(parse("a:b.npy"), npy("a:b.npy"));
+        assert_eq!(parse("x.safetensors"), tensors("x.safetensors", None));
+        assert_eq!(
+            parse("x.safetensors:z"),
+            tensors("x.safetensors", Some("z"))
+        );
+        assert_eq!(
+            parse("d/x.safetensors:a:b.c"),
+            tensors("d/x.safetensors", Some("a:b.c"))
+        );
+        assert_eq!(
+            parse("x.safetensors:t.npy"),
+            tensors("x.safetensors", Some("t.npy"))
+        );
+    }
+
+    #[test]
+    fn an_unknown_extension_is_named() {
+        let text = |t| Source::parse(Path::new(t)).unwrap_err().to_string();
+        let expected = "expected a name that ends in .npy or .safetensors, found";
+        assert_eq!(text("z.npz"), format!("z.npz: {expected} .npz"));
+        assert_eq!(text("dir/z"), format!("dir/z: {expected} no extension"));
+    }
+}

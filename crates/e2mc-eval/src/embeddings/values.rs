@@ -1,0 +1,191 @@
+//! From bytes to float32 matrices, in bounded pieces.
+
+use std::io::Read;
+use std::path::Path;
+
+use e2mc::Matrix;
+use half::{bf16, f16};
+
+use crate::Error;
+
+/// A type of floating-point number in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Float {
+    F16,
+    Bf16,
+    F32,
+    F64,
+}
+
+impl Float {
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::F16 | Self::Bf16 => 2,
+            Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+}
+
+/// The order of a number's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Endian {
+    Little,
+    Big,
+}
+
+/// How a matrix lies in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) rows: usize,
+    pub(super) cols: usize,
+    pub(super) float: Float,
+    pub(super) endian: Endian,
+    /// Column after column (Fortran order) instead of row after row.
+    pub(super) by_columns: bool,
+}
+
+/// Values decoded at a time.
+const PIECE: usize = 1 << 16;
+/// Columns of a Fortran-ordered file that are read together: their values fill one cache line of each output row.
+const PANEL: usize = 16;
+
+/// Reads the matrix that starts at the reader's place. The caller has checked that the file is long enough for it.
+pub(super) fn read_matrix(reader: impl Read, path: &Path, layout: Layout) -> Result<Matrix, Error> {
+    let Layout { rows, cols, .. } = layout;
+    let mut values = zeros(rows * cols, path)?;
+    let mut source = Decoder {
+        reader,
+        path,
+        layout,
+        done: 0,
+        bytes: Vec::new(),
+    };
+    if layout.by_columns {
+        let mut panel = zeros(rows * PANEL.min(cols), path)?;
+        for first in (0..cols).step_by(PANEL) {
+            let width = PANEL.min(cols - first);
+            let panel = &mut panel[..rows * width];
+            source.fill(panel)?;
+            for (r, row) in values.chunks_mut(cols).enumerate() {
+                for (c, value) in row[first..first + width].iter_mut().enumerate() {
+                    *value = panel[c * rows + r];
+                }
+            }
+        }
+    } else {
+        source.fill(&mut values)?;
+    }
+    Ok(Matrix::new(values, rows, cols).expect("rows * cols values were allocated"))
+}
+
+fn zeros(len: usize, path: &Path) -> Result<Vec<f32>, Error> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(len).map_err(|cause| Error::Io {
+        action: "load",
+        path: path.into(),
+        cause: cause.into(),
+    })?;
+    values.resize(len, 0.0);
+    Ok(values)
+}
+
+struct Decoder<'a, R> {
+    reader: R,
+    path: &'a Path,
+    layout: Layout,
+    /// Values decoded so far, in the file's order.
+    done: usize,
+    bytes: Vec<u8>,
+}
+
+impl<R: Read> Decoder<'_, R> {
+    fn fill(&mut self, out: &mut [f32]) -> Result<(), Error> {
+        for piece in out.chunks_mut(PIECE) {
+            self.bytes
+                .resize(piece.len() * self.layout.float.bytes(), 0);
+            self.reader
+                .read_exact(&mut self.bytes)
+                .map_err(|cause| Error::Io {
+                    action: "read",
+                    path: self.path.into(),
+                    cause,
+                })?;
+            self.decode(piece)?;
+            self.done += piece.len();
+        }
+        Ok(())
+    }
+
+    fn decode(&self, out: &mut [f32]) -> Result<(), Error> {
+        let Layout { float, endian, .. } = self.layout;
+        let bytes = &self.bytes[..];
+        match float {
+            Float::F16 => each(out, bytes, |b| {
+                f16::from_bits(ordered(b, endian, u16::from_le_bytes)).to_f32()
+            }),
+            Float::Bf16 => each(out, bytes, |b| {
+                bf16::from_bits(ordered(b, endian, u16::from_le_bytes)).to_f32()
+            }),
+            Float::F32 => each(out, bytes, |b| ordered(b, endian, f32::from_le_bytes)),
+            Float::F64 => {
+                let wide = |b| ordered(b, endian, f64::from_le_bytes);
+                each(out, bytes, |b| wide(b) as f32);
+                // Infinite in float32: was it so in the file?
+                if let Some(i) = out.iter().position(|v| v.is_infinite()) {
+                    let infinite = out
+                        .iter()
+                        .enumerate()
+                        .skip(i)
+                        .filter(|(_, v)| v.is_infinite());
+                    for (i, _) in infinite {
+                        let value = wide(bytes[8 * i..][..8].try_into().expect("8 bytes"));
+                        if value.is_finite() {
+                            return Err(self.overflow(i, value));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn overflow(&self, index: usize, value: f64) -> Error {
+        let Layout {
+            rows,
+            cols,
+            by_columns,
+            ..
+        } = self.layout;
+        let at = self.done + index;
+        let (row, column) = if by_columns {
+            (at % rows, at / rows)
+        } else {
+            (at / cols, at % cols)
+        };
+        Error::Overflow {
+            path: self.path.into(),
+            row,
+            column,
+            value,
+        }
+    }
+}
+
+fn each<const N: usize>(out: &mut [f32], bytes: &[u8], decode: impl Fn([u8; N]) -> f32) {
+    for (out, bytes) in out.iter_mut().zip(bytes.as_chunks().0) {
+        *out = decode(*bytes);
+    }
+}
+
+/// A number from its bytes in the given order.
+pub(super) fn ordered<const N: usize, T>(
+    mut bytes: [u8; N],
+    endian: Endian,
+    from_le_bytes: impl Fn([u8; N]) -> T,
+) -> T {
+    if endian == Endian::Big {
+        bytes.reverse();
+    }
+    from_le_bytes(bytes)
+}

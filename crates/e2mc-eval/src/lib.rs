@@ -1,0 +1,48 @@
+//! What embeddings are worth: k-NN, linear probes and their accuracies, on plain float32 matrices.
+//!
+//! - [`knn()`]: exact cosine k-NN, weighted as DINO's or by majority, several k at once;
+//! - [`Probe`]: a linear classifier on frozen features, by the paper's SGD or by logistic regression;
+//! - [`top1`], [`Estimate`], [`paired_drop`]: accuracies, over seeds, and between two models;
+//! - [`read_embeddings`], [`read_labels`], [`write_npy`]: `.npy` and `.safetensors` files.
+//!
+//! Every result depends on the input and the seed alone, not on the number of threads.
+//!
+//! ```
+//! use e2mc::MatrixView;
+//! use e2mc_eval::{LogisticConfig, L2, Probe, top1};
+//!
+//! let train = [0.0, 0.1, 0.2, 0.0, 1.0, 0.9, 1.1, 1.0_f32]; // 4 rows of 2 features
+//! let test = [0.1, 0.0, 0.9, 1.0_f32];
+//! let probe = Probe::Logistic(LogisticConfig { l2: L2::Fixed(0.1), ..Default::default() });
+//! let train = MatrixView::new(&train, 4, 2)?;
+//! let test = MatrixView::new(&test, 2, 2)?;
+//! let prediction = probe.fit_predict(train, &[0, 0, 1, 1], test, 2, 0)?;
+//! assert_eq!(top1(&prediction.predictions, &[0, 1])?, 1.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod accuracy;
+mod check;
+mod classifier;
+mod embeddings;
+mod error;
+mod knn;
+mod lbfgs;
+mod linear;
+mod logistic;
+mod probe;
+mod product;
+mod random;
+mod softmax;
+mod standardise;
+#[cfg(test)]
+mod testing;
+
+pub use accuracy::{Estimate, PairedDrop, paired_drop, top1};
+pub use classifier::LinearClassifier;
+pub use embeddings::{read_embeddings, read_labels, write_npy};
+pub use error::Error;
+pub use knn::{KnnConfig, KnnResult, Vote, knn};
+pub use linear::{LinearConfig, Schedule};
+pub use logistic::{L2, LogisticConfig, LogisticReport};
+pub use probe::{Fit, FitReport, Prediction, Probe};

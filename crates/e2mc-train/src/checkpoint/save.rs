@@ -1,0 +1,150 @@
+//! Writing checkpoints and model files.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use safetensors::{Dtype, View};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use super::{FORMAT_VERSION, Header, METADATA_KEY, METHOD_PREFIX, OPTIMIZER_PREFIX, Progress};
+use crate::Error;
+use crate::model::Model;
+use crate::recipe::Recipe;
+
+/// How a model file stores its numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Precision {
+    /// As they were trained.
+    #[default]
+    F32,
+    /// Half the size; reading gives float32 again.
+    F16,
+}
+
+/// Writes a whole checkpoint: weights, optimiser, method state, recipe and progress.
+///
+/// # Errors
+/// Where the file cannot be written; an older file of that name is then untouched.
+pub fn save(
+    path: &Path,
+    recipe: &Recipe,
+    model: &Model,
+    optimizer: Vec<(String, Tensor)>,
+    progress: Progress,
+) -> Result<(), Error> {
+    let mut tensors: Vec<(String, Tensor)> = model.tensors().into_iter().collect();
+    tensors.extend(prefixed(OPTIMIZER_PREFIX, optimizer));
+    tensors.extend(prefixed(METHOD_PREFIX, model.method.state()));
+    write(path, recipe, Some(progress), tensors, Precision::F32)
+}
+
+/// Writes a model file: weights and recipe only.
+///
+/// # Errors
+/// Where the file cannot be written; an older file of that name is then untouched.
+pub fn save_model(
+    path: &Path,
+    recipe: &Recipe,
+    model: &Model,
+    precision: Precision,
+) -> Result<(), Error> {
+    write(path, recipe, None, model.tensors().into_iter().collect(), precision)
+}
+
+/// Writes a file whole or not at all: into a temporary file beside it, then renamed.
+///
+/// # Errors
+/// Where the folder or the disk does not take it; an older file of that name is then untouched.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let fail = |source: io::Error| Error::Io { action: "write", path: path.to_owned(), source };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".e2mc-");
+    // The default is private to the user; a result file should follow the user's umask.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder.unwrap_or(Path::new("."))).map_err(fail)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(fail)?;
+    file.persist(path).map_err(|error| fail(error.error))?;
+    Ok(())
+}
+
+fn prefixed(prefix: &str, tensors: Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {
+    tensors.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)).collect()
+}
+
+fn write(
+    path: &Path,
+    recipe: &Recipe,
+    progress: Option<Progress>,
+    tensors: Vec<(String, Tensor)>,
+    precision: Precision,
+) -> Result<(), Error> {
+    let header = Header { version: FORMAT_VERSION, recipe: recipe.clone(), progress };
+    let json = serde_json::to_string(&header).map_err(|error| Error::Io {
+        action: "write",
+        path: path.to_owned(),
+        source: error.into(),
+    })?;
+    let tensors = tensors
+        .into_iter()
+        .map(|(name, tensor)| Ok((name, Stored::new(&tensor, precision)?)))
+        .collect::<Result<Vec<_>, Error>>()?;
+    // One metadata key: the library keeps them in a hash map, whose order would make the bytes of
+    // equal checkpoints differ.
+    let metadata = HashMap::from([(METADATA_KEY.to_owned(), json)]);
+    let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|error| Error::Io {
+        action: "write",
+        path: path.to_owned(),
+        source: io::Error::other(error),
+    })?;
+    write_atomically(path, &bytes)
+}
+
+/// A tensor as safetensors wants it: contiguous bytes on the CPU, copied only when asked for.
+struct Stored {
+    tensor: Tensor,
+    dtype: Dtype,
+    shape: Vec<usize>,
+}
+
+impl Stored {
+    fn new(tensor: &Tensor, precision: Precision) -> Result<Self, Error> {
+        let tensor = tensor.detach();
+        let (tensor, dtype) = match (tensor.kind(), precision) {
+            (Kind::Float, Precision::F16) => (tensor.f_to_kind(Kind::Half)?, Dtype::F16),
+            (Kind::Float, Precision::F32) => (tensor, Dtype::F32),
+            (Kind::Double, _) => (tensor, Dtype::F64),
+            (Kind::Int64, _) => (tensor, Dtype::I64),
+            (kind, _) => {
+                return Err(tch::TchError::Kind(format!("{kind:?} is not stored")).into());
+            }
+        };
+        let shape = tensor.size().iter().map(|&size| size as usize).collect();
+        Ok(Self { tensor, dtype, shape })
+    }
+}
+
+impl View for Stored {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let tensor = self.tensor.to_device(Device::Cpu).contiguous();
+        let mut bytes = vec![0; self.data_len()];
+        tensor.copy_data_u8(&mut bytes, tensor.numel());
+        bytes.into()
+    }
+
+    fn data_len(&self) -> usize {
+        self.tensor.numel() * self.tensor.kind().elt_size_in_bytes()
+    }
+}

@@ -1,0 +1,70 @@
+//! A data set through a network in evaluation mode: images in, one row of numbers each out.
+
+use std::sync::Arc;
+
+use e2mc::Matrix;
+use e2mc_data::{Dataset, Evaluation, Loader, LoaderConfig, Pipeline, View};
+use tch::{Kind, Tensor};
+
+use crate::Error;
+use crate::model::Model;
+
+/// Which numbers of the network are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// The backbone's pooled features: what is evaluated and used.
+    Backbone,
+    /// The head's embedding: what the losses see.
+    Projector,
+}
+
+/// One row per image of `dataset`, in its order: `(n, d)`.
+///
+/// # Errors
+/// Where an image cannot be read or does not fit the network.
+pub fn embed(
+    model: &Model,
+    dataset: Arc<dyn Dataset>,
+    evaluation: &Evaluation,
+    output: Output,
+    batch: usize,
+    threads: usize,
+) -> Result<Matrix, Error> {
+    let rows = dataset.len();
+    let config = LoaderConfig {
+        batch: batch.min(rows.max(1)),
+        seed: 0,
+        threads,
+        prefetch: 2,
+        shuffle: false,
+        drop_last: false,
+        rank: 0,
+        world: 1,
+    };
+    let loader = Loader::new(dataset, Pipeline::Evaluate(evaluation.clone()), config)?;
+    let mut data: Vec<f32> = Vec::new();
+    for batch in loader.epoch(0, 0) {
+        let batch = batch?;
+        let images = to_tensor(&batch.views[0])?;
+        let rows = match output {
+            Output::Backbone => model.features(&images)?,
+            Output::Projector => model.embeddings(&images)?,
+        };
+        let rows = rows.to_kind(Kind::Float).to_device(tch::Device::Cpu).contiguous();
+        let start = data.len();
+        data.resize(start + rows.numel(), 0.0);
+        rows.f_copy_data(&mut data[start..], rows.numel())?;
+        loader.recycle(batch);
+    }
+    let cols = data.len() / rows.max(1);
+    Ok(Matrix::new(data, rows, cols)?)
+}
+
+/// A batch's view as a tensor `(n, c, h, w)` on the CPU.
+///
+/// # Errors
+/// Where libtorch cannot allocate it.
+pub(crate) fn to_tensor(view: &View) -> Result<Tensor, Error> {
+    let shape = view.shape.map(|size| size as i64);
+    Ok(Tensor::f_from_slice(&view.data)?.f_view(shape)?)
+}

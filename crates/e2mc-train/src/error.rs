@@ -1,0 +1,137 @@
+//! What can go wrong in training, each with what was expected, what was found and what to do.
+
+use std::path::PathBuf;
+
+/// The error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting is out of range or does not fit the rest.
+    #[error("setting `{field}`: expected {expected}, found {found}")]
+    Config {
+        /// The setting's dotted name, as in a recipe.
+        field: String,
+        /// What would be valid.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// A file is not a checkpoint that can be read.
+    #[error("{path}: expected {expected}, found {found}")]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What should have been there.
+        expected: String,
+        /// What was there.
+        found: String,
+        /// What the user can do.
+        hint: String,
+    },
+    /// A checkpoint's tensors are not those of the model.
+    #[error("{path}: the tensors do not fit the model ({summary})\n{table}")]
+    Tensors {
+        /// The file.
+        path: PathBuf,
+        /// How many are missing, unexpected or of another shape.
+        summary: String,
+        /// One line a tensor.
+        table: String,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried: "read", "write".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A loss term or an embedding is NaN or infinite.
+    #[error("{term} is not finite at step {step} (epoch {epoch}): {detail}; {last_good}")]
+    NonFinite {
+        /// The loss term, or "embedding of view k".
+        term: String,
+        /// Steps done before this one.
+        step: u64,
+        /// The epoch, counted from 1.
+        epoch: u64,
+        /// The value, or where in the embedding it stands.
+        detail: String,
+        /// Where the last good state is saved.
+        last_good: String,
+    },
+    /// The device asked for is not there.
+    #[error("device `{device}` is not available: {found}")]
+    Device {
+        /// As the user wrote it.
+        device: String,
+        /// What is there.
+        found: String,
+    },
+    /// An image or data set failed.
+    #[error(transparent)]
+    Data(#[from] e2mc_data::Error),
+    /// The criterion refused its input.
+    #[error(transparent)]
+    Criterion(#[from] e2mc::Error),
+    /// libtorch failed.
+    #[error("libtorch: {}", first_line(.0))]
+    Torch(#[from] tch::TchError),
+    /// The caller's observer failed; the message is its own.
+    #[error("{0}")]
+    Observer(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// C++ errors carry a stack trace; its first line says what happened.
+fn first_line(error: &tch::TchError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+impl Error {
+    /// A setting that does not fit.
+    pub fn config(
+        field: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl ToString,
+    ) -> Self {
+        Self::Config { field: field.into(), expected: expected.into(), found: found.to_string() }
+    }
+
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config { field, .. } => {
+                Some(format!("change it in the recipe or with --set {field}=…"))
+            }
+            Self::Checkpoint { hint, .. } => Some(hint.clone()),
+            Self::Tensors { .. } => Some(
+                "the checkpoint is of another architecture: give the recipe that it was trained with"
+                    .into(),
+            ),
+            Self::Io { source, .. } => io_hint(source),
+            Self::NonFinite { .. } => {
+                Some("lower the learning rate or beta, then go on with --resume".into())
+            }
+            Self::Device { .. } => {
+                Some("use --device cpu, or install a CUDA libtorch with `make gpu`".into())
+            }
+            Self::Data(error) => error.hint(),
+            Self::Criterion(error) => error.hint(),
+            Self::Torch(_) | Self::Observer(_) => None,
+        }
+    }
+}
+
+fn io_hint(error: &std::io::Error) -> Option<String> {
+    use std::io::ErrorKind::{FileTooLarge, NotFound, PermissionDenied, QuotaExceeded, StorageFull};
+    match error.kind() {
+        NotFound => Some("check the path".into()),
+        PermissionDenied => Some("check the permissions, or choose another --out".into()),
+        StorageFull | QuotaExceeded | FileTooLarge => {
+            Some("free some space or choose another --out; files saved before are whole".into())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,176 @@
+//! The layers that networks are made of: convolution, batch norm, linear.
+//!
+//! Their parameters live in a [`nn::VarStore`] under torchvision's names (`weight`, `bias`,
+//! `running_mean`, `running_var`) and start from PyTorch's distributions; tch's own layers differ
+//! in both. Parameters and statistics are always float32. Under [`Precision::Bf16`] convolutions
+//! and linear layers compute in bfloat16 on casts of their weights, through which gradients flow
+//! back to the float32 originals, and batch norm sums in float32. It needs no loss scaling:
+//! bfloat16 has float32's range.
+
+use serde::{Deserialize, Serialize};
+use tch::nn::init::{FanInOut, NonLinearity, NormalOrUniform};
+use tch::nn::{Init, Path};
+use tch::{Kind, Tensor};
+
+use crate::Error;
+
+/// The arithmetic of convolutions and linear layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// float32.
+    #[default]
+    F32,
+    /// bfloat16 products; parameters, statistics and losses stay float32.
+    Bf16,
+}
+
+impl Precision {
+    fn kind(self) -> Kind {
+        match self {
+            Self::F32 => Kind::Float,
+            Self::Bf16 => Kind::BFloat16,
+        }
+    }
+}
+
+/// A square convolution without bias, padded so that stride 1 keeps the size.
+#[derive(Debug)]
+pub struct Conv {
+    weight: Tensor,
+    stride: i64,
+    padding: i64,
+}
+
+impl Conv {
+    /// Makes the layer for an odd `kernel`, its weights He-normal over the fan-out as in
+    /// torchvision's ResNet.
+    ///
+    /// # Errors
+    /// Where libtorch cannot allocate the weights.
+    pub fn new(
+        path: &Path,
+        inputs: usize,
+        outputs: usize,
+        kernel: usize,
+        stride: usize,
+    ) -> Result<Self, Error> {
+        let shape = [outputs, inputs, kernel, kernel].map(|size| size as i64);
+        let init = Init::Kaiming {
+            dist: NormalOrUniform::Normal,
+            fan: FanInOut::FanOut,
+            non_linearity: NonLinearity::ReLU,
+        };
+        let weight = path.f_var("weight", &shape, init)?;
+        Ok(Self { weight, stride: stride as i64, padding: (kernel / 2) as i64 })
+    }
+
+    /// `(n, inputs, h, w)` to `(n, outputs, h / stride, w / stride)`, rounded up, in the
+    /// precision's own kind.
+    ///
+    /// # Errors
+    /// Where `x` has another shape.
+    pub fn forward(&self, x: &Tensor, precision: Precision) -> Result<Tensor, Error> {
+        let kind = precision.kind();
+        let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
+        let weight = self.weight.f_to_kind(kind)?;
+        Ok(x.f_to_kind(kind)?.f_conv2d::<Tensor>(&weight, None, stride, padding, [1, 1], 1)?)
+    }
+}
+
+/// Batch normalisation over every dimension but the second.
+#[derive(Debug)]
+pub struct BatchNorm {
+    affine: Option<(Tensor, Tensor)>,
+    running_mean: Tensor,
+    running_var: Tensor,
+}
+
+impl BatchNorm {
+    /// How far one batch moves the running statistics.
+    const MOMENTUM: f64 = 0.1;
+    /// Added to the variance.
+    const EPSILON: f64 = 1e-5;
+
+    /// Makes the layer for `width` channels: weight 1 and bias 0 if `affine`, running mean 0 and
+    /// running variance 1.
+    ///
+    /// # Errors
+    /// Where libtorch cannot allocate them.
+    pub fn new(path: &Path, width: usize, affine: bool) -> Result<Self, Error> {
+        let shape = [width as i64];
+        let affine = if affine {
+            Some((path.f_ones("weight", &shape)?, path.f_zeros("bias", &shape)?))
+        } else {
+            None
+        };
+        Ok(Self {
+            affine,
+            running_mean: path.f_zeros_no_train("running_mean", &shape)?,
+            running_var: path.f_ones_no_train("running_var", &shape)?,
+        })
+    }
+
+    /// Normalises `(n, width)` or `(n, width, h, w)`, keeping its kind: by its own statistics in
+    /// training, which also moves the running ones, otherwise by the running ones.
+    ///
+    /// # Errors
+    /// Where `x` has another shape, or in training with a single value a channel, whose variance
+    /// does not exist.
+    pub fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor, Error> {
+        let size = x.size();
+        let values: i64 = size.iter().product::<i64>() / size.get(1).copied().unwrap_or(1).max(1);
+        if train && values < 2 {
+            return Err(Error::config(
+                "training.batch",
+                "at least 2 values a channel for batch statistics",
+                format!("{size:?}"),
+            ));
+        }
+        let (weight, bias) = self.affine.as_ref().map(|(weight, bias)| (weight, bias)).unzip();
+        Ok(x.f_batch_norm(
+            weight,
+            bias,
+            Some(&self.running_mean),
+            Some(&self.running_var),
+            train,
+            Self::MOMENTUM,
+            Self::EPSILON,
+            true,
+        )?)
+    }
+}
+
+/// A linear layer.
+#[derive(Debug)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// Makes the layer, weights and bias uniform within `1 / sqrt(inputs)` as in PyTorch.
+    ///
+    /// # Errors
+    /// Where libtorch cannot allocate them.
+    pub fn new(path: &Path, inputs: usize, outputs: usize, bias: bool) -> Result<Self, Error> {
+        // Kaiming uniform with a = sqrt 5 has the bound sqrt(6 / ((1 + 5) inputs)).
+        let bound = 1.0 / (inputs.max(1) as f64).sqrt();
+        let init = Init::Uniform { lo: -bound, up: bound };
+        let weight = path.f_var("weight", &[outputs as i64, inputs as i64], init)?;
+        let bias = if bias { Some(path.f_var("bias", &[outputs as i64], init)?) } else { None };
+        Ok(Self { weight, bias })
+    }
+
+    /// `(n, inputs)` to `(n, outputs)`, in float32 whatever the precision of the product.
+    ///
+    /// # Errors
+    /// Where `x` has another shape.
+    pub fn forward(&self, x: &Tensor, precision: Precision) -> Result<Tensor, Error> {
+        let kind = precision.kind();
+        let cast = |tensor: &Tensor| tensor.f_to_kind(kind);
+        let bias = self.bias.as_ref().map(cast).transpose()?;
+        let y = cast(x)?.f_linear(&cast(&self.weight)?, bias.as_ref())?;
+        Ok(y.f_to_kind(Kind::Float)?)
+    }
+}

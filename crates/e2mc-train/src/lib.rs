@@ -1,0 +1,31 @@
+//! Self-supervised training with effective entropy maximisation, on libtorch.
+//!
+//! A [`Recipe`] says everything about a run. [`Model`] is a backbone with a method's heads,
+//! [`Trainer`] the one loop that trains it, whatever the method, and [`checkpoint`] how both come
+//! from and go to disk. The loop knows a method as "views in, named loss terms out"
+//! ([`method::Method`]) and adds the criterion at one place ([`criterion::Criterion`]).
+//!
+//! This crate prints nothing: an [`Observer`] is told what happens.
+
+pub mod backbone;
+pub mod checkpoint;
+mod collapse;
+pub mod criterion;
+mod device;
+mod embed;
+mod error;
+mod head;
+pub mod layer;
+pub mod method;
+mod model;
+pub mod optim;
+mod recipe;
+mod train;
+
+pub use collapse::Collapse;
+pub use device::device;
+pub use embed::{Output, embed};
+pub use error::Error;
+pub use model::Model;
+pub use recipe::{Recipe, TrainingConfig};
+pub use train::{Control, EpochSummary, Observer, Outcome, RunOptions, StepLog, Trainer};

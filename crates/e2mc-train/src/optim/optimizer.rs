@@ -1,0 +1,226 @@
+//! The optimiser: parameters, what the rule remembers of them, and the groups they belong to.
+
+use std::collections::BTreeMap;
+
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::sgd::descend;
+use super::{OptimizerConfig, ParamGroup};
+use crate::Error;
+
+/// The state's name for the number of steps done.
+const STEPS: &str = "steps";
+
+/// Moves named parameters along their gradients.
+#[derive(Debug)]
+pub struct Optimizer {
+    config: OptimizerConfig,
+    groups: Vec<ParamGroup>,
+    slots: Vec<Slot>,
+    steps: u64,
+}
+
+/// A parameter, its index into the groups, and what the rule remembers of it.
+#[derive(Debug)]
+struct Slot {
+    name: String,
+    parameter: Tensor,
+    group: usize,
+    buffers: Vec<Tensor>,
+}
+
+/// A group's rate at one step.
+struct StepRate {
+    rate: f64,
+    /// Minus the rate, where the parameters are.
+    descent: Tensor,
+}
+
+impl StepRate {
+    fn new(rate: f64, device: Device) -> Result<Self, TchError> {
+        Ok(Self { rate, descent: Tensor::f_full(&[] as &[i64], -rate, (Kind::Float, device))? })
+    }
+}
+
+impl Optimizer {
+    /// Takes charge of `parameters`, all at the step's own rate. Where they live now their
+    /// buffers live too, so move a model to its device first.
+    ///
+    /// # Errors
+    /// Where a constant is out of range, or a parameter has no gradient or no name of its own.
+    pub fn new(
+        config: &OptimizerConfig,
+        parameters: Vec<(String, Tensor)>,
+    ) -> Result<Self, Error> {
+        Self::with_groups(config, parameters, Vec::new())
+    }
+
+    /// Takes charge of `parameters`; each follows the first group whose prefix its name starts
+    /// with.
+    ///
+    /// # Errors
+    /// As [`Optimizer::new`], and where a group names no parameter.
+    pub fn with_groups(
+        config: &OptimizerConfig,
+        mut parameters: Vec<(String, Tensor)>,
+        mut groups: Vec<ParamGroup>,
+    ) -> Result<Self, Error> {
+        config.check()?;
+        for group in &groups {
+            group.check()?;
+            if !parameters.iter().any(|(name, _)| name.starts_with(&group.prefix)) {
+                let expected = format!("parameters named `{}…`", group.prefix);
+                return Err(Error::config("optimizer", expected, "none"));
+            }
+        }
+        groups.push(ParamGroup::rest());
+        parameters.sort_by(|(a, _), (b, _)| a.cmp(b));
+        if let Some(pair) = parameters.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let name = &pair[0].0;
+            return Err(Error::config("optimizer", "one parameter a name", format!("two `{name}`")));
+        }
+        let names = config.buffers();
+        let slot = |(name, parameter): (String, Tensor)| {
+            if !parameter.requires_grad() {
+                let found = format!("`{name}`, which has none");
+                return Err(Error::config("optimizer", "parameters with gradients", found));
+            }
+            let group = groups.iter().position(|group| name.starts_with(&group.prefix));
+            let group = group.unwrap_or(groups.len() - 1);
+            let zeros = || tch::no_grad(|| parameter.f_zeros_like());
+            let buffers = names.iter().map(|_| zeros()).collect::<Result<_, TchError>>()?;
+            Ok(Slot { name, parameter, group, buffers })
+        };
+        let slots = parameters.into_iter().map(slot).collect::<Result<_, Error>>()?;
+        Ok(Self { config: config.clone(), groups, slots, steps: 0 })
+    }
+
+    /// Steps done so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Sets every gradient to zero.
+    pub fn zero_grad(&mut self) {
+        for slot in &mut self.slots {
+            slot.parameter.zero_grad();
+        }
+    }
+
+    /// Moves every parameter that has a gradient and is not frozen; `rate` is the learning rate
+    /// of groups without their own.
+    ///
+    /// # Errors
+    /// Where libtorch runs out of memory.
+    pub fn step(&mut self, rate: f64) -> Result<(), Error> {
+        let _guard = tch::no_grad_guard();
+        let Some(device) = self.slots.first().map(|slot| slot.parameter.device()) else {
+            return Ok(());
+        };
+        self.steps += 1;
+        let rates = self.groups.iter().map(|group| group.rate.at(rate));
+        let rates = rates.map(|rate| StepRate::new(rate, device)).collect::<Result<Vec<_>, _>>()?;
+        for slot in &mut self.slots {
+            let group = &self.groups[slot.group];
+            let gradient = slot.parameter.f_grad()?;
+            if self.steps <= group.frozen_steps || !gradient.defined() {
+                continue;
+            }
+            let t = self.steps - group.frozen_steps;
+            slot.update(&self.config, &gradient, &rates[slot.group], t)?;
+        }
+        Ok(())
+    }
+
+    /// What a checkpoint must hold for training to go on as if it had never stopped: the number
+    /// of steps, and each parameter's buffers as `PARAMETER.BUFFER`. The tensors are the
+    /// optimiser's own, not copies.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        let steps = (STEPS.to_owned(), Tensor::from(self.steps as i64));
+        std::iter::once(steps).chain(self.named_buffers()).collect()
+    }
+
+    /// Takes back what [`Optimizer::state`] gave.
+    ///
+    /// # Errors
+    /// Names the tensors that are missing, unexpected or of another shape; then nothing has
+    /// changed.
+    pub fn load_state(&mut self, state: Vec<(String, Tensor)>) -> Result<(), Error> {
+        let mut given: BTreeMap<String, Tensor> = state.into_iter().collect();
+        let mut problems = Vec::new();
+        let steps = match given.remove(STEPS) {
+            None => {
+                problems.push(format!("no `{STEPS}`"));
+                0
+            }
+            Some(steps) => match (steps.kind(), steps.numel()) {
+                (Kind::Int64, 1) => steps.f_int64_value(&[])?,
+                (kind, count) => {
+                    problems.push(format!("`{STEPS}` of {count} {kind:?}, not 1 Int64"));
+                    0
+                }
+            },
+        };
+        if steps < 0 {
+            problems.push(format!("`{STEPS}` of {steps}"));
+        }
+        let mut copies = Vec::new();
+        for (name, buffer) in self.named_buffers() {
+            match given.remove(&name) {
+                None => problems.push(format!("no `{name}`")),
+                Some(source) if source.size() != buffer.size() => problems.push(format!(
+                    "`{name}` of shape {:?}, not {:?}",
+                    source.size(),
+                    buffer.size()
+                )),
+                Some(source) => copies.push((buffer, source)),
+            }
+        }
+        problems.extend(given.into_keys().map(|name| format!("an unexpected `{name}`")));
+        if !problems.is_empty() {
+            let expected = format!("the state of {} over these parameters", self.config.name());
+            return Err(Error::config("optimizer", expected, problems.join(", ")));
+        }
+        let _guard = tch::no_grad_guard();
+        for (mut buffer, source) in copies {
+            buffer.f_copy_(&source)?;
+        }
+        self.steps = steps as u64;
+        Ok(())
+    }
+
+    fn named_buffers(&self) -> impl Iterator<Item = (String, Tensor)> + '_ {
+        let names = self.config.buffers();
+        self.slots.iter().flat_map(move |slot| {
+            let name = move |buffer: &&str| format!("{}.{buffer}", slot.name);
+            names.iter().map(name).zip(slot.buffers.iter().map(Tensor::shallow_clone))
+        })
+    }
+}
+
+impl Slot {
+    fn update(
+        &mut self,
+        config: &OptimizerConfig,
+        gradient: &Tensor,
+        rate: &StepRate,
+        t: u64,
+    ) -> Result<(), TchError> {
+        let (p, buffers) = (&mut self.parameter, self.buffers.as_mut_slice());
+        match config {
+            OptimizerConfig::Sgd(sgd) => {
+                let direction = sgd.direction(p, gradient)?;
+                descend(p, &direction, buffers, sgd.momentum, sgd.nesterov, &rate.descent)
+            }
+            OptimizerConfig::Lars(lars) => {
+                let direction = lars.direction(p, gradient)?;
+                descend(p, &direction, buffers, lars.momentum, false, &rate.descent)
+            }
+            OptimizerConfig::Larc(larc) => {
+                let direction = larc.direction(p, gradient)?;
+                descend(p, &direction, buffers, larc.momentum, false, &rate.descent)
+            }
+            OptimizerConfig::Adamw(adamw) => adamw.update(p, gradient, buffers, rate.rate, t),
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! The one training loop.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use e2mc_data::{Batch, Dataset, Loader, LoaderConfig, Pipeline};
+use tch::{Device, Kind, Tensor};
+
+use crate::Error;
+use crate::checkpoint::{self, Checkpoint, Progress};
+use crate::collapse::Collapse;
+use crate::criterion::Criterion;
+use crate::embed::to_tensor;
+use crate::method::{Objective, StepContext};
+use crate::model::Model;
+use crate::optim::Optimizer;
+use crate::recipe::Recipe;
+
+/// Where a run reads, writes and how often it reports.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Worker threads that make the views, at least 1.
+    pub threads: usize,
+    /// Steps between two [`Observer::step`] calls, at least 1.
+    pub log_every: u64,
+    /// Where the checkpoint goes after each epoch and at a stop; nowhere if `None`.
+    pub checkpoint: Option<PathBuf>,
+}
+
+/// What the loop reports while it runs. Terms are means since the last report.
+#[derive(Clone, Debug)]
+pub struct StepLog {
+    /// Optimiser steps done.
+    pub step: u64,
+    /// The epoch, counted from 1.
+    pub epoch: u64,
+    /// Batches done in this epoch, of how many.
+    pub batch: u64,
+    /// Batches in an epoch.
+    pub batches: u64,
+    /// The learning rate of the last step.
+    pub learning_rate: f64,
+    /// The whole loss.
+    pub loss: f64,
+    /// The parts: name and unweighted value.
+    pub terms: Vec<(&'static str, f64)>,
+    /// Images a second since the last report (each gives several views).
+    pub images_per_s: f64,
+    /// Share of the time since the last report that was spent waiting for data, 0 to 1.
+    pub waiting: f64,
+}
+
+/// What an epoch amounted to.
+#[derive(Clone, Debug)]
+pub struct EpochSummary {
+    /// The epoch, counted from 1.
+    pub epoch: u64,
+    /// Optimiser steps done in all.
+    pub step: u64,
+    /// Mean of the whole loss over the epoch.
+    pub loss: f64,
+    /// Means of the parts.
+    pub terms: Vec<(&'static str, f64)>,
+    /// Seconds that the epoch took.
+    pub seconds: f64,
+    /// Images a second over the epoch.
+    pub images_per_s: f64,
+    /// Share of the epoch spent waiting for data, 0 to 1.
+    pub waiting: f64,
+    /// Signs of collapse in the last batch's embeddings.
+    pub collapse: Collapse,
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Train the next epoch.
+    Continue,
+    /// Save and end the run here.
+    Stop,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All epochs are done.
+    Finished,
+    /// The stop flag was raised; the checkpoint holds the state.
+    Interrupted,
+    /// The observer asked to stop.
+    StoppedByObserver,
+}
+
+/// Is told what happens during a run.
+pub trait Observer {
+    /// After every `log_every` steps.
+    ///
+    /// # Errors
+    /// An error ends the run.
+    fn step(&mut self, log: &StepLog) -> Result<(), Error>;
+
+    /// After each epoch, before its checkpoint is written. The model may be evaluated.
+    ///
+    /// # Errors
+    /// An error ends the run.
+    fn epoch(&mut self, model: &Model, summary: &EpochSummary) -> Result<Control, Error>;
+}
+
+/// A model with its optimiser, its criterion and the point it has reached.
+#[derive(Debug)]
+pub struct Trainer {
+    /// Every setting.
+    pub recipe: Recipe,
+    /// The network.
+    pub model: Model,
+    optimizer: Optimizer,
+    criterion: Criterion,
+    progress: Progress,
+}
+
+impl Trainer {
+    /// A run from freshly drawn weights.
+    ///
+    /// # Errors
+    /// Where the recipe is not valid.
+    pub fn new(recipe: Recipe, device: Device, seed: u64) -> Result<Self, Error> {
+        recipe.check()?;
+        let model = Model::new(&recipe, device, seed)?;
+        let optimizer = Optimizer::new(&recipe.optimizer, model.parameters())?;
+        let criterion = Criterion::new(&recipe.criterion)?;
+        let progress = Progress { seed, ..Progress::default() };
+        Ok(Self { recipe, model, optimizer, criterion, progress })
+    }
+
+    /// A new run from a checkpoint's weights. Takes over the optimiser's state where the recipe
+    /// asks for it and the checkpoint has one for the same optimiser; returns whether it did.
+    ///
+    /// # Errors
+    /// Where the recipe is not valid or the checkpoint is of another architecture.
+    pub fn from_weights(
+        recipe: Recipe,
+        checkpoint: &Checkpoint,
+        device: Device,
+        seed: u64,
+    ) -> Result<(Self, bool), Error> {
+        let mut trainer = Self::new(recipe, device, seed)?;
+        checkpoint.apply_to(&trainer.model)?;
+        let takes = trainer.recipe.training.load_optimizer
+            && !checkpoint.optimizer.is_empty()
+            && trainer.recipe.optimizer.name() == checkpoint.recipe.optimizer.name();
+        if takes {
+            trainer.optimizer.load_state(clone_all(&checkpoint.optimizer))?;
+        }
+        Ok((trainer, takes))
+    }
+
+    /// The run that a checkpoint interrupted, as if it had never stopped. `epochs` may ask for
+    /// another number of epochs in all than the run was started with.
+    ///
+    /// # Errors
+    /// Where the file is a model file, is not whole, or has no epoch left to train.
+    pub fn resume(checkpoint: &Checkpoint, device: Device, epochs: Option<u64>) -> Result<Self, Error> {
+        let Some(progress) = checkpoint.progress else {
+            return Err(Error::Checkpoint {
+                path: checkpoint.path.clone(),
+                expected: "a checkpoint with optimiser and progress".into(),
+                found: "a model file, which holds weights only".into(),
+                hint: "resume from the run's checkpoint.safetensors, or start with `e2mc continue --checkpoint`".into(),
+            });
+        };
+        let mut recipe = checkpoint.recipe.clone();
+        recipe.training.epochs = epochs.unwrap_or(recipe.training.epochs);
+        if recipe.training.epochs <= progress.epoch {
+            return Err(Error::config(
+                "training.epochs",
+                format!("more than the {} epochs that {} has trained", progress.epoch, checkpoint.path.display()),
+                recipe.training.epochs,
+            ));
+        }
+        let mut trainer = Self::new(recipe, device, progress.seed)?;
+        checkpoint.apply_to(&trainer.model)?;
+        trainer.optimizer.load_state(clone_all(&checkpoint.optimizer))?;
+        trainer.model.method.load_state(clone_all(&checkpoint.method))?;
+        trainer.progress = progress;
+        Ok(trainer)
+    }
+
+    /// How far the run has come.
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Writes the whole state to `path`.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        checkpoint::save(path, &self.recipe, &self.model, self.optimizer.state(), self.progress)
+    }
+
+    /// Trains until the recipe's epochs are done, `stop` is raised, or the observer ends it.
+    ///
+    /// # Errors
+    /// Where an image cannot be read, a loss term or embedding is not finite (the weights are then
+    /// still those of the step before), or a checkpoint cannot be written.
+    pub fn run(
+        &mut self,
+        dataset: Arc<dyn Dataset>,
+        options: &RunOptions,
+        stop: &AtomicBool,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, Error> {
+        let loader = self.loader(dataset, options)?;
+        let batches = loader.batches_per_epoch() as u64;
+        let mut saved = None;
+        while self.progress.epoch < self.recipe.training.epochs {
+            let mut whole = Meter::new();
+            let mut recent = Meter::new();
+            let mut embedding = None;
+            let mut epoch = loader.epoch(self.progress.epoch, self.progress.batch as usize);
+            while let Some(batch) = epoch.next() {
+                let batch = batch?;
+                let images = batch.indices.len();
+                let (objective, learning_rate) = self.step(&batch, batches, saved.as_deref())?;
+                loader.recycle(batch);
+                let last = self.progress.batch == batches;
+                let waited = epoch.waited().as_secs_f64();
+                whole.add(&objective, images, waited);
+                recent.add(&objective, images, waited);
+                if self.progress.step.is_multiple_of(options.log_every) || last {
+                    self.check_finite(&recent, saved.as_deref())?;
+                    observer.step(&recent.log(self.progress, batches, learning_rate))?;
+                    recent = recent.next();
+                }
+                embedding = objective.embeddings.into_iter().next();
+                if stop.load(Ordering::Relaxed) && !last {
+                    self.save_to(options.checkpoint.as_deref(), &mut saved)?;
+                    return Ok(Outcome::Interrupted);
+                }
+            }
+            drop(epoch);
+            self.progress.epoch += 1;
+            self.progress.batch = 0;
+            let embedding = embedding.expect("an epoch has at least one batch, the loader checks");
+            let collapse = Collapse::measure(&embedding, self.recipe.criterion.transform())?;
+            let control = observer.epoch(&self.model, &whole.summary(self.progress, collapse))?;
+            self.save_to(options.checkpoint.as_deref(), &mut saved)?;
+            if control == Control::Stop {
+                return Ok(Outcome::StoppedByObserver);
+            }
+            if stop.load(Ordering::Relaxed) && self.progress.epoch < self.recipe.training.epochs {
+                return Ok(Outcome::Interrupted);
+            }
+        }
+        Ok(Outcome::Finished)
+    }
+
+    fn loader(&self, dataset: Arc<dyn Dataset>, options: &RunOptions) -> Result<Loader, Error> {
+        let config = LoaderConfig {
+            batch: self.recipe.training.batch,
+            seed: self.progress.seed,
+            threads: options.threads,
+            prefetch: 4,
+            shuffle: true,
+            drop_last: true,
+            rank: 0,
+            world: 1,
+        };
+        let pipeline = Pipeline::Augment(self.recipe.augmentation.clone());
+        Ok(Loader::new(dataset, pipeline, config)?)
+    }
+
+    /// One optimiser step. Leaves the weights alone where something is not finite.
+    fn step(
+        &mut self,
+        batch: &Batch,
+        batches: u64,
+        saved: Option<&Path>,
+    ) -> Result<(Objective, f64), Error> {
+        let Progress { epoch, step, .. } = self.progress;
+        let precision = self.recipe.training.precision;
+        let context = StepContext { step, epoch, precision };
+        let device = self.model.device();
+        let views = batch
+            .views
+            .iter()
+            .map(|view| Ok(to_tensor(view)?.to_device(device)))
+            .collect::<Result<Vec<_>, Error>>()?;
+
+        let epochs = self.recipe.training.epochs;
+        let base = self.recipe.training.learning_rate;
+        let learning_rate = self.recipe.schedule.rate(base, step, batches, epochs);
+        self.model.method.before_step(context);
+        let Model { backbone, method, .. } = &mut self.model;
+        let mut objective = method.objective(backbone, &views, context)?;
+        self.criterion.add_to(&mut objective).map_err(|error| match error {
+            Error::Criterion(error) => self.not_finite("an embedding", error.to_string(), saved),
+            other => other,
+        })?;
+        if device == Device::Cpu {
+            // Reading a scalar costs nothing here; on other devices it would stop the stream, so
+            // there the check comes with the log.
+            for term in &objective.terms {
+                let value = term.value.double_value(&[]);
+                if !value.is_finite() {
+                    let term = format!("loss term `{}`", term.name);
+                    return Err(self.not_finite(&term, value.to_string(), saved));
+                }
+            }
+        }
+        self.optimizer.zero_grad();
+        objective.loss.f_backward()?;
+        self.model.method.after_backward(context);
+        self.optimizer.step(learning_rate)?;
+        self.progress.step += 1;
+        self.progress.batch += 1;
+        Ok((objective, learning_rate))
+    }
+
+    fn check_finite(&self, meter: &Meter, saved: Option<&Path>) -> Result<(), Error> {
+        match meter.means().into_iter().find(|(_, value)| !value.is_finite()) {
+            None => Ok(()),
+            Some((name, value)) => {
+                Err(self.not_finite(&format!("loss term `{name}`"), value.to_string(), saved))
+            }
+        }
+    }
+
+    fn not_finite(&self, term: &str, detail: String, saved: Option<&Path>) -> Error {
+        Error::NonFinite {
+            term: term.into(),
+            step: self.progress.step,
+            epoch: self.progress.epoch + 1,
+            detail,
+            last_good: saved.map_or("no checkpoint had been saved yet".into(), |path| {
+                format!("the last good state is {}", path.display())
+            }),
+        }
+    }
+
+    fn save_to(&self, path: Option<&Path>, saved: &mut Option<PathBuf>) -> Result<(), Error> {
+        if let Some(path) = path {
+            self.save(path)?;
+            *saved = Some(path.to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn clone_all(tensors: &[(String, Tensor)]) -> Vec<(String, Tensor)> {
+    tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+}
+
+/// Sums of loss and terms since a moment; they stay on the device until somebody asks.
+struct Meter {
+    started: Instant,
+    waited_before: f64,
+    waited: f64,
+    images: usize,
+    steps: u64,
+    sums: Vec<(&'static str, Tensor)>,
+}
+
+impl Meter {
+    fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            waited_before: 0.0,
+            waited: 0.0,
+            images: 0,
+            steps: 0,
+            sums: Vec::new(),
+        }
+    }
+
+    /// The meter that goes on where this one ends.
+    fn next(self) -> Self {
+        Self { waited_before: self.waited, waited: self.waited, ..Self::new() }
+    }
+
+    fn add(&mut self, objective: &Objective, images: usize, waited: f64) {
+        let loss = objective.loss.detach();
+        let terms = objective.terms.iter().map(|term| (term.name, &term.value));
+        let values = std::iter::once(("loss", &loss)).chain(terms);
+        if self.sums.is_empty() {
+            self.sums = values.map(|(name, value)| (name, value.to_kind(Kind::Double))).collect();
+        } else {
+            for ((_, sum), (_, value)) in self.sums.iter_mut().zip(values) {
+                *sum = &*sum + value;
+            }
+        }
+        self.steps += 1;
+        self.images += images;
+        self.waited = waited;
+    }
+
+    /// The mean loss, then the mean terms.
+    fn means(&self) -> Vec<(&'static str, f64)> {
+        let steps = self.steps as f64;
+        self.sums.iter().map(|(name, sum)| (*name, sum.double_value(&[]) / steps)).collect()
+    }
+
+    fn rates(&self) -> (f64, f64, f64) {
+        let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
+        let waiting = ((self.waited - self.waited_before) / seconds).clamp(0.0, 1.0);
+        (seconds, self.images as f64 / seconds, waiting)
+    }
+
+    fn log(&self, progress: Progress, batches: u64, learning_rate: f64) -> StepLog {
+        let mut terms = self.means();
+        let (_, loss) = terms.remove(0);
+        let (_, images_per_s, waiting) = self.rates();
+        StepLog {
+            step: progress.step,
+            epoch: progress.epoch + 1,
+            batch: progress.batch,
+            batches,
+            learning_rate,
+            loss,
+            terms,
+            images_per_s,
+            waiting,
+        }
+    }
+
+    fn summary(&self, progress: Progress, collapse: Collapse) -> EpochSummary {
+        let mut terms = self.means();
+        let (_, loss) = terms.remove(0);
+        let (seconds, images_per_s, waiting) = self.rates();
+        EpochSummary {
+            epoch: progress.epoch,
+            step: progress.step,
+            loss,
+            terms,
+            seconds,
+            images_per_s,
+            waiting,
+            collapse,
+        }
+    }
+}
