@@ -6,7 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
 #[derive(Debug, Parser)]
-#[command(name = "e2mc", version, max_term_width = 100, args_override_self = true)]
+#[command(
+    name = "e2mc",
+    version,
+    max_term_width = 100,
+    args_override_self = true
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use e2mc::{Matrix, MatrixView};
 use e2mc_data::{Dataset, subset};
-use e2mc_eval::{
-    Estimate, KnnConfig, L2, LinearConfig, LogisticConfig, Probe, Vote, knn, top1,
-};
+use e2mc_eval::{Estimate, KnnConfig, L2, LinearConfig, LogisticConfig, Probe, Vote, knn, top1};
 use e2mc_train::{Model, Output, Recipe, embed};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -61,8 +59,11 @@ pub(crate) struct Protocol {
 
 impl Protocol {
     fn probes(&self, fraction: f64) -> Vec<(&'static str, Probe)> {
-        let paper =
-            if fraction < 1.0 { LinearConfig::vicreg_few_labels() } else { LinearConfig::vicreg() };
+        let paper = if fraction < 1.0 {
+            LinearConfig::vicreg_few_labels()
+        } else {
+            LinearConfig::vicreg()
+        };
         let sgd = LinearConfig {
             epochs: self.sgd_epochs.unwrap_or(paper.epochs),
             learning_rate: self.sgd_rate.unwrap_or(paper.learning_rate),
@@ -115,7 +116,14 @@ pub(crate) fn evaluate(
     threads: usize,
 ) -> Result<Scores> {
     let features = |part: &Part| {
-        embed(model, part.dataset.clone(), &recipe.evaluation, Output::Backbone, 256, threads)
+        embed(
+            model,
+            part.dataset.clone(),
+            &recipe.evaluation,
+            Output::Backbone,
+            256,
+            threads,
+        )
     };
     score(&features(train)?, &features(test)?, train, test, protocol)
 }
@@ -128,8 +136,17 @@ fn score(
     protocol: &Protocol,
 ) -> Result<Scores> {
     let k = protocol.k.min(train.len());
-    let config = KnnConfig { ks: vec![k], vote: Vote::Majority, ..KnnConfig::default() };
-    let votes = knn(train_features.view(), &train.labels, test_features.view(), &config)?;
+    let config = KnnConfig {
+        ks: vec![k],
+        vote: Vote::Majority,
+        ..KnnConfig::default()
+    };
+    let votes = knn(
+        train_features.view(),
+        &train.labels,
+        test_features.view(),
+        &config,
+    )?;
     let mut scores = Scores {
         k,
         knn: 100.0 * top1(&votes[0].predictions, &test.labels)?,
@@ -139,7 +156,11 @@ fn score(
     for &fraction in &protocol.fractions {
         for (name, probe) in protocol.probes(fraction) {
             // With all labels every subset is the same; the seed still moves SGD's order.
-            let seeds = if fraction >= 1.0 && name == "logistic" { 1 } else { protocol.seeds };
+            let seeds = if fraction >= 1.0 && name == "logistic" {
+                1
+            } else {
+                protocol.seeds
+            };
             let results: Vec<Result<(f64, usize, usize)>> = (0..seeds)
                 .into_par_iter()
                 .map(|seed| {
@@ -160,7 +181,11 @@ fn score(
                 .collect();
             let results = results.into_iter().collect::<Result<Vec<_>>>()?;
             let accuracies: Vec<f64> = results.iter().map(|result| result.0).collect();
-            let Estimate { mean, standard_error, .. } = Estimate::of(&accuracies)?;
+            let Estimate {
+                mean,
+                standard_error,
+                ..
+            } = Estimate::of(&accuracies)?;
             let missing = results.iter().map(|result| result.2).max().unwrap_or(0);
             if missing > 0 {
                 scores.warnings.push(format!(
@@ -189,14 +214,21 @@ fn fit_for(probe: &Probe, labels: &[usize], classes: usize) -> Probe {
     labels.iter().for_each(|&label| counts[label] += 1);
     match probe {
         Probe::Logistic(config) if counts.iter().filter(|&&count| count > 1).count() < 2 => {
-            Probe::Logistic(LogisticConfig { l2: L2::Fixed(FIXED_L2), ..config.clone() })
+            Probe::Logistic(LogisticConfig {
+                l2: L2::Fixed(FIXED_L2),
+                ..config.clone()
+            })
         }
         other => other.clone(),
     }
 }
 
 fn rows(matrix: MatrixView<'_>, indices: &[usize]) -> Result<Matrix> {
-    let data = indices.iter().flat_map(|&index| matrix.row(index)).copied().collect();
+    let data = indices
+        .iter()
+        .flat_map(|&index| matrix.row(index))
+        .copied()
+        .collect();
     Ok(Matrix::new(data, indices.len(), matrix.cols())?)
 }
 

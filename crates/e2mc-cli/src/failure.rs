@@ -14,12 +14,22 @@ pub(crate) struct Failure {
 impl Failure {
     /// Something that went wrong (exit code 1).
     pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
-        Self { message: message.into(), hint: Some(hint.into()), usage: false }.into()
+        Self {
+            message: message.into(),
+            hint: Some(hint.into()),
+            usage: false,
+        }
+        .into()
     }
 
     /// Arguments that do not fit together (exit code 2).
     pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
-        Self { message: message.into(), hint: Some(hint.into()), usage: true }.into()
+        Self {
+            message: message.into(),
+            hint: Some(hint.into()),
+            usage: true,
+        }
+        .into()
     }
 }
 
@@ -29,7 +39,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if let Some(hint) = hint(error) {
         eprintln!("hint: {hint}");
     }
-    let usage = error.downcast_ref::<Failure>().is_some_and(|failure| failure.usage);
+    let usage = error
+        .downcast_ref::<Failure>()
+        .is_some_and(|failure| failure.usage);
     ExitCode::from(if usage { 2 } else { 1 })
 }
 
@@ -48,6 +60,8 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(error) = cause.downcast_ref::<e2mc_eval::Error>() {
             return error.hint();
         }
-        cause.downcast_ref::<e2mc::Error>().and_then(e2mc::Error::hint)
+        cause
+            .downcast_ref::<e2mc::Error>()
+            .and_then(e2mc::Error::hint)
     })
 }

@@ -118,12 +118,27 @@ impl Guard {
     /// Measures the model; the first measurement is the start that later ones are compared with.
     pub(crate) fn check(&mut self, model: &Model, recipe: &e2mc_train::Recipe) -> Result<Check> {
         let features = |part: &Arc<dyn Dataset>| {
-            embed(model, part.clone(), &recipe.evaluation, Output::Backbone, 256, self.threads)
+            embed(
+                model,
+                part.clone(),
+                &recipe.evaluation,
+                Output::Backbone,
+                256,
+                self.threads,
+            )
         };
         let (bank, queries) = (features(&self.bank)?, features(&self.held_out)?);
-        let config = KnnConfig { ks: vec![K], vote: Vote::Majority, ..KnnConfig::default() };
+        let config = KnnConfig {
+            ks: vec![K],
+            vote: Vote::Majority,
+            ..KnnConfig::default()
+        };
         let results = knn(bank.view(), &self.bank_labels, queries.view(), &config)?;
-        let predictions = results.into_iter().next().expect("one k was asked for").predictions;
+        let predictions = results
+            .into_iter()
+            .next()
+            .expect("one k was asked for")
+            .predictions;
         let accuracy = top1(&predictions, &self.labels)?;
         let since_start = match &self.start {
             Some(start) => Some(paired_drop(start, &predictions, &self.labels)?),
@@ -132,6 +147,9 @@ impl Guard {
                 None
             }
         };
-        Ok(Check { accuracy, since_start })
+        Ok(Check {
+            accuracy,
+            since_start,
+        })
     }
 }

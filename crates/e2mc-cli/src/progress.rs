@@ -38,7 +38,10 @@ impl Metrics {
             .append(true)
             .open(path)
             .with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self { file, path: path.to_owned() })
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+        })
     }
 
     /// Appends one event.
@@ -56,12 +59,16 @@ impl Metrics {
 }
 
 fn lines_until(path: &Path, step: u64) -> Result<String> {
-    let Ok(file) = File::open(path) else { return Ok(String::new()) };
+    let Ok(file) = File::open(path) else {
+        return Ok(String::new());
+    };
     let mut kept = String::new();
     for line in BufReader::new(file).lines() {
         let line = line.with_context(|| format!("cannot read {}", path.display()))?;
         // A line cut short by a kill is not JSON; it goes as well.
-        let Ok(value) = serde_json::from_str::<Value>(&line) else { continue };
+        let Ok(value) = serde_json::from_str::<Value>(&line) else {
+            continue;
+        };
         if value["step"].as_u64().is_none_or(|found| found <= step) && value["event"] != "end" {
             kept.push_str(&line);
             kept.push('\n');
@@ -112,7 +119,8 @@ impl<'a> Progress<'a> {
 
     /// Measures the untouched model and keeps what later epochs are compared with in `knn_start`.
     pub(crate) fn start(&mut self, model: &Model, knn_start: &Path) -> Result<()> {
-        self.metrics.write("start", json!({ "recipe": self.recipe }))?;
+        self.metrics
+            .write("start", json!({ "recipe": self.recipe }))?;
         if let Some(check) = self.check(model)? {
             let (held_out, bank) = self.guard.as_ref().map_or((0, 0), Guard::sizes);
             self.say(&format!(
@@ -123,7 +131,10 @@ impl<'a> Progress<'a> {
             if let Some(guard) = &self.guard {
                 guard.save_start(knn_start)?;
             }
-            self.metrics.write("epoch", json!({"epoch": 0, "step": 0, "knn": check.accuracy}))?;
+            self.metrics.write(
+                "epoch",
+                json!({"epoch": 0, "step": 0, "knn": check.accuracy}),
+            )?;
         }
         self.started = Instant::now();
         Ok(())
@@ -135,7 +146,8 @@ impl<'a> Progress<'a> {
             bar.finish_and_clear();
         }
         let seconds = self.started.elapsed().as_secs_f64();
-        self.metrics.write("end", json!({ "outcome": outcome, "seconds": seconds }))?;
+        self.metrics
+            .write("end", json!({ "outcome": outcome, "seconds": seconds }))?;
         Ok(())
     }
 
@@ -143,7 +155,10 @@ impl<'a> Progress<'a> {
         if self.knn_every == 0 {
             return Ok(None);
         }
-        self.guard.as_mut().map(|guard| guard.check(model, self.recipe)).transpose()
+        self.guard
+            .as_mut()
+            .map(|guard| guard.check(model, self.recipe))
+            .transpose()
     }
 
     /// A line that stays, above the bar where there is one.
@@ -213,7 +228,8 @@ impl Observer for Progress<'_> {
             && (summary.epoch.is_multiple_of(self.knn_every)
                 || summary.epoch == self.recipe.training.epochs);
         let check = if due {
-            self.check(model).map_err(|error| Error::Observer(error.into()))?
+            self.check(model)
+                .map_err(|error| Error::Observer(error.into()))?
         } else {
             None
         };
@@ -245,11 +261,14 @@ impl Observer for Progress<'_> {
         for warning in summary.collapse.warnings() {
             self.warn(&warning);
         }
-        let worse = check.filter(Check::is_worse).and_then(|check| check.since_start);
+        let worse = check
+            .filter(Check::is_worse)
+            .and_then(|check| check.since_start);
         if let Some(change) = worse {
             self.warn(&worse_text(&change));
             if self.guard_action == GuardAction::Stop {
-                self.metrics.write("guard", json!({ "epoch": summary.epoch }))?;
+                self.metrics
+                    .write("guard", json!({ "epoch": summary.epoch }))?;
                 return Ok(Control::Stop);
             }
         }

@@ -11,10 +11,22 @@ use crate::failure::Failure;
 
 /// The recipes that come with the program: name and text.
 const BUILT_IN: [(&str, &str); 4] = [
-    ("vicreg-imagenet", include_str!("../../../recipes/vicreg-imagenet.toml")),
-    ("vicreg-imagenet-pretrain", include_str!("../../../recipes/vicreg-imagenet-pretrain.toml")),
-    ("vicreg-small", include_str!("../../../recipes/vicreg-small.toml")),
-    ("vicreg-small-pretrain", include_str!("../../../recipes/vicreg-small-pretrain.toml")),
+    (
+        "vicreg-imagenet",
+        include_str!("../../../recipes/vicreg-imagenet.toml"),
+    ),
+    (
+        "vicreg-imagenet-pretrain",
+        include_str!("../../../recipes/vicreg-imagenet-pretrain.toml"),
+    ),
+    (
+        "vicreg-small",
+        include_str!("../../../recipes/vicreg-small.toml"),
+    ),
+    (
+        "vicreg-small-pretrain",
+        include_str!("../../../recipes/vicreg-small-pretrain.toml"),
+    ),
 ];
 
 /// The settings of a run: `base` (a checkpoint's recipe, if any), then the named recipe, then each
@@ -55,7 +67,10 @@ pub(crate) fn parse_change(text: &str) -> Result<(String, Value)> {
     };
     let parsed = format!("value = {value}").parse::<Table>().ok();
     let value = parsed.and_then(|mut table| table.remove("value"));
-    Ok((key.trim().to_owned(), value.unwrap_or_else(|| text[key.len() + 1..].to_owned().into())))
+    Ok((
+        key.trim().to_owned(),
+        value.unwrap_or_else(|| text[key.len() + 1..].to_owned().into()),
+    ))
 }
 
 fn load(recipe: &str) -> Result<Table> {
@@ -67,16 +82,27 @@ fn load(recipe: &str) -> Result<Table> {
                 Failure::new(format!("cannot read the recipe {recipe}: {error}"), known())
             })?
         }
-        None => return Err(Failure::usage(format!("no recipe is called `{recipe}`"), known())),
+        None => {
+            return Err(Failure::usage(
+                format!("no recipe is called `{recipe}`"),
+                known(),
+            ));
+        }
     };
     text.parse::<Table>().map_err(|error| {
-        Failure::new(format!("{recipe} is not valid TOML: {}", error.to_string().trim()), known())
+        Failure::new(
+            format!("{recipe} is not valid TOML: {}", error.to_string().trim()),
+            known(),
+        )
     })
 }
 
 fn known() -> String {
     let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
-    format!("built in are {}; or give the path of a .toml file", names.join(", "))
+    format!(
+        "built in are {}; or give the path of a .toml file",
+        names.join(", ")
+    )
 }
 
 /// Lays `top` over `table`, key by key. Where both name a variant (`name = "lars"` over
@@ -104,10 +130,14 @@ fn overlay(table: &mut Table, top: Table) {
 
 /// Sets the value at a dotted key; unknown keys are found when the table becomes a recipe.
 fn set(table: &mut Table, key: &str, value: Value) -> Result<()> {
-    let (folder, last) = key.rsplit_once('.').map_or((None, key), |(a, b)| (Some(a), b));
+    let (folder, last) = key
+        .rsplit_once('.')
+        .map_or((None, key), |(a, b)| (Some(a), b));
     let mut place = table;
     for part in folder.into_iter().flat_map(|folder| folder.split('.')) {
-        let entry = place.entry(part).or_insert_with(|| Value::Table(Table::new()));
+        let entry = place
+            .entry(part)
+            .or_insert_with(|| Value::Table(Table::new()));
         place = match entry {
             Value::Table(table) => table,
             _ => {
@@ -169,7 +199,10 @@ mod tests {
     #[test]
     fn another_variant_replaces_the_whole_table() {
         let mut table: Table = "[o]\nname = 'lars'\neta = 0.001".parse().unwrap();
-        overlay(&mut table, "[o]\nname = 'sgd'\nmomentum = 0.9".parse().unwrap());
+        overlay(
+            &mut table,
+            "[o]\nname = 'sgd'\nmomentum = 0.9".parse().unwrap(),
+        );
         assert_eq!(table, "[o]\nname = 'sgd'\nmomentum = 0.9".parse().unwrap());
     }
 }

@@ -25,7 +25,9 @@ pub(crate) struct RunFolder {
 
 impl RunFolder {
     pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self {
+            root: root.to_owned(),
+        }
     }
 
     /// The whole state, rewritten after each epoch.
@@ -84,7 +86,10 @@ impl DataPlan {
     /// The plan of a new run.
     pub(crate) fn new(options: &TrainOptions) -> Self {
         Self {
-            data: options.data.clone().expect("--data is required without --resume"),
+            data: options
+                .data
+                .clone()
+                .expect("--data is required without --resume"),
             max_images: options.max_images,
             held_out: options.held_out,
             knn_every: options.knn_every,
@@ -98,7 +103,10 @@ impl DataPlan {
             .with_context(|| format!("cannot read {}", path.display()))?;
         let plan: Self = serde_json::from_str(&text)
             .with_context(|| format!("{} is not a plan of e2mc", path.display()))?;
-        Ok(Self { data: options.data.clone().unwrap_or(plan.data), ..plan })
+        Ok(Self {
+            data: options.data.clone().unwrap_or(plan.data),
+            ..plan
+        })
     }
 
     /// The images, before any are held out.
@@ -135,10 +143,16 @@ pub(crate) struct Finished {
 
 /// The changes that flags and `--set` make to a recipe, flags last.
 pub(crate) fn changes(options: &TrainOptions) -> Result<Vec<(String, toml::Value)>> {
-    let mut changes =
-        options.set.iter().map(|text| crate::recipe::parse_change(text)).collect::<Result<Vec<_>>>()?;
+    let mut changes = options
+        .set
+        .iter()
+        .map(|text| crate::recipe::parse_change(text))
+        .collect::<Result<Vec<_>>>()?;
     if let Some(epochs) = options.epochs {
-        changes.push(("training.epochs".into(), toml::Value::Integer(epochs as i64)));
+        changes.push((
+            "training.epochs".into(),
+            toml::Value::Integer(epochs as i64),
+        ));
     }
     if let Some(batch) = options.batch {
         changes.push(("training.batch".into(), toml::Value::Integer(batch as i64)));
@@ -227,7 +241,9 @@ pub(crate) fn train(trainer: &mut Trainer, plan: Plan) -> Result<Finished> {
     let metrics = Metrics::open(&folder.metrics(), resumed_at)?;
     let recipe = trainer.recipe.clone();
     let mut progress = Progress::new(&recipe, metrics, guard, plan.guard, data.knn_every);
-    progress.knn.extend(knn_at_start.map(|accuracy| (0, accuracy)));
+    progress
+        .knn
+        .extend(knn_at_start.map(|accuracy| (0, accuracy)));
     if !plan.resumed {
         progress.start(&trainer.model, &folder.knn_start())?;
     }
@@ -245,10 +261,18 @@ pub(crate) fn train(trainer: &mut Trainer, plan: Plan) -> Result<Finished> {
         Outcome::StoppedByObserver => "stopped by the guard",
     })?;
     if outcome != Outcome::Interrupted {
-        let precision = if plan.half { Precision::F16 } else { Precision::F32 };
+        let precision = if plan.half {
+            Precision::F16
+        } else {
+            Precision::F32
+        };
         checkpoint::save_model(&folder.model(), &recipe, &trainer.model, precision)?;
     }
-    Ok(Finished { outcome, knn: progress.knn, last: progress.last })
+    Ok(Finished {
+        outcome,
+        knn: progress.knn,
+        last: progress.last,
+    })
 }
 
 /// Raised by SIGINT, SIGTERM and SIGUSR1; a second signal ends the program at once.
@@ -290,7 +314,8 @@ pub(crate) fn report(options: &TrainOptions, finished: &Finished, epochs: u64) {
             ),
             Outcome::StoppedByObserver => "stopped by the guard: the features got worse".into(),
         };
-        if let (Some((_, first)), Some((epoch, last))) = (finished.knn.first(), finished.knn.last()) {
+        if let (Some((_, first)), Some((epoch, last))) = (finished.knn.first(), finished.knn.last())
+        {
             text.push_str(&format!(
                 "\nheld-out k-NN: {:.2} % at start, {:.2} % after epoch {epoch}",
                 100.0 * first,

@@ -40,15 +40,26 @@ impl Collapse {
     /// # Errors
     /// Where an embedding is not finite or `n < 2`.
     pub fn measure(embedding: &Tensor, transform: Transform) -> Result<Self, Error> {
-        let z = embedding.detach().to_kind(Kind::Float).to_device(tch::Device::Cpu).contiguous();
+        let z = embedding
+            .detach()
+            .to_kind(Kind::Float)
+            .to_device(tch::Device::Cpu)
+            .contiguous();
         let (rows, cols) = z.size2()?;
-        let norms = z.square().sum_dim_intlist([1i64].as_slice(), true, Kind::Float).sqrt();
+        let norms = z
+            .square()
+            .sum_dim_intlist([1i64].as_slice(), true, Kind::Float)
+            .sqrt();
         let unit = &z / norms.clamp_min(1e-12);
         let spread = unit.std_dim([0i64].as_slice(), true, false) * (cols as f64).sqrt();
         let mut data = vec![0f32; z.numel()];
         z.f_copy_data(&mut data, z.numel())?;
-        let criterion =
-            e2mc::Criterion { transform, beta: 1.0, gamma: 0.0, epsilon: f32::EPSILON };
+        let criterion = e2mc::Criterion {
+            transform,
+            beta: 1.0,
+            gamma: 0.0,
+            epsilon: f32::EPSILON,
+        };
         let value = criterion.value(MatrixView::new(&data, rows as usize, cols as usize)?)?;
         Ok(Self {
             dims: cols as usize,

@@ -74,7 +74,15 @@ impl CriterionConfig {
     /// # Errors
     /// Names the setting that is out of range.
     pub fn check(&self) -> Result<(), Error> {
-        let Self::E2mc { beta, gamma, epsilon, .. } = self else { return Ok(()) };
+        let Self::E2mc {
+            beta,
+            gamma,
+            epsilon,
+            ..
+        } = self
+        else {
+            return Ok(());
+        };
         for (field, value) in [
             ("criterion.beta", *beta),
             ("criterion.gamma", *gamma),
@@ -102,7 +110,10 @@ impl Criterion {
     /// As [`CriterionConfig::check`].
     pub fn new(config: &CriterionConfig) -> Result<Self, Error> {
         config.check()?;
-        Ok(Self { config: config.clone(), workspace: Workspace::default() })
+        Ok(Self {
+            config: config.clone(),
+            workspace: Workspace::default(),
+        })
     }
 
     /// Adds the criterion's terms to a method's objective.
@@ -112,13 +123,22 @@ impl Criterion {
     pub fn add_to(&mut self, objective: &mut Objective) -> Result<(), Error> {
         match self.config {
             CriterionConfig::None => Ok(()),
-            CriterionConfig::E2mc { transform, beta, gamma, epsilon } => {
+            CriterionConfig::E2mc {
+                transform,
+                beta,
+                gamma,
+                epsilon,
+            } => {
                 let transform = transform.into();
                 if objective.loss.device() == Device::Cpu {
                     // The entropy is a mean over the views, so each view gets its share of beta.
                     let beta_of_view = beta / objective.embeddings.len() as f64;
-                    let criterion =
-                        e2mc::Criterion { transform, beta: beta_of_view, gamma, epsilon };
+                    let criterion = e2mc::Criterion {
+                        transform,
+                        beta: beta_of_view,
+                        gamma,
+                        epsilon,
+                    };
                     self.add_on_cpu(objective, &criterion, beta)
                 } else {
                     add_in_tensors(objective, transform, beta, gamma, epsilon);
@@ -143,7 +163,11 @@ impl Criterion {
             covariance += value.covariance;
         }
         objective.loss = loss;
-        objective.terms.push(Term { name: "entropy", weight: -beta, value: entropy.into() });
+        objective.terms.push(Term {
+            name: "entropy",
+            weight: -beta,
+            value: entropy.into(),
+        });
         objective.terms.push(Term {
             name: "hypercovariance",
             weight: criterion.gamma,
@@ -170,7 +194,9 @@ impl Criterion {
             )
         };
         let view = MatrixView::new(input, rows as usize, cols as usize)?;
-        let value = criterion.value_and_gradient_in(view, output, &mut self.workspace)?.clone();
+        let value = criterion
+            .value_and_gradient_in(view, output, &mut self.workspace)?
+            .clone();
         Ok((value, gradient))
     }
 }
@@ -211,7 +237,9 @@ fn mean_marginal_entropy(u: &Tensor, epsilon: f32) -> Tensor {
     let m = (n as f64).sqrt().round() as i64;
     let (sorted, _) = u.sort(0, false);
     let spacings = sorted.narrow(0, m, n - m) - sorted.narrow(0, 0, n - m);
-    (spacings * ((n + 1) as f64 / m as f64) + f64::from(epsilon)).log().mean(Kind::Float)
+    (spacings * ((n + 1) as f64 / m as f64) + f64::from(epsilon))
+        .log()
+        .mean(Kind::Float)
 }
 
 /// `sum_{j != k} C_jk^2 / d` with `C` the covariance of the columns of `z` `(n, d)` (paper Eq. 8).
@@ -220,8 +248,14 @@ fn mean_marginal_entropy(u: &Tensor, epsilon: f32) -> Tensor {
 pub(crate) fn off_diagonal_covariance(z: &Tensor) -> Tensor {
     let (n, d) = (z.size()[0], z.size()[1]);
     let centred = z - z.mean_dim([0i64].as_slice(), true, Kind::Float);
-    let product = if n < d { centred.matmul(&centred.tr()) } else { centred.tr().matmul(&centred) };
-    let diagonal = centred.square().sum_dim_intlist([0i64].as_slice(), false, Kind::Float);
+    let product = if n < d {
+        centred.matmul(&centred.tr())
+    } else {
+        centred.tr().matmul(&centred)
+    };
+    let diagonal = centred
+        .square()
+        .sum_dim_intlist([0i64].as_slice(), false, Kind::Float);
     let scale = 1.0 / ((n - 1) as f64).powi(2) / d as f64;
     (product.square().sum(Kind::Float) - diagonal.square().sum(Kind::Float)) * scale
 }
@@ -243,17 +277,36 @@ mod tests {
             if tensors {
                 add_in_tensors(&mut objective, transform.into(), 30.0, 7.0, 1e-7);
             } else {
-                let config =
-                    CriterionConfig::E2mc { transform, beta: 30.0, gamma: 7.0, epsilon: 1e-7 };
-                Criterion::new(&config).unwrap().add_to(&mut objective).unwrap();
+                let config = CriterionConfig::E2mc {
+                    transform,
+                    beta: 30.0,
+                    gamma: 7.0,
+                    epsilon: 1e-7,
+                };
+                Criterion::new(&config)
+                    .unwrap()
+                    .add_to(&mut objective)
+                    .unwrap();
             }
             objective.loss.backward();
-            let terms: Vec<f64> =
-                objective.terms.iter().map(|term| term.value.double_value(&[])).collect();
-            (objective.loss.double_value(&[]), terms, leaves.map(|z| z.grad()))
+            let terms: Vec<f64> = objective
+                .terms
+                .iter()
+                .map(|term| term.value.double_value(&[]))
+                .collect();
+            (
+                objective.loss.double_value(&[]),
+                terms,
+                leaves.map(|z| z.grad()),
+            )
         };
         let (fast, slow) = (run(false), run(true));
-        assert!((fast.0 - slow.0).abs() <= 1e-5 * slow.0.abs(), "{} {}", fast.0, slow.0);
+        assert!(
+            (fast.0 - slow.0).abs() <= 1e-5 * slow.0.abs(),
+            "{} {}",
+            fast.0,
+            slow.0
+        );
         for (a, b) in fast.1.iter().zip(&slow.1) {
             assert!((a - b).abs() <= 1e-5 * b.abs().max(1e-3), "{a} {b}");
         }
@@ -280,7 +333,10 @@ mod tests {
             let off = c.square().sum(Kind::Double) - c.diagonal(0, 0, 1).square().sum(Kind::Double);
             let expected = off.double_value(&[]) / d as f64;
             let found = off_diagonal_covariance(&z.to_kind(Kind::Float)).double_value(&[]);
-            assert!((found - expected).abs() <= 1e-5 * expected, "{found} {expected}");
+            assert!(
+                (found - expected).abs() <= 1e-5 * expected,
+                "{found} {expected}"
+            );
         }
     }
 }

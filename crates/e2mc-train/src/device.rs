@@ -12,7 +12,9 @@ pub fn device(name: &str) -> Result<Device, Error> {
     let index = match name {
         "cpu" => return Ok(Device::Cpu),
         "cuda" => Some(0),
-        _ => name.strip_prefix("cuda:").and_then(|index| index.parse().ok()),
+        _ => name
+            .strip_prefix("cuda:")
+            .and_then(|index| index.parse().ok()),
     };
     let Some(index) = index else {
         return Err(Error::Device {

@@ -50,7 +50,10 @@ pub fn embed(
             Output::Backbone => model.features(&images)?,
             Output::Projector => model.embeddings(&images)?,
         };
-        let rows = rows.to_kind(Kind::Float).to_device(tch::Device::Cpu).contiguous();
+        let rows = rows
+            .to_kind(Kind::Float)
+            .to_device(tch::Device::Cpu)
+            .contiguous();
         let start = data.len();
         data.resize(start + rows.numel(), 0.0);
         rows.f_copy_data(&mut data[start..], rows.numel())?;

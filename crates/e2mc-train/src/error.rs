@@ -86,7 +86,12 @@ pub enum Error {
 
 /// C++ errors carry a stack trace; its first line says what happened.
 fn first_line(error: &tch::TchError) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
+    error
+        .to_string()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 impl Error {
@@ -96,7 +101,11 @@ impl Error {
         expected: impl Into<String>,
         found: impl ToString,
     ) -> Self {
-        Self::Config { field: field.into(), expected: expected.into(), found: found.to_string() }
+        Self::Config {
+            field: field.into(),
+            expected: expected.into(),
+            found: found.to_string(),
+        }
     }
 
     /// What the user can do about it.
@@ -125,7 +134,9 @@ impl Error {
 }
 
 fn io_hint(error: &std::io::Error) -> Option<String> {
-    use std::io::ErrorKind::{FileTooLarge, NotFound, PermissionDenied, QuotaExceeded, StorageFull};
+    use std::io::ErrorKind::{
+        FileTooLarge, NotFound, PermissionDenied, QuotaExceeded, StorageFull,
+    };
     match error.kind() {
         NotFound => Some("check the path".into()),
         PermissionDenied => Some("check the permissions, or choose another --out".into()),

@@ -23,7 +23,11 @@ impl Expander {
     /// Without layers, or where one is 0 wide.
     pub(crate) fn new(path: &nn::Path, features: usize, layers: &[usize]) -> Result<Self, Error> {
         let Some((&dims, widths)) = layers.split_last() else {
-            return Err(Error::config("method.projector", "at least one layer width", "none"));
+            return Err(Error::config(
+                "method.projector",
+                "at least one layer width",
+                "none",
+            ));
         };
         if layers.contains(&0) {
             return Err(Error::config(
@@ -56,7 +60,9 @@ impl Expander {
     ) -> Result<Tensor, Error> {
         let mut x = features.shallow_clone();
         for (linear, norm) in &self.hidden {
-            x = norm.forward(&linear.forward(&x, precision)?, train)?.relu_();
+            x = norm
+                .forward(&linear.forward(&x, precision)?, train)?
+                .relu_();
         }
         self.last.forward(&x, precision)
     }

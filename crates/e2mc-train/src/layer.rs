@@ -62,7 +62,11 @@ impl Conv {
             non_linearity: NonLinearity::ReLU,
         };
         let weight = path.f_var("weight", &shape, init)?;
-        Ok(Self { weight, stride: stride as i64, padding: (kernel / 2) as i64 })
+        Ok(Self {
+            weight,
+            stride: stride as i64,
+            padding: (kernel / 2) as i64,
+        })
     }
 
     /// `(n, inputs, h, w)` to `(n, outputs, h / stride, w / stride)`, rounded up, in the
@@ -74,7 +78,8 @@ impl Conv {
         let kind = precision.kind();
         let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
         let weight = self.weight.f_to_kind(kind)?;
-        Ok(x.f_to_kind(kind)?.f_conv2d::<Tensor>(&weight, None, stride, padding, [1, 1], 1)?)
+        Ok(x.f_to_kind(kind)?
+            .f_conv2d::<Tensor>(&weight, None, stride, padding, [1, 1], 1)?)
     }
 }
 
@@ -100,7 +105,10 @@ impl BatchNorm {
     pub fn new(path: &Path, width: usize, affine: bool) -> Result<Self, Error> {
         let shape = [width as i64];
         let affine = if affine {
-            Some((path.f_ones("weight", &shape)?, path.f_zeros("bias", &shape)?))
+            Some((
+                path.f_ones("weight", &shape)?,
+                path.f_zeros("bias", &shape)?,
+            ))
         } else {
             None
         };
@@ -127,7 +135,11 @@ impl BatchNorm {
                 format!("{size:?}"),
             ));
         }
-        let (weight, bias) = self.affine.as_ref().map(|(weight, bias)| (weight, bias)).unzip();
+        let (weight, bias) = self
+            .affine
+            .as_ref()
+            .map(|(weight, bias)| (weight, bias))
+            .unzip();
         Ok(x.f_batch_norm(
             weight,
             bias,
@@ -156,9 +168,16 @@ impl Linear {
     pub fn new(path: &Path, inputs: usize, outputs: usize, bias: bool) -> Result<Self, Error> {
         // Kaiming uniform with a = sqrt 5 has the bound sqrt(6 / ((1 + 5) inputs)).
         let bound = 1.0 / (inputs.max(1) as f64).sqrt();
-        let init = Init::Uniform { lo: -bound, up: bound };
+        let init = Init::Uniform {
+            lo: -bound,
+            up: bound,
+        };
         let weight = path.f_var("weight", &[outputs as i64, inputs as i64], init)?;
-        let bias = if bias { Some(path.f_var("bias", &[outputs as i64], init)?) } else { None };
+        let bias = if bias {
+            Some(path.f_var("bias", &[outputs as i64], init)?)
+        } else {
+            None
+        };
         Ok(Self { weight, bias })
     }
 

@@ -34,7 +34,12 @@ impl Model {
         let backbone = Backbone::new(&(&root / "backbone"), &recipe.backbone)?;
         let method = recipe.method.build(&root, backbone.features())?;
         variables.set_device(device);
-        Ok(Self { variables, backbone, method, precision: recipe.training.precision })
+        Ok(Self {
+            variables,
+            backbone,
+            method,
+            precision: recipe.training.precision,
+        })
     }
 
     /// Where the parameters live.
@@ -49,7 +54,10 @@ impl Model {
 
     /// The parameters that training moves, by name, sorted.
     pub fn parameters(&self) -> Vec<(String, Tensor)> {
-        self.tensors().into_iter().filter(|(_, tensor)| tensor.requires_grad()).collect()
+        self.tensors()
+            .into_iter()
+            .filter(|(_, tensor)| tensor.requires_grad())
+            .collect()
     }
 
     /// Backbone features `(n, features)` of images `(n, c, h, w)`, in evaluation mode.
@@ -57,7 +65,10 @@ impl Model {
     /// # Errors
     /// Where the images do not fit the network.
     pub fn features(&self, images: &Tensor) -> Result<Tensor, Error> {
-        tch::no_grad(|| self.backbone.forward(&images.to_device(self.device()), false, self.precision))
+        tch::no_grad(|| {
+            self.backbone
+                .forward(&images.to_device(self.device()), false, self.precision)
+        })
     }
 
     /// Embeddings `(n, d)` of images `(n, c, h, w)`, in evaluation mode.

@@ -130,8 +130,17 @@ impl Trainer {
         let model = Model::new(&recipe, device, seed)?;
         let optimizer = Optimizer::new(&recipe.optimizer, model.parameters())?;
         let criterion = Criterion::new(&recipe.criterion)?;
-        let progress = Progress { seed, ..Progress::default() };
-        Ok(Self { recipe, model, optimizer, criterion, progress })
+        let progress = Progress {
+            seed,
+            ..Progress::default()
+        };
+        Ok(Self {
+            recipe,
+            model,
+            optimizer,
+            criterion,
+            progress,
+        })
     }
 
     /// A new run from a checkpoint's weights. Takes over the optimiser's state where the recipe
@@ -151,7 +160,9 @@ impl Trainer {
             && !checkpoint.optimizer.is_empty()
             && trainer.recipe.optimizer.name() == checkpoint.recipe.optimizer.name();
         if takes {
-            trainer.optimizer.load_state(clone_all(&checkpoint.optimizer))?;
+            trainer
+                .optimizer
+                .load_state(clone_all(&checkpoint.optimizer))?;
         }
         Ok((trainer, takes))
     }
@@ -161,7 +172,11 @@ impl Trainer {
     ///
     /// # Errors
     /// Where the file is a model file, is not whole, or has no epoch left to train.
-    pub fn resume(checkpoint: &Checkpoint, device: Device, epochs: Option<u64>) -> Result<Self, Error> {
+    pub fn resume(
+        checkpoint: &Checkpoint,
+        device: Device,
+        epochs: Option<u64>,
+    ) -> Result<Self, Error> {
         let Some(progress) = checkpoint.progress else {
             return Err(Error::Checkpoint {
                 path: checkpoint.path.clone(),
@@ -175,14 +190,23 @@ impl Trainer {
         if recipe.training.epochs <= progress.epoch {
             return Err(Error::config(
                 "training.epochs",
-                format!("more than the {} epochs that {} has trained", progress.epoch, checkpoint.path.display()),
+                format!(
+                    "more than the {} epochs that {} has trained",
+                    progress.epoch,
+                    checkpoint.path.display()
+                ),
                 recipe.training.epochs,
             ));
         }
         let mut trainer = Self::new(recipe, device, progress.seed)?;
         checkpoint.apply_to(&trainer.model)?;
-        trainer.optimizer.load_state(clone_all(&checkpoint.optimizer))?;
-        trainer.model.method.load_state(clone_all(&checkpoint.method))?;
+        trainer
+            .optimizer
+            .load_state(clone_all(&checkpoint.optimizer))?;
+        trainer
+            .model
+            .method
+            .load_state(clone_all(&checkpoint.method))?;
         trainer.progress = progress;
         Ok(trainer)
     }
@@ -197,7 +221,13 @@ impl Trainer {
     /// # Errors
     /// Where the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        checkpoint::save(path, &self.recipe, &self.model, self.optimizer.state(), self.progress)
+        checkpoint::save(
+            path,
+            &self.recipe,
+            &self.model,
+            self.optimizer.state(),
+            self.progress,
+        )
     }
 
     /// Trains until the recipe's epochs are done, `stop` is raised, or the observer ends it.
@@ -281,7 +311,11 @@ impl Trainer {
     ) -> Result<(Objective, f64), Error> {
         let Progress { epoch, step, .. } = self.progress;
         let precision = self.recipe.training.precision;
-        let context = StepContext { step, epoch, precision };
+        let context = StepContext {
+            step,
+            epoch,
+            precision,
+        };
         let device = self.model.device();
         let views = batch
             .views
@@ -293,12 +327,18 @@ impl Trainer {
         let base = self.recipe.training.learning_rate;
         let learning_rate = self.recipe.schedule.rate(base, step, batches, epochs);
         self.model.method.before_step(context);
-        let Model { backbone, method, .. } = &mut self.model;
+        let Model {
+            backbone, method, ..
+        } = &mut self.model;
         let mut objective = method.objective(backbone, &views, context)?;
-        self.criterion.add_to(&mut objective).map_err(|error| match error {
-            Error::Criterion(error) => self.not_finite("an embedding", error.to_string(), saved),
-            other => other,
-        })?;
+        self.criterion
+            .add_to(&mut objective)
+            .map_err(|error| match error {
+                Error::Criterion(error) => {
+                    self.not_finite("an embedding", error.to_string(), saved)
+                }
+                other => other,
+            })?;
         if device == Device::Cpu {
             // Reading a scalar costs nothing here; on other devices it would stop the stream, so
             // there the check comes with the log.
@@ -320,7 +360,11 @@ impl Trainer {
     }
 
     fn check_finite(&self, meter: &Meter, saved: Option<&Path>) -> Result<(), Error> {
-        match meter.means().into_iter().find(|(_, value)| !value.is_finite()) {
+        match meter
+            .means()
+            .into_iter()
+            .find(|(_, value)| !value.is_finite())
+        {
             None => Ok(()),
             Some((name, value)) => {
                 Err(self.not_finite(&format!("loss term `{name}`"), value.to_string(), saved))
@@ -350,7 +394,10 @@ impl Trainer {
 }
 
 fn clone_all(tensors: &[(String, Tensor)]) -> Vec<(String, Tensor)> {
-    tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+    tensors
+        .iter()
+        .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
+        .collect()
 }
 
 /// Sums of loss and terms since a moment; they stay on the device until somebody asks.
@@ -377,7 +424,11 @@ impl Meter {
 
     /// The meter that goes on where this one ends.
     fn next(self) -> Self {
-        Self { waited_before: self.waited, waited: self.waited, ..Self::new() }
+        Self {
+            waited_before: self.waited,
+            waited: self.waited,
+            ..Self::new()
+        }
     }
 
     fn add(&mut self, objective: &Objective, images: usize, waited: f64) {
@@ -385,7 +436,9 @@ impl Meter {
         let terms = objective.terms.iter().map(|term| (term.name, &term.value));
         let values = std::iter::once(("loss", &loss)).chain(terms);
         if self.sums.is_empty() {
-            self.sums = values.map(|(name, value)| (name, value.to_kind(Kind::Double))).collect();
+            self.sums = values
+                .map(|(name, value)| (name, value.to_kind(Kind::Double)))
+                .collect();
         } else {
             for ((_, sum), (_, value)) in self.sums.iter_mut().zip(values) {
                 *sum = &*sum + value;
@@ -399,7 +452,10 @@ impl Meter {
     /// The mean loss, then the mean terms.
     fn means(&self) -> Vec<(&'static str, f64)> {
         let steps = self.steps as f64;
-        self.sums.iter().map(|(name, sum)| (*name, sum.double_value(&[]) / steps)).collect()
+        self.sums
+            .iter()
+            .map(|(name, sum)| (*name, sum.double_value(&[]) / steps))
+            .collect()
     }
 
     fn rates(&self) -> (f64, f64, f64) {

@@ -14,7 +14,10 @@ const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
 fn golden(name: &str) -> BTreeMap<String, Tensor> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/backbone");
     let file = folder.join(format!("{name}.safetensors"));
-    Tensor::read_safetensors(file).unwrap().into_iter().collect()
+    Tensor::read_safetensors(file)
+        .unwrap()
+        .into_iter()
+        .collect()
 }
 
 /// Fills the network's tensors by one of the formulas of the golden files' README: the series of
@@ -28,11 +31,15 @@ fn fill(
 ) {
     let named = variables.variables();
     let mut names: Vec<String> = named.keys().cloned().collect();
-    let counters = named.keys().filter_map(|name| name.strip_suffix("running_mean"));
+    let counters = named
+        .keys()
+        .filter_map(|name| name.strip_suffix("running_mean"));
     names.extend(counters.map(|norm| format!("{norm}num_batches_tracked")));
     names.sort();
     for (k, name) in names.iter().enumerate() {
-        let Some(tensor) = named.get(name) else { continue };
+        let Some(tensor) = named.get(name) else {
+            continue;
+        };
         let count = tensor.numel() as i64;
         let s = series(k as f64, count);
         let values = if name.ends_with("running_var") {
@@ -77,7 +84,12 @@ fn network(config: &BackboneConfig) -> (nn::VarStore, Backbone) {
 
 /// Small enough for tests that need no golden file.
 fn tiny(architecture: Architecture, stem: Stem) -> BackboneConfig {
-    BackboneConfig { architecture, width: 8, stem, channels: 1 }
+    BackboneConfig {
+        architecture,
+        width: 8,
+        stem,
+        channels: 1,
+    }
 }
 
 fn relative_error(found: &Tensor, expected: &Tensor) -> f64 {
@@ -98,7 +110,11 @@ fn cosine(a: &Tensor, b: &Tensor) -> f64 {
 
 fn config_error<T>(result: Result<T, Error>) -> (String, String, String) {
     match result {
-        Err(Error::Config { field, expected, found }) => (field, expected, found),
+        Err(Error::Config {
+            field,
+            expected,
+            found,
+        }) => (field, expected, found),
         Err(error) => panic!("another error: {error}"),
         Ok(_) => panic!("no error"),
     }
@@ -110,13 +126,24 @@ fn matches_the_authors_file(name: &str) {
     let (variables, backbone) = network(&name.parse().unwrap());
     fill_like_the_authors_files(&variables);
     let close = |found: &Tensor, expected: &str| {
-        assert_close(found, &golden[expected], 1e-4, &format!("{name} {expected}"));
+        assert_close(
+            found,
+            &golden[expected],
+            1e-4,
+            &format!("{name} {expected}"),
+        );
     };
     tch::no_grad(|| {
         let input = &golden["input"];
-        close(&backbone.forward(input, false, Precision::F32).unwrap(), "eval_features");
+        close(
+            &backbone.forward(input, false, Precision::F32).unwrap(),
+            "eval_features",
+        );
         backbone.forward(input, true, Precision::F32).unwrap();
-        close(&variables.variables()["bn1.running_mean"], "bn1_running_mean");
+        close(
+            &variables.variables()["bn1.running_mean"],
+            "bn1_running_mean",
+        );
         close(&variables.variables()["bn1.running_var"], "bn1_running_var");
     });
 }
@@ -137,7 +164,9 @@ fn trains_like_torchvision(name: &str) {
     let named = variables.variables();
     let mut compared = 0;
     for (key, expected) in golden("training") {
-        let Some(key) = key.strip_prefix(&format!("{name}.")) else { continue };
+        let Some(key) = key.strip_prefix(&format!("{name}.")) else {
+            continue;
+        };
         let found = match key.strip_prefix("gradient.") {
             Some(parameter) => named[parameter].grad(),
             None if key == "features" => features.detach(),
@@ -190,7 +219,11 @@ fn parameters_have_torchvisions_names_shapes_and_number() {
     ];
     for (name, count, features) in counts {
         let (variables, backbone) = network(&name.parse().unwrap());
-        let numbers: usize = variables.trainable_variables().iter().map(Tensor::numel).sum();
+        let numbers: usize = variables
+            .trainable_variables()
+            .iter()
+            .map(Tensor::numel)
+            .sum();
         assert_eq!(numbers, count, "{name}");
         assert_eq!(backbone.features(), features, "{name}");
     }
@@ -225,13 +258,24 @@ fn short_names_say_architecture_and_width() {
     ];
     for (name, architecture, width) in cases {
         let config: BackboneConfig = name.parse().unwrap();
-        assert_eq!((config.architecture, config.width), (architecture, width), "{name}");
+        assert_eq!(
+            (config.architecture, config.width),
+            (architecture, width),
+            "{name}"
+        );
         assert_eq!(config.to_string(), name.replace('w', "x"));
     }
     let small = tiny(Architecture::Resnet18, Stem::Small);
     assert_eq!(small.to_string(), "resnet18 of width 8");
-    for name in ["resnet", "resnet51", "resnet50x", "resnet50x0", "resnet50x17", "vit", "resnet50x2x2"]
-    {
+    for name in [
+        "resnet",
+        "resnet51",
+        "resnet50x",
+        "resnet50x0",
+        "resnet50x17",
+        "vit",
+        "resnet50x2x2",
+    ] {
         let (field, expected, found) = config_error(name.parse::<BackboneConfig>());
         assert_eq!(field, "backbone.architecture");
         assert!(expected.contains("resnet18, resnet34"), "{expected}");
@@ -242,24 +286,59 @@ fn short_names_say_architecture_and_width() {
 #[test]
 fn a_recipe_names_the_network_and_unknown_keys_are_refused() {
     let read = |text: &str| serde_json::from_str::<BackboneConfig>(text);
-    let text = r#"{"architecture": "resnet18", "width": 8, "stem": "small-stride2", "channels": 1}"#;
+    let text =
+        r#"{"architecture": "resnet18", "width": 8, "stem": "small-stride2", "channels": 1}"#;
     let config = tiny(Architecture::Resnet18, Stem::SmallStride2);
     assert_eq!(read(text).unwrap(), config);
-    assert_eq!(read(&serde_json::to_string(&config).unwrap()).unwrap(), config);
+    assert_eq!(
+        read(&serde_json::to_string(&config).unwrap()).unwrap(),
+        config
+    );
     assert_eq!(read("{}").unwrap(), "resnet50".parse().unwrap());
-    assert!(read(r#"{"depth": 50}"#).unwrap_err().to_string().contains("unknown field `depth`"));
-    assert!(read(r#"{"stem": "tiny"}"#).unwrap_err().to_string().contains("`small-stride2`"));
+    assert!(
+        read(r#"{"depth": 50}"#)
+            .unwrap_err()
+            .to_string()
+            .contains("unknown field `depth`")
+    );
+    assert!(
+        read(r#"{"stem": "tiny"}"#)
+            .unwrap_err()
+            .to_string()
+            .contains("`small-stride2`")
+    );
 }
 
 #[test]
 fn settings_out_of_range_are_refused() {
     for (config, field) in [
-        (BackboneConfig { width: 0, ..Default::default() }, "backbone.width"),
-        (BackboneConfig { width: 2000, ..Default::default() }, "backbone.width"),
-        (BackboneConfig { channels: 2, ..Default::default() }, "backbone.channels"),
+        (
+            BackboneConfig {
+                width: 0,
+                ..Default::default()
+            },
+            "backbone.width",
+        ),
+        (
+            BackboneConfig {
+                width: 2000,
+                ..Default::default()
+            },
+            "backbone.width",
+        ),
+        (
+            BackboneConfig {
+                channels: 2,
+                ..Default::default()
+            },
+            "backbone.channels",
+        ),
     ] {
         let variables = nn::VarStore::new(Device::Cpu);
-        assert_eq!(config_error(Backbone::new(&variables.root(), &config)).0, field);
+        assert_eq!(
+            config_error(Backbone::new(&variables.root(), &config)).0,
+            field
+        );
         assert!(variables.is_empty());
     }
 }
@@ -287,7 +366,9 @@ fn evaluation_sees_each_image_alone_and_changes_nothing() {
         let all = backbone.forward(&images, false, Precision::F32).unwrap();
         assert_eq!(all.size(), [3, 256]);
         for i in 0..3 {
-            let one = backbone.forward(&images.narrow(0, i, 1), false, Precision::F32).unwrap();
+            let one = backbone
+                .forward(&images.narrow(0, i, 1), false, Precision::F32)
+                .unwrap();
             assert_close(&one, &all.narrow(0, i, 1), 1e-5, "alone");
         }
         assert_eq!(before, sorted_copies(&variables));
@@ -296,20 +377,32 @@ fn evaluation_sees_each_image_alone_and_changes_nothing() {
 
 fn sorted_copies(variables: &nn::VarStore) -> Vec<(String, Tensor)> {
     let named: BTreeMap<_, _> = variables.variables().into_iter().collect();
-    named.into_iter().map(|(name, tensor)| (name, tensor.copy())).collect()
+    named
+        .into_iter()
+        .map(|(name, tensor)| (name, tensor.copy()))
+        .collect()
 }
 
 #[test]
 fn the_layout_of_images_in_memory_does_not_matter() {
-    let config = BackboneConfig { channels: 3, ..tiny(Architecture::Resnet18, Stem::Small) };
+    let config = BackboneConfig {
+        channels: 3,
+        ..tiny(Architecture::Resnet18, Stem::Small)
+    };
     let (_variables, backbone) = network(&config);
     let images = Tensor::randn([2, 3, 16, 16], FLOAT);
-    let pixels = images.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
+    let pixels = images
+        .permute([0, 2, 3, 1])
+        .contiguous()
+        .permute([0, 3, 1, 2]);
     let slice = Tensor::cat(&[&images, &images], 3).narrow(3, 0, 16);
     assert!(!pixels.is_contiguous() && !slice.is_contiguous());
     let expected = backbone.forward(&images, false, Precision::F32).unwrap();
     for same in [pixels, slice] {
-        assert_eq!(backbone.forward(&same, false, Precision::F32).unwrap(), expected);
+        assert_eq!(
+            backbone.forward(&same, false, Precision::F32).unwrap(),
+            expected
+        );
     }
 }
 
@@ -326,7 +419,11 @@ fn bfloat16_stays_near_float32_and_trains_the_float32_parameters() {
         weighted_sum(&features).backward();
         let named = variables.variables();
         let gradient = |name: &str| named[name].grad().copy();
-        (features, gradient("conv1.weight"), gradient("layer4.1.bn2.weight"))
+        (
+            features,
+            gradient("conv1.weight"),
+            gradient("layer4.1.bn2.weight"),
+        )
     };
     let (full, half) = (run(Precision::F32), run(Precision::Bf16));
     assert_eq!(half.0.kind(), Kind::Float);
@@ -350,18 +447,41 @@ fn batch_norm_normalises_and_records_unbiased_variance() {
     for affine in [true, false] {
         let variables = nn::VarStore::new(Device::Cpu);
         let norm = BatchNorm::new(&variables.root(), 5, affine).unwrap();
-        assert_eq!(variables.trainable_variables().len(), if affine { 2 } else { 0 });
+        assert_eq!(
+            variables.trainable_variables().len(),
+            if affine { 2 } else { 0 }
+        );
         let x = Tensor::randn([64, 5], FLOAT) * 3.0 + 2.0;
         let mean = x.mean_dim([0i64].as_slice(), true, Kind::Float);
         let biased = x.var_dim([0i64].as_slice(), false, true);
         let y = norm.forward(&x, true).unwrap();
-        assert_close(&y, &((&x - &mean) / (biased + 1e-5).sqrt()), 1e-5, "training");
+        assert_close(
+            &y,
+            &((&x - &mean) / (biased + 1e-5).sqrt()),
+            1e-5,
+            "training",
+        );
         let named = variables.variables();
         let unbiased = x.var_dim([0i64].as_slice(), true, false);
-        assert_close(&named["running_mean"], &(mean.squeeze() * 0.1), 1e-5, "mean");
-        assert_close(&named["running_var"], &(unbiased * 0.1 + 0.9), 1e-5, "variance");
+        assert_close(
+            &named["running_mean"],
+            &(mean.squeeze() * 0.1),
+            1e-5,
+            "mean",
+        );
+        assert_close(
+            &named["running_var"],
+            &(unbiased * 0.1 + 0.9),
+            1e-5,
+            "variance",
+        );
         let expected = (&x - &named["running_mean"]) / (&named["running_var"] + 1e-5).sqrt();
-        assert_close(&norm.forward(&x, false).unwrap(), &expected, 1e-5, "evaluation");
+        assert_close(
+            &norm.forward(&x, false).unwrap(),
+            &expected,
+            1e-5,
+            "evaluation",
+        );
     }
 }
 
@@ -389,9 +509,13 @@ fn batch_norm_refuses_a_single_value_a_channel_in_training() {
     let variables = nn::VarStore::new(Device::Cpu);
     let norm = BatchNorm::new(&variables.root(), 5, true).unwrap();
     let (field, _, found) = config_error(norm.forward(&Tensor::zeros([1, 5], FLOAT), true));
-    assert_eq!((field.as_str(), found.as_str()), ("training.batch", "[1, 5]"));
+    assert_eq!(
+        (field.as_str(), found.as_str()),
+        ("training.batch", "[1, 5]")
+    );
     norm.forward(&Tensor::zeros([1, 5], FLOAT), false).unwrap();
-    norm.forward(&Tensor::zeros([1, 5, 1, 2], FLOAT), true).unwrap();
+    norm.forward(&Tensor::zeros([1, 5, 1, 2], FLOAT), true)
+        .unwrap();
     assert!(norm.forward(&Tensor::zeros([4, 6], FLOAT), true).is_err());
 }
 

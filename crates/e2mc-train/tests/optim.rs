@@ -12,7 +12,10 @@ use tch::{Device, Kind, Tensor};
 fn golden(name: &str) -> BTreeMap<String, Tensor> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/optim");
     let file = folder.join(format!("{name}.safetensors"));
-    Tensor::read_safetensors(file).unwrap().into_iter().collect()
+    Tensor::read_safetensors(file)
+        .unwrap()
+        .into_iter()
+        .collect()
 }
 
 /// Sets a leaf's gradient.
@@ -29,7 +32,9 @@ fn matches_golden(name: &str, config: OptimizerConfig, rate: f64) {
     let leaf = |i: usize| golden[&format!("p{i}_0")].copy().set_requires_grad(true);
     let parameters: Vec<Tensor> = (0..4).map(leaf).collect();
     let named = parameters.iter().enumerate();
-    let named = named.map(|(i, tensor)| (format!("p{i}"), tensor.shallow_clone())).collect();
+    let named = named
+        .map(|(i, tensor)| (format!("p{i}"), tensor.shallow_clone()))
+        .collect();
     let mut optimizer = Optimizer::new(&config, named).unwrap();
     for k in 1..=4 {
         for (i, parameter) in parameters.iter().enumerate() {
@@ -40,31 +45,51 @@ fn matches_golden(name: &str, config: OptimizerConfig, rate: f64) {
             let expected = &golden[&format!("p{i}_{k}")];
             let error = (parameter - expected).abs().max() / expected.abs().max();
             let error = error.double_value(&[]);
-            assert!(error <= 1e-6, "{name}: p{i} after step {k}: relative error {error}");
+            assert!(
+                error <= 1e-6,
+                "{name}: p{i} after step {k}: relative error {error}"
+            );
         }
     }
 }
 
 #[test]
 fn sgd_matches_golden() {
-    let config = SgdConfig { momentum: 0.9, weight_decay: 0.01, nesterov: false };
+    let config = SgdConfig {
+        momentum: 0.9,
+        weight_decay: 0.01,
+        nesterov: false,
+    };
     matches_golden("sgd", OptimizerConfig::Sgd(config), 0.05);
 }
 
 #[test]
 fn nesterov_matches_golden() {
-    let config = SgdConfig { momentum: 0.9, weight_decay: 0.01, nesterov: true };
+    let config = SgdConfig {
+        momentum: 0.9,
+        weight_decay: 0.01,
+        nesterov: true,
+    };
     matches_golden("sgd_nesterov", OptimizerConfig::Sgd(config), 0.05);
 }
 
 #[test]
 fn lars_matches_golden() {
-    let config = LarsConfig { momentum: 0.9, weight_decay: 0.01, eta: 0.001 };
+    let config = LarsConfig {
+        momentum: 0.9,
+        weight_decay: 0.01,
+        eta: 0.001,
+    };
     matches_golden("lars", OptimizerConfig::Lars(config), 0.4);
 }
 
 #[test]
 fn larc_matches_golden() {
-    let config = LarcConfig { momentum: 0.9, weight_decay: 0.01, trust: 0.001, epsilon: 1e-8 };
+    let config = LarcConfig {
+        momentum: 0.9,
+        weight_decay: 0.01,
+        trust: 0.001,
+        epsilon: 1e-8,
+    };
     matches_golden("larc_sgd", OptimizerConfig::Larc(config), 0.6);
 }

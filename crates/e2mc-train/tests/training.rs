@@ -34,7 +34,9 @@ impl Dataset for Bars {
         image.pixels.clear();
         for pixel in 0..28 * 28 {
             let bright = pixel % 28 / 7 == index % 4;
-            image.pixels.push((noise.uniform() * 80.0) as u8 + if bright { 150 } else { 0 });
+            image
+                .pixels
+                .push((noise.uniform() * 80.0) as u8 + if bright { 150 } else { 0 });
         }
         Ok(())
     }
@@ -83,9 +85,14 @@ fn recipe(optimizer: &str) -> Recipe {
             precision: Precision::F32,
             load_optimizer: false,
         },
-        optimizer: serde_json::from_value::<OptimizerConfig>(serde_json::json!({"name": optimizer}))
-            .unwrap(),
-        schedule: ScheduleConfig::Cosine { warmup: 0.5, end: 0.1 },
+        optimizer: serde_json::from_value::<OptimizerConfig>(
+            serde_json::json!({"name": optimizer}),
+        )
+        .unwrap(),
+        schedule: ScheduleConfig::Cosine {
+            warmup: 0.5,
+            end: 0.1,
+        },
         augmentation: e2mc_data::Augmentation::small_grey(),
         evaluation: Evaluation::small_grey(),
     }
@@ -109,14 +116,22 @@ impl Observer for StopAfter<'_> {
     }
 
     fn epoch(&mut self, _: &Model, summary: &EpochSummary) -> Result<Control, Error> {
-        let entropy = summary.terms.iter().find(|term| term.0 == "entropy").map(|term| term.1);
+        let entropy = summary
+            .terms
+            .iter()
+            .find(|term| term.0 == "entropy")
+            .map(|term| term.1);
         self.entropies.extend(entropy);
         Ok(Control::Continue)
     }
 }
 
 fn options(checkpoint: Option<&Path>, threads: usize) -> RunOptions {
-    RunOptions { threads, log_every: 1, checkpoint: checkpoint.map(Path::to_owned) }
+    RunOptions {
+        threads,
+        log_every: 1,
+        checkpoint: checkpoint.map(Path::to_owned),
+    }
 }
 
 /// Trains `trainer` until `step` at most; returns how it ended and the losses seen.
@@ -127,10 +142,19 @@ fn train(
     threads: usize,
 ) -> (Outcome, Vec<f64>, Vec<f64>) {
     let flag = AtomicBool::new(false);
-    let mut observer =
-        StopAfter { step, flag: &flag, losses: Vec::new(), entropies: Vec::new() };
+    let mut observer = StopAfter {
+        step,
+        flag: &flag,
+        losses: Vec::new(),
+        entropies: Vec::new(),
+    };
     let outcome = trainer
-        .run(Arc::new(Bars(40)), &options(checkpoint, threads), &flag, &mut observer)
+        .run(
+            Arc::new(Bars(40)),
+            &options(checkpoint, threads),
+            &flag,
+            &mut observer,
+        )
         .unwrap();
     (outcome, observer.losses, observer.entropies)
 }
@@ -159,7 +183,10 @@ fn resumes_exactly(optimizer: &str, step: u64) {
     assert_eq!(outcome, Outcome::Finished);
     pieces.extend(rest);
     assert_eq!(pieces, losses);
-    assert!(saved(&whole, folder.path()) == saved(&second, folder.path()), "weights or state differ");
+    assert!(
+        saved(&whole, folder.path()) == saved(&second, folder.path()),
+        "weights or state differ"
+    );
 }
 
 #[test]
@@ -208,9 +235,19 @@ fn bfloat16_trains_close_to_float32() {
     });
     // Two runs drift apart step by step; at first they differ by bfloat16's rounding alone.
     let [full, half] = &losses;
-    assert!((full[0] - half[0]).abs() < 0.02 * full[0], "{} {}", full[0], half[0]);
+    assert!(
+        (full[0] - half[0]).abs() < 0.02 * full[0],
+        "{} {}",
+        full[0],
+        half[0]
+    );
     assert!(full[0] != half[0], "bfloat16 was not used");
-    assert!(half.iter().zip(full).all(|(half, full)| (half - full).abs() < 0.2 * full), "{losses:?}");
+    assert!(
+        half.iter()
+            .zip(full)
+            .all(|(half, full)| (half - full).abs() < 0.2 * full),
+        "{losses:?}"
+    );
 }
 
 #[test]
@@ -218,17 +255,41 @@ fn a_loss_that_is_not_finite_stops_the_run_and_names_the_last_good_state() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint.safetensors");
     let mut wild = recipe("sgd");
-    wild.schedule = ScheduleConfig::Step { warmup: 0.0, milestones: vec![1], factor: 1e30 };
+    wild.schedule = ScheduleConfig::Step {
+        warmup: 0.0,
+        milestones: vec![1],
+        factor: 1e30,
+    };
     wild.training.learning_rate = 1e-4;
     let mut trainer = Trainer::new(wild, Device::Cpu, 1).unwrap();
     let flag = AtomicBool::new(false);
-    let mut observer =
-        StopAfter { step: u64::MAX, flag: &flag, losses: Vec::new(), entropies: Vec::new() };
+    let mut observer = StopAfter {
+        step: u64::MAX,
+        flag: &flag,
+        losses: Vec::new(),
+        entropies: Vec::new(),
+    };
     let error = trainer
-        .run(Arc::new(Bars(40)), &options(Some(&path), 1), &flag, &mut observer)
+        .run(
+            Arc::new(Bars(40)),
+            &options(Some(&path), 1),
+            &flag,
+            &mut observer,
+        )
         .unwrap_err();
-    let Error::NonFinite { step, epoch: 2, last_good, .. } = &error else { panic!("{error}") };
-    assert!(*step >= 6 && last_good.contains("checkpoint.safetensors"), "{error}");
+    let Error::NonFinite {
+        step,
+        epoch: 2,
+        last_good,
+        ..
+    } = &error
+    else {
+        panic!("{error}")
+    };
+    assert!(
+        *step >= 6 && last_good.contains("checkpoint.safetensors"),
+        "{error}"
+    );
     // The file is the state after the first epoch, which was fine.
     let checkpoint = Checkpoint::read(&path).unwrap();
     assert_eq!(checkpoint.progress.unwrap().step, 5);
@@ -249,7 +310,10 @@ fn a_model_file_in_half_precision_gives_nearly_the_same_features() {
         embed(model, images, &recipe.evaluation, Output::Backbone, 4, 1).unwrap()
     });
     assert_eq!((features[0].rows(), features[0].cols()), (6, 32));
-    let largest = features[0].data().iter().fold(0f32, |max, x| max.max(x.abs()));
+    let largest = features[0]
+        .data()
+        .iter()
+        .fold(0f32, |max, x| max.max(x.abs()));
     for (a, b) in features[0].data().iter().zip(features[1].data()) {
         assert!((a - b).abs() <= 0.01 * largest, "{a} {b}");
     }
@@ -268,8 +332,15 @@ fn a_checkpoint_of_another_architecture_lists_its_tensors_and_changes_nothing() 
     checkpoint::save_model(&path, &wide, &model, checkpoint::Precision::F32).unwrap();
     let target = Model::new(&small, Device::Cpu, 1).unwrap();
     let before = target.tensors()["backbone.conv1.weight"].copy();
-    let error = Checkpoint::read(&path).unwrap().apply_to(&target).unwrap_err().to_string();
-    assert!(error.contains("mis-shaped  backbone.bn1.bias: model [4], file [8]"), "{error}");
+    let error = Checkpoint::read(&path)
+        .unwrap()
+        .apply_to(&target)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("mis-shaped  backbone.bn1.bias: model [4], file [8]"),
+        "{error}"
+    );
     assert!(error.contains("and "), "{error}");
     assert_eq!(before, target.tensors()["backbone.conv1.weight"]);
 }
@@ -287,8 +358,11 @@ fn damaged_files_are_refused_with_what_was_found() {
     };
     assert!(error_of(&[]).ends_with("expected a checkpoint, found an empty file"));
     let cut = error_of(&whole[..whole.len() - 10]);
-    let expected =
-        format!("expected {} bytes, as its header says, found {} bytes", whole.len(), whole.len() - 10);
+    let expected = format!(
+        "expected {} bytes, as its header says, found {} bytes",
+        whole.len(),
+        whole.len() - 10
+    );
     assert!(cut.ends_with(&expected), "{cut}");
     assert!(error_of(&whole[..40]).contains("another format"));
     assert!(error_of(b"\x80\x02}q\x00.").contains("another format"));
@@ -297,7 +371,10 @@ fn damaged_files_are_refused_with_what_was_found() {
     huge[..8].copy_from_slice(&(1u64 << 60).to_le_bytes());
     assert!(error_of(&huge).contains("another format"));
     let version = br#"\"version\":1"#;
-    let at = whole.windows(version.len()).position(|bytes| bytes == version).unwrap();
+    let at = whole
+        .windows(version.len())
+        .position(|bytes| bytes == version)
+        .unwrap();
     let mut newer = whole.clone();
     newer[at + version.len() - 1] = b'9';
     assert!(error_of(&newer).ends_with("expected format version 1, found version 9"));
@@ -311,7 +388,9 @@ fn a_run_that_is_complete_is_not_resumed_silently() {
     train(&mut trainer, u64::MAX, Some(&path), 1);
     let checkpoint = Checkpoint::read(&path).unwrap();
     for epochs in [None, Some(2), Some(1)] {
-        let error = Trainer::resume(&checkpoint, Device::Cpu, epochs).unwrap_err().to_string();
+        let error = Trainer::resume(&checkpoint, Device::Cpu, epochs)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("expected more than the 2 epochs"), "{error}");
     }
     assert!(Trainer::resume(&checkpoint, Device::Cpu, Some(3)).is_ok());
@@ -327,5 +406,9 @@ fn a_failed_write_leaves_the_older_file_whole() {
     let error = checkpoint::write_atomically(&folder.path().join("target"), b"new").unwrap_err();
     assert!(error.to_string().starts_with("cannot write"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), b"old");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file stays");
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        2,
+        "no temporary file stays"
+    );
 }

@@ -31,14 +31,19 @@ pub(crate) fn run(command: &ContinueOptions) -> Result<ExitCode> {
                 let none = Table::from_iter([("name".to_owned(), "none".into())]);
                 changes.push(("criterion".into(), Value::Table(none)));
             }
-            let recipe = recipe::resolve(Some(&checkpoint.recipe), options.recipe.as_deref(), &changes)?;
+            let recipe = recipe::resolve(
+                Some(&checkpoint.recipe),
+                options.recipe.as_deref(),
+                &changes,
+            )?;
             check_architecture(&recipe, &checkpoint)?;
             if options.dry_run {
                 run::print_plan(&recipe, options)?;
                 return Ok(ExitCode::SUCCESS);
             }
             let wants_optimizer = recipe.training.load_optimizer;
-            let (trainer, taken) = Trainer::from_weights(recipe, &checkpoint, device, options.machine.seed)?;
+            let (trainer, taken) =
+                Trainer::from_weights(recipe, &checkpoint, device, options.machine.seed)?;
             if wants_optimizer && !taken {
                 output::note("the checkpoint has no state for this optimiser: it starts fresh");
             }

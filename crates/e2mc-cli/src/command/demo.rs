@@ -80,7 +80,13 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
     }
     let (train, test) = probe::open(&options.sample)?;
     let threads = options.machine.threads();
-    let judge = Judge { options, recipe: &recipe, train: &train, test: &test, threads };
+    let judge = Judge {
+        options,
+        recipe: &recipe,
+        train: &train,
+        test: &test,
+        threads,
+    };
 
     output::note(&format!(
         "base: {} on {}; {} training and {} test images",
@@ -95,11 +101,16 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
 
     let mut continued = recipe.clone();
     continued.criterion = CriterionConfig::None;
-    let runs = [("continued", continued), ("base loss + E2MC", recipe.clone())];
+    let runs = [
+        ("continued", continued),
+        ("base loss + E2MC", recipe.clone()),
+    ];
     for ((name, recipe), folder) in runs.into_iter().zip(folders) {
-        output::note(&format!("\n{name}: {} epochs from the base", recipe.training.epochs));
-        let (mut trainer, _) =
-            Trainer::from_weights(recipe, &base, device, options.machine.seed)?;
+        output::note(&format!(
+            "\n{name}: {} epochs from the base",
+            recipe.training.epochs
+        ));
+        let (mut trainer, _) = Trainer::from_weights(recipe, &base, device, options.machine.seed)?;
         let plan = Plan {
             folder: RunFolder::new(&folder),
             data: DataPlan {
@@ -115,7 +126,10 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
             resumed: false,
         };
         if run::train(&mut trainer, plan)?.outcome == Outcome::Interrupted {
-            return Err(Failure::new("the demo was stopped by a signal", "run it again"));
+            return Err(Failure::new(
+                "the demo was stopped by a signal",
+                "run it again",
+            ));
         }
         arms.push(judge.arm(name, Some(folder), &trainer.model)?);
     }
@@ -144,9 +158,16 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
 
 fn demo_recipe(base: &Checkpoint, options: &DemoOptions) -> Result<Recipe> {
     let epochs = options.epochs.map(|epochs| {
-        ("training.epochs".to_owned(), toml::Value::Integer(epochs as i64))
+        (
+            "training.epochs".to_owned(),
+            toml::Value::Integer(epochs as i64),
+        )
     });
-    recipe::resolve(Some(&base.recipe), Some(RECIPE), &epochs.into_iter().collect::<Vec<_>>())
+    recipe::resolve(
+        Some(&base.recipe),
+        Some(RECIPE),
+        &epochs.into_iter().collect::<Vec<_>>(),
+    )
 }
 
 /// A demo may be run again; only what an earlier one made is removed.
@@ -177,8 +198,14 @@ impl Judge<'_> {
             sgd_epochs: None,
             sgd_rate: None,
         };
-        let scores =
-            evaluate(model, self.recipe, self.train, self.test, &protocol, self.threads)?;
+        let scores = evaluate(
+            model,
+            self.recipe,
+            self.train,
+            self.test,
+            &protocol,
+            self.threads,
+        )?;
         let embeddings = embed(
             model,
             self.test.dataset().clone(),
@@ -215,8 +242,15 @@ fn text(comparison: &Comparison, report: &Path) -> String {
     for arm in &comparison.arms {
         let mut row = vec![arm.name.to_owned(), format!("{:.2}", arm.scores.knn)];
         let probes = &arm.scores.probes;
-        row.extend(probes.iter().map(|row| plus_minus(row.accuracy, row.standard_error)));
-        row.extend([format!("{:.4}", arm.entropy), format!("{:.4}", arm.covariance)]);
+        row.extend(
+            probes
+                .iter()
+                .map(|row| plus_minus(row.accuracy, row.standard_error)),
+        );
+        row.extend([
+            format!("{:.4}", arm.entropy),
+            format!("{:.4}", arm.covariance),
+        ]);
         rows.push(row);
     }
     let mut text = format!(
@@ -231,7 +265,9 @@ fn text(comparison: &Comparison, report: &Path) -> String {
     }
     text.push_str(&format!(
         "\nreport: {}   ({:.0} s in all)",
-        std::path::absolute(report).unwrap_or_else(|_| report.to_owned()).display(),
+        std::path::absolute(report)
+            .unwrap_or_else(|_| report.to_owned())
+            .display(),
         comparison.seconds
     ));
     text

@@ -29,7 +29,14 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
         sgd_rate: options.sgd_rate,
     };
     let threads = options.machine.threads();
-    let scores = evaluate(&model, &checkpoint.recipe, &train, &test, &protocol, threads)?;
+    let scores = evaluate(
+        &model,
+        &checkpoint.recipe,
+        &train,
+        &test,
+        &protocol,
+        threads,
+    )?;
     for warning in &scores.warnings {
         output::warning(warning);
     }
@@ -61,7 +68,12 @@ pub(crate) fn open(data: &Path) -> Result<(Part, Part)> {
 }
 
 fn text(scores: &Scores, test: &Part) -> String {
-    let mut rows = vec![vec!["probe".into(), "labels".into(), "images".into(), "top-1, %".into()]];
+    let mut rows = vec![vec![
+        "probe".into(),
+        "labels".into(),
+        "images".into(),
+        "top-1, %".into(),
+    ]];
     rows.push(vec![
         format!("{}-NN", scores.k),
         "100 %".into(),

@@ -14,14 +14,22 @@ use crate::output;
 
 pub(crate) fn run(options: &ScoreOptions) -> Result<ExitCode> {
     if let Some(threads) = options.threads {
-        rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.into())
+            .build_global()?;
     }
     let z = read_embeddings(&options.file)?;
     let criterion = criterion(options);
     let mut workspace = Workspace::default();
     let value = if let Some(path) = &options.gradient {
         let mut gradient = Matrix::zeros(z.rows(), z.cols());
-        let value = evaluate(&criterion, &z, Some(gradient.data_mut()), &mut workspace, options)?;
+        let value = evaluate(
+            &criterion,
+            &z,
+            Some(gradient.data_mut()),
+            &mut workspace,
+            options,
+        )?;
         write_npy(path, gradient.view())?;
         value
     } else {
@@ -52,7 +60,12 @@ fn criterion(options: &ScoreOptions) -> Criterion {
         TransformArgument::Gaussian => (Transform::Gaussian, Criterion::swav().epsilon),
     };
     let epsilon = options.epsilon.unwrap_or(epsilon);
-    Criterion { transform, beta: options.beta, gamma: options.gamma, epsilon }
+    Criterion {
+        transform,
+        beta: options.beta,
+        gamma: options.gamma,
+        epsilon,
+    }
 }
 
 /// Evaluates once; says which file is at fault if the values are.

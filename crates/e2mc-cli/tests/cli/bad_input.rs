@@ -6,7 +6,10 @@ use super::common::{TINY, World};
 use super::score::npy;
 
 fn floats(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
 }
 
 #[test]
@@ -15,11 +18,29 @@ fn embeddings_that_cannot_be_scored() {
     fs::write(world.path("empty.npy"), "").unwrap();
     fs::write(world.path("text.npy"), "1 2 3").unwrap();
     npy(&world.path("int.npy"), "<i8", false, "(2, 2)", &[0; 32]);
-    npy(&world.path("short.npy"), "<f4", false, "(9999999, 9999)", &[0; 16]);
+    npy(
+        &world.path("short.npy"),
+        "<f4",
+        false,
+        "(9999999, 9999)",
+        &[0; 16],
+    );
     npy(&world.path("flat.npy"), "<f4", false, "(4,)", &[0; 16]);
     npy(&world.path("one.npy"), "<f4", false, "(1, 2)", &[0; 8]);
-    npy(&world.path("nan.npy"), "<f4", false, "(3, 2)", &floats(&[0., 1., 2., f32::NAN, 4., 5.]));
-    npy(&world.path("fine.npy"), "<f4", false, "(3, 2)", &floats(&[0., 1., 2., 3., 4., 9.]));
+    npy(
+        &world.path("nan.npy"),
+        "<f4",
+        false,
+        "(3, 2)",
+        &floats(&[0., 1., 2., f32::NAN, 4., 5.]),
+    );
+    npy(
+        &world.path("fine.npy"),
+        "<f4",
+        false,
+        "(3, 2)",
+        &floats(&[0., 1., 2., 3., 4., 9.]),
+    );
     for (file, part) in [
         ("missing.npy", "missing.npy"),
         ("empty.npy", "empty"),
@@ -27,7 +48,10 @@ fn embeddings_that_cannot_be_scored() {
         ("int.npy", "int.npy"),
         ("short.npy", "short.npy"),
         ("flat.npy", "flat.npy"),
-        ("one.npy", "one.npy: embedding has 1 row(s), expected at least 2"),
+        (
+            "one.npy",
+            "one.npy: embedding has 1 row(s), expected at least 2",
+        ),
         ("nan.npy", "nan.npy: embedding holds NaN at row 1, column 1"),
     ] {
         let ran = world.run(&format!("score {file} --json"));
@@ -54,8 +78,14 @@ fn data_that_cannot_be_trained_on() {
     for (data, parts) in [
         ("missing", vec!["missing"]),
         ("nothing", vec!["nothing"]),
-        ("one", vec!["one: a batch of 16 is larger than the data set of 1 images"]),
-        ("ten", vec!["ten: a batch of 16 is larger than the data set of 10 images"]),
+        (
+            "one",
+            vec!["one: a batch of 16 is larger than the data set of 1 images"],
+        ),
+        (
+            "ten",
+            vec!["ten: a batch of 16 is larger than the data set of 10 images"],
+        ),
         ("cut", vec!["train-images-idx3-ubyte", "expected", "found"]),
     ] {
         let ran = world.pretrain(data, "out", "");
@@ -72,7 +102,10 @@ fn settings_that_cannot_be() {
     let world = World::new();
     world.data("data", 100, 20);
     for (words, part) in [
-        ("--epochs 0", "setting `training.epochs`: expected at least 1, found 0"),
+        (
+            "--epochs 0",
+            "setting `training.epochs`: expected at least 1, found 0",
+        ),
         ("--batch 1", "setting `training.batch`: expected at least 2"),
         ("--set training.learning_rate=-1", "training.learning_rate"),
         ("--set training.bacth=3", "bacth"),
@@ -87,11 +120,19 @@ fn settings_that_cannot_be() {
         assert!(!world.path("out").exists(), "{words}: a folder was made");
     }
     let ran = world.run("pretrain --recipe no-such-recipe --data data --out out");
-    assert!(ran.error().contains("no recipe is called `no-such-recipe`"), "{}", ran.stderr);
+    assert!(
+        ran.error().contains("no recipe is called `no-such-recipe`"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(ran.code, Some(2));
     fs::write(world.path("bad.toml"), "name = ").unwrap();
     let ran = world.run("pretrain --recipe bad.toml --data data --out out");
-    assert!(ran.error().contains("bad.toml is not valid TOML"), "{}", ran.stderr);
+    assert!(
+        ran.error().contains("bad.toml is not valid TOML"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -106,11 +147,19 @@ fn checkpoints_that_cannot_be_used() {
     for (file, part) in [
         ("missing.safetensors", "cannot read missing.safetensors"),
         ("cut.safetensors", "cut.safetensors: expected"),
-        ("empty.safetensors", "empty.safetensors: expected a checkpoint, found an empty file"),
-        ("pickle.pth", "pickle.pth: expected a safetensors checkpoint"),
+        (
+            "empty.safetensors",
+            "empty.safetensors: expected a checkpoint, found an empty file",
+        ),
+        (
+            "pickle.pth",
+            "pickle.pth: expected a safetensors checkpoint",
+        ),
     ] {
         for line in [
-            format!("continue --recipe vicreg-small --batch 16 --data data --out out --checkpoint {file}"),
+            format!(
+                "continue --recipe vicreg-small --batch 16 --data data --out out --checkpoint {file}"
+            ),
             format!("probe --data data --checkpoint {file}"),
         ] {
             let ran = world.run(&line);
@@ -130,7 +179,11 @@ fn checkpoints_that_cannot_be_used() {
     assert!(!world.path("out").exists());
     // A folder that holds a run is not overwritten.
     let ran = world.pretrain("data", "base", "");
-    assert!(ran.error().contains("base already holds a run"), "{}", ran.stderr);
+    assert!(
+        ran.error().contains("base already holds a run"),
+        "{}",
+        ran.stderr
+    );
 }
 
 /// A limit on the size of files stands in for a full disk: the write fails in the same place.
@@ -157,9 +210,15 @@ fn a_full_disk_loses_nothing_and_leaves_no_half_file() {
         .unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("error: cannot write run/checkpoint.safetensors"), "{stderr}");
+    assert!(
+        stderr.contains("error: cannot write run/checkpoint.safetensors"),
+        "{stderr}"
+    );
     assert!(stderr.contains("hint: free some space"), "{stderr}");
-    assert!(fs::read(&path).unwrap() == before, "the older checkpoint changed");
+    assert!(
+        fs::read(&path).unwrap() == before,
+        "the older checkpoint changed"
+    );
     let left: Vec<_> = fs::read_dir(world.path("run"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -23,12 +23,18 @@ impl Ran {
     /// The one JSON object on standard output.
     pub(super) fn json(&self) -> Value {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 
     /// The text after `error: `, once; there must be a hint and no panic.
     pub(super) fn error(&self) -> &str {
-        assert!(matches!(self.code, Some(1 | 2)), "{:?} {}", self.code, self.stdout);
+        assert!(
+            matches!(self.code, Some(1 | 2)),
+            "{:?} {}",
+            self.code,
+            self.stdout
+        );
         assert_eq!(self.stderr.matches("error: ").count(), 1, "{}", self.stderr);
         assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
         let start = self.stderr.find("error: ").expect("counted above") + "error: ".len();
@@ -38,7 +44,9 @@ impl Ran {
 
 impl World {
     pub(super) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -54,7 +62,11 @@ impl World {
 
     /// Runs `e2mc` with these words.
     pub(super) fn run(&self, line: &str) -> Ran {
-        let output = self.command().args(line.split_whitespace()).output().unwrap();
+        let output = self
+            .command()
+            .args(line.split_whitespace())
+            .output()
+            .unwrap();
         Ran {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -104,5 +116,7 @@ fn write_idx(folder: &Path, part: &str, count: usize, salt: u32) {
 /// The events of a run's log.
 pub(super) fn log(run: &Path) -> Vec<Value> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }

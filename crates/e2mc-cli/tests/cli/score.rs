@@ -10,8 +10,7 @@ use super::common::World;
 /// A `.npy` file as numpy writes it.
 pub(super) fn npy(path: &Path, kind: &str, fortran: bool, shape: &str, body: &[u8]) {
     let order = if fortran { "True" } else { "False" };
-    let mut header =
-        format!("{{'descr': '{kind}', 'fortran_order': {order}, 'shape': {shape}, }}");
+    let mut header = format!("{{'descr': '{kind}', 'fortran_order': {order}, 'shape': {shape}, }}");
     while (header.len() + 11) % 64 != 0 {
         header.push(' ');
     }
@@ -31,7 +30,9 @@ fn value(row: usize, col: usize) -> f64 {
 }
 
 fn number(result: &Value, key: &str) -> f64 {
-    result[key].as_f64().unwrap_or_else(|| panic!("{key} in {result}"))
+    result[key]
+        .as_f64()
+        .unwrap_or_else(|| panic!("{key} in {result}"))
 }
 
 #[test]
@@ -52,10 +53,17 @@ fn the_same_matrix_scores_the_same_in_every_layout() {
     fs::write(world.path("d.safetensors"), bytes).unwrap();
 
     let score = |file: &str| {
-        world.run(&format!("score {file} --transform sigmoid --beta 2 --gamma 3 --json")).json()
+        world
+            .run(&format!(
+                "score {file} --transform sigmoid --beta 2 --gamma 3 --json"
+            ))
+            .json()
     };
     let first = score("a.npy");
-    assert_eq!((number(&first, "rows"), number(&first, "dims")), (12.0, 3.0));
+    assert_eq!(
+        (number(&first, "rows"), number(&first, "dims")),
+        (12.0, 3.0)
+    );
     let combined = 3.0 * number(&first, "covariance") - 2.0 * number(&first, "entropy");
     assert!((number(&first, "loss") - combined).abs() < 1e-9);
     for file in ["b.npy", "c.npy", "d.safetensors:z", "d.safetensors"] {
@@ -66,34 +74,54 @@ fn the_same_matrix_scores_the_same_in_every_layout() {
 #[test]
 fn the_gradient_file_points_uphill() {
     let world = World::new();
-    let z: Vec<f32> =
-        (0..ROWS).flat_map(|i| (0..COLS).map(move |j| value(i, j) as f32)).collect();
+    let z: Vec<f32> = (0..ROWS)
+        .flat_map(|i| (0..COLS).map(move |j| value(i, j) as f32))
+        .collect();
     let bytes = |z: &[f32]| -> Vec<u8> { z.iter().flat_map(|v| v.to_le_bytes()).collect() };
     npy(&world.path("z.npy"), "<f4", false, "(12, 3)", &bytes(&z));
     let line = "--transform gaussian --beta 1 --gamma 25 --json";
-    let before =
-        world.run(&format!("score z.npy {line} --gradient g.npy --marginals --repeat 3")).json();
+    let before = world
+        .run(&format!(
+            "score z.npy {line} --gradient g.npy --marginals --repeat 3"
+        ))
+        .json();
     assert_eq!(before["marginal_entropy"].as_array().unwrap().len(), COLS);
     assert!(number(&before, "median_ms") > 0.0);
 
     let file = fs::read(world.path("g.npy")).unwrap();
     let body = &file[file.len() - 4 * z.len()..];
-    let gradient: Vec<f32> =
-        body.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    let gradient: Vec<f32> = body
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+        .collect();
     let step = 1e-3;
     let moved: Vec<f32> = z.iter().zip(&gradient).map(|(z, g)| z + step * g).collect();
-    npy(&world.path("moved.npy"), "<f4", false, "(12, 3)", &bytes(&moved));
+    npy(
+        &world.path("moved.npy"),
+        "<f4",
+        false,
+        "(12, 3)",
+        &bytes(&moved),
+    );
     let after = world.run(&format!("score moved.npy {line}")).json();
     let expected = f64::from(step) * gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>();
     let rise = number(&after, "loss") - number(&before, "loss");
-    assert!((rise - expected).abs() < 0.1 * expected, "rose by {rise}, expected {expected}");
+    assert!(
+        (rise - expected).abs() < 0.1 * expected,
+        "rose by {rise}, expected {expected}"
+    );
 }
 
 #[test]
 fn text_for_people_names_units() {
     let world = World::new();
-    let body: Vec<u8> = (0..36).flat_map(|i| (i as f32 * 0.1).to_le_bytes()).collect();
+    let body: Vec<u8> = (0..36)
+        .flat_map(|i| (i as f32 * 0.1).to_le_bytes())
+        .collect();
     npy(&world.path("z.npy"), "<f4", false, "(12, 3)", &body);
     let text = world.run("score z.npy").stdout;
-    assert!(text.contains("12 rows, 3 dimensions") && text.contains("nats"), "{text}");
+    assert!(
+        text.contains("12 rows, 3 dimensions") && text.contains("nats"),
+        "{text}"
+    );
 }

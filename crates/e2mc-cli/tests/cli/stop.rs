@@ -19,10 +19,16 @@ fn interrupt(world: &World, signal: &str) -> std::process::Output {
     let started = Instant::now();
     let metrics = world.path("run/metrics.jsonl");
     while fs::read_to_string(&metrics).map_or(0, |text| text.lines().count()) < 8 {
-        assert!(started.elapsed() < Duration::from_secs(120), "the run does not start");
+        assert!(
+            started.elapsed() < Duration::from_secs(120),
+            "the run does not start"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
-    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    let sent = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(sent.success());
     child.wait_with_output().unwrap()
 }
@@ -35,11 +41,19 @@ fn signals_finish_the_step_save_and_say_so_and_resume_goes_on() {
         let output = interrupt(&world, signal);
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(3), "{text}");
-        assert!(text.contains("stopped by a signal; the state is saved in"), "{text}");
-        let done = log(&world.path("run")).iter().filter(|e| e["event"] == "step").count();
+        assert!(
+            text.contains("stopped by a signal; the state is saved in"),
+            "{text}"
+        );
+        let done = log(&world.path("run"))
+            .iter()
+            .filter(|e| e["event"] == "step")
+            .count();
 
         let all = done / 11 + 2;
-        let resumed = world.run(&format!("pretrain --out run --resume --epochs {all} --log-every 1"));
+        let resumed = world.run(&format!(
+            "pretrain --out run --resume --epochs {all} --log-every 1"
+        ));
         assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);
         let steps: Vec<u64> = log(&world.path("run"))
             .iter()
@@ -58,9 +72,16 @@ fn settings_cannot_change_on_resume() {
     world.pretrain("data", "run", "");
     let ran = world.run("pretrain --out run --resume --batch 8");
     assert_eq!(ran.code, Some(2));
-    assert!(ran.error().contains("--resume goes on with the settings of the run"));
+    assert!(
+        ran.error()
+            .contains("--resume goes on with the settings of the run")
+    );
     let ran = world.run("pretrain --out run --resume");
-    assert!(ran.error().contains("expected more than the 1 epochs"), "{}", ran.stderr);
+    assert!(
+        ran.error().contains("expected more than the 1 epochs"),
+        "{}",
+        ran.stderr
+    );
     let ran = world.run("pretrain --out elsewhere --resume");
     assert!(ran.error().contains("nothing to resume"), "{}", ran.stderr);
 }

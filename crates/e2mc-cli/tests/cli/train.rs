@@ -19,7 +19,11 @@ fn a_model_is_pretrained_continued_and_probed() {
         --batch 16 --epochs 2 --log-every 1 --json";
     let continued = world.run(&format!("{line} --out more"));
     assert_eq!(continued.json()["epochs"], 2);
-    assert!(continued.stderr.contains("at start: k-NN"), "{}", continued.stderr);
+    assert!(
+        continued.stderr.contains("at start: k-NN"),
+        "{}",
+        continued.stderr
+    );
     let terms = |run: &str| log(&world.path(run))[3].clone();
     assert!(terms("more")["entropy"].is_f64());
     let alone = world.run(&format!("{line} --out alone --criterion none"));
@@ -27,10 +31,18 @@ fn a_model_is_pretrained_continued_and_probed() {
     assert!(terms("alone")["entropy"].is_null());
 
     for run in ["base", "more", "alone"] {
-        for file in ["recipe.toml", "metrics.jsonl", "checkpoint.safetensors", "model.safetensors"] {
+        for file in [
+            "recipe.toml",
+            "metrics.jsonl",
+            "checkpoint.safetensors",
+            "model.safetensors",
+        ] {
             assert!(world.path(run).join(file).exists(), "{run}/{file}");
         }
-        let events: Vec<_> = log(&world.path(run)).iter().map(|e| e["event"].clone()).collect();
+        let events: Vec<_> = log(&world.path(run))
+            .iter()
+            .map(|e| e["event"].clone())
+            .collect();
         assert_eq!(events[0], "start");
         assert_eq!(events[1], "epoch", "the untouched model comes first");
         assert_eq!(events.last().unwrap(), "end");
@@ -57,7 +69,10 @@ fn the_log_and_the_weights_of_equal_runs_are_equal() {
     let weights = |run: &str| fs::read(world.path(run).join("model.safetensors")).unwrap();
     assert!(weights("one") == weights("two"));
     let losses = |run: &str| -> Vec<_> {
-        log(&world.path(run)).iter().map(|event| event["loss"].clone()).collect()
+        log(&world.path(run))
+            .iter()
+            .map(|event| event["loss"].clone())
+            .collect()
     };
     assert_eq!(losses("one"), losses("two"));
 }
@@ -68,8 +83,18 @@ fn a_dry_run_prints_the_whole_recipe_and_writes_nothing() {
     world.data("data", 100, 20);
     let plan = world.pretrain("data", "out", "--dry-run");
     assert_eq!(plan.code, Some(0), "{}", plan.stderr);
-    for part in ["100 images", "width = 4", "name = \"adamw\"", "sigma = [0.1", "crop = 28"] {
-        assert!(plan.stdout.contains(part), "{part} is missing: {}", plan.stdout);
+    for part in [
+        "100 images",
+        "width = 4",
+        "name = \"adamw\"",
+        "sigma = [0.1",
+        "crop = 28",
+    ] {
+        assert!(
+            plan.stdout.contains(part),
+            "{part} is missing: {}",
+            plan.stdout
+        );
     }
     assert!(!world.path("out").exists());
     let json = world.pretrain("data", "out", "--dry-run --json").json();
@@ -83,7 +108,9 @@ fn unlabelled_images_in_a_folder_are_trained_without_the_check() {
     let folder = world.path("flat");
     fs::create_dir(&folder).unwrap();
     for index in 0..32u32 {
-        let pixels: Vec<u8> = (0..28 * 28u32).map(|p| (p * (index + 3) % 251) as u8).collect();
+        let pixels: Vec<u8> = (0..28 * 28u32)
+            .map(|p| (p * (index + 3) % 251) as u8)
+            .collect();
         image::GrayImage::from_raw(28, 28, pixels)
             .unwrap()
             .save(folder.join(format!("{index}.png")))
@@ -106,9 +133,17 @@ fn worse_features_are_warned_of_and_stop_the_run_if_asked() {
         --set method.covariance=0.0 --epochs 3";
     let warned = world.pretrain("data", "warned", wild);
     assert_eq!(warned.code, Some(0), "{}", warned.stderr);
-    assert!(warned.stderr.contains("warning: held-out k-NN is"), "{}", warned.stderr);
+    assert!(
+        warned.stderr.contains("warning: held-out k-NN is"),
+        "{}",
+        warned.stderr
+    );
     let stopped = world.pretrain("data", "stopped", &format!("{wild} --guard stop"));
     assert_eq!(stopped.code, Some(3), "{}", stopped.stderr);
-    assert!(stopped.stdout.contains("stopped by the guard"), "{}", stopped.stdout);
+    assert!(
+        stopped.stdout.contains("stopped by the guard"),
+        "{}",
+        stopped.stdout
+    );
     assert!(world.path("stopped/checkpoint.safetensors").exists());
 }

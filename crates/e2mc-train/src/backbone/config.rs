@@ -26,8 +26,13 @@ pub enum Architecture {
 
 impl Architecture {
     /// Every architecture, shallow to deep.
-    pub const ALL: [Self; 5] =
-        [Self::Resnet18, Self::Resnet34, Self::Resnet50, Self::Resnet101, Self::Resnet200];
+    pub const ALL: [Self; 5] = [
+        Self::Resnet18,
+        Self::Resnet34,
+        Self::Resnet50,
+        Self::Resnet101,
+        Self::Resnet200,
+    ];
 
     /// Blocks in each of the four stages.
     pub(super) fn blocks(self) -> [usize; 4] {
@@ -131,7 +136,10 @@ impl fmt::Display for BackboneConfig {
     /// The short name: `resnet50`, `resnet50x2`, or `resnet18 of width 16`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.architecture.name();
-        match (self.width / Self::STANDARD_WIDTH, self.width % Self::STANDARD_WIDTH) {
+        match (
+            self.width / Self::STANDARD_WIDTH,
+            self.width % Self::STANDARD_WIDTH,
+        ) {
             (1, 0) => f.write_str(name),
             (times, 0) => write!(f, "{name}x{times}"),
             _ => write!(f, "{name} of width {}", self.width),
@@ -161,6 +169,10 @@ impl FromStr for BackboneConfig {
         if !(1..=Self::MAX_WIDTH / Self::STANDARD_WIDTH).contains(&times) {
             return Err(unknown());
         }
-        Ok(Self { architecture, width: times * Self::STANDARD_WIDTH, ..Self::default() })
+        Ok(Self {
+            architecture,
+            width: times * Self::STANDARD_WIDTH,
+            ..Self::default()
+        })
     }
 }

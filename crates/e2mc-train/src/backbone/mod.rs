@@ -34,7 +34,10 @@ impl Backbone {
     pub fn new(path: &Path, config: &BackboneConfig) -> Result<Self, Error> {
         config.check()?;
         allocator::keep_freed_memory();
-        Ok(Self { network: ResNet::new(path, config)?, config: config.clone() })
+        Ok(Self {
+            network: ResNet::new(path, config)?,
+            config: config.clone(),
+        })
     }
 
     /// Numbers per image.

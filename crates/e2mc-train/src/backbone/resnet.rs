@@ -4,8 +4,8 @@
 //! A wide network is widened everywhere, the stem included, as are the public ResNet-50 x2
 //! checkpoints of VICReg and SwAV (torchvision's `wide_resnet` widens the bottlenecks alone).
 
-use tch::{TchError, Tensor};
 use tch::nn::Path;
+use tch::{TchError, Tensor};
 
 use super::{BackboneConfig, Stem};
 use crate::Error;
@@ -103,7 +103,13 @@ impl ResNet {
             Stem::SmallStride2 => (3, 2),
         };
         let stem = Unit {
-            conv: Conv::new(&(path / "conv1"), config.channels, config.width, kernel, stride)?,
+            conv: Conv::new(
+                &(path / "conv1"),
+                config.channels,
+                config.width,
+                kernel,
+                stride,
+            )?,
             norm: BatchNorm::new(&(path / "bn1"), config.width, true)?,
         };
         let mut blocks = Vec::new();
@@ -117,7 +123,11 @@ impl ResNet {
                 channels = width * config.expansion();
             }
         }
-        Ok(Self { stem, pool: config.stem == Stem::Imagenet, blocks })
+        Ok(Self {
+            stem,
+            pool: config.stem == Stem::Imagenet,
+            blocks,
+        })
     }
 
     /// Images `(n, c, h, w)` to the last feature map, in the precision's own kind.
@@ -145,7 +155,10 @@ fn channels_last(images: &Tensor) -> Result<Tensor, TchError> {
     let (n, c, h, w) = images.size4()?;
     // With one channel the layout is the same either way; only the strides tell libtorch which.
     let strides = [h * w * c, 1, w * c, c];
-    images.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_as_strided([n, c, h, w], strides, None)
+    images
+        .f_permute([0, 2, 3, 1])?
+        .f_contiguous()?
+        .f_as_strided([n, c, h, w], strides, None)
 }
 
 #[cfg(test)]
@@ -156,10 +169,19 @@ mod tests {
 
     #[test]
     fn stems_keep_halve_or_quarter_the_size() {
-        for (stem, side) in [(Stem::Small, 8), (Stem::SmallStride2, 4), (Stem::Imagenet, 2)] {
+        for (stem, side) in [
+            (Stem::Small, 8),
+            (Stem::SmallStride2, 4),
+            (Stem::Imagenet, 2),
+        ] {
             let variables = nn::VarStore::new(Device::Cpu);
             let architecture = Architecture::Resnet18;
-            let config = BackboneConfig { architecture, width: 4, stem, channels: 1 };
+            let config = BackboneConfig {
+                architecture,
+                width: 4,
+                stem,
+                channels: 1,
+            };
             let network = ResNet::new(&variables.root(), &config).unwrap();
             // The stages shrink by eight in all.
             let images = Tensor::zeros([1, 1, 64, 64], (Kind::Float, Device::Cpu));
@@ -173,7 +195,12 @@ mod tests {
         for channels in [1, 3] {
             let variables = nn::VarStore::new(Device::Cpu);
             let architecture = Architecture::Resnet50;
-            let config = BackboneConfig { architecture, width: 4, stem: Stem::Small, channels };
+            let config = BackboneConfig {
+                architecture,
+                width: 4,
+                stem: Stem::Small,
+                channels,
+            };
             let network = ResNet::new(&variables.root(), &config).unwrap();
             let shape = [2, channels as i64, 16, 16];
             let images = Tensor::zeros(shape, (Kind::Float, Device::Cpu));

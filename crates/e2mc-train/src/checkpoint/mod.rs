@@ -96,7 +96,11 @@ impl Checkpoint {
                 Some(_) => {}
             }
         }
-        for (name, tensor) in self.model.iter().filter(|(name, _)| !own.contains_key(*name)) {
+        for (name, tensor) in self
+            .model
+            .iter()
+            .filter(|(name, _)| !own.contains_key(*name))
+        {
             counts[1] += 1;
             lines.push(format!("  unexpected  {name} {:?}", tensor.size()));
         }

@@ -40,9 +40,16 @@ impl Checkpoint {
         }
         let format = "a safetensors checkpoint made by `e2mc pretrain` or `e2mc continue`";
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| {
-            fail(format, format!("another format ({error})"), "give a .safetensors file of e2mc")
+            fail(
+                format,
+                format!("another format ({error})"),
+                "give a .safetensors file of e2mc",
+            )
         })?;
-        let json = metadata.metadata().as_ref().and_then(|map| map.get(METADATA_KEY));
+        let json = metadata
+            .metadata()
+            .as_ref()
+            .and_then(|map| map.get(METADATA_KEY));
         let Some(json) = json else {
             return Err(fail(
                 format,
@@ -98,7 +105,10 @@ fn declared_size(bytes: &[u8]) -> Option<u64> {
     let length = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
     let end = usize::try_from(length.checked_add(8)?).ok()?;
     let json: serde_json::Value = serde_json::from_slice(bytes.get(8..end)?).ok()?;
-    let ends = json.as_object()?.values().filter_map(|info| info["data_offsets"][1].as_u64());
+    let ends = json
+        .as_object()?
+        .values()
+        .filter_map(|info| info["data_offsets"][1].as_u64());
     (end as u64).checked_add(ends.max()?)
 }
 
@@ -115,5 +125,9 @@ fn to_tensor(dtype: Dtype, shape: &[usize], data: &[u8]) -> Result<Option<Tensor
     let tensor = Tensor::f_from_data_size(data, &shape, kind)?;
     // Stored in half precision, used in single.
     let half = matches!(kind, Kind::Half | Kind::BFloat16);
-    Ok(Some(if half { tensor.f_to_kind(Kind::Float)? } else { tensor }))
+    Ok(Some(if half {
+        tensor.f_to_kind(Kind::Float)?
+    } else {
+        tensor
+    }))
 }

@@ -51,7 +51,13 @@ pub fn save_model(
     model: &Model,
     precision: Precision,
 ) -> Result<(), Error> {
-    write(path, recipe, None, model.tensors().into_iter().collect(), precision)
+    write(
+        path,
+        recipe,
+        None,
+        model.tensors().into_iter().collect(),
+        precision,
+    )
 }
 
 /// Writes a file whole or not at all: into a temporary file beside it, then renamed.
@@ -59,21 +65,34 @@ pub fn save_model(
 /// # Errors
 /// Where the folder or the disk does not take it; an older file of that name is then untouched.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let fail = |source: io::Error| Error::Io { action: "write", path: path.to_owned(), source };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let fail = |source: io::Error| Error::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    };
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
     builder.prefix(".e2mc-");
     // The default is private to the user; a result file should follow the user's umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder.unwrap_or(Path::new("."))).map_err(fail)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(fail)?;
+    let mut file = builder
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .map_err(fail)?;
+    file.write_all(bytes)
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(fail)?;
     file.persist(path).map_err(|error| fail(error.error))?;
     Ok(())
 }
 
 fn prefixed(prefix: &str, tensors: Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {
-    tensors.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)).collect()
+    tensors
+        .into_iter()
+        .map(|(name, tensor)| (format!("{prefix}{name}"), tensor))
+        .collect()
 }
 
 fn write(
@@ -83,7 +102,11 @@ fn write(
     tensors: Vec<(String, Tensor)>,
     precision: Precision,
 ) -> Result<(), Error> {
-    let header = Header { version: FORMAT_VERSION, recipe: recipe.clone(), progress };
+    let header = Header {
+        version: FORMAT_VERSION,
+        recipe: recipe.clone(),
+        progress,
+    };
     let json = serde_json::to_string(&header).map_err(|error| Error::Io {
         action: "write",
         path: path.to_owned(),
@@ -124,7 +147,11 @@ impl Stored {
             }
         };
         let shape = tensor.size().iter().map(|&size| size as usize).collect();
-        Ok(Self { tensor, dtype, shape })
+        Ok(Self {
+            tensor,
+            dtype,
+            shape,
+        })
     }
 }
 

@@ -46,9 +46,11 @@ impl MethodConfig {
     /// Names the setting and says what the method needs.
     pub fn check_views(&self, count: usize) -> Result<(), Error> {
         match self {
-            Self::Vicreg(_) if count != 2 => {
-                Err(Error::config("augmentation.views", "2 views for VICReg", count))
-            }
+            Self::Vicreg(_) if count != 2 => Err(Error::config(
+                "augmentation.views",
+                "2 views for VICReg",
+                count,
+            )),
             Self::Vicreg(_) => Ok(()),
         }
     }
@@ -92,7 +94,11 @@ impl Objective {
     /// Adds `weight * value` to the loss and to the terms.
     pub fn add(&mut self, name: &'static str, weight: f64, value: &Tensor) {
         self.loss = &self.loss + value * weight;
-        self.terms.push(Term { name, weight, value: value.detach() });
+        self.terms.push(Term {
+            name,
+            weight,
+            value: value.detach(),
+        });
     }
 }
 
@@ -133,9 +139,11 @@ pub trait Method: std::fmt::Debug {
     fn load_state(&mut self, state: Vec<(String, Tensor)>) -> Result<(), Error> {
         match state.first() {
             None => Ok(()),
-            Some((name, _)) => {
-                Err(Error::config("method", "no state beside the parameters", name))
-            }
+            Some((name, _)) => Err(Error::config(
+                "method",
+                "no state beside the parameters",
+                name,
+            )),
         }
     }
 }

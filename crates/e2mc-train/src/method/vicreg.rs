@@ -34,7 +34,12 @@ pub struct VicregConfig {
 
 impl Default for VicregConfig {
     fn default() -> Self {
-        Self { projector: vec![8192; 3], invariance: 25.0, variance: 25.0, covariance: 1.0 }
+        Self {
+            projector: vec![8192; 3],
+            invariance: 25.0,
+            variance: 25.0,
+            covariance: 1.0,
+        }
     }
 }
 
@@ -61,7 +66,10 @@ impl Vicreg {
             }
         }
         let projector = Expander::new(&(path / "projector"), features, &config.projector)?;
-        Ok(Self { config: config.clone(), projector })
+        Ok(Self {
+            config: config.clone(),
+            projector,
+        })
     }
 }
 

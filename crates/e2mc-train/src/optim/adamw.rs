@@ -24,7 +24,12 @@ pub struct AdamwConfig {
 
 impl Default for AdamwConfig {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, weight_decay: 0.01, epsilon: 1e-8 }
+        Self {
+            beta1: 0.9,
+            beta2: 0.999,
+            weight_decay: 0.01,
+            epsilon: 1e-8,
+        }
     }
 }
 
@@ -45,7 +50,9 @@ impl AdamwConfig {
         rate: f64,
         t: u64,
     ) -> Result<(), TchError> {
-        let [mean, square] = buffers else { unreachable!("AdamW keeps two buffers") };
+        let [mean, square] = buffers else {
+            unreachable!("AdamW keeps two buffers")
+        };
         let t = t as f64;
         let (bias1, bias2) = (1.0 - self.beta1.powf(t), 1.0 - self.beta2.powf(t));
         if self.weight_decay != 0.0 {

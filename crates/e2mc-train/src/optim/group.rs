@@ -36,17 +36,29 @@ pub struct ParamGroup {
 impl ParamGroup {
     /// A group that follows the schedule at `scale` times its rate, never frozen.
     pub fn scaled(prefix: impl Into<String>, scale: f64) -> Self {
-        Self { prefix: prefix.into(), rate: Rate::Scaled(scale), frozen_steps: 0 }
+        Self {
+            prefix: prefix.into(),
+            rate: Rate::Scaled(scale),
+            frozen_steps: 0,
+        }
     }
 
     /// A group that stays at `rate`, never frozen.
     pub fn fixed(prefix: impl Into<String>, rate: f64) -> Self {
-        Self { prefix: prefix.into(), rate: Rate::Fixed(rate), frozen_steps: 0 }
+        Self {
+            prefix: prefix.into(),
+            rate: Rate::Fixed(rate),
+            frozen_steps: 0,
+        }
     }
 
     /// A group that follows the schedule after `steps` steps.
     pub fn frozen(prefix: impl Into<String>, steps: u64) -> Self {
-        Self { prefix: prefix.into(), rate: Rate::Scaled(1.0), frozen_steps: steps }
+        Self {
+            prefix: prefix.into(),
+            rate: Rate::Scaled(1.0),
+            frozen_steps: steps,
+        }
     }
 
     /// What applies to parameters that no group names.

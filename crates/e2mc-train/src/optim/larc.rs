@@ -27,7 +27,12 @@ pub struct LarcConfig {
 
 impl Default for LarcConfig {
     fn default() -> Self {
-        Self { momentum: 0.9, weight_decay: 1e-6, trust: 0.001, epsilon: 1e-8 }
+        Self {
+            momentum: 0.9,
+            weight_decay: 1e-6,
+            trust: 0.001,
+            epsilon: 1e-8,
+        }
     }
 }
 
@@ -46,12 +51,19 @@ impl LarcConfig {
     ) -> Result<Direction, TchError> {
         let (weight, slope) = (parameter.f_norm()?, gradient.f_norm()?);
         let usable = weight.f_gt(0.0)?.f_logical_and(&slope.f_gt(0.0)?)?;
-        let denominator =
-            weight.f_mul_scalar(self.weight_decay)?.f_add_(&slope)?.f_add_scalar_(self.epsilon)?;
+        let denominator = weight
+            .f_mul_scalar(self.weight_decay)?
+            .f_add_(&slope)?
+            .f_add_scalar_(self.epsilon)?;
         let ratio = weight.f_mul_scalar(self.trust)?.f_div(&denominator)?;
         // Where the ratio is not usable, the gradient goes on without the decay.
-        let decay = usable.f_to_kind(parameter.kind())?.f_mul_scalar_(self.weight_decay)?;
+        let decay = usable
+            .f_to_kind(parameter.kind())?
+            .f_mul_scalar_(self.weight_decay)?;
         let tensor = gradient.f_addcmul(parameter, &decay)?;
-        Ok(Direction { tensor, scale: Some(ratio.f_where_scalarother(&usable, 1.0)?) })
+        Ok(Direction {
+            tensor,
+            scale: Some(ratio.f_where_scalarother(&usable, 1.0)?),
+        })
     }
 }

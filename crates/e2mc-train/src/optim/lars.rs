@@ -26,7 +26,11 @@ pub struct LarsConfig {
 
 impl Default for LarsConfig {
     fn default() -> Self {
-        Self { momentum: 0.9, weight_decay: 1e-6, eta: 0.001 }
+        Self {
+            momentum: 0.9,
+            weight_decay: 1e-6,
+            eta: 0.001,
+        }
     }
 }
 
@@ -43,12 +47,18 @@ impl LarsConfig {
         gradient: &Tensor,
     ) -> Result<Direction, TchError> {
         if parameter.dim() < 2 {
-            return Ok(Direction { tensor: gradient.shallow_clone(), scale: None });
+            return Ok(Direction {
+                tensor: gradient.shallow_clone(),
+                scale: None,
+            });
         }
         let tensor = decayed(parameter, gradient, self.weight_decay)?;
         let (weight, update) = (parameter.f_norm()?, tensor.f_norm()?);
         let usable = weight.f_gt(0.0)?.f_logical_and(&update.f_gt(0.0)?)?;
         let ratio = weight.f_mul_scalar(self.eta)?.f_div(&update)?;
-        Ok(Direction { tensor, scale: Some(ratio.f_where_scalarother(&usable, 1.0)?) })
+        Ok(Direction {
+            tensor,
+            scale: Some(ratio.f_where_scalarother(&usable, 1.0)?),
+        })
     }
 }

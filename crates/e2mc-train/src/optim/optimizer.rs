@@ -38,7 +38,10 @@ struct StepRate {
 
 impl StepRate {
     fn new(rate: f64, device: Device) -> Result<Self, TchError> {
-        Ok(Self { rate, descent: Tensor::f_full(&[] as &[i64], -rate, (Kind::Float, device))? })
+        Ok(Self {
+            rate,
+            descent: Tensor::f_full(&[] as &[i64], -rate, (Kind::Float, device))?,
+        })
     }
 }
 
@@ -48,10 +51,7 @@ impl Optimizer {
     ///
     /// # Errors
     /// Where a constant is out of range, or a parameter has no gradient or no name of its own.
-    pub fn new(
-        config: &OptimizerConfig,
-        parameters: Vec<(String, Tensor)>,
-    ) -> Result<Self, Error> {
+    pub fn new(config: &OptimizerConfig, parameters: Vec<(String, Tensor)>) -> Result<Self, Error> {
         Self::with_groups(config, parameters, Vec::new())
     }
 
@@ -68,7 +68,10 @@ impl Optimizer {
         config.check()?;
         for group in &groups {
             group.check()?;
-            if !parameters.iter().any(|(name, _)| name.starts_with(&group.prefix)) {
+            if !parameters
+                .iter()
+                .any(|(name, _)| name.starts_with(&group.prefix))
+            {
                 let expected = format!("parameters named `{}…`", group.prefix);
                 return Err(Error::config("optimizer", expected, "none"));
             }
@@ -77,22 +80,48 @@ impl Optimizer {
         parameters.sort_by(|(a, _), (b, _)| a.cmp(b));
         if let Some(pair) = parameters.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             let name = &pair[0].0;
-            return Err(Error::config("optimizer", "one parameter a name", format!("two `{name}`")));
+            return Err(Error::config(
+                "optimizer",
+                "one parameter a name",
+                format!("two `{name}`"),
+            ));
         }
         let names = config.buffers();
         let slot = |(name, parameter): (String, Tensor)| {
             if !parameter.requires_grad() {
                 let found = format!("`{name}`, which has none");
-                return Err(Error::config("optimizer", "parameters with gradients", found));
+                return Err(Error::config(
+                    "optimizer",
+                    "parameters with gradients",
+                    found,
+                ));
             }
-            let group = groups.iter().position(|group| name.starts_with(&group.prefix));
+            let group = groups
+                .iter()
+                .position(|group| name.starts_with(&group.prefix));
             let group = group.unwrap_or(groups.len() - 1);
             let zeros = || tch::no_grad(|| parameter.f_zeros_like());
-            let buffers = names.iter().map(|_| zeros()).collect::<Result<_, TchError>>()?;
-            Ok(Slot { name, parameter, group, buffers })
+            let buffers = names
+                .iter()
+                .map(|_| zeros())
+                .collect::<Result<_, TchError>>()?;
+            Ok(Slot {
+                name,
+                parameter,
+                group,
+                buffers,
+            })
         };
-        let slots = parameters.into_iter().map(slot).collect::<Result<_, Error>>()?;
-        Ok(Self { config: config.clone(), groups, slots, steps: 0 })
+        let slots = parameters
+            .into_iter()
+            .map(slot)
+            .collect::<Result<_, Error>>()?;
+        Ok(Self {
+            config: config.clone(),
+            groups,
+            slots,
+            steps: 0,
+        })
     }
 
     /// Steps done so far.
@@ -119,7 +148,9 @@ impl Optimizer {
         };
         self.steps += 1;
         let rates = self.groups.iter().map(|group| group.rate.at(rate));
-        let rates = rates.map(|rate| StepRate::new(rate, device)).collect::<Result<Vec<_>, _>>()?;
+        let rates = rates
+            .map(|rate| StepRate::new(rate, device))
+            .collect::<Result<Vec<_>, _>>()?;
         for slot in &mut self.slots {
             let group = &self.groups[slot.group];
             let gradient = slot.parameter.f_grad()?;
@@ -176,7 +207,11 @@ impl Optimizer {
                 Some(source) => copies.push((buffer, source)),
             }
         }
-        problems.extend(given.into_keys().map(|name| format!("an unexpected `{name}`")));
+        problems.extend(
+            given
+                .into_keys()
+                .map(|name| format!("an unexpected `{name}`")),
+        );
         if !problems.is_empty() {
             let expected = format!("the state of {} over these parameters", self.config.name());
             return Err(Error::config("optimizer", expected, problems.join(", ")));
@@ -193,7 +228,10 @@ impl Optimizer {
         let names = self.config.buffers();
         self.slots.iter().flat_map(move |slot| {
             let name = move |buffer: &&str| format!("{}.{buffer}", slot.name);
-            names.iter().map(name).zip(slot.buffers.iter().map(Tensor::shallow_clone))
+            names
+                .iter()
+                .map(name)
+                .zip(slot.buffers.iter().map(Tensor::shallow_clone))
         })
     }
 }
@@ -210,7 +248,14 @@ impl Slot {
         match config {
             OptimizerConfig::Sgd(sgd) => {
                 let direction = sgd.direction(p, gradient)?;
-                descend(p, &direction, buffers, sgd.momentum, sgd.nesterov, &rate.descent)
+                descend(
+                    p,
+                    &direction,
+                    buffers,
+                    sgd.momentum,
+                    sgd.nesterov,
+                    &rate.descent,
+                )
             }
             OptimizerConfig::Lars(lars) => {
                 let direction = lars.direction(p, gradient)?;

@@ -48,13 +48,19 @@ impl ScheduleConfig {
         match self {
             Self::Constant { .. } => Ok(()),
             Self::Cosine { end, .. } => at_least_zero("schedule.end", *end),
-            Self::Step { milestones, factor, .. } => {
+            Self::Step {
+                milestones, factor, ..
+            } => {
                 at_least_zero("schedule.factor", *factor)?;
                 if milestones.is_sorted_by(|a, b| a < b) {
                     return Ok(());
                 }
                 let found = format!("{milestones:?}");
-                Err(Error::config("schedule.milestones", "ascending epochs", found))
+                Err(Error::config(
+                    "schedule.milestones",
+                    "ascending epochs",
+                    found,
+                ))
             }
         }
     }
@@ -76,9 +82,14 @@ impl ScheduleConfig {
                 let progress = ((at - warmup) / (total - warmup).max(1.0)).min(1.0);
                 base * (end + (1.0 - end) * 0.5 * (1.0 + (PI * progress).cos()))
             }
-            Self::Step { milestones, factor, .. } => {
+            Self::Step {
+                milestones, factor, ..
+            } => {
                 let epoch = step / steps_per_epoch.max(1);
-                let passed = milestones.iter().filter(|&&milestone| milestone <= epoch).count();
+                let passed = milestones
+                    .iter()
+                    .filter(|&&milestone| milestone <= epoch)
+                    .count();
                 base * factor.powi(passed as i32)
             }
         }

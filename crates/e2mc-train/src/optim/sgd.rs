@@ -22,7 +22,11 @@ pub struct SgdConfig {
 
 impl Default for SgdConfig {
     fn default() -> Self {
-        Self { momentum: 0.9, weight_decay: 0.0, nesterov: false }
+        Self {
+            momentum: 0.9,
+            weight_decay: 0.0,
+            nesterov: false,
+        }
     }
 }
 
@@ -45,7 +49,10 @@ impl SgdConfig {
         parameter: &Tensor,
         gradient: &Tensor,
     ) -> Result<Direction, TchError> {
-        Ok(Direction { tensor: decayed(parameter, gradient, self.weight_decay)?, scale: None })
+        Ok(Direction {
+            tensor: decayed(parameter, gradient, self.weight_decay)?,
+            scale: None,
+        })
     }
 }
 

@@ -17,7 +17,11 @@ use crate::run::RunFolder;
 const MARGINALS: usize = 6;
 
 fn names(comparison: &Comparison) -> Vec<String> {
-    comparison.arms.iter().map(|arm| arm.name.to_owned()).collect()
+    comparison
+        .arms
+        .iter()
+        .map(|arm| arm.name.to_owned())
+        .collect()
 }
 
 fn estimate(row: &crate::evaluation::Row) -> Estimate {
@@ -41,13 +45,22 @@ pub(super) fn accuracy_table(comparison: &Comparison) -> Table {
         column("All labels", &format!("{}-NN", scores.k), 2),
     ];
     for row in &scores.probes {
-        columns.push(column(&format!("{} % of labels", 100.0 * row.fraction), row.probe, 2));
+        columns.push(column(
+            &format!("{} % of labels", 100.0 * row.fraction),
+            row.probe,
+            2,
+        ));
     }
     columns.push(column("Embedding", "entropy, nats", 4));
     columns.push(column("Embedding", "covariance", 4));
     let rows = comparison.arms.iter().map(|arm| {
         let mut cells = vec![Cell::Text(arm.name.into()), Cell::Number(arm.scores.knn)];
-        cells.extend(arm.scores.probes.iter().map(|row| Cell::Estimate(estimate(row))));
+        cells.extend(
+            arm.scores
+                .probes
+                .iter()
+                .map(|row| Cell::Estimate(estimate(row))),
+        );
         cells.extend([Cell::Number(arm.entropy), Cell::Number(arm.covariance)]);
         cells
     });
@@ -67,12 +80,21 @@ pub(super) fn accuracy_table(comparison: &Comparison) -> Table {
 
 /// The same as dots with error bars.
 pub(super) fn accuracy_dots(comparison: &Comparison) -> Dots {
-    let panels = comparison.arms[0].scores.probes.iter().enumerate().map(|(i, row)| DotPanel {
-        title: format!("{} % of labels, {}", 100.0 * row.fraction, row.probe),
-        unit: "%".into(),
-        decimals: 2,
-        estimates: comparison.arms.iter().map(|arm| estimate(&arm.scores.probes[i])).collect(),
-    });
+    let panels = comparison.arms[0]
+        .scores
+        .probes
+        .iter()
+        .enumerate()
+        .map(|(i, row)| DotPanel {
+            title: format!("{} % of labels, {}", 100.0 * row.fraction, row.probe),
+            unit: "%".into(),
+            decimals: 2,
+            estimates: comparison
+                .arms
+                .iter()
+                .map(|arm| estimate(&arm.scores.probes[i]))
+                .collect(),
+        });
     Dots {
         title: "Top-1 accuracy".into(),
         caption: "Mean with standard error; thin strokes are the single label subsets.".into(),
@@ -91,7 +113,11 @@ pub(super) fn embedding_dots(comparison: &Comparison) -> Dots {
         estimates: comparison
             .arms
             .iter()
-            .map(|arm| Estimate { value: value(arm), standard_error: None, runs: Vec::new() })
+            .map(|arm| Estimate {
+                value: value(arm),
+                standard_error: None,
+                runs: Vec::new(),
+            })
             .collect(),
     };
     Dots {
@@ -127,7 +153,9 @@ pub(super) fn losses(comparison: &Comparison) -> Result<Lines> {
     let chart = |event: &str, key: &str, title: &str, unit: &str, scale: f64| {
         let points = |events: &[Value]| -> Vec<(f64, f64)> {
             let chosen = events.iter().filter(|found| found["event"] == event);
-            chosen.filter_map(|e| Some((e["step"].as_f64()?, scale * e[key].as_f64()?))).collect()
+            chosen
+                .filter_map(|e| Some((e["step"].as_f64()?, scale * e[key].as_f64()?)))
+                .collect()
         };
         let named = |(name, events): &(&str, Vec<Value>)| Series {
             name: (*name).into(),
@@ -136,22 +164,46 @@ pub(super) fn losses(comparison: &Comparison) -> Result<Lines> {
         LineChart {
             title: title.into(),
             unit: unit.into(),
-            series: runs.iter().map(named).filter(|series| !series.points.is_empty()).collect(),
+            series: runs
+                .iter()
+                .map(named)
+                .filter(|series| !series.points.is_empty())
+                .collect(),
             marks: Vec::new(),
         }
     };
-    let mut charts: Vec<LineChart> =
-        TERMS.iter().map(|(key, title, unit)| chart("step", key, title, unit, 1.0)).collect();
-    let mut knn = chart("epoch", "knn", "k-NN on held-out training images", "%", 100.0);
-    let start = knn.series.first().and_then(|series| series.points.first()).map(|point| point.1);
-    knn.marks.extend(start.map(|y| Mark::Level { y, label: "untouched base".into() }));
+    let mut charts: Vec<LineChart> = TERMS
+        .iter()
+        .map(|(key, title, unit)| chart("step", key, title, unit, 1.0))
+        .collect();
+    let mut knn = chart(
+        "epoch",
+        "knn",
+        "k-NN on held-out training images",
+        "%",
+        100.0,
+    );
+    let start = knn
+        .series
+        .first()
+        .and_then(|series| series.points.first())
+        .map(|point| point.1);
+    knn.marks.extend(start.map(|y| Mark::Level {
+        y,
+        label: "untouched base".into(),
+    }));
     charts.push(knn);
     // The axis counts steps; one epoch's length makes it readable.
     let epoch = runs.first().and_then(|(_, events)| {
-        events.iter().find(|event| event["epoch"] == 1 && event["event"] == "epoch")
+        events
+            .iter()
+            .find(|event| event["epoch"] == 1 && event["event"] == "epoch")
     });
     if let Some(x) = epoch.and_then(|event| event["step"].as_f64()) {
-        charts[0].marks.push(Mark::At { x, label: "one epoch".into() });
+        charts[0].marks.push(Mark::At {
+            x,
+            label: "one epoch".into(),
+        });
     }
     Ok(Lines {
         title: "Loss terms during the continuations".into(),
@@ -168,7 +220,10 @@ fn log(folder: &RunFolder) -> Result<Vec<Value>> {
     let path = folder.metrics();
     let text =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let events = text.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>();
+    let events = text
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<Vec<Value>, _>>();
     events.with_context(|| format!("{} is not a log", path.display()))
 }
 
@@ -200,7 +255,10 @@ pub(super) fn marginals(comparison: &Comparison) -> Histograms {
         series: vec![before.name.into(), after.name.into()],
         range: (0.0, 1.0),
         bins: 25,
-        reference: Some(Reference { name: "uniform".into(), density: 1.0 }),
+        reference: Some(Reference {
+            name: "uniform".into(),
+            density: 1.0,
+        }),
         panels: panels.collect(),
     }
 }

@@ -16,7 +16,11 @@ pub(super) fn findings(comparison: &Comparison) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     for (row, probe) in base.scores.probes.iter().enumerate() {
-        let label = format!("{} % of the labels, {} probe", 100.0 * probe.fraction, probe.probe);
+        let label = format!(
+            "{} % of the labels, {} probe",
+            100.0 * probe.fraction,
+            probe.probe
+        );
         findings.push(accuracy(&label, row, base, entropic, continued));
     }
     findings.push(knn(base, continued, entropic, comparison.test_images));
@@ -40,9 +44,15 @@ fn accuracy(label: &str, row: usize, base: &Arm, entropic: &Arm, continued: &Arm
     let (verdict, words) = if change.mean.abs() <= NOISE * error {
         (Verdict::NoDifference, "no difference beyond the noise")
     } else if change.mean > 0.0 {
-        (Verdict::Better, "better by more than the noise of the label subsets")
+        (
+            Verdict::Better,
+            "better by more than the noise of the label subsets",
+        )
     } else {
-        (Verdict::Worse, "worse by more than the noise of the label subsets")
+        (
+            Verdict::Worse,
+            "worse by more than the noise of the label subsets",
+        )
     };
     let text = format!(
         "{label}: {} with E2MC, {} continued without, {} before: {words} \
@@ -72,7 +82,11 @@ fn knn(base: &Arm, continued: &Arm, entropic: &Arm, images: usize) -> Finding {
 fn entropy(base: &Arm, continued: &Arm, entropic: &Arm) -> Finding {
     let rises = entropic.entropy > base.entropy.max(continued.entropy);
     Finding {
-        verdict: if rises { Verdict::Better } else { Verdict::Note },
+        verdict: if rises {
+            Verdict::Better
+        } else {
+            Verdict::Note
+        },
         text: format!(
             "The mean marginal entropy of the embedding went from {:.3} to {:.3} nats with E2MC \
              (to {:.3} without; 0 is uniform), its off-diagonal covariance from {:.4} to {:.4} \

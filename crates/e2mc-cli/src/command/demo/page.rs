@@ -21,10 +21,16 @@ pub(super) fn report(comparison: &Comparison) -> Result<Report> {
             training.epochs, comparison.train_images
         ),
         sections: vec![
-            section("What came out", &[], vec![Block::Findings(findings::findings(comparison))]),
+            section(
+                "What came out",
+                &[],
+                vec![Block::Findings(findings::findings(comparison))],
+            ),
             section(
                 "Accuracy of the frozen features",
-                &["All three models are measured alike; the base model is the same file untouched."],
+                &[
+                    "All three models are measured alike; the base model is the same file untouched.",
+                ],
                 vec![
                     Block::Table(figures::accuracy_table(comparison)),
                     Block::Dots(figures::accuracy_dots(comparison)),
@@ -32,15 +38,21 @@ pub(super) fn report(comparison: &Comparison) -> Result<Report> {
             ),
             section(
                 "The embedding",
-                &["The criterion pushes each coordinate towards the uniform distribution and pairs \
+                &[
+                    "The criterion pushes each coordinate towards the uniform distribution and pairs \
                    of coordinates towards zero covariance. It acts on the projector's output; what \
-                   is used, and probed above, is the backbone before it."],
+                   is used, and probed above, is the backbone before it.",
+                ],
                 vec![
                     Block::Histograms(figures::marginals(comparison)),
                     Block::Dots(figures::embedding_dots(comparison)),
                 ],
             ),
-            section("Training", &[], vec![Block::Lines(figures::losses(comparison)?)]),
+            section(
+                "Training",
+                &[],
+                vec![Block::Lines(figures::losses(comparison)?)],
+            ),
             section("How it was made", &[], made(comparison)?),
         ],
     })
@@ -53,12 +65,21 @@ fn made(comparison: &Comparison) -> Result<Vec<Block>> {
         ("seed", comparison.seed.to_string()),
         ("label subsets", comparison.seeds.to_string()),
         ("threads", comparison.threads.to_string()),
-        ("machine", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
+        (
+            "machine",
+            format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        ),
         ("time", format!("{:.0} s", comparison.seconds)),
     ];
     Ok(vec![
         Block::KeyValues(pairs.map(|(key, value)| (key.to_owned(), value)).to_vec()),
-        Block::Code { caption: "Command".into(), text: comparison.command.clone() },
-        Block::Code { caption: "Recipe of the E2MC run".into(), text: recipe },
+        Block::Code {
+            caption: "Command".into(),
+            text: comparison.command.clone(),
+        },
+        Block::Code {
+            caption: "Recipe of the E2MC run".into(),
+            text: recipe,
+        },
     ])
 }
