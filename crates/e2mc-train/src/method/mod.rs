@@ -86,8 +86,11 @@ pub struct Objective {
     /// What it consists of.
     pub terms: Vec<Term>,
     /// The embeddings `(n, d)` that the criterion acts on, one a view, in float32 and before any
-    /// normalisation.
+    /// normalisation. Of methods with multi-crop: the full-resolution views.
     pub embeddings: Vec<Tensor>,
+    /// The embeddings `(n, d)` of the small crops, for criteria that take every view; empty
+    /// without multi-crop.
+    pub small_crop_embeddings: Vec<Tensor>,
 }
 
 impl Objective {

@@ -107,6 +107,7 @@ pub fn loss(config: &VicregConfig, za: Tensor, zb: Tensor) -> Objective {
         loss: Tensor::zeros([], (Kind::Float, za.device())),
         terms: Vec::new(),
         embeddings: vec![za, zb],
+        small_crop_embeddings: Vec::new(),
     };
     objective.add("invariance", config.invariance, &invariance);
     objective.add("variance", config.variance, &variance);
