@@ -128,7 +128,8 @@ fn overlay(table: &mut Table, top: Table) {
     }
 }
 
-/// Sets the value at a dotted key; unknown keys are found when the table becomes a recipe.
+/// Sets the value at a dotted key; unknown keys are found when the table becomes a recipe. As in
+/// [`overlay`], another variant's name takes the other keys of its table away.
 fn set(table: &mut Table, key: &str, value: Value) -> Result<()> {
     let (folder, last) = key
         .rsplit_once('.')
@@ -147,6 +148,9 @@ fn set(table: &mut Table, key: &str, value: Value) -> Result<()> {
                 ));
             }
         };
+    }
+    if folder.is_some() && last == "name" && place.get(last).is_some_and(|name| *name != value) {
+        place.clear();
     }
     // `1` for a setting that holds 1.5 means 1.0.
     let value = match (place.get(last), value) {
@@ -187,6 +191,14 @@ mod tests {
         let recipe = resolve(None, Some("vicreg-imagenet"), &[change]).unwrap();
         let text = toml::to_string(&recipe).unwrap();
         assert!(text.contains("beta = 7.0"), "{text}");
+    }
+
+    #[test]
+    fn a_change_of_variant_drops_the_keys_of_the_old_one() {
+        let change = parse_change("schedule.name=constant").unwrap();
+        let recipe = resolve(None, Some("vicreg-small-pretrain"), &[change]).unwrap();
+        let text = toml::to_string(&recipe.schedule).unwrap();
+        assert!(text.contains("constant") && !text.contains("end"), "{text}");
     }
 
     #[test]

@@ -283,3 +283,6 @@ fn first_not_finite(z: MatrixView) -> Error {
         value: z.data()[index],
     }
 }
+
+#[cfg(test)]
+mod tests;

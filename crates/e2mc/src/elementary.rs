@@ -110,3 +110,74 @@ pub(crate) fn erf<S: Simd>(simd: S, x: f32) -> f32 {
         );
     (if t < CUT { near } else { far }).copysign(x)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference;
+    use crate::simd::{Kernel, Level};
+
+    #[derive(Clone, Copy)]
+    enum Function {
+        Exp,
+        Ln,
+        Erf,
+    }
+
+    struct At(Function, f32);
+
+    impl Kernel for At {
+        type Output = f32;
+
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) -> f32 {
+            match self.0 {
+                Function::Exp => exp(simd, self.1),
+                Function::Ln => ln(simd, self.1),
+                Function::Erf => erf(simd, self.1),
+            }
+        }
+    }
+
+    /// The largest error over `inputs`, in units in the last place of the exact value.
+    fn worst(function: Function, exact: fn(f64) -> f64, inputs: impl Iterator<Item = f32>) -> f64 {
+        let mut worst = 0.0_f64;
+        for x in inputs {
+            let expected = exact(x.into());
+            let unit = f64::from(f32::EPSILON) * expected.abs().max(f64::from(f32::MIN_POSITIVE));
+            for &level in Level::available() {
+                let error = (f64::from(level.run(At(function, x))) - expected).abs();
+                worst = worst.max(error / unit);
+            }
+        }
+        worst
+    }
+
+    fn range(from: f32, to: f32) -> impl Iterator<Item = f32> {
+        (0..=40_000).map(move |i| from + (to - from) * i as f32 / 40_000.0)
+    }
+
+    #[test]
+    fn the_exponential_is_exact_to_two_units() {
+        assert!(worst(Function::Exp, f64::exp, range(-86.9, 87.9)) <= 2.0);
+        assert!(worst(Function::Exp, f64::exp, range(-1.0, 1.0)) <= 2.0);
+    }
+
+    #[test]
+    fn the_logarithm_is_exact_to_two_units() {
+        let tiny = (0..2000).map(|i| f32::MIN_POSITIVE * 1.09_f32.powi(i % 1000 + 1));
+        assert!(worst(Function::Ln, f64::ln, tiny) <= 2.0);
+        assert!(worst(Function::Ln, f64::ln, range(1e-7, 3.0)) <= 2.0);
+        assert!(worst(Function::Ln, f64::ln, range(0.999, 1.001)) <= 2.0);
+    }
+
+    #[test]
+    fn the_error_function_is_exact_to_two_units() {
+        assert!(worst(Function::Erf, reference::erf, range(-5.0, 5.0)) <= 2.0);
+        assert!(worst(Function::Erf, reference::erf, range(-1e-3, 1e-3)) <= 2.0);
+        for &level in Level::available() {
+            assert_eq!(level.run(At(Function::Erf, 1e30)), 1.0);
+            assert_eq!(level.run(At(Function::Erf, -1e30)), -1.0);
+        }
+    }
+}

@@ -23,6 +23,8 @@ mod marginals;
 mod matrix;
 mod panels;
 mod product;
+#[cfg(test)]
+mod reference;
 mod simd;
 mod sort;
 mod spacings;
