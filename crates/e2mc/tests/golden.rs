@@ -142,7 +142,7 @@ fn gradients_agree() {
 }
 
 /// Where values are equal the gradient may be dealt out in any order, so groups of equal values are
-/// compared as sets.
+/// compared as sets. Spacings of a few units in the last place leave three digits.
 #[test]
 fn degenerate_gradients_agree_within_groups_of_equal_values() {
     let cases = cases();
@@ -167,7 +167,6 @@ fn degenerate_gradients_agree_within_groups_of_equal_values() {
             order.sort_by(|&a, &b| u[a].total_cmp(&u[b]));
             for group in order.chunk_by(|&a, &b| u[a] == u[b]) {
                 let sorted = |values: &[f32]| {
-                    // The slope of the transform may differ among them, so it is taken out.
                     let mut group: Vec<f32> = group.iter().map(|&i| values[i]).collect();
                     group.sort_by(f32::total_cmp);
                     group
@@ -175,7 +174,7 @@ fn degenerate_gradients_agree_within_groups_of_equal_values() {
                 for (found, expected) in sorted(&gradient).iter().zip(sorted(&expected)) {
                     let error = (found - expected).abs();
                     assert!(
-                        error <= 1e-3 * scale,
+                        error <= 5e-3 * scale,
                         "{}, column {col}: {found}, expected {expected}",
                         case.name
                     );
