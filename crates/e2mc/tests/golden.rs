@@ -142,8 +142,8 @@ fn gradients_agree() {
 }
 
 /// Where values are equal the gradient may be dealt out in any order, so groups of equal values are
-/// compared as sets. Where most spacings are a few units in the last place, rounding decides single values, so
-/// only their size can be compared.
+/// compared as sets. In a saturated column most spacings are a few units in the last place, and rounding decides
+/// single gradients: there they must be finite.
 #[test]
 fn degenerate_gradients_agree_within_groups_of_equal_values() {
     let cases = cases();
@@ -158,14 +158,17 @@ fn degenerate_gradients_agree_within_groups_of_equal_values() {
         let (_, gradient) = case.evaluate(case.criterion.beta, case.criterion.gamma);
         let (_, expected) = case.tensor("grad_loss");
         assert!(gradient.iter().all(|g| g.is_finite()), "{}", case.name);
-        let (_, entropies) = case.tensor("marginal_entropy");
+        let mut compared = 0;
         let mut u = vec![0.0; z.len()];
         case.criterion.transform.values(&z, &mut u);
         for col in 0..cols {
             let scale = (0..rows)
                 .map(|row| expected[row * cols + col].abs())
                 .fold(0.0, f32::max);
-            let tolerance = if entropies[col] < -10.0 { 1.0 } else { 1e-3 };
+            if (0..rows).any(|row| z[row * cols + col].abs() > 20.0) {
+                continue;
+            }
+            compared += 1;
             let mut order: Vec<usize> = (0..rows).map(|row| row * cols + col).collect();
             order.sort_by(|&a, &b| u[a].total_cmp(&u[b]));
             for group in order.chunk_by(|&a, &b| u[a] == u[b]) {
@@ -177,13 +180,14 @@ fn degenerate_gradients_agree_within_groups_of_equal_values() {
                 for (found, expected) in sorted(&gradient).iter().zip(sorted(&expected)) {
                     let error = (found - expected).abs();
                     assert!(
-                        error <= tolerance * scale,
+                        error <= 1e-3 * scale,
                         "{}, column {col}: {found}, expected {expected}",
                         case.name
                     );
                 }
             }
         }
+        assert_eq!(compared, cols - 1, "{}", case.name);
     }
     assert_eq!(count, 2);
 }
