@@ -127,10 +127,10 @@ fn unlabelled_images_in_a_folder_are_trained_without_the_check() {
 fn worse_features_are_warned_of_and_stop_the_run_if_asked() {
     let world = World::new();
     world.data("data", 600, 20);
-    // Steps this large destroy any features, yet the numbers stay finite.
-    let wild = "--set optimizer.name=sgd --set optimizer.momentum=0.0 --set optimizer.weight_decay=0.0 \
-        --set training.learning_rate=1000.0 --set schedule.name=constant --set method.variance=0.0 \
-        --set method.covariance=0.0 --epochs 3";
+    // A decay that takes nearly all of each weight at every step leaves nothing of any features, and
+    // the numbers stay finite.
+    let wild = "--set optimizer.name=sgd --set optimizer.momentum=0.0 --set optimizer.weight_decay=9.9 \
+        --set training.learning_rate=0.1 --set schedule.name=constant --epochs 3";
     let warned = world.pretrain("data", "warned", wild);
     assert_eq!(warned.code, Some(0), "{}", warned.stderr);
     assert!(
