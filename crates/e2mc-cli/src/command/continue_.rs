@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Recipe, Trainer, device};
-use toml::{Table, Value};
 
-use crate::arguments::{ContinueOptions, CriterionName};
+use crate::arguments::ContinueOptions;
 use crate::failure::Failure;
 use crate::output;
 use crate::recipe;
@@ -26,15 +25,11 @@ pub(crate) fn run(command: &ContinueOptions) -> Result<ExitCode> {
         }
         Some(path) => {
             let checkpoint = Checkpoint::read(path)?;
-            let mut changes = run::changes(options)?;
-            if command.criterion == Some(CriterionName::None) {
-                let none = Table::from_iter([("name".to_owned(), "none".into())]);
-                changes.push(("criterion".into(), Value::Table(none)));
-            }
-            let recipe = recipe::resolve(
-                Some(&checkpoint.recipe),
+            let recipe = recipe::resolve_with(
+                command.criterion,
+                &checkpoint.recipe,
                 options.recipe.as_deref(),
-                &changes,
+                &run::changes(options)?,
             )?;
             check_architecture(&recipe, &checkpoint)?;
             if options.dry_run {
@@ -54,7 +49,7 @@ pub(crate) fn run(command: &ContinueOptions) -> Result<ExitCode> {
 }
 
 /// The recipe may leave the network to the checkpoint, but not contradict it.
-fn check_architecture(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<()> {
+pub(crate) fn check_architecture(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<()> {
     let found = &checkpoint.recipe;
     if recipe.backbone == found.backbone && recipe.method.name() == found.method.name() {
         return Ok(());
