@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::command::sweep::SweepOptions;
+
 /// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
 #[derive(Debug, Parser)]
 #[command(
@@ -23,6 +25,8 @@ pub(crate) enum Command {
     Pretrain(PretrainOptions),
     /// Train a checkpoint for some more epochs, with the entropy criterion or without
     Continue(ContinueOptions),
+    /// Continue a checkpoint once for every combination of settings, and compare the runs
+    Sweep(SweepOptions),
     /// Measure frozen features: linear probes at several label fractions, and k-NN
     Probe(ProbeOptions),
     /// Compute the criterion on a file of embeddings

@@ -245,17 +245,31 @@ mod tests {
             let recipe = resolve_with(criterion, &base(), Some("vicreg-small"), changes);
             recipe.unwrap().criterion
         };
-        let own = resolve(Some(&base()), Some("vicreg-small"), &[]).unwrap().criterion;
+        let own = resolve(Some(&base()), Some("vicreg-small"), &[])
+            .unwrap()
+            .criterion;
         assert_eq!(wanted(None, &[]), own);
         // The recipe has this one: its settings, not the paper's.
         assert_eq!(wanted(Some(CriterionName::E2mc), &[]), own);
-        assert_eq!(wanted(Some(CriterionName::None), &[]), CriterionConfig::None);
-        assert_eq!(wanted(Some(CriterionName::Mmcr), &[]), CriterionConfig::mmcr());
-        assert_eq!(wanted(Some(CriterionName::Vcreg), &[]), CriterionConfig::vcreg());
+        assert_eq!(
+            wanted(Some(CriterionName::None), &[]),
+            CriterionConfig::None
+        );
+        assert_eq!(
+            wanted(Some(CriterionName::Mmcr), &[]),
+            CriterionConfig::mmcr()
+        );
+        assert_eq!(
+            wanted(Some(CriterionName::Vcreg), &[]),
+            CriterionConfig::vcreg()
+        );
         let sharp = parse_change("criterion.t=5").unwrap();
         assert_eq!(
             wanted(Some(CriterionName::Uniformity), &[sharp]),
-            CriterionConfig::Uniformity { weight: 0.5, t: 5.0 }
+            CriterionConfig::Uniformity {
+                weight: 0.5,
+                t: 5.0
+            }
         );
         // A base without a criterion gets its method's.
         let mut plain = base();

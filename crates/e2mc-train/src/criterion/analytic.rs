@@ -132,7 +132,10 @@ fn mmcr(objective: &mut Objective, weight: f64) -> Result<f64, Error> {
     };
     let plain = views().map(Plain::of).collect::<Result<Vec<_>, _>>()?;
     let mut gradients: Vec<_> = plain.iter().map(Plain::empty).collect();
-    let matrices = plain.iter().map(Plain::view).collect::<Result<Vec<_>, _>>()?;
+    let matrices = plain
+        .iter()
+        .map(Plain::view)
+        .collect::<Result<Vec<_>, _>>()?;
     let mut buffers: Vec<_> = gradients.iter_mut().map(Plain::values_mut).collect();
     let value = Mmcr.value_and_gradients(&matrices, &mut buffers)?;
     let mut loss = &objective.loss + value * weight;

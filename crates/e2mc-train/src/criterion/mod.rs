@@ -64,12 +64,7 @@ impl Criterion {
     ///
     /// # Errors
     /// Where an embedding is not finite or has fewer than 2 rows.
-    pub fn add_to(
-        &mut self,
-        objective: &mut Objective,
-        seed: u64,
-        step: u64,
-    ) -> Result<(), Error> {
+    pub fn add_to(&mut self, objective: &mut Objective, seed: u64, step: u64) -> Result<(), Error> {
         let position = Position { seed, step };
         if objective.loss.device() == Device::Cpu {
             analytic::add(&self.config, objective, position, &mut self.workspace)

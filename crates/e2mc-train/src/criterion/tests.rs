@@ -92,7 +92,10 @@ fn the_analytic_gradient_agrees_with_autograd() {
             assert_eq!(fast.terms.len(), slow.terms.len());
             for (a, b) in fast.terms.iter().zip(&slow.terms) {
                 assert_eq!((a.0, a.1), (b.0, b.1), "{name}");
-                assert!((a.2 - b.2).abs() <= 1e-5 * b.2.abs().max(1e-3), "{a:?} {b:?}");
+                assert!(
+                    (a.2 - b.2).abs() <= 1e-5 * b.2.abs().max(1e-3),
+                    "{a:?} {b:?}"
+                );
             }
             for (a, b) in fast.gradients.iter().zip(&slow.gradients) {
                 assert_eq!(a.defined(), b.defined(), "{name}");
@@ -115,7 +118,10 @@ fn the_loss_is_the_weighted_sum_of_the_terms() {
     let views: Vec<Tensor> = (0..3).map(view).collect();
     for config in configs() {
         let outcome = run(&config, &views, false);
-        let weighted = outcome.terms.iter().map(|(_, weight, value)| weight * value);
+        let weighted = outcome
+            .terms
+            .iter()
+            .map(|(_, weight, value)| weight * value);
         let sum: f64 = weighted.sum();
         assert!(
             (outcome.loss - sum).abs() <= 1e-5 * sum.abs(),
@@ -140,7 +146,10 @@ fn only_mmcr_looks_at_small_crops() {
     let views: Vec<Tensor> = (0..4).map(view).collect();
     for config in configs() {
         for in_tensors in [false, true] {
-            let (all, full) = (run(&config, &views, in_tensors), run(&config, &views[..2], in_tensors));
+            let (all, full) = (
+                run(&config, &views, in_tensors),
+                run(&config, &views[..2], in_tensors),
+            );
             let looks = matches!(config, CriterionConfig::Mmcr { .. });
             assert_eq!(all.loss != full.loss, looks, "{}", config.name());
             assert_eq!(all.gradients[3].defined(), looks, "{}", config.name());
@@ -179,7 +188,11 @@ fn directions_are_those_of_the_step() {
     let z = Tensor::randn([30, 8], (Kind::Float, Device::Cpu));
     let config = CriterionConfig::sigreg();
     let value = |seed, step| {
-        let mut objective = vicreg_loss(&VicregConfig::default(), z.shallow_clone(), z.shallow_clone());
+        let mut objective = vicreg_loss(
+            &VicregConfig::default(),
+            z.shallow_clone(),
+            z.shallow_clone(),
+        );
         let mut criterion = Criterion::new(&config).unwrap();
         criterion.add_to(&mut objective, seed, step).unwrap();
         objective.loss.double_value(&[])
@@ -196,7 +209,10 @@ fn settings_out_of_range_are_refused_by_name() {
         assert_eq!(error, format!("setting `criterion.{text}"));
     };
     refused(
-        CriterionConfig::Uniformity { weight: 1.0, t: 0.0 },
+        CriterionConfig::Uniformity {
+            weight: 1.0,
+            t: 0.0,
+        },
         "t`: expected a number above 0, found 0",
     );
     refused(
@@ -208,7 +224,10 @@ fn settings_out_of_range_are_refused_by_name() {
         variance: 1.0,
         covariance: f64::INFINITY,
     };
-    refused(vcreg, "covariance`: expected a number of at least 0, found inf");
+    refused(
+        vcreg,
+        "covariance`: expected a number of at least 0, found inf",
+    );
     let sigreg = CriterionConfig::Sigreg {
         weight: 1.0,
         slices: 8,

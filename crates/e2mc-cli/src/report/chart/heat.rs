@@ -7,7 +7,6 @@
 use std::fmt::{self, Write};
 
 use super::super::axis::Domain;
-use super::super::ink::Inks;
 use super::super::number;
 use super::super::table::Estimate;
 use super::super::text::{escape, prose, shorten};
@@ -71,7 +70,7 @@ const FILE_STYLE: &str = "text{font:11px system-ui,'Segoe UI',Roboto,'Helvetica 
     .nothing{fill:none;stroke:#e2e4e8;stroke-dasharray:4 4}";
 
 impl HeatMaps {
-    pub(crate) fn render(&self, out: &mut String, _: &Inks) -> fmt::Result {
+    pub(crate) fn render(&self, out: &mut String) -> fmt::Result {
         super::open_figure(out, "heat", &self.title, &[])?;
         for panel in &self.panels {
             super::open_panel(out, &panel.title, &panel.unit, &[])?;
@@ -126,7 +125,11 @@ impl HeatMaps {
         for (index, (panel, domain, layout)) in drawn.iter().enumerate() {
             let x = GAP + (index % columns) as f64 * (WIDTH + GAP);
             let y = GAP + (index / columns) as f64 * step;
-            let unit = if panel.unit.is_empty() { String::new() } else { format!(", {}", panel.unit) };
+            let unit = if panel.unit.is_empty() {
+                String::new()
+            } else {
+                format!(", {}", panel.unit)
+            };
             write!(
                 out,
                 "<g transform=\"translate({x} {y})\">\
@@ -152,11 +155,16 @@ impl HeatMaps {
         layout: &Layout,
         paint: Paint,
     ) -> fmt::Result {
-        let Layout { left, cell, row, .. } = *layout;
+        let Layout {
+            left, cell, row, ..
+        } = *layout;
         write!(
             out,
             "<text class=\"tick\" x=\"0\" y=\"11\">{}</text>",
-            escape(&shorten(&self.y_label, (WIDTH / super::text_width("0")) as usize))
+            escape(&shorten(
+                &self.y_label,
+                (WIDTH / super::text_width("0")) as usize
+            ))
         )?;
         for (i, label) in self.y.iter().enumerate() {
             let label = shorten(label, layout.row_label);
@@ -185,7 +193,9 @@ impl HeatMaps {
         write!(
             out,
             "<text class=\"tick middle\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            (left + across / 2.0).max(half).min((WIDTH - half).max(half)),
+            (left + across / 2.0)
+                .max(half)
+                .min((WIDTH - half).max(half)),
             bottom + 31.0,
             escape(&x_label)
         )?;
@@ -304,7 +314,10 @@ impl HeatMaps {
             "" => String::new(),
             _ => format!("{label} {value}"),
         };
-        let parts = [setting(&self.y_label, &self.y[i]), setting(&self.x_label, &self.x[j])];
+        let parts = [
+            setting(&self.y_label, &self.y[i]),
+            setting(&self.x_label, &self.x[j]),
+        ];
         let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         parts.join(", ")
     }
@@ -414,7 +427,9 @@ impl Layout {
         };
         let widest = panel.all().map(|(_, _, estimate)| widest(estimate));
         let digits = widest.fold(0.0, f64::max) + 4.0 <= cell;
-        let errors = panel.all().any(|(_, _, estimate)| estimate.standard_error.is_some());
+        let errors = panel
+            .all()
+            .any(|(_, _, estimate)| estimate.standard_error.is_some());
         Self {
             left,
             cell,
@@ -461,7 +476,10 @@ mod tests {
                 title: "1 % of labels".to_owned(),
                 unit: "%".to_owned(),
                 decimals: 2,
-                cells: values.iter().map(|row| row.iter().map(cell).collect()).collect(),
+                cells: values
+                    .iter()
+                    .map(|row| row.iter().map(cell).collect())
+                    .collect(),
                 reference: Some(("base".to_owned(), 53.69)),
             }],
             ..HeatMaps::default()
@@ -470,7 +488,7 @@ mod tests {
 
     fn page(map: &HeatMaps) -> String {
         let mut out = String::new();
-        map.render(&mut out, &Inks::default()).unwrap();
+        map.render(&mut out).unwrap();
         out
     }
 
