@@ -173,9 +173,9 @@ impl Sweep<'_> {
         let base = match Measured::load(&folder.base())? {
             Some(measured) => measured,
             None => {
-                let model = Model::new(&self.base.recipe, self.device, plan.seed)?;
-                self.base.apply_to(&model)?;
-                let measured = self.measure("untouched", 0, &plan.recipe, &model)?;
+                let recipe = plan.recipe.clone();
+                let start = continue_::start(recipe, self.base, self.device, plan.seed)?;
+                let measured = self.measure("untouched", 0, &plan.recipe, &start.model)?;
                 measured.save(&folder.base())?;
                 measured
             }
@@ -184,7 +184,6 @@ impl Sweep<'_> {
             plan: plan.clone(),
             base,
             runs: Vec::new(),
-            command: std::env::args().collect::<Vec<_>>().join(" "),
         };
         for (index, point) in plan.grid.points().into_iter().enumerate() {
             let path = folder.run(index, &plan.grid, &point);

@@ -65,7 +65,7 @@ pub(super) fn report(results: &Results) -> Result<Report> {
                     ]),
                     Block::Code {
                         caption: "Command".into(),
-                        text: results.command.clone(),
+                        text: plan.command.clone(),
                     },
                     Block::Code {
                         caption: "Recipe that the grid changes".into(),

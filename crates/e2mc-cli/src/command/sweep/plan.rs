@@ -33,6 +33,8 @@ pub(super) struct Plan {
     pub(super) half: bool,
     /// Whether a run ends when its features get worse.
     pub(super) stops: bool,
+    /// The command that was typed.
+    pub(super) command: String,
 }
 
 /// How runs are measured.
@@ -69,6 +71,7 @@ impl Plan {
             log_every: train.log_every,
             half: train.half,
             stops: train.guard == GuardAction::Stop,
+            command: std::env::args().collect::<Vec<_>>().join(" "),
         };
         // Every run's settings are checked before the first starts.
         for point in plan.grid.points() {

@@ -93,8 +93,6 @@ pub(super) struct Results {
     pub(super) plan: Plan,
     pub(super) base: Measured,
     pub(super) runs: Vec<Run>,
-    /// The command that was typed.
-    pub(super) command: String,
 }
 
 impl Results {
