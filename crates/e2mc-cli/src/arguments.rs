@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::command::sweep::SweepOptions;
+
 /// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
 #[derive(Debug, Parser)]
 #[command(
@@ -23,6 +25,8 @@ pub(crate) enum Command {
     Pretrain(PretrainOptions),
     /// Train a checkpoint for some more epochs, with the entropy criterion or without
     Continue(ContinueOptions),
+    /// Continue a checkpoint once for every combination of settings, and compare the runs
+    Sweep(SweepOptions),
     /// Measure frozen features: linear probes at several label fractions, and k-NN
     Probe(ProbeOptions),
     /// Compute the criterion on a file of embeddings
@@ -125,7 +129,8 @@ pub(crate) struct ContinueOptions {
     /// Checkpoint or model file to start from
     #[arg(long, value_name = "FILE", required_unless_present = "resume")]
     pub(crate) checkpoint: Option<PathBuf>,
-    /// What is added to the base loss [default: the recipe's]
+    /// What is added to the base loss: the recipe's settings where it has this criterion, else the
+    /// published ones [default: the recipe's]
     #[arg(long, value_enum)]
     pub(crate) criterion: Option<CriterionName>,
     #[command(flatten)]
@@ -138,6 +143,14 @@ pub(crate) enum CriterionName {
     None,
     /// Entropy and covariance of the embedding
     E2mc,
+    /// Variances and covariances of the normalised embedding, 0.1 and 0.001
+    Vcreg,
+    /// Uniformity of the normalised embedding (AUH), weight 0.5 and t 2
+    Uniformity,
+    /// Nuclear norm of the mean view (MMCR), weight 0.005
+    Mmcr,
+    /// Normality along random directions (LeJEPA), weight 0.05
+    Sigreg,
 }
 
 #[derive(Args, Debug)]

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use e2mc_train::Recipe;
+use e2mc_train::criterion::CriterionConfig;
 use toml::{Table, Value};
 
+use crate::arguments::CriterionName;
 use crate::failure::Failure;
 
 /// The recipes that come with the program: name and text.
@@ -55,6 +57,35 @@ pub(crate) fn resolve(
     })?;
     recipe.check()?;
     Ok(recipe)
+}
+
+/// As [`resolve`], with another criterion where one is asked for: the recipe's where it has that one,
+/// else the published settings. `changes` come on top.
+pub(crate) fn resolve_with(
+    criterion: Option<CriterionName>,
+    base: &Recipe,
+    recipe: Option<&str>,
+    changes: &[(String, Value)],
+) -> Result<Recipe> {
+    let Some(name) = criterion else {
+        return resolve(Some(base), recipe, changes);
+    };
+    let found = resolve(Some(base), recipe, &[])?;
+    let wanted = match name {
+        CriterionName::None => CriterionConfig::None,
+        CriterionName::E2mc => CriterionConfig::e2mc(found.method.name()),
+        CriterionName::Vcreg => CriterionConfig::vcreg(),
+        CriterionName::Uniformity => CriterionConfig::uniformity(),
+        CriterionName::Mmcr => CriterionConfig::mmcr(),
+        CriterionName::Sigreg => CriterionConfig::sigreg(),
+    };
+    if found.criterion.name() == wanted.name() {
+        return resolve(Some(base), recipe, changes);
+    }
+    let wanted = Value::try_from(wanted).context("the criterion's settings")?;
+    let mut all = vec![("criterion".to_owned(), wanted)];
+    all.extend_from_slice(changes);
+    resolve(Some(base), recipe, &all)
 }
 
 /// Splits `key=value`; a value that is not TOML is taken as a string.
@@ -206,6 +237,45 @@ mod tests {
         let change = parse_change("training.bacth=7").unwrap();
         let error = resolve(Some(&base()), Some("vicreg-small"), &[change]).unwrap_err();
         assert!(error.to_string().contains("bacth"), "{error}");
+    }
+
+    #[test]
+    fn another_criterion_comes_with_its_published_settings() {
+        let wanted = |criterion, changes: &[(String, Value)]| {
+            let recipe = resolve_with(criterion, &base(), Some("vicreg-small"), changes);
+            recipe.unwrap().criterion
+        };
+        let own = resolve(Some(&base()), Some("vicreg-small"), &[])
+            .unwrap()
+            .criterion;
+        assert_eq!(wanted(None, &[]), own);
+        // The recipe has this one: its settings, not the paper's.
+        assert_eq!(wanted(Some(CriterionName::E2mc), &[]), own);
+        assert_eq!(
+            wanted(Some(CriterionName::None), &[]),
+            CriterionConfig::None
+        );
+        assert_eq!(
+            wanted(Some(CriterionName::Mmcr), &[]),
+            CriterionConfig::mmcr()
+        );
+        assert_eq!(
+            wanted(Some(CriterionName::Vcreg), &[]),
+            CriterionConfig::vcreg()
+        );
+        let sharp = parse_change("criterion.t=5").unwrap();
+        assert_eq!(
+            wanted(Some(CriterionName::Uniformity), &[sharp]),
+            CriterionConfig::Uniformity {
+                weight: 0.5,
+                t: 5.0
+            }
+        );
+        // A base without a criterion gets its method's.
+        let mut plain = base();
+        plain.criterion = CriterionConfig::None;
+        let recipe = resolve_with(Some(CriterionName::E2mc), &plain, None, &[]).unwrap();
+        assert_eq!(recipe.criterion, CriterionConfig::e2mc("vicreg"));
     }
 
     #[test]

@@ -6,5 +6,6 @@ mod cli {
     mod demo;
     mod score;
     mod stop;
+    mod sweep;
     mod train;
 }

@@ -28,4 +28,5 @@ pub use embed::{Output, embed};
 pub use error::Error;
 pub use model::Model;
 pub use recipe::{Recipe, TrainingConfig};
+pub use tch::Device;
 pub use train::{Control, EpochSummary, Observer, Outcome, RunOptions, StepLog, Trainer};

@@ -332,7 +332,7 @@ impl Trainer {
         } = &mut self.model;
         let mut objective = method.objective(backbone, &views, context)?;
         self.criterion
-            .add_to(&mut objective)
+            .add_to(&mut objective, self.progress.seed, step)
             .map_err(|error| match error {
                 Error::Criterion(error) => {
                     self.not_finite("an embedding", error.to_string(), saved)

@@ -52,7 +52,7 @@ fn matches_golden(name: &str) {
     };
     Criterion::new(&config)
         .unwrap()
-        .add_to(&mut objective)
+        .add_to(&mut objective, 0, 0)
         .unwrap();
 
     close(value(&objective, "invariance"), "repr_loss");
@@ -101,7 +101,7 @@ fn no_criterion_leaves_the_loss_alone() {
     let before = objective.loss.double_value(&[]);
     Criterion::new(&CriterionConfig::None)
         .unwrap()
-        .add_to(&mut objective)
+        .add_to(&mut objective, 0, 0)
         .unwrap();
     assert_eq!(objective.loss.double_value(&[]), before);
     assert_eq!(objective.terms.len(), 3);

@@ -5,3 +5,4 @@ pub(crate) mod demo;
 pub(crate) mod pretrain;
 pub(crate) mod probe;
 pub(crate) mod score;
+pub(crate) mod sweep;
