@@ -67,8 +67,7 @@ pub(super) fn add(
             let small = &objective.small_crop_embeddings;
             let rows: Vec<Tensor> = views.iter().chain(small).map(unit_rows).collect();
             let mean = Tensor::stack(&rows, 0).mean_dim([0i64].as_slice(), false, Kind::Float);
-            let nuclear_norm = mean.f_linalg_svdvals(None::<&str>)?.sum(Kind::Float);
-            objective.add("mmcr", weight, &nuclear_norm.neg());
+            objective.add("mmcr", weight, &mean.f_nuclear_norm(false)?.neg());
         }
         CriterionConfig::Sigreg {
             weight,
