@@ -7,6 +7,9 @@
 //!
 //! This crate prints nothing: an [`Observer`] is told what happens.
 
+// On tensors `a += b` works in place, where autograd may still need `a`; `a = a + b` does not.
+#![allow(clippy::assign_op_pattern)]
+
 pub mod backbone;
 pub mod checkpoint;
 mod collapse;
