@@ -77,7 +77,7 @@ impl Recipe {
     pub fn transform(&self) -> Transform {
         match self.criterion {
             CriterionConfig::E2mc { transform, .. } => transform.into(),
-            CriterionConfig::None => self.method.transform(),
+            _ => self.method.transform(),
         }
     }
 

@@ -53,7 +53,10 @@ fn agrees(method: MethodConfig, parts: usize, steps: u64) {
     for (name, expected) in &whole {
         let scale = expected.norm().double_value(&[]);
         let difference = (&pieces[name] - expected).norm().double_value(&[]);
-        assert!(difference <= 1e-3 * scale, "{name}: {difference} of {scale}");
+        assert!(
+            difference <= 1e-3 * scale,
+            "{name}: {difference} of {scale}"
+        );
     }
     let moves = |name: &str| whole[name].norm().double_value(&[]) > 0.0;
     assert!(moves("backbone.conv1.weight") && moves("projector.0.weight"));
@@ -82,7 +85,10 @@ fn a_loss_summed_over_small_batches_is_another() {
     let (losses, _) = moved(small, 2);
     let (whole, _) = moved(plain(vicreg(), 1), 1);
     let mean = (losses[0] + losses[1]) / 2.0;
-    assert!((mean - whole[0]).abs() > 0.05 * whole[0].abs(), "{mean} {whole:?}");
+    assert!(
+        (mean - whole[0]).abs() > 0.05 * whole[0].abs(),
+        "{mean} {whole:?}"
+    );
 }
 
 #[test]
@@ -118,18 +124,26 @@ fn running_statistics_see_each_part_once() {
         let fresh = Trainer::new(recipe, Device::Cpu, 3).unwrap();
         for group in groups {
             for part in 0..4 {
-                let rows: Vec<_> = group.iter().map(|view| view.narrow(0, 2 * part, 2)).collect();
+                let rows: Vec<_> = group
+                    .iter()
+                    .map(|view| view.narrow(0, 2 * part, 2))
+                    .collect();
                 let images = Tensor::cat(&rows, 0);
                 let statistics = Statistics::Batch;
                 let backbone = &fresh.model.backbone;
-                let _ = backbone.forward(&images, statistics, Precision::F32).unwrap();
+                let _ = backbone
+                    .forward(&images, statistics, Precision::F32)
+                    .unwrap();
             }
         }
         for (name, expected) in copies(&fresh) {
             if name.starts_with("backbone.") && name.contains("running_") {
                 let difference = (&found[&name] - &expected).abs().max().double_value(&[]);
                 let scale = expected.abs().max().double_value(&[]);
-                assert!(difference <= 1e-5 * scale, "{name}: {difference} of {scale}");
+                assert!(
+                    difference <= 1e-5 * scale,
+                    "{name}: {difference} of {scale}"
+                );
             }
         }
     }

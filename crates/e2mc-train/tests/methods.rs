@@ -60,7 +60,10 @@ impl Twin {
         let values = (x.numel() as i64 / x.size()[1]) as f64;
         let unbiased = var * (values / (values - 1.0));
         for (statistic, new) in [("running_mean", mean), ("running_var", unbiased)] {
-            let old = self.tensors.get_mut(&format!("{name}.{statistic}")).unwrap();
+            let old = self
+                .tensors
+                .get_mut(&format!("{name}.{statistic}"))
+                .unwrap();
             *old = &*old * 0.9 + new.detach().view(-1) * 0.1;
         }
         y
@@ -130,7 +133,10 @@ impl Twin {
 }
 
 fn unit(x: &Tensor) -> Tensor {
-    x / x.square().sum_dim_intlist([1i64].as_slice(), true, Kind::Float).sqrt()
+    x / x
+        .square()
+        .sum_dim_intlist([1i64].as_slice(), true, Kind::Float)
+        .sqrt()
 }
 
 /// E2MC by its definition: the entropy averaged over the views, the covariance summed.
@@ -209,7 +215,10 @@ fn agrees(recipe: Recipe, mut step: impl FnMut(&mut Twin, u64, &[Tensor]) -> f64
         // Compared with how far training has moved the tensor, not with its size.
         let moved = (expected - &start.tensors[&name]).norm().double_value(&[]);
         let difference = (found - expected).norm().double_value(&[]);
-        assert!(difference <= 2e-3 * moved, "{name}: {difference} of {moved}");
+        assert!(
+            difference <= 2e-3 * moved,
+            "{name}: {difference} of {moved}"
+        );
     }
 }
 
@@ -220,8 +229,10 @@ fn ten_steps_of_swav_equal_those_of_the_twin() {
     let mut queues: [Vec<Tensor>; 2] = Default::default();
     agrees(recipe, |twin, step, views| {
         let prototypes = unit(&twin.tensors["prototypes.weight"].detach());
-        twin.tensors
-            .insert("prototypes.weight".into(), prototypes.set_requires_grad(true));
+        twin.tensors.insert(
+            "prototypes.weight".into(),
+            prototypes.set_requires_grad(true),
+        );
         twin.zero_grad();
 
         let large = twin.backbone(&Tensor::cat(&views[..2], 0));
@@ -255,7 +266,8 @@ fn ten_steps_of_swav_equal_those_of_the_twin() {
             let codes = codes.narrow(0, codes.size()[0] - 8, 8);
             for other in (0..4).filter(|&other| other != crop) {
                 let p = (z[other].matmul(&prototypes.tr()) / 0.1).softmax(1, Kind::Float);
-                let cross = (&codes * p.log()).sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
+                let cross =
+                    (&codes * p.log()).sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
                 loss = loss - cross.mean(Kind::Float) / 3.0 / 2.0;
             }
         }
@@ -307,7 +319,9 @@ fn ten_steps_of_simsiam_equal_those_of_the_twin() {
         }
         let cosine = |p: &Tensor, z: &Tensor| {
             let product = unit(p) * unit(&z.detach());
-            product.sum_dim_intlist([1i64].as_slice(), false, Kind::Float).mean(Kind::Float)
+            product
+                .sum_dim_intlist([1i64].as_slice(), false, Kind::Float)
+                .mean(Kind::Float)
         };
         let both = cosine(&predictions[0], &outputs[1]) + cosine(&predictions[1], &outputs[0]);
         let loss = both * -0.5 + e2mc(&[&outputs[0], &outputs[1]]);

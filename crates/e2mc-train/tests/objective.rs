@@ -68,7 +68,10 @@ fn add_e2mc(
         gamma,
         epsilon,
     };
-    Criterion::new(&config).unwrap().add_to(objective, 0, 0).unwrap();
+    Criterion::new(&config)
+        .unwrap()
+        .add_to(objective, 0, 0)
+        .unwrap();
     golden.value("loss", objective.loss.double_value(&[]));
     let weighted: f64 = objective
         .terms

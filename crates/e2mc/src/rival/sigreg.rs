@@ -272,10 +272,10 @@ impl Kernel for Direction<'_> {
             }
         }
         // All numbers are zero only if every radius is: the first coordinate then stands for the direction.
-        if square == 0.0 {
-            if let Some(first) = self.values.first_mut() {
-                (*first, square) = (1.0, 1.0);
-            }
+        if square == 0.0
+            && let Some(first) = self.values.first_mut()
+        {
+            (*first, square) = (1.0, 1.0);
         }
         let factor = 1.0 / square.sqrt();
         for value in self.values {

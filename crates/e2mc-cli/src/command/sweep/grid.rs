@@ -75,15 +75,15 @@ impl Grid {
 
     /// The settings' names in tables: the last part, or all of it where that is not enough.
     pub(super) fn names(&self) -> Vec<&str> {
-        let name = |axis: &'_ Axis| {
-            let short = last_part(&axis.key);
-            let same = self
-                .axes
-                .iter()
-                .filter(|other| last_part(&other.key) == short);
-            if same.count() == 1 { short } else { &axis.key }
+        let same = |short: &str| {
+            let axes = self.axes.iter();
+            axes.filter(|axis| last_part(&axis.key) == short).count()
         };
-        self.axes.iter().map(name).collect()
+        let names = self.axes.iter().map(|axis| match last_part(&axis.key) {
+            short if same(short) == 1 => short,
+            _ => axis.key.as_str(),
+        });
+        names.collect()
     }
 
     /// `beta 1, gamma 25`.
