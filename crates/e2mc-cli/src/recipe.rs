@@ -19,15 +19,21 @@ macro_rules! built_in {
 }
 
 /// The recipes that come with the program, one line a recipe.
-const BUILT_IN: [(&str, &str); 12] = built_in![
+const BUILT_IN: [(&str, &str); 18] = built_in![
     "simsiam-imagenet",
     "simsiam-imagenet-pretrain",
     "simsiam-small",
     "simsiam-small-pretrain",
     "swav-imagenet",
+    "swav-imagenet-mmcr",
     "swav-imagenet-pretrain",
+    "swav-imagenet-uniformity",
+    "swav-imagenet-vcreg",
     "swav-small",
+    "swav-small-mmcr",
     "swav-small-pretrain",
+    "swav-small-uniformity",
+    "swav-small-vcreg",
     "vicreg-imagenet",
     "vicreg-imagenet-pretrain",
     "vicreg-small",
@@ -41,6 +47,7 @@ pub(crate) struct Listed {
     pub(crate) description: String,
     /// The TOML text, with a source for each value.
     pub(crate) text: &'static str,
+    /// With what it extends.
     pub(crate) table: Table,
 }
 
@@ -54,7 +61,7 @@ pub(crate) fn find(recipe: &str) -> Result<Listed> {
     let Some(&(name, text)) = BUILT_IN.iter().find(|(name, _)| *name == recipe) else {
         return Err(unknown(recipe));
     };
-    let table = parse(name, text)?;
+    let table = extend(name, parse(name, text)?, &[])?;
     let description = table.get("description").and_then(Value::as_str);
     Ok(Listed {
         name,
@@ -77,7 +84,7 @@ pub(crate) fn resolve(
     };
     let name = recipe.unwrap_or("the recipe");
     if let Some(recipe) = recipe {
-        overlay(&mut table, load(recipe)?);
+        overlay(&mut table, load(recipe, &[])?);
     }
     for (key, value) in changes {
         set(&mut table, key, value.clone())?;
@@ -129,22 +136,47 @@ pub(crate) fn parse_change(text: &str) -> Result<(String, Value)> {
             "for instance --set criterion.beta=100",
         ));
     };
-    let parsed = format!("value = {value}").parse::<Table>().ok();
-    let value = parsed.and_then(|mut table| table.remove("value"));
-    Ok((
-        key.trim().to_owned(),
-        value.unwrap_or_else(|| text[key.len() + 1..].to_owned().into()),
-    ))
+    Ok((key.trim().to_owned(), parse_value(value)))
 }
 
-fn load(recipe: &str) -> Result<Table> {
+/// A value as TOML writes it; what is not TOML is a string.
+pub(crate) fn parse_value(text: &str) -> Value {
+    let parsed = format!("value = {text}").parse::<Table>().ok();
+    let value = parsed.and_then(|mut table| table.remove("value"));
+    value.unwrap_or_else(|| text.to_owned().into())
+}
+
+fn load(recipe: &str, above: &[&str]) -> Result<Table> {
     if Path::new(recipe).extension().is_none() {
         return Ok(find(recipe)?.table);
     }
     let text = fs::read_to_string(recipe).map_err(|error| {
         Failure::new(format!("cannot read the recipe {recipe}: {error}"), known())
     })?;
-    parse(recipe, &text)
+    extend(recipe, parse(recipe, &text)?, above)
+}
+
+/// Lays a recipe over the one that it names under `extends`, if any; `above` are those that led here.
+fn extend(recipe: &str, mut table: Table, above: &[&str]) -> Result<Table> {
+    let Some(below) = table.remove("extends") else {
+        return Ok(table);
+    };
+    let Some(name) = below.as_str() else {
+        return Err(Failure::new(
+            format!("{recipe}: `extends` is {below}, expected the name of a recipe"),
+            known(),
+        ));
+    };
+    let chain = [above, &[recipe]].concat();
+    if chain.contains(&name) {
+        return Err(Failure::new(
+            format!("{recipe} extends {name}, which extends it"),
+            "leave `extends` out of one of them",
+        ));
+    }
+    let mut whole = load(name, &chain)?;
+    overlay(&mut whole, table);
+    Ok(whole)
 }
 
 fn parse(recipe: &str, text: &str) -> Result<Table> {
@@ -269,6 +301,40 @@ mod tests {
         let change = parse_change("training.bacth=7").unwrap();
         let error = resolve(Some(&base()), Some("vicreg-small"), &[change]).unwrap_err();
         assert!(error.to_string().contains("bacth"), "{error}");
+    }
+
+    #[test]
+    fn a_recipe_that_extends_another_holds_only_the_difference() {
+        let rival = find("swav-imagenet-mmcr").unwrap().table;
+        let whole = find("swav-imagenet").unwrap().table;
+        assert_eq!(rival["criterion"]["name"].as_str(), Some("mmcr"));
+        for key in [
+            "backbone",
+            "method",
+            "training",
+            "optimizer",
+            "augmentation",
+        ] {
+            assert_eq!(rival[key], whole[key], "{key}");
+        }
+        assert!(!rival.contains_key("extends"));
+    }
+
+    #[test]
+    fn recipes_that_extend_in_a_circle_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        for (name, below) in [("a.toml", path("b.toml")), ("b.toml", path("a.toml"))] {
+            fs::write(path(name), format!("extends = '{below}'")).unwrap();
+        }
+        let error = resolve(None, Some(&path("a.toml")), &[]).unwrap_err();
+        assert!(error.to_string().contains("which extends it"), "{error}");
+        fs::write(path("c.toml"), "extends = 3").unwrap();
+        let error = resolve(None, Some(&path("c.toml")), &[]).unwrap_err();
+        assert!(error.to_string().contains("`extends` is 3"), "{error}");
+        fs::write(path("d.toml"), "extends = 'swav-imagnet'").unwrap();
+        let error = resolve(None, Some(&path("d.toml")), &[]).unwrap_err();
+        assert_eq!(error.to_string(), "no recipe is called `swav-imagnet`");
     }
 
     #[test]

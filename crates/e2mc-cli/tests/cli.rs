@@ -5,6 +5,7 @@ mod cli {
     mod common;
     mod demo;
     mod methods;
+    mod rivals;
     mod score;
     mod stop;
     mod sweep;

@@ -129,7 +129,7 @@ fn every_combination_is_trained_measured_and_shown() {
 #[test]
 fn a_sweep_that_was_stopped_goes_on_as_if_it_had_not_been() {
     let world = world();
-    let grid = "--grid training.learning_rate=1e-4,1e-3 --epochs 30";
+    let grid = "--grid training.learning_rate=1e-4,1e-3 --epochs 8";
     let child = Command::new(assert_cmd::cargo::cargo_bin("e2mc"))
         .args(format!("{LINE} {grid} --out sweep").split_whitespace())
         .current_dir(world.path("."))
@@ -169,9 +169,9 @@ fn a_sweep_that_was_stopped_goes_on_as_if_it_had_not_been() {
         .iter()
         .filter(|event| event["event"] == "step")
         .count();
-    assert_eq!(steps, 30 * 6, "each step once");
+    assert_eq!(steps, 8 * 6, "each step once");
     let line = "continue --checkpoint base/model.safetensors --recipe vicreg-small --data data --batch 16 \
-        --epochs 30 --knn-every 0 --threads 2 --set training.learning_rate=1e-4 --out alone";
+        --epochs 8 --knn-every 0 --threads 2 --set training.learning_rate=1e-4 --out alone";
     assert_eq!(world.run(line).code, Some(0));
     let weights = |run: &Path| fs::read(run.join("model.safetensors")).unwrap();
     assert!(weights(&run) == weights(&world.path("alone")));

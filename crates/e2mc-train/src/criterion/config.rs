@@ -116,7 +116,7 @@ impl CriterionConfig {
         }
     }
 
-    /// VCReg as in the paper's ablation (section 3): hypersphere, 0.1 and 0.001.
+    /// VCReg as in the paper's ablation (Table 3): hypersphere, 0.1 and 0.001.
     pub fn vcreg() -> Self {
         let published = Vcreg::default();
         Self::Vcreg {
@@ -126,7 +126,7 @@ impl CriterionConfig {
         }
     }
 
-    /// Uniformity as in the paper's ablation (section 3): weight 0.5, t 2.
+    /// Uniformity as in the paper's ablation (Table 3): weight 0.5, t 2.
     pub fn uniformity() -> Self {
         let published = Uniformity::default();
         Self::Uniformity {
@@ -135,7 +135,7 @@ impl CriterionConfig {
         }
     }
 
-    /// MMCR as in the paper's ablation (section 3): weight 0.005.
+    /// MMCR as in the paper's ablation (Table 3): weight 0.005.
     pub fn mmcr() -> Self {
         Self::Mmcr { weight: 0.005 }
     }

@@ -14,6 +14,8 @@
 
 mod mmcr;
 mod sigreg;
+#[cfg(test)]
+mod tests;
 mod uniformity;
 mod unit;
 mod vcreg;

@@ -164,7 +164,7 @@ impl Sigreg {
         (t, normal, width * normal)
     }
 
-    fn evaluate(
+    pub(super) fn evaluate(
         &self,
         level: Level,
         z: MatrixView,

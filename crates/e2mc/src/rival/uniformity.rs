@@ -24,7 +24,7 @@ pub struct Uniformity {
 }
 
 impl Default for Uniformity {
-    /// The paper's ablation (section 3): `t = 2`.
+    /// The paper's ablation (Table 3): `t = 2`.
     fn default() -> Self {
         Self { t: 2.0 }
     }
@@ -48,7 +48,7 @@ impl Uniformity {
         self.evaluate(Level::detect(), z, Some(gradient))
     }
 
-    fn evaluate(
+    pub(super) fn evaluate(
         &self,
         level: Level,
         z: MatrixView,

@@ -43,7 +43,7 @@ pub struct Vcreg {
 }
 
 impl Default for Vcreg {
-    /// The paper's ablation (section 3): hypersphere, 0.1 and 0.001.
+    /// The paper's ablation (Table 3): hypersphere, 0.1 and 0.001.
     fn default() -> Self {
         Self {
             space: Space::Hypersphere,
@@ -86,7 +86,7 @@ impl Vcreg {
         self.evaluate(Level::detect(), z, Some(gradient))
     }
 
-    fn evaluate(
+    pub(super) fn evaluate(
         &self,
         level: Level,
         z: MatrixView,

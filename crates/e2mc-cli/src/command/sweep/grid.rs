@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::failure::Failure;
+use crate::recipe::parse_value;
 
 /// A setting and the values that it takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,11 +110,14 @@ impl Axis {
         if key.is_empty() || list.trim().is_empty() {
             return Err(bad("expected KEY=VALUE,VALUE,…"));
         }
-        // A list that is not TOML holds words.
+        // A list that is not TOML holds words, perhaps beside numbers.
         let parsed = format!("values = [{list}]").parse::<Table>().ok();
         let values = match parsed.and_then(|mut table| table.remove("values")) {
             Some(Value::Array(values)) => values,
-            _ => list.split(',').map(|word| word.trim().into()).collect(),
+            _ => list
+                .split(',')
+                .map(|word| parse_value(word.trim()))
+                .collect(),
         };
         if values.iter().any(|value| value.as_str() == Some("")) {
             return Err(bad("expected a value before and after each comma"));
@@ -189,6 +193,11 @@ mod tests {
     fn values_may_be_words_and_lists() {
         let parsed = grid(&["optimizer.name=sgd,lars"]).unwrap();
         assert_eq!(parsed.axes[0].labels(), ["sgd", "lars"]);
+        let parsed = grid(&["training.epochs=1,many"]).unwrap();
+        assert_eq!(
+            parsed.axes[0].values,
+            [Value::Integer(1), Value::String("many".to_owned())]
+        );
         let parsed = grid(&["method.projector=[8, 8],[16,16]"]).unwrap();
         assert_eq!(parsed.axes[0].labels(), ["[8, 8]", "[16, 16]"]);
     }
