@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::command::recipes::RecipesOptions;
+
 /// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
 #[derive(Debug, Parser)]
 #[command(
@@ -25,6 +27,8 @@ pub(crate) enum Command {
     Continue(ContinueOptions),
     /// Measure frozen features: linear probes at several label fractions, and k-NN
     Probe(ProbeOptions),
+    /// List the built-in recipes, or print one
+    Recipes(RecipesOptions),
     /// Compute the criterion on a file of embeddings
     Score(ScoreOptions),
     /// Show the whole job on the sample that comes with the source
@@ -52,6 +56,10 @@ pub(crate) struct TrainOptions {
     /// Images a step [default: the recipe's]
     #[arg(long)]
     pub(crate) batch: Option<usize>,
+    /// Parts that a batch goes through the backbone in: memory of one part, the loss and the
+    /// gradient of the whole batch [default: the recipe's]
+    #[arg(long, value_name = "PARTS")]
+    pub(crate) accumulate: Option<usize>,
     /// Use only the first N images, after a seeded shuffle
     #[arg(long, value_name = "N")]
     pub(crate) max_images: Option<usize>,

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Pretrain(options) => command::pretrain::run(options),
         Command::Continue(options) => command::continue_::run(options),
         Command::Probe(options) => command::probe::run(options),
+        Command::Recipes(options) => command::recipes::run(options),
         Command::Score(options) => command::score::run(options),
         Command::Demo(options) => command::demo::run(options),
     };

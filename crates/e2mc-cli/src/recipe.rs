@@ -9,25 +9,58 @@ use toml::{Table, Value};
 
 use crate::failure::Failure;
 
-/// The recipes that come with the program: name and text.
-const BUILT_IN: [(&str, &str); 4] = [
-    (
-        "vicreg-imagenet",
-        include_str!("../../../recipes/vicreg-imagenet.toml"),
-    ),
-    (
-        "vicreg-imagenet-pretrain",
-        include_str!("../../../recipes/vicreg-imagenet-pretrain.toml"),
-    ),
-    (
-        "vicreg-small",
-        include_str!("../../../recipes/vicreg-small.toml"),
-    ),
-    (
-        "vicreg-small-pretrain",
-        include_str!("../../../recipes/vicreg-small-pretrain.toml"),
-    ),
+/// A recipe that comes with the program, as `(name, text)`.
+macro_rules! built_in {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../../recipes/", $name, ".toml")))),*]
+    };
+}
+
+/// The recipes that come with the program, one line a recipe.
+const BUILT_IN: [(&str, &str); 12] = built_in![
+    "simsiam-imagenet",
+    "simsiam-imagenet-pretrain",
+    "simsiam-small",
+    "simsiam-small-pretrain",
+    "swav-imagenet",
+    "swav-imagenet-pretrain",
+    "swav-small",
+    "swav-small-pretrain",
+    "vicreg-imagenet",
+    "vicreg-imagenet-pretrain",
+    "vicreg-small",
+    "vicreg-small-pretrain",
 ];
+
+/// A recipe as it stands, before it is laid over a checkpoint's.
+pub(crate) struct Listed {
+    pub(crate) name: &'static str,
+    /// One sentence.
+    pub(crate) description: String,
+    /// The TOML text, with a source for each value.
+    pub(crate) text: &'static str,
+    pub(crate) table: Table,
+}
+
+/// The recipes that come with the program, by name.
+pub(crate) fn built_in() -> Result<Vec<Listed>> {
+    BUILT_IN.iter().map(|&(name, _)| find(name)).collect()
+}
+
+/// The built-in recipe of that name.
+pub(crate) fn find(recipe: &str) -> Result<Listed> {
+    let Some(&(name, text)) = BUILT_IN.iter().find(|(name, _)| *name == recipe) else {
+        return Err(unknown(recipe));
+    };
+    let table = parse(name, text)?;
+    let description = table.get("description").and_then(Value::as_str);
+    Ok(Listed {
+        name,
+        description: description.unwrap_or_default().to_owned(),
+        text,
+        table,
+    })
+}
 
 /// The settings of a run: `base` (a checkpoint's recipe, if any), then the named recipe, then each
 /// `key=value` of `changes`.
@@ -74,27 +107,26 @@ pub(crate) fn parse_change(text: &str) -> Result<(String, Value)> {
 }
 
 fn load(recipe: &str) -> Result<Table> {
-    let built_in = BUILT_IN.iter().find(|(name, _)| *name == recipe);
-    let text = match built_in {
-        Some((_, text)) => (*text).to_owned(),
-        None if Path::new(recipe).extension().is_some() => {
-            fs::read_to_string(recipe).map_err(|error| {
-                Failure::new(format!("cannot read the recipe {recipe}: {error}"), known())
-            })?
-        }
-        None => {
-            return Err(Failure::usage(
-                format!("no recipe is called `{recipe}`"),
-                known(),
-            ));
-        }
-    };
+    if Path::new(recipe).extension().is_none() {
+        return Ok(find(recipe)?.table);
+    }
+    let text = fs::read_to_string(recipe).map_err(|error| {
+        Failure::new(format!("cannot read the recipe {recipe}: {error}"), known())
+    })?;
+    parse(recipe, &text)
+}
+
+fn parse(recipe: &str, text: &str) -> Result<Table> {
     text.parse::<Table>().map_err(|error| {
         Failure::new(
             format!("{recipe} is not valid TOML: {}", error.to_string().trim()),
             known(),
         )
     })
+}
+
+fn unknown(recipe: &str) -> anyhow::Error {
+    Failure::usage(format!("no recipe is called `{recipe}`"), known())
 }
 
 fn known() -> String {

@@ -148,23 +148,26 @@ pub(crate) fn changes(options: &TrainOptions) -> Result<Vec<(String, toml::Value
         .iter()
         .map(|text| crate::recipe::parse_change(text))
         .collect::<Result<Vec<_>>>()?;
-    if let Some(epochs) = options.epochs {
-        changes.push((
-            "training.epochs".into(),
-            toml::Value::Integer(epochs as i64),
-        ));
-    }
-    if let Some(batch) = options.batch {
-        changes.push(("training.batch".into(), toml::Value::Integer(batch as i64)));
+    let numbers = [
+        ("training.epochs", options.epochs),
+        ("training.batch", options.batch.map(|batch| batch as u64)),
+        (
+            "training.accumulate",
+            options.accumulate.map(|parts| parts as u64),
+        ),
+    ];
+    for (key, number) in numbers {
+        changes.extend(number.map(|number| (key.to_owned(), toml::Value::Integer(number as i64))));
     }
     Ok(changes)
 }
 
 /// The checkpoint of the run in `--out`.
 pub(crate) fn interrupted(options: &TrainOptions) -> Result<Checkpoint> {
-    if !options.set.is_empty() || options.batch.is_some() || options.recipe.is_some() {
+    let numbers = options.batch.or(options.accumulate);
+    if !options.set.is_empty() || numbers.is_some() || options.recipe.is_some() {
         return Err(Failure::usage(
-            "--resume goes on with the settings of the run; --recipe, --set and --batch do not go with it",
+            "--resume goes on with the settings of the run; --recipe, --set, --batch and --accumulate do not go with it",
             "only --epochs may be changed; start a new run for other settings",
         ));
     }
