@@ -110,7 +110,9 @@ fn settings_that_do_not_fit_together_are_refused_by_name() {
     let refused = |method: MethodConfig, change: fn(&mut Recipe)| {
         let mut recipe = common::recipe(method, "adamw");
         change(&mut recipe);
-        Trainer::new(recipe, Device::Cpu, 1).unwrap_err().to_string()
+        Trainer::new(recipe, Device::Cpu, 1)
+            .unwrap_err()
+            .to_string()
     };
     let swav_with = |change: fn(&mut e2mc_train::method::SwavConfig)| {
         let MethodConfig::Swav(mut config) = swav() else {
@@ -122,7 +124,10 @@ fn settings_that_do_not_fit_together_are_refused_by_name() {
     let parts = "setting `training.accumulate`: expected a number that divides training.batch, 8, \
         into parts of at least 2 images, found ";
     for (parts_found, change) in [
-        ("3", (|recipe| recipe.training.accumulate = 3) as fn(&mut Recipe)),
+        (
+            "3",
+            (|recipe| recipe.training.accumulate = 3) as fn(&mut Recipe),
+        ),
         ("0", |recipe| recipe.training.accumulate = 0),
         ("8", |recipe| recipe.training.accumulate = 8),
     ] {

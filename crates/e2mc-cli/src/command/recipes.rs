@@ -23,7 +23,8 @@ pub(crate) fn run(options: &RecipesOptions) -> Result<ExitCode> {
     match &options.name {
         Some(name) => {
             let recipe = recipe::find(name)?;
-            let result = json!({ "name": recipe.name, "recipe": recipe.table, "text": recipe.text });
+            let result =
+                json!({ "name": recipe.name, "recipe": recipe.table, "text": recipe.text });
             output::result(options.json, &result, || recipe.text.to_owned());
         }
         None => {

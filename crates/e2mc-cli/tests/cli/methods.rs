@@ -57,12 +57,18 @@ fn runs_end_to_end(method: &str, pretrain: &str, more: &str) {
     assert!(entropies[3] > entropies[0], "{entropies:?}");
     // Measured alike in both runs, whatever the loss.
     let last = |run| epochs(&world, run, "/collapse/entropy")[3];
-    assert!(last("e2mc") > last("alone"), "{} {}", last("e2mc"), last("alone"));
+    assert!(
+        last("e2mc") > last("alone"),
+        "{} {}",
+        last("e2mc"),
+        last("alone")
+    );
 }
 
 #[test]
 fn swav_runs_end_to_end_with_its_queue() {
-    let queue = "--set method.queue=200 --set method.queue_epoch=1 --set method.freeze_prototypes=5";
+    let queue =
+        "--set method.queue=200 --set method.queue_epoch=1 --set method.freeze_prototypes=5";
     runs_end_to_end("swav", "--set method.freeze_prototypes=10", queue);
 }
 
@@ -82,7 +88,10 @@ fn a_batch_in_parts_starts_from_the_loss_of_the_whole_batch() {
         ));
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         let events = log(&world.path(out));
-        let first = events.iter().find(|event| event["event"] == "step").unwrap();
+        let first = events
+            .iter()
+            .find(|event| event["event"] == "step")
+            .unwrap();
         first["loss"].as_f64().unwrap()
     };
     let (whole, parts) = (run("whole", ""), run("parts", "--accumulate 5"));
@@ -107,10 +116,17 @@ fn the_paper_s_recipes_continue_a_checkpoint_of_their_method() {
     let world = World::new();
     world.data("data", 24, 8);
     // The paper's settings on two images of a narrow network, and no longer than a step.
-    let narrow = "--set backbone.width=4 --data data --batch 8 --epochs 1 --knn-every 0 --threads 2";
+    let narrow =
+        "--set backbone.width=4 --data data --batch 8 --epochs 1 --knn-every 0 --threads 2";
     for (method, heads) in [
-        ("swav", "--set method.projector=[16,8] --set method.prototypes=6"),
-        ("simsiam", "--set method.projector=[16,16,8] --set method.predictor=4"),
+        (
+            "swav",
+            "--set method.projector=[16,8] --set method.prototypes=6",
+        ),
+        (
+            "simsiam",
+            "--set method.projector=[16,16,8] --set method.predictor=4",
+        ),
     ] {
         let views = if method == "swav" {
             "--set augmentation.views=[{count=2,size=64},{count=2,size=32}]"
@@ -130,11 +146,7 @@ fn the_paper_s_recipes_continue_a_checkpoint_of_their_method() {
     let ran = world.run(&format!(
         "continue --recipe swav-imagenet --checkpoint simsiam/model.safetensors {narrow} --out no"
     ));
-    assert!(
-        ran.error().contains("expected swav on"),
-        "{}",
-        ran.stderr
-    );
+    assert!(ran.error().contains("expected swav on"), "{}", ran.stderr);
 }
 
 #[test]
@@ -147,7 +159,10 @@ fn recipes_are_listed_and_printed() {
         .iter()
         .map(|recipe| recipe["name"].as_str().unwrap())
         .collect();
-    assert!(names.contains(&"swav-imagenet") && names.contains(&"vicreg-small"), "{names:?}");
+    assert!(
+        names.contains(&"swav-imagenet") && names.contains(&"vicreg-small"),
+        "{names:?}"
+    );
     let text = world.run("recipes").stdout;
     for name in names {
         assert!(text.contains(name), "{name} is missing: {text}");
@@ -156,8 +171,16 @@ fn recipes_are_listed_and_printed() {
     }
     let one = world.run("recipes swav-imagenet --json").json();
     assert_eq!(one["recipe"]["method"]["queue"], 3584);
-    assert!(one["text"].as_str().unwrap().contains("# seven batches of 512"));
+    assert!(
+        one["text"]
+            .as_str()
+            .unwrap()
+            .contains("# seven batches of 512")
+    );
     let ran = world.run("recipes swav-imagnet");
     assert_eq!(ran.code, Some(2));
-    assert!(ran.error().starts_with("no recipe is called `swav-imagnet`"));
+    assert!(
+        ran.error()
+            .starts_with("no recipe is called `swav-imagnet`")
+    );
 }

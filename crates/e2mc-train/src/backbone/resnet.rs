@@ -19,8 +19,14 @@ struct Unit {
 }
 
 impl Unit {
-    fn forward(&self, x: &Tensor, statistics: Statistics, precision: Precision) -> Result<Tensor, Error> {
-        self.norm.forward(&self.conv.forward(x, precision)?, statistics)
+    fn forward(
+        &self,
+        x: &Tensor,
+        statistics: Statistics,
+        precision: Precision,
+    ) -> Result<Tensor, Error> {
+        self.norm
+            .forward(&self.conv.forward(x, precision)?, statistics)
     }
 }
 
@@ -70,7 +76,12 @@ impl Block {
         Ok(Self { body, shortcut })
     }
 
-    fn forward(&self, x: &Tensor, statistics: Statistics, precision: Precision) -> Result<Tensor, Error> {
+    fn forward(
+        &self,
+        x: &Tensor,
+        statistics: Statistics,
+        precision: Precision,
+    ) -> Result<Tensor, Error> {
         let mut y = x.shallow_clone();
         for (i, unit) in self.body.iter().enumerate() {
             if i > 0 {
@@ -138,7 +149,10 @@ impl ResNet {
         precision: Precision,
     ) -> Result<Tensor, Error> {
         let images = channels_last(images)?;
-        let mut x = self.stem.forward(&images, statistics, precision)?.f_relu_()?;
+        let mut x = self
+            .stem
+            .forward(&images, statistics, precision)?
+            .f_relu_()?;
         if self.pool {
             x = x.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)?;
         }
@@ -185,7 +199,9 @@ mod tests {
             let network = ResNet::new(&variables.root(), &config).unwrap();
             // The stages shrink by eight in all.
             let images = Tensor::zeros([1, 1, 64, 64], (Kind::Float, Device::Cpu));
-            let map = network.forward(&images, Statistics::Running, Precision::F32).unwrap();
+            let map = network
+                .forward(&images, Statistics::Running, Precision::F32)
+                .unwrap();
             assert_eq!(map.size(), [1, 32, side, side], "{stem:?}");
         }
     }
@@ -204,7 +220,9 @@ mod tests {
             let network = ResNet::new(&variables.root(), &config).unwrap();
             let shape = [2, channels as i64, 16, 16];
             let images = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
-            let map = network.forward(&images, Statistics::Batch, Precision::F32).unwrap();
+            let map = network
+                .forward(&images, Statistics::Batch, Precision::F32)
+                .unwrap();
             assert_eq!(map.stride(), [2 * 2 * 128, 1, 2 * 128, 128]);
         }
     }

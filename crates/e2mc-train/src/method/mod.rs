@@ -156,11 +156,7 @@ pub trait Method: std::fmt::Debug {
     ///
     /// # Errors
     /// Where the features do not fit the heads.
-    fn objective(
-        &mut self,
-        features: &[Tensor],
-        context: StepContext,
-    ) -> Result<Objective, Error>;
+    fn objective(&mut self, features: &[Tensor], context: StepContext) -> Result<Objective, Error>;
 
     /// Features `(n, features)` of the backbone to embeddings `(n, d)`, in evaluation mode.
     ///

@@ -111,11 +111,7 @@ impl Simsiam {
 }
 
 impl Method for Simsiam {
-    fn objective(
-        &mut self,
-        features: &[Tensor],
-        context: StepContext,
-    ) -> Result<Objective, Error> {
+    fn objective(&mut self, features: &[Tensor], context: StepContext) -> Result<Objective, Error> {
         // Batch norm sees each view's own statistics, as in the authors' code.
         let pass =
             |head: &Head, rows: &Tensor| head.forward(rows, Statistics::Batch, context.precision);

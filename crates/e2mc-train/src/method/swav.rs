@@ -161,11 +161,7 @@ impl Swav {
 }
 
 impl Method for Swav {
-    fn objective(
-        &mut self,
-        features: &[Tensor],
-        context: StepContext,
-    ) -> Result<Objective, Error> {
+    fn objective(&mut self, features: &[Tensor], context: StepContext) -> Result<Objective, Error> {
         // The head's batch norm sees all views of all resolutions as one batch.
         let all = Tensor::f_cat(features, 0)?;
         let h = self

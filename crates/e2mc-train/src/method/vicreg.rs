@@ -87,11 +87,7 @@ impl Vicreg {
 }
 
 impl Method for Vicreg {
-    fn objective(
-        &mut self,
-        features: &[Tensor],
-        context: StepContext,
-    ) -> Result<Objective, Error> {
+    fn objective(&mut self, features: &[Tensor], context: StepContext) -> Result<Objective, Error> {
         // Batch norm sees each view's own statistics, as in the authors' code.
         let embed = |view: &Tensor| {
             let (statistics, precision) = (Statistics::Batch, context.precision);
