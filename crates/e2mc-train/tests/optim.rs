@@ -93,3 +93,93 @@ fn larc_matches_golden() {
     };
     matches_golden("larc_sgd", OptimizerConfig::Larc(config), 0.6);
 }
+
+#[test]
+fn schedules_match_golden() {
+    let golden = golden("schedules");
+    let cosine = ScheduleConfig::Cosine {
+        warmup: 0.0,
+        end: 0.0,
+    };
+    let steps = ScheduleConfig::Step {
+        warmup: 0.0,
+        milestones: vec![12, 16],
+        factor: 0.2,
+    };
+    for (name, schedule, base) in [("cosine_epoch", cosine, 0.3), ("step_epoch", steps, 0.02)] {
+        let expected: Vec<f32> = Vec::try_from(&golden[name]).unwrap();
+        for (epoch, expected) in expected.into_iter().enumerate() {
+            let found = schedule.rate(base, 7 * epoch as u64, 7, 20);
+            let error = (found - f64::from(expected)).abs();
+            assert!(error <= 1e-6 * base, "{name} {epoch}: {found} {expected}");
+        }
+    }
+}
+
+fn scalar(value: f64) -> Tensor {
+    Tensor::full([1], value, (Kind::Float, Device::Cpu))
+}
+
+#[test]
+fn groups_have_rates_of_their_own_and_start_late() {
+    let names = ["encoder.weight", "predictor.weight", "prototypes.weight"];
+    let leaves = names.map(|_| scalar(0.0).set_requires_grad(true));
+    let named = names.iter().zip(&leaves);
+    let named = named
+        .map(|(name, leaf)| ((*name).to_owned(), leaf.shallow_clone()))
+        .collect();
+    let config = OptimizerConfig::Sgd(SgdConfig {
+        momentum: 0.5,
+        ..SgdConfig::default()
+    });
+    let groups = vec![
+        ParamGroup::fixed("predictor.", 0.1),
+        ParamGroup::frozen("prototypes.", 2),
+    ];
+    let mut optimizer = Optimizer::with_groups(&config, named, groups).unwrap();
+    // A gradient of 1 at every step: with momentum 1/2 the steps are 1, 1.5 and 1.75 rates long.
+    for rate in [1.0, 0.5, 0.25] {
+        for leaf in &leaves {
+            set_gradient(leaf, &scalar(1.0));
+        }
+        optimizer.step(rate).unwrap();
+    }
+    let found = leaves.each_ref().map(|leaf| leaf.double_value(&[0]));
+    let encoder = -(1.0 + 1.5 * 0.5 + 1.75 * 0.25);
+    let expected = [encoder, -0.1 * (1.0 + 1.5 + 1.75), -0.25];
+    for (found, expected) in found.into_iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+    }
+}
+
+#[test]
+fn a_group_that_names_nothing_is_refused() {
+    let leaf = scalar(0.0).set_requires_grad(true);
+    let config = OptimizerConfig::Adamw(AdamwConfig::default());
+    let groups = vec![ParamGroup::frozen("prototypes.", 2)];
+    let error = Optimizer::with_groups(&config, vec![("p".into(), leaf)], groups).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "setting `optimizer`: expected parameters named `prototypes.…`, found none"
+    );
+}
+
+#[test]
+fn adamw_starts_as_its_formula_says_whenever_its_group_starts() {
+    let config = OptimizerConfig::Adamw(AdamwConfig {
+        weight_decay: 0.1,
+        ..AdamwConfig::default()
+    });
+    let leaf = scalar(2.0).set_requires_grad(true);
+    let named = vec![("p".to_owned(), leaf.shallow_clone())];
+    let groups = vec![ParamGroup::frozen("p", 3)];
+    let mut optimizer = Optimizer::with_groups(&config, named, groups).unwrap();
+    for _ in 0..4 {
+        set_gradient(&leaf, &scalar(0.3));
+        optimizer.step(0.01).unwrap();
+    }
+    // The first step moves by the rate, against the gradient's sign, beside the decay.
+    let expected = 2.0 * (1.0 - 0.01 * 0.1) - 0.01;
+    let found = leaf.double_value(&[0]);
+    assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+}
