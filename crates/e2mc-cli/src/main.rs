@@ -4,6 +4,7 @@
 //! to standard output (as one JSON object with `--json`), progress and warnings to standard error.
 
 mod arguments;
+mod checkpoint;
 mod command;
 mod evaluation;
 mod failure;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Probe(options) => command::probe::run(options),
         Command::Recipes(options) => command::recipes::run(options),
         Command::Score(options) => command::score::run(options),
+        Command::Convert(options) => command::convert::run(options),
         Command::Demo(options) => command::demo::run(options),
     };
     match result {

@@ -24,6 +24,7 @@ mod pass;
 mod range;
 mod recipe;
 mod train;
+mod warmup;
 
 pub use collapse::Collapse;
 pub use device::device;
@@ -33,3 +34,4 @@ pub use meter::{EpochSummary, StepLog};
 pub use model::Model;
 pub use recipe::{Recipe, TrainingConfig};
 pub use train::{Control, Observer, Outcome, RunOptions, Trainer};
+pub use warmup::DEFAULT_HEAD_WARMUP;

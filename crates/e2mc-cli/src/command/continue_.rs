@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use e2mc_train::checkpoint::Checkpoint;
-use e2mc_train::{Recipe, Trainer, device};
+use e2mc_train::{DEFAULT_HEAD_WARMUP, Recipe, Trainer, device};
 use toml::{Table, Value};
 
 use crate::arguments::{ContinueOptions, CriterionName};
@@ -25,18 +25,23 @@ pub(crate) fn run(command: &ContinueOptions) -> Result<ExitCode> {
             ));
         }
         Some(path) => {
-            let checkpoint = Checkpoint::read(path)?;
+            let checkpoint = command.reading.read(path)?;
             let mut changes = run::changes(options)?;
             if command.criterion == Some(CriterionName::None) {
                 let none = Table::from_iter([("name".to_owned(), "none".into())]);
                 changes.push(("criterion".into(), Value::Table(none)));
             }
-            let recipe = recipe::resolve(
+            if let Some(steps) = command.head_warmup {
+                let steps = Value::Integer(i64::try_from(steps).unwrap_or(i64::MAX));
+                changes.push(("training.head_warmup_steps".into(), steps));
+            }
+            let mut recipe = recipe::resolve(
                 Some(&checkpoint.recipe),
                 options.recipe.as_deref(),
                 &changes,
             )?;
             check_architecture(&recipe, &checkpoint)?;
+            warm_up_new_heads(&mut recipe, &checkpoint);
             if options.dry_run {
                 run::print_plan(&recipe, options)?;
                 return Ok(ExitCode::SUCCESS);
@@ -47,6 +52,7 @@ pub(crate) fn run(command: &ContinueOptions) -> Result<ExitCode> {
             if wants_optimizer && !taken {
                 output::note("the checkpoint has no state for this optimiser: it starts fresh");
             }
+            note_missing(&checkpoint, &trainer);
             trainer
         }
     };
@@ -56,7 +62,8 @@ pub(crate) fn run(command: &ContinueOptions) -> Result<ExitCode> {
 /// The recipe may leave the network to the checkpoint, but not contradict it.
 fn check_architecture(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<()> {
     let found = &checkpoint.recipe;
-    if recipe.backbone == found.backbone && recipe.method.name() == found.method.name() {
+    let same_method = recipe.method.name() == found.method.name();
+    if checkpoint.is_of(&recipe.backbone) && (same_method || checkpoint.is_headless()) {
         return Ok(());
     }
     let describe = |recipe: &Recipe| format!("{} on {}", recipe.method.name(), recipe.backbone);
@@ -68,6 +75,37 @@ fn check_architecture(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<()> {
             recipe.name,
             describe(found)
         ),
-        "use a recipe without [backbone] and [method]: it takes both from the checkpoint",
+        "use a recipe without [backbone] and [method], which takes both from the checkpoint; or \
+         --layout backbone, which starts new heads",
     ))
+}
+
+/// Heads that the checkpoint does not have start anew, and alone.
+fn warm_up_new_heads(recipe: &mut Recipe, checkpoint: &Checkpoint) {
+    if !checkpoint.is_headless() {
+        return;
+    }
+    let steps = *recipe
+        .training
+        .head_warmup_steps
+        .get_or_insert(DEFAULT_HEAD_WARMUP);
+    output::note(&format!(
+        "{}: no heads are there; those of {} start anew and train alone for {steps} steps, with \
+         the backbone frozen (--head-warmup)",
+        checkpoint.path.display(),
+        recipe.method.name(),
+    ));
+}
+
+/// Says what was allowed to be missing, and so starts anew.
+fn note_missing(checkpoint: &Checkpoint, trainer: &Trainer) {
+    let missing = checkpoint.missing_in(&trainer.model);
+    if !missing.is_empty() && !checkpoint.is_headless() {
+        output::warning(&format!(
+            "{}: {} tensors are missing and start anew: {}",
+            checkpoint.path.display(),
+            missing.len(),
+            missing.join(", ")
+        ));
+    }
 }
