@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::augment::crop::{self, Region, Resizer};
+use crate::augment::crop::Region;
 use crate::augment::recipe::{check_normalisation, check_size, demand};
+use crate::augment::resize::{Resizer, Target};
 use crate::augment::{Filter, Normaliser};
 use crate::decode::PIXEL_LIMIT;
 use crate::{Error, Image};
@@ -80,7 +81,6 @@ pub struct Evaluator {
     evaluation: Evaluation,
     normaliser: Normaliser,
     resizer: Resizer,
-    resized: Image,
     cropped: Image,
 }
 
@@ -95,13 +95,13 @@ impl Evaluator {
             normaliser: Normaliser::new(&evaluation.mean, &evaluation.std),
             evaluation: evaluation.clone(),
             resizer: Resizer::default(),
-            resized: Image::default(),
             cropped: Image::default(),
         })
     }
 
-    /// Prepares an image that has the recipe's channels and writes it as `(channels, crop, crop)`
-    /// into `out`, which has exactly that size. `name` says what an error calls the image.
+    /// Prepares an image and writes it as `(channels, crop, crop)` into `out`, which has exactly that
+    /// size. The image has the recipe's channels, or one, which is then repeated. `name` says what an
+    /// error calls the image.
     ///
     /// # Errors
     /// Nothing is to be resized and the image is not `crop` x `crop`, or an image is so long that it
@@ -135,23 +135,22 @@ impl Evaluator {
                 limit: PIXEL_LIMIT,
             });
         }
-        self.resizer.resize(
-            image,
-            Region::whole(image),
-            Filter::Bilinear,
-            width,
-            height,
-            &mut self.resized,
-        );
         // torchvision rounds half pixels to even.
         let middle = |length: usize| ((length - side) as f64 / 2.0).round_ties_even() as usize;
-        let region = Region {
+        // Only what remains of the crop is made.
+        let part = Region {
             left: middle(width),
             top: middle(height),
             width: side,
             height: side,
         };
-        crop::crop(&self.resized, region, &mut self.cropped);
+        let target = Target {
+            part,
+            ..Target::whole(width, height)
+        };
+        let whole = Region::whole(image);
+        self.resizer
+            .resize(image, whole, Filter::Bilinear, target, &mut self.cropped);
         self.normaliser.normalise(&self.cropped, out);
         Ok(())
     }

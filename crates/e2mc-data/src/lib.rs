@@ -32,6 +32,7 @@ pub mod subset;
 
 mod error;
 mod image;
+mod vectorised;
 
 pub use augment::{Augmentation, Blur, Filter, Jitter, ViewRecipe};
 pub use dataset::{Dataset, Selection, Split, open};

@@ -6,7 +6,8 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::decode::decode;
+use crate::augment::crop::Region;
+use crate::decode::{Wanted, decode_region};
 use crate::{Dataset, Error, Image};
 
 /// The extensions that make a file a candidate, in any case. What it is, its content tells.
@@ -159,6 +160,15 @@ impl Dataset for ImageFolder {
     }
 
     fn read(&self, index: usize, image: &mut Image) -> Result<(), Error> {
+        self.read_region(index, &mut Region::of_size, image)
+    }
+
+    fn read_region(
+        &self,
+        index: usize,
+        wanted: Wanted<'_>,
+        image: &mut Image,
+    ) -> Result<(), Error> {
         let path = self.root.join(&self.files[index]);
         BYTES.with_borrow_mut(|bytes| {
             bytes.clear();
@@ -168,7 +178,7 @@ impl Dataset for ImageFolder {
                     path: path.clone(),
                     source,
                 })?;
-            decode(bytes, &path.display(), image)
+            decode_region(bytes, &path.display(), wanted, image)
         })
     }
 

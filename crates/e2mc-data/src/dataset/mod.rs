@@ -10,6 +10,7 @@ pub use idx::IdxImages;
 pub use open::{Split, open};
 pub use selection::Selection;
 
+use crate::decode::Wanted;
 use crate::{Error, Image};
 
 /// Images by index, with labels where there are any. Shared by the threads of a loader.
@@ -28,6 +29,22 @@ pub trait Dataset: Send + Sync {
     /// # Errors
     /// The image cannot be read or decoded; the error names it.
     fn read(&self, index: usize, image: &mut Image) -> Result<(), Error>;
+
+    /// Reads of an image at least the part that is wanted; the pixels outside are unspecified. See
+    /// [`decode_region`](crate::decode::decode_region).
+    ///
+    /// # Errors
+    /// The image cannot be read or decoded; the error names it.
+    fn read_region(
+        &self,
+        index: usize,
+        wanted: Wanted<'_>,
+        image: &mut Image,
+    ) -> Result<(), Error> {
+        self.read(index, image)?;
+        wanted(image.width, image.height);
+        Ok(())
+    }
 
     /// The class of an image, as an index into [`classes`](Self::classes).
     fn label(&self, index: usize) -> Option<usize>;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::decode::Wanted;
 use crate::{Dataset, Error, Image};
 
 /// A data set restricted to some of its images: a hold-out, a label subset, the first few.
@@ -52,6 +53,15 @@ impl Dataset for Selection {
 
     fn read(&self, index: usize, image: &mut Image) -> Result<(), Error> {
         self.dataset.read(self.indices[index], image)
+    }
+
+    fn read_region(
+        &self,
+        index: usize,
+        wanted: Wanted<'_>,
+        image: &mut Image,
+    ) -> Result<(), Error> {
+        self.dataset.read_region(self.indices[index], wanted, image)
     }
 
     fn label(&self, index: usize) -> Option<usize> {

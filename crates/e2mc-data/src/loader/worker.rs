@@ -3,7 +3,8 @@
 use super::Source;
 use super::assembly::Assembly;
 use super::config::Pipeline;
-use crate::augment::Augmenter;
+use crate::augment::crop::Region;
+use crate::augment::{Augmenter, ViewParameters};
 use crate::evaluate::Evaluator;
 use crate::random::stream;
 use crate::{Error, Image};
@@ -15,6 +16,8 @@ pub(super) struct Worker<'a> {
     maker: Maker,
     stored: Image,
     converted: Image,
+    /// What chance has decided for each view of the present image.
+    parameters: Vec<ViewParameters>,
 }
 
 enum Maker {
@@ -39,6 +42,7 @@ impl<'a> Worker<'a> {
             maker,
             stored: Image::default(),
             converted: Image::default(),
+            parameters: Vec::new(),
         }
     }
 
@@ -58,9 +62,24 @@ impl<'a> Worker<'a> {
             shapes,
             ..
         } = self.source;
-        dataset.read(index, &mut self.stored)?;
+        let parameters = &mut self.parameters;
+        parameters.clear();
+        // The draws come first: they tell what has to be decoded.
+        let mut wanted = |width: usize, height: usize| {
+            let Maker::Augment(augmenter) = &self.maker else {
+                return Region::of_size(width, height);
+            };
+            for (view, recipe) in augmenter.recipes().iter().enumerate() {
+                let mut stream = stream(config.seed, self.epoch, index as u64, view as u64);
+                parameters.push(recipe.draw(width, height, &mut stream));
+            }
+            let regions = parameters.iter().map(|parameters| parameters.region);
+            regions.reduce(Region::union).expect("a recipe has a view")
+        };
+        dataset.read_region(index, &mut wanted, &mut self.stored)?;
+        // One channel is as good as three alike, and less work.
         let channels = shapes[0][0];
-        let image = if self.stored.channels == channels {
+        let image = if [1, channels].contains(&self.stored.channels) {
             &self.stored
         } else {
             self.stored.with_channels(channels, &mut self.converted);
@@ -71,8 +90,7 @@ impl<'a> Worker<'a> {
             let out = unsafe { assembly.sample(position, view) };
             match &mut self.maker {
                 Maker::Augment(augmenter) => {
-                    let mut stream = stream(config.seed, self.epoch, index as u64, view as u64);
-                    augmenter.view(image, view, &mut stream, out);
+                    augmenter.view_with(image, view, &self.parameters[view], out);
                 }
                 Maker::Evaluate(evaluator) => evaluator.view(image, || dataset.name(index), out)?,
             }

@@ -1,0 +1,82 @@
+//! JPEG files of every kind, through the `zune-jpeg` crate.
+//!
+//! Its samples may differ from libjpeg's by a few levels: another inverse transform and another
+//! interpolation of the chroma, both within the standard.
+
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::super::{Failure, check_size};
+use crate::Image;
+
+pub(super) fn decode(bytes: &[u8], image: &mut Image) -> Result<(), Failure> {
+    let fail =
+        |error: &dyn ToString| Failure::Damaged(error.to_string().trim_matches('"').to_owned());
+    let options = DecoderOptions::default()
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX));
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(|error| fail(&error))?;
+    let (width, height) = decoder.dimensions().unwrap_or_default();
+    check_size(width, height)?;
+    let (output, channels) = match decoder.input_colorspace() {
+        Some(ColorSpace::Luma) => (ColorSpace::Luma, 1),
+        Some(ColorSpace::CMYK) if !has_adobe(bytes) => (ColorSpace::CMYK, 4),
+        Some(ColorSpace::YCbCr | ColorSpace::RGB | ColorSpace::CMYK | ColorSpace::YCCK) => {
+            (ColorSpace::RGB, 3)
+        }
+        other => {
+            return Err(Failure::Damaged(format!(
+                "expected grey, RGB or CMYK, found {other:?}"
+            )));
+        }
+    };
+    decoder.set_options(options.jpeg_set_out_colorspace(output));
+    let mut samples = vec![0; width * height * channels];
+    decoder
+        .decode_into(&mut samples)
+        .map_err(|error| fail(&error))?;
+    if channels == 4 {
+        drop_ink(&mut samples);
+    }
+    image.take_interleaved(width, height, channels, &samples);
+    Ok(())
+}
+
+/// Plain CMYK (as opposed to Adobe's, which is stored inverted) to RGB, in place.
+fn drop_ink(samples: &mut [u8]) {
+    for ink in samples.chunks_exact_mut(4) {
+        let light = |ink: u8| u32::from(255 - ink);
+        let black = light(ink[3]);
+        for ink in &mut ink[..3] {
+            *ink = ((light(*ink) * black + 127) / 255) as u8;
+        }
+    }
+}
+
+/// Whether a segment says that Adobe wrote the file: then CMYK is stored inverted.
+fn has_adobe(bytes: &[u8]) -> bool {
+    const ADOBE: u8 = 0xee;
+    const START_OF_SCAN: u8 = 0xda;
+    let mut rest = &bytes[2..];
+    while let [0xff, marker, after @ ..] = rest {
+        if *marker == 0xff {
+            rest = &rest[1..];
+            continue;
+        }
+        let &[high, low, ref segment @ ..] = after else {
+            return false;
+        };
+        if *marker == START_OF_SCAN {
+            return false;
+        }
+        if *marker == ADOBE && segment.starts_with(b"Adobe") {
+            return true;
+        }
+        let length = usize::from(u16::from_be_bytes([high, low])).max(2);
+        rest = after.get(length..).unwrap_or_default();
+    }
+    false
+}
