@@ -1,13 +1,20 @@
 //! Data sets: what holds images, by index.
 
+mod files;
 mod folder;
 mod idx;
+mod index;
+mod labels;
+mod list;
+mod names;
 mod open;
+mod parallel;
 mod selection;
+mod shards;
 
-pub use folder::ImageFolder;
+pub use files::ImageFiles;
 pub use idx::IdxImages;
-pub use open::{Split, open};
+pub use open::{OpenOptions, Split, open, open_with};
 pub use selection::Selection;
 
 use crate::decode::Wanted;
