@@ -2,7 +2,7 @@
 //!
 //! The format is told by the content, never by the name. Palettes are expanded, transparency is
 //! dropped, 16 bits become 8, CMYK becomes RGB. The EXIF orientation is ignored, as torchvision
-//! ignores it. PNG and ordinary JPEG files (sequential, grey or YCbCr with whole or half chroma)
+//! ignores it. PNG (but for 16-bit grey, which Pillow clips to white) and ordinary JPEG files (sequential, grey or YCbCr with whole or half chroma)
 //! give Pillow's very pixels; other JPEG files may differ by a few levels (another inverse DCT and
 //! chroma upsampling, both within the standard).
 

@@ -7,7 +7,7 @@ use e2mc_data::augment::colour::{Change, adjust};
 use e2mc_data::augment::crop::{Region, flip};
 use e2mc_data::augment::resize::{Resizer, Target};
 use e2mc_data::augment::{Normaliser, solarize};
-use e2mc_data::decode::{decode, decode_region};
+use e2mc_data::decode::decode;
 use e2mc_data::evaluate::Evaluator;
 use e2mc_data::{Error, Evaluation, Filter, Image};
 use safetensors::SafeTensors;

@@ -5,6 +5,7 @@
 //! depend on. `recipes`: recipe files and their checks.
 
 mod datasets;
+mod formats;
 mod golden;
 mod loader;
 mod recipes;

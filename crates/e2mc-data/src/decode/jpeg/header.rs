@@ -140,7 +140,8 @@ impl Frame {
         if usize::from(count) != self.count || list.len() != 2 * self.count + 3 {
             return None;
         }
-        for (component, bytes) in self.components.iter_mut().zip(list.chunks_exact(2)) {
+        let components = self.components[..self.count].iter_mut();
+        for (component, bytes) in components.zip(list.chunks_exact(2)) {
             let (dc, ac) = (usize::from(bytes[1] >> 4), usize::from(bytes[1] & 15));
             if bytes[0] != component.id || dc > 3 || ac > 3 {
                 return None;

@@ -23,10 +23,8 @@ pub(super) fn decode(bytes: &[u8], image: &mut Image) -> Result<(), Failure> {
     check_size(width, height)?;
     let (output, channels) = match decoder.input_colorspace() {
         Some(ColorSpace::Luma) => (ColorSpace::Luma, 1),
-        Some(ColorSpace::CMYK) if !has_adobe(bytes) => (ColorSpace::CMYK, 4),
-        Some(ColorSpace::YCbCr | ColorSpace::RGB | ColorSpace::CMYK | ColorSpace::YCCK) => {
-            (ColorSpace::RGB, 3)
-        }
+        Some(ColorSpace::CMYK) => (ColorSpace::CMYK, 4),
+        Some(ColorSpace::YCbCr | ColorSpace::RGB | ColorSpace::YCCK) => (ColorSpace::RGB, 3),
         other => {
             return Err(Failure::Damaged(format!(
                 "expected grey, RGB or CMYK, found {other:?}"
@@ -39,19 +37,22 @@ pub(super) fn decode(bytes: &[u8], image: &mut Image) -> Result<(), Failure> {
         .decode_into(&mut samples)
         .map_err(|error| fail(&error))?;
     if channels == 4 {
-        drop_ink(&mut samples);
+        drop_ink(&mut samples, has_adobe(bytes));
     }
     image.take_interleaved(width, height, channels, &samples);
     Ok(())
 }
 
-/// Plain CMYK (as opposed to Adobe's, which is stored inverted) to RGB, in place.
-fn drop_ink(samples: &mut [u8]) {
-    for ink in samples.chunks_exact_mut(4) {
-        let light = |ink: u8| u32::from(255 - ink);
-        let black = light(ink[3]);
-        for ink in &mut ink[..3] {
-            *ink = ((light(*ink) * black + 127) / 255) as u8;
+/// CMYK to the light that the inks leave, in the place of the first three, as Pillow has it.
+/// `inverted`: what is stored is that of each ink.
+fn drop_ink(samples: &mut [u8], inverted: bool) {
+    for inks in samples.chunks_exact_mut(4) {
+        let ink = |sample: u8| u32::from(if inverted { 255 - sample } else { sample });
+        let white = 255 - ink(inks[3]);
+        for sample in &mut inks[..3] {
+            // An eight-bit product, rounded.
+            let product = ink(*sample) * white + 128;
+            *sample = (white - ((product + (product >> 8)) >> 8)) as u8;
         }
     }
 }
