@@ -147,7 +147,7 @@ pub enum Error {
         /// Its valid range.
         expected: String,
         /// Its value.
-        found: String,
+        found: usize,
     },
     /// A batch is larger than the data set, so that an epoch would have no batch.
     #[error("batch of {batch} from {images} images: expected a batch no larger than the data set")]
@@ -184,6 +184,12 @@ pub enum Error {
         count: usize,
         /// The first of these.
         first: String,
+    },
+    /// The part of the images that may be bad is out of range.
+    #[error("bad images: expected a fraction from 0 to 1, found {found}")]
+    MaxBad {
+        /// What was asked for.
+        found: f64,
     },
     /// More images cannot be used than was allowed for.
     #[error("{count} of {images} images cannot be used: expected at most {allowed}; the last: {last}")]
@@ -254,6 +260,7 @@ impl Error {
             }
             Self::Part { .. } => "ask for another number or fraction of images",
             Self::Names { .. } => "the list has to belong to the data set's training part",
+            Self::MaxBad { .. } => "0.001 allows for one image in a thousand",
             Self::TooManyBad { .. } => {
                 "replace or remove the files, or allow for more of them (--max-bad-images)"
             }

@@ -125,35 +125,48 @@ impl Evaluator {
             self.normaliser.normalise(image, out);
             return Ok(());
         };
-        let (width, height) = resized_size(image.width, image.height, shorter);
-        if width * height > PIXEL_LIMIT {
-            let name = format!("{} at {shorter} pixels for its shorter side", name());
-            return Err(Error::ImageTooLarge {
-                name,
-                width,
-                height,
-                limit: PIXEL_LIMIT,
-            });
-        }
-        // torchvision rounds half pixels to even.
-        let middle = |length: usize| ((length - side) as f64 / 2.0).round_ties_even() as usize;
-        // Only what remains of the crop is made.
-        let part = Region {
-            left: middle(width),
-            top: middle(height),
-            width: side,
-            height: side,
-        };
-        let target = Target {
-            part,
-            ..Target::whole(width, height)
-        };
+        let target = centre_crop(image, shorter, side, name)?;
         let whole = Region::whole(image);
         self.resizer
             .resize(image, whole, Filter::Bilinear, target, &mut self.cropped);
         self.normaliser.normalise(&self.cropped, out);
         Ok(())
     }
+}
+
+/// The middle, `side` x `side`, of an image whose shorter side is resized to `shorter`, which is no
+/// less. Only what remains of the crop is made.
+///
+/// # Errors
+/// The image is so long that it would exceed [`PIXEL_LIMIT`] when resized.
+pub(crate) fn centre_crop(
+    image: &Image,
+    shorter: usize,
+    side: usize,
+    name: impl Fn() -> String,
+) -> Result<Target, Error> {
+    let (width, height) = resized_size(image.width, image.height, shorter);
+    if width * height > PIXEL_LIMIT {
+        let name = format!("{} at {shorter} pixels for its shorter side", name());
+        return Err(Error::ImageTooLarge {
+            name,
+            width,
+            height,
+            limit: PIXEL_LIMIT,
+        });
+    }
+    // torchvision rounds half pixels to even.
+    let middle = |length: usize| ((length - side) as f64 / 2.0).round_ties_even() as usize;
+    let part = Region {
+        left: middle(width),
+        top: middle(height),
+        width: side,
+        height: side,
+    };
+    Ok(Target {
+        part,
+        ..Target::whole(width, height)
+    })
 }
 
 /// Width and height with the shorter side at `shorter` and the longer in proportion, cut off to

@@ -30,12 +30,13 @@ pub mod evaluate;
 pub mod loader;
 pub mod random;
 pub mod subset;
+pub mod throughput;
 
 mod error;
 mod image;
 mod vectorised;
 
-pub use augment::{Augmentation, Blur, Filter, Jitter, ViewRecipe};
+pub use augment::{Augmentation, Blur, Filter, Jitter, Operation, Outcome, ViewRecipe};
 pub use dataset::{Dataset, OpenOptions, Selection, Split, open, open_with};
 pub use error::Error;
 pub use evaluate::Evaluation;

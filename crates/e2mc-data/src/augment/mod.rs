@@ -7,6 +7,7 @@
 pub mod blur;
 pub mod colour;
 pub mod crop;
+pub mod operation;
 pub mod recipe;
 pub mod resize;
 pub mod solarize;
@@ -17,4 +18,5 @@ mod transpose;
 
 pub use augmenter::{Augmenter, ViewParameters};
 pub use normalise::Normaliser;
+pub use operation::{Operation, Outcome};
 pub use recipe::{Augmentation, Blur, Filter, Jitter, ViewRecipe};

@@ -1,10 +1,14 @@
 //! Images in files of their own, or in shards, by an index.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::OpenOptions;
 use super::index::{Extent, Index};
 use crate::augment::crop::Region;
 use crate::decode::{Wanted, decode_region};
@@ -16,28 +20,49 @@ thread_local! {
     static SCRATCH: RefCell<(PathBuf, Vec<u8>)> = const { RefCell::new((PathBuf::new(), Vec::new())) };
 }
 
+/// Is told what is wrong with a bad image, by name.
+pub type OnBad = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// Images that were found in folders, in a list or in shards.
-#[derive(Debug)]
 pub struct ImageFiles {
     /// What names are relative to.
     root: PathBuf,
     index: Index,
     /// The shards, open.
     shards: Vec<(PathBuf, File)>,
+    max_bad: f64,
+    /// Who is told of bad images, each once.
+    on_bad: Option<OnBad>,
+    bad: Mutex<BTreeSet<usize>>,
+}
+
+impl fmt::Debug for ImageFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("ImageFiles");
+        debug.field("root", &self.root).field("images", &self.len());
+        debug.finish_non_exhaustive()
+    }
 }
 
 impl ImageFiles {
     /// Each image a file below `root`.
-    pub(super) fn in_folder(root: &Path, index: Index) -> Self {
+    pub(super) fn in_folder(root: &Path, index: Index, options: &OpenOptions<'_>) -> Self {
         Self {
             root: root.to_owned(),
             index,
             shards: Vec::new(),
+            max_bad: options.max_bad,
+            on_bad: options.on_bad.clone(),
+            bad: Mutex::default(),
         }
     }
 
     /// Images in shards, which the index's extents refer to.
-    pub(super) fn in_shards(paths: &[PathBuf], index: Index) -> Result<Self, Error> {
+    pub(super) fn in_shards(
+        paths: &[PathBuf],
+        index: Index,
+        options: &OpenOptions<'_>,
+    ) -> Result<Self, Error> {
         let open = |path: &PathBuf| {
             let file = File::open(path).map_err(|source| Error::Read {
                 path: path.clone(),
@@ -46,9 +71,8 @@ impl ImageFiles {
             Ok((path.clone(), file?))
         };
         Ok(Self {
-            root: PathBuf::new(),
-            index,
             shards: paths.iter().map(open).collect::<Result<_, Error>>()?,
+            ..Self::in_folder(Path::new(""), index, options)
         })
     }
 
@@ -108,6 +132,19 @@ impl Dataset for ImageFiles {
 
     fn native_size(&self) -> Option<(usize, usize)> {
         None
+    }
+
+    fn max_bad(&self) -> f64 {
+        self.max_bad
+    }
+
+    fn note_bad(&self, index: usize, reason: &str) {
+        let mut bad = self.bad.lock().unwrap_or_else(PoisonError::into_inner);
+        if bad.insert(index)
+            && let Some(on_bad) = &self.on_bad
+        {
+            on_bad(reason);
+        }
     }
 
     fn warnings(&self) -> &[String] {

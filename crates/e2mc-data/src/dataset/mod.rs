@@ -12,7 +12,7 @@ mod parallel;
 mod selection;
 mod shards;
 
-pub use files::ImageFiles;
+pub use files::{ImageFiles, OnBad};
 pub use idx::IdxImages;
 pub use open::{OpenOptions, Split, open, open_with};
 pub use selection::Selection;
@@ -64,6 +64,17 @@ pub trait Dataset: Send + Sync {
 
     /// Width and height when all images are alike, else `None`.
     fn native_size(&self) -> Option<(usize, usize)>;
+
+    /// The fraction of the images that a loader may find to be unreadable, from 0 to 1. It puts others
+    /// of the same class in their places; with 0 the first is an error.
+    fn max_bad(&self) -> f64 {
+        0.0
+    }
+
+    /// Is told of an image that a loader has found to be unreadable, and why; perhaps repeatedly.
+    fn note_bad(&self, index: usize, reason: &str) {
+        let _ = (index, reason);
+    }
 
     /// Harmless things that the user should know, such as files that were left out; one line each.
     fn warnings(&self) -> &[String] {

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::ImageFiles;
+use super::files::{ImageFiles, OnBad};
 use super::folder::list_images;
 use super::idx::IdxImages;
 use super::index::Index;
@@ -56,7 +56,7 @@ impl Split {
 }
 
 /// How a data set is opened.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone)]
 pub struct OpenOptions<'a> {
     /// Is told how many images were found so far, now and then and from several threads.
     pub progress: Option<&'a (dyn Fn(usize) + Sync)>,
@@ -66,6 +66,24 @@ pub struct OpenOptions<'a> {
     /// For data without splits: the fraction in `(0, 1)` that is set apart as the test part,
     /// stratified where there are labels, and the seed of that choice.
     pub test_fraction: Option<(f64, u64)>,
+    /// The fraction of the images, from 0 to 1, that may turn out to be unreadable. A loader puts
+    /// others of the same class in their places; with 0 the first is an error.
+    pub max_bad: f64,
+    /// Is told of each of these, once, with what is wrong.
+    pub on_bad: Option<OnBad>,
+}
+
+impl Default for OpenOptions<'_> {
+    /// No report, no cache, no test part; one image in a thousand may be bad.
+    fn default() -> Self {
+        Self {
+            progress: None,
+            cache: None,
+            test_fraction: None,
+            max_bad: 0.001,
+            on_bad: None,
+        }
+    }
 }
 
 /// Opens the data set at `path`, whatever its form:
@@ -97,6 +115,11 @@ pub fn open_with(
     split: Split,
     options: &OpenOptions<'_>,
 ) -> Result<Arc<dyn Dataset>, Error> {
+    if !(0.0..=1.0).contains(&options.max_bad) {
+        return Err(Error::MaxBad {
+            found: options.max_bad,
+        });
+    }
     let (dataset, divided) = find(path, split, options)?;
     let Some((fraction, seed)) = options.test_fraction.filter(|_| !divided) else {
         return Ok(dataset);
@@ -160,7 +183,7 @@ fn find(
         return Ok((open_folder(&folder, split, options)?.0, true));
     }
     if let Some(list) = list_file(path, split) {
-        return Ok((open_list(&list)?, true));
+        return Ok((open_list(&list, options)?, true));
     }
     if other(list_file) {
         return Err(missing(match split {
@@ -181,7 +204,7 @@ fn open_folder(
     if shards.is_empty() {
         let make = || list_images(path, options.progress);
         let index = Index::cached(options.cache, path, make)?;
-        return Ok((Arc::new(ImageFiles::in_folder(path, index)), false));
+        return Ok((Arc::new(ImageFiles::in_folder(path, index, options)), false));
     }
     let of = |split: Split| -> Vec<PathBuf> {
         let names = split.shard_words();
@@ -212,7 +235,7 @@ fn open_shards(
         Ok(index)
     };
     let index = Index::cached(options.cache, place, make)?;
-    Ok(Arc::new(ImageFiles::in_shards(shards, index)?))
+    Ok(Arc::new(ImageFiles::in_shards(shards, index, options)?))
 }
 
 /// What a single file is, its content tells.
@@ -230,7 +253,7 @@ fn open_file(path: &Path, options: &OpenOptions<'_>) -> Result<Arc<dyn Dataset>,
     }
     // An IDX file and a gzip stream hold bytes that no text does.
     let is_text = !start.is_empty() && !start.contains(&0) && !start.starts_with(&[0x1f, 0x8b]);
-    if is_text { open_list(path) } else { open_idx(path) }
+    if is_text { open_list(path, options) } else { open_idx(path) }
 }
 
 fn open_idx(images: &Path) -> Result<Arc<dyn Dataset>, Error> {
@@ -238,9 +261,10 @@ fn open_idx(images: &Path) -> Result<Arc<dyn Dataset>, Error> {
     Ok(Arc::new(IdxImages::open(images, labels.as_deref())?))
 }
 
-fn open_list(path: &Path) -> Result<Arc<dyn Dataset>, Error> {
+fn open_list(path: &Path, options: &OpenOptions<'_>) -> Result<Arc<dyn Dataset>, Error> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    Ok(Arc::new(ImageFiles::in_folder(folder, read_list(path)?)))
+    let index = read_list(path)?;
+    Ok(Arc::new(ImageFiles::in_folder(folder, index, options)))
 }
 
 /// The list of a split in a folder.

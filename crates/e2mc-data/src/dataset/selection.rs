@@ -80,6 +80,14 @@ impl Dataset for Selection {
         self.dataset.native_size()
     }
 
+    fn max_bad(&self) -> f64 {
+        self.dataset.max_bad()
+    }
+
+    fn note_bad(&self, index: usize, reason: &str) {
+        self.dataset.note_bad(self.indices[index], reason);
+    }
+
     fn warnings(&self) -> &[String] {
         self.dataset.warnings()
     }

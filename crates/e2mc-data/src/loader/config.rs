@@ -25,7 +25,7 @@ impl Pipeline {
 }
 
 /// How batches are formed and made.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoaderConfig {
     /// Images in a batch, over all processes together; a multiple of `world`.
     pub batch: usize,
@@ -43,14 +43,10 @@ pub struct LoaderConfig {
     pub rank: usize,
     /// Number of processes.
     pub world: usize,
-    /// Images that may turn out to be unreadable, as a fraction of the data set, from 0 to 1. They
-    /// are replaced by others of their class; with 0 the first is an error.
-    pub max_bad: f64,
 }
 
 impl Default for LoaderConfig {
-    /// Shuffled full batches of 256 for one process, made on all cores, two ahead; one image in a
-    /// thousand may be bad.
+    /// Shuffled full batches of 256 for one process, made on all cores, two ahead.
     fn default() -> Self {
         Self {
             batch: 256,
@@ -61,17 +57,11 @@ impl Default for LoaderConfig {
             drop_last: true,
             rank: 0,
             world: 1,
-            max_bad: 0.001,
         }
     }
 }
 
 impl LoaderConfig {
-    /// How many of this many images may be bad.
-    pub fn bad_allowed(&self, images: usize) -> usize {
-        (self.max_bad * images as f64) as usize
-    }
-
     pub(super) fn check(&self, images: usize) -> Result<(), Error> {
         let sizes = [
             ("batch", self.batch),
@@ -95,13 +85,6 @@ impl LoaderConfig {
             &multiple,
             self.batch,
         )?;
-        if !(0.0..=1.0).contains(&self.max_bad) {
-            return Err(Error::Loader {
-                field: "max_bad",
-                expected: "a fraction from 0 to 1".to_owned(),
-                found: self.max_bad.to_string(),
-            });
-        }
         if images == 0 || (self.drop_last && self.batch > images) {
             return Err(Error::BatchTooLarge {
                 batch: self.batch,
@@ -119,7 +102,7 @@ fn demand(valid: bool, field: &'static str, expected: &str, found: usize) -> Res
         Err(Error::Loader {
             field,
             expected: expected.to_owned(),
-            found: found.to_string(),
+            found,
         })
     }
 }

@@ -65,9 +65,8 @@ impl<'a> Worker<'a> {
         position: usize,
     ) -> Result<(), Error> {
         let own = assembly.indices[position];
-        let allowed = self.source.config.bad_allowed(self.source.dataset.len());
         let mut index = own;
-        for _ in 0..allowed {
+        for _ in 0..self.source.bad_allowed() {
             // SAFETY: the caller's promise.
             match unsafe { self.make_of(index, own, assembly, position) } {
                 Err(error) if error.is_bad_image() => {

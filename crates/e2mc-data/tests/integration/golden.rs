@@ -2,14 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use e2mc_data::augment::blur::Blurrer;
-use e2mc_data::augment::colour::{Change, adjust};
-use e2mc_data::augment::crop::{Region, flip};
-use e2mc_data::augment::resize::{Resizer, Target};
-use e2mc_data::augment::{Normaliser, solarize};
 use e2mc_data::decode::decode;
 use e2mc_data::evaluate::Evaluator;
-use e2mc_data::{Error, Evaluation, Filter, Image};
+use e2mc_data::{Error, Evaluation, Image, Operation, Outcome};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -54,80 +49,61 @@ fn operations_agree_with_torchvision() {
     let manifest: Value = serde_json::from_slice(&bytes("manifest.json")).unwrap();
     let source = load("source.png").unwrap();
     for (name, case) in manifest.as_object().unwrap() {
-        let number = |key: &str| case[key].as_f64().unwrap();
-        let numbers = |key: &str| -> Vec<f32> {
-            case[key]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|value| value.as_f64().unwrap() as f32)
-                .collect()
-        };
-        let mut image = source.clone();
-        let mut change = |change: fn(f32) -> Change| {
-            adjust(&mut image, [change(number("factor") as f32)], false);
-        };
-        match case["op"].as_str().unwrap() {
-            "gaussian_blur" => Blurrer::default().blur(&mut image, number("sigma") as f32),
-            "brightness" => change(Change::Brightness),
-            "contrast" => change(Change::Contrast),
-            "saturation" => change(Change::Saturation),
-            "hue" => change(Change::Hue),
-            "grayscale" => adjust(&mut image, [], true),
-            "hflip" => flip(&mut image),
-            "solarize" => solarize::solarize(&mut image, number("threshold") as u8),
-            "resized_crop" => {
-                let [left, top, width, height] =
-                    ["left", "top", "width", "height"].map(|key| number(key) as usize);
-                let filter = match case["filter"].as_str().unwrap() {
-                    "bicubic" => Filter::Bicubic,
-                    _ => Filter::Bilinear,
-                };
-                let size = case["size"][0].as_u64().unwrap() as usize;
-                let region = Region {
-                    left,
-                    top,
-                    width,
-                    height,
-                };
-                let target = Target::whole(size, size);
-                Resizer::default().resize(&source, region, filter, target, &mut image);
+        let mut case = case.clone();
+        case.as_object_mut().unwrap().remove("note");
+        let operation: Operation = serde_json::from_value(case).unwrap();
+        match operation.apply(source.clone()).unwrap() {
+            // Integer arithmetic that can be, and is, reproduced exactly.
+            Outcome::Image(image) => {
+                assert_close(name, &image.to_interleaved(), &expected(name), 0.0, 0);
             }
-            "resize_center_crop" => {
-                let evaluation = Evaluation {
-                    channels: 3,
-                    mean: vec![0.0; 3],
-                    std: vec![1.0; 3],
-                    resize: Some(number("resize") as usize),
-                    crop: number("crop") as usize,
-                };
-                let planes = evaluate(&evaluation, &source);
-                let side = evaluation.crop;
-                let samples = planes.iter().map(|sample| (sample * 255.0).round() as u8);
-                image = Image {
-                    width: side,
-                    height: side,
-                    channels: 3,
-                    pixels: samples.collect(),
-                };
-            }
-            "normalize" => {
-                let mut planes = vec![0.0; source.pixels.len()];
-                Normaliser::new(&numbers("mean"), &numbers("std")).normalise(&source, &mut planes);
-                for (found, expected) in planes.iter().zip(expected(name).chunks_exact(4)) {
+            Outcome::Floats { shape, data } => {
+                assert_eq!(shape, [3, source.height, source.width]);
+                for (found, expected) in data.iter().zip(expected(name).chunks_exact(4)) {
                     let expected = f32::from_le_bytes(expected.try_into().unwrap());
-                    assert!(
-                        (found - expected).abs() < 1e-6,
-                        "{name}: {found} and {expected}"
-                    );
+                    assert!((found - expected).abs() < 1e-6, "{name}: {found} and {expected}");
                 }
-                continue;
             }
-            other => panic!("no test for {other}"),
         }
-        // Integer arithmetic that can be, and is, reproduced exactly.
-        assert_close(name, &image.to_interleaved(), &expected(name), 0.0, 0);
     }
+}
+
+#[test]
+fn operations_out_of_range_are_refused() {
+    let refused = |text: &str| -> String {
+        let operation: Result<Operation, _> = serde_json::from_str(text);
+        match operation {
+            Ok(operation) => operation.apply(Image::black(20, 10, 3)).unwrap_err().to_string(),
+            Err(error) => error.to_string(),
+        }
+    };
+    for (text, part) in [
+        (r#"{"op": "hue", "factor": 0.6}"#, "`factor`: expected a number from -0.5 to 0.5, found 0.6"),
+        (r#"{"op": "contrast", "factor": -1}"#, "`factor`: expected a number from 0 up, found -1"),
+        (r#"{"op": "gaussian_blur", "sigma": 1000}"#, "`sigma`: expected a number from 0 to 100"),
+        (r#"{"op": "normalize", "mean": [0], "std": [1]}"#, "`mean`: expected 3 numbers"),
+        (r#"{"op": "solarize", "threshold": 300}"#, "300"),
+        (r#"{"op": "sharpen"}"#, "sharpen"),
+        (r#"{"op": "hflip", "factor": 1}"#, "factor"),
+        (r#"{"op": "resize_center_crop", "resize": 8, "crop": 9}"#, "`crop`: expected at most resize = 8, found 9"),
+        (
+            r#"{"op": "resized_crop", "left": 3, "top": 0, "width": 18, "height": 2, "size": [4, 4], "filter": "bicubic"}"#,
+            "expected a region inside 20 x 10, found 18 x 2 at 3, 0",
+        ),
+    ] {
+        let message = refused(text);
+        assert!(message.contains(part), "{text}: {message}");
+    }
+    for name in Operation::NAMES {
+        // A missing parameter, or none needed: the name at least is known.
+        assert!(!refused_name(name), "{name}");
+    }
+}
+
+/// Whether no operation has this name.
+fn refused_name(name: &str) -> bool {
+    let operation: Result<Operation, _> = serde_json::from_str(&format!(r#"{{"op": "{name}"}}"#));
+    operation.is_err_and(|error| error.to_string().contains("unknown variant"))
 }
 
 fn evaluate(evaluation: &Evaluation, image: &Image) -> Vec<f32> {
