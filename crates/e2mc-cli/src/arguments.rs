@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::command::augment::AugmentOptions;
+use crate::command::throughput::ThroughputOptions;
+use crate::data::MAX_BAD_IMAGES;
+
 /// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
 #[derive(Debug, Parser)]
 #[command(
@@ -27,6 +31,10 @@ pub(crate) enum Command {
     Probe(ProbeOptions),
     /// Compute the criterion on a file of embeddings
     Score(ScoreOptions),
+    /// Measure how fast images are decoded and augmented, without a model
+    Throughput(ThroughputOptions),
+    /// Apply one operation to an image, or show what a recipe makes of it
+    Augment(AugmentOptions),
     /// Show the whole job on the sample that comes with the source
     Demo(DemoOptions),
 }
@@ -55,6 +63,9 @@ pub(crate) struct TrainOptions {
     /// Use only the first N images, after a seeded shuffle
     #[arg(long, value_name = "N")]
     pub(crate) max_images: Option<usize>,
+    /// Fraction of the images that may be unreadable; others of their class take their places
+    #[arg(long, value_name = "FRACTION", default_value_t = MAX_BAD_IMAGES)]
+    pub(crate) max_bad_images: f64,
     /// Go on with the run in --out where it was stopped, with its data and settings
     #[arg(long)]
     pub(crate) resume: bool,
@@ -163,6 +174,9 @@ pub(crate) struct ProbeOptions {
     /// Learning rate of the SGD probe for a batch of 256 [default: 0.02, the paper's for VICReg]
     #[arg(long, value_name = "RATE")]
     pub(crate) sgd_rate: Option<f64>,
+    /// Fraction of the images that may be unreadable; others of their class take their places
+    #[arg(long, value_name = "FRACTION", default_value_t = MAX_BAD_IMAGES)]
+    pub(crate) max_bad_images: f64,
     /// Neighbours of the k-NN vote
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) k: u16,

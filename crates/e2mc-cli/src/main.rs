@@ -5,6 +5,8 @@
 
 mod arguments;
 mod command;
+mod contact_sheet;
+mod data;
 mod evaluation;
 mod failure;
 mod guard;
@@ -27,6 +29,8 @@ fn main() -> ExitCode {
         Command::Continue(options) => command::continue_::run(options),
         Command::Probe(options) => command::probe::run(options),
         Command::Score(options) => command::score::run(options),
+        Command::Throughput(options) => command::throughput::run(options),
+        Command::Augment(options) => command::augment::run(options),
         Command::Demo(options) => command::demo::run(options),
     };
     match result {

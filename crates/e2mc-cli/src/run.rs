@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::arguments::{GuardAction, TrainOptions};
+use crate::data;
 use crate::failure::Failure;
 use crate::guard;
 use crate::output;
@@ -80,6 +81,13 @@ pub(crate) struct DataPlan {
     pub(crate) held_out: usize,
     /// Epochs between two checks; 0 keeps no images out.
     pub(crate) knn_every: u64,
+    /// Fraction of the images that may be unreadable.
+    #[serde(default = "max_bad_images")]
+    pub(crate) max_bad_images: f64,
+}
+
+fn max_bad_images() -> f64 {
+    data::MAX_BAD_IMAGES
 }
 
 impl DataPlan {
@@ -93,6 +101,7 @@ impl DataPlan {
             max_images: options.max_images,
             held_out: options.held_out,
             knn_every: options.knn_every,
+            max_bad_images: options.max_bad_images,
         }
     }
 
@@ -111,7 +120,7 @@ impl DataPlan {
 
     /// The images, before any are held out.
     pub(crate) fn open(&self, seed: u64) -> Result<Arc<dyn Dataset>> {
-        let dataset = e2mc_data::open(&self.data, Split::Train)?;
+        let dataset = data::open(&self.data, Split::Train, self.max_bad_images)?;
         let Some(wanted) = self.max_images.filter(|&wanted| wanted < dataset.len()) else {
             return Ok(dataset);
         };

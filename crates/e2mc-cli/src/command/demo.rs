@@ -21,6 +21,7 @@ use serde_json::json;
 
 use crate::arguments::{DemoOptions, GuardAction, ProbeName};
 use crate::command::probe;
+use crate::data::MAX_BAD_IMAGES;
 use crate::evaluation::{Part, Protocol, Scores, evaluate, plus_minus};
 use crate::failure::Failure;
 use crate::output;
@@ -118,6 +119,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
                 max_images: None,
                 held_out: 1000,
                 knn_every: 1,
+                max_bad_images: MAX_BAD_IMAGES,
             },
             guard: GuardAction::Warn,
             threads,

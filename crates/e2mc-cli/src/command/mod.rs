@@ -1,7 +1,9 @@
 //! The commands, one file each.
 
+pub(crate) mod augment;
 pub(crate) mod continue_;
 pub(crate) mod demo;
 pub(crate) mod pretrain;
 pub(crate) mod probe;
 pub(crate) mod score;
+pub(crate) mod throughput;

@@ -10,6 +10,7 @@ use e2mc_train::{Model, device};
 use serde_json::json;
 
 use crate::arguments::ProbeOptions;
+use crate::data::{self, MAX_BAD_IMAGES};
 use crate::evaluation::{Part, Protocol, Scores, evaluate, plus_minus};
 use crate::failure::Failure;
 use crate::output;
@@ -17,7 +18,7 @@ use crate::output;
 pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
     let device = device(&options.machine.device)?;
     let checkpoint = Checkpoint::read(&options.checkpoint)?;
-    let (train, test) = open(&options.data)?;
+    let (train, test) = open_with(&options.data, options.max_bad_images)?;
     let model = Model::new(&checkpoint.recipe, device, 0)?;
     checkpoint.apply_to(&model)?;
     let protocol = Protocol {
@@ -51,8 +52,12 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
 
 /// The labelled train and test parts of a data set.
 pub(crate) fn open(data: &Path) -> Result<(Part, Part)> {
-    let train = Part::new(e2mc_data::open(data, Split::Train)?)?;
-    let test = Part::new(e2mc_data::open(data, Split::Test)?)?;
+    open_with(data, MAX_BAD_IMAGES)
+}
+
+fn open_with(data: &Path, max_bad: f64) -> Result<(Part, Part)> {
+    let train = Part::new(data::open(data, Split::Train, max_bad)?)?;
+    let test = Part::new(data::open(data, Split::Test, max_bad)?)?;
     if train.dataset().classes() != test.dataset().classes() {
         return Err(Failure::new(
             format!(
