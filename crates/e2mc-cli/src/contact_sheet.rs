@@ -44,7 +44,10 @@ impl Cell {
     fn width(&self) -> usize {
         let lines = self.text.lines().map(|line| line.chars().count() * LETTER);
         let text = lines.max().unwrap_or(0);
-        self.image_size().0.max(text).max(if self.text.is_empty() { 0 } else { NARROWEST })
+        self.image_size()
+            .0
+            .max(text)
+            .max(if self.text.is_empty() { 0 } else { NARROWEST })
     }
 
     fn text_height(&self) -> usize {
@@ -70,7 +73,11 @@ pub(crate) fn draw(rows: &[Vec<Cell>]) -> Image {
         })
         .collect();
     let width = GAP + widths.iter().map(|width| width + GAP).sum::<usize>();
-    let height = GAP + heights.iter().map(|(image, text)| image + LINE / 2 + text + GAP).sum::<usize>();
+    let height = GAP
+        + heights
+            .iter()
+            .map(|(image, text)| image + LINE / 2 + text + GAP)
+            .sum::<usize>();
     let mut sheet = Image::black(width, height, 3);
     sheet.pixels.fill(PAPER);
     let mut top = GAP;
@@ -80,7 +87,12 @@ pub(crate) fn draw(rows: &[Vec<Cell>]) -> Image {
             paste(&mut sheet, cell, left, top);
             // All texts of a row start at the same height, below its highest image.
             for (number, line) in cell.text.lines().enumerate() {
-                write(&mut sheet, line, left, top + image + LINE / 2 + number * LINE);
+                write(
+                    &mut sheet,
+                    line,
+                    left,
+                    top + image + LINE / 2 + number * LINE,
+                );
             }
             left += width + GAP;
         }
@@ -94,7 +106,11 @@ fn paste(sheet: &mut Image, cell: &Cell, left: usize, top: usize) {
     let (up, down) = cell.scale();
     let stride = sheet.width;
     for (channel, plane) in sheet.planes_mut().enumerate() {
-        let Some(from) = cell.image.planes().nth(channel % cell.image.channels.max(1)) else {
+        let Some(from) = cell
+            .image
+            .planes()
+            .nth(channel % cell.image.channels.max(1))
+        else {
             return;
         };
         for y in 0..height {
@@ -109,7 +125,9 @@ fn paste(sheet: &mut Image, cell: &Cell, left: usize, top: usize) {
 fn write(sheet: &mut Image, line: &str, left: usize, top: usize) {
     let stride = sheet.width;
     for (number, letter) in line.chars().enumerate() {
-        let glyph = BASIC_LEGACY.get(letter as usize).unwrap_or(&BASIC_LEGACY['?' as usize]);
+        let glyph = BASIC_LEGACY
+            .get(letter as usize)
+            .unwrap_or(&BASIC_LEGACY['?' as usize]);
         for (y, row) in glyph.iter().enumerate() {
             for x in (0..LETTER).filter(|x| row >> x & 1 == 1) {
                 let place = (top + y) * stride + left + number * LETTER + x;
@@ -146,10 +164,23 @@ mod tests {
         assert_eq!(at(GAP, GAP), 9);
         assert_eq!(at(GAP + 223, GAP + 199), 9);
         let second = GAP + 224 + GAP;
-        assert_eq!((at(second, GAP), at(second + 111, GAP + 111), at(second + 112, GAP)), (90, 90, PAPER));
-        assert_eq!((at(GAP, GAP + first_row), at(second, GAP + first_row)), (PAPER, 120));
+        assert_eq!(
+            (
+                at(second, GAP),
+                at(second + 111, GAP + 111),
+                at(second + 112, GAP)
+            ),
+            (90, 90, PAPER)
+        );
+        assert_eq!(
+            (at(GAP, GAP + first_row), at(second, GAP + first_row)),
+            (PAPER, 120)
+        );
         let ink = |x: std::ops::Range<usize>, y: usize| {
-            (y..y + LETTER).flat_map(|y| x.clone().map(move |x| (x, y))).filter(|&(x, y)| at(x, y) == INK).count()
+            (y..y + LETTER)
+                .flat_map(|y| x.clone().map(move |x| (x, y)))
+                .filter(|&(x, y)| at(x, y) == INK)
+                .count()
         };
         assert!(ink(GAP..GAP + 24, GAP + 200 + LINE / 2) > 20);
         assert!(ink(second..second + 40, GAP + 200 + LINE / 2 + LINE) > 40);

@@ -22,7 +22,9 @@ const NAMED: usize = 20;
 
 /// Opens a split, of which the fraction `max_bad` may turn out to be unreadable.
 pub(crate) fn open(path: &Path, split: Split, max_bad: f64) -> Result<Arc<dyn Dataset>> {
-    let bar = std::io::stderr().is_terminal().then(ProgressBar::new_spinner);
+    let bar = std::io::stderr()
+        .is_terminal()
+        .then(ProgressBar::new_spinner);
     let last = Mutex::new(Instant::now());
     let progress = |found: usize| {
         let text = || format!("listing {}: {found} images", path.display());

@@ -4,6 +4,7 @@ mod cli {
     mod bad_input;
     mod common;
     mod demo;
+    mod images;
     mod score;
     mod stop;
     mod train;

@@ -40,7 +40,9 @@ fn files() -> Vec<Vec<u8>> {
     let mut paths = vec![golden];
     if let Some(folder) = std::env::var_os("E2MC_JPEGS") {
         let entries = std::fs::read_dir(PathBuf::from(folder)).expect("E2MC_JPEGS is a folder");
-        paths = entries.map(|entry| entry.expect("a readable folder").path()).collect();
+        paths = entries
+            .map(|entry| entry.expect("a readable folder").path())
+            .collect();
         paths.sort();
     }
     paths
@@ -56,7 +58,10 @@ fn main() {
     let compressed = files.iter().map(Vec::len).sum::<usize>() / files.len();
     decode(file(0), &"0", &mut image).expect("a valid file");
     let size = image.pixels.len();
-    println!("{} x {}, {compressed} bytes compressed", image.width, image.height);
+    println!(
+        "{} x {}, {compressed} bytes compressed",
+        image.width, image.height
+    );
 
     report("decode", compressed + size, |number| {
         decode(file(number), &number, &mut image).expect("a valid file");
@@ -69,10 +74,14 @@ fn main() {
         let augmenter = Augmenter::new(&recipe).expect("a built-in recipe");
         report(&format!("decode what {name} needs"), compressed, |number| {
             let mut wanted = |width: usize, height: usize| {
-                let regions = augmenter.recipes().iter().enumerate().map(|(view, recipe)| {
-                    let mut stream = stream(0, 0, number as u64, view as u64);
-                    recipe.draw(width, height, &mut stream).region
-                });
+                let regions = augmenter
+                    .recipes()
+                    .iter()
+                    .enumerate()
+                    .map(|(view, recipe)| {
+                        let mut stream = stream(0, 0, number as u64, view as u64);
+                        recipe.draw(width, height, &mut stream).region
+                    });
                 regions.reduce(Region::union).expect("a view")
             };
             decode_region(file(number), &number, &mut wanted, &mut image).expect("a valid file");
@@ -97,7 +106,9 @@ fn main() {
     }
     let mut blurrer = Blurrer::default();
     for sigma in [0.5, 1.5] {
-        report(&format!("blur {sigma}"), 2 * samples, |_| blurrer.blur(&mut view, sigma));
+        report(&format!("blur {sigma}"), 2 * samples, |_| {
+            blurrer.blur(&mut view, sigma)
+        });
     }
     let all = [
         Change::Contrast(1.01),
@@ -112,15 +123,23 @@ fn main() {
         ("hue", &all[3..]),
         ("all four in turn", &all[..]),
     ] {
-        report(name, 2 * samples, |_| adjust(&mut view, changes.iter().copied(), false));
+        report(name, 2 * samples, |_| {
+            adjust(&mut view, changes.iter().copied(), false)
+        });
     }
     report("grey", 2 * samples, |_| adjust(&mut view, [], true));
-    report("solarize", 2 * samples, |_| solarize::solarize(&mut view, 128));
+    report("solarize", 2 * samples, |_| {
+        solarize::solarize(&mut view, 128)
+    });
     let normaliser = Normaliser::new(&[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225]);
     let mut out = vec![0.0; samples];
-    report("normalise", 5 * samples, |_| normaliser.normalise(black_box(&view), &mut out));
+    report("normalise", 5 * samples, |_| {
+        normaliser.normalise(black_box(&view), &mut out)
+    });
     let mut copy = out.clone();
-    report("copy of a view's floats", 8 * samples, |_| copy.copy_from_slice(black_box(&out)));
+    report("copy of a view's floats", 8 * samples, |_| {
+        copy.copy_from_slice(black_box(&out))
+    });
 
     for (name, recipe) in [
         ("probe", Augmentation::crop_and_flip()),
@@ -132,7 +151,12 @@ fn main() {
         report(&format!("all views of {name}"), 0, |number| {
             for (view, shape) in shapes.iter().enumerate() {
                 let out = &mut out[..shape.iter().product()];
-                augmenter.view(&image, view, &mut stream(0, 0, number as u64, view as u64), out);
+                augmenter.view(
+                    &image,
+                    view,
+                    &mut stream(0, 0, number as u64, view as u64),
+                    out,
+                );
             }
         });
     }

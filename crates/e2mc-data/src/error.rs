@@ -174,7 +174,9 @@ pub enum Error {
         expected: &'static str,
     },
     /// Names of a subset that no image has, or more than one.
-    #[error("{count} of {names} names in {list} fit not one image, the first {first}: expected exactly one each")]
+    #[error(
+        "{count} of {names} names in {list} fit not one image, the first {first}: expected exactly one each"
+    )]
     Names {
         /// Where the names are from.
         list: String,
@@ -192,7 +194,9 @@ pub enum Error {
         found: f64,
     },
     /// More images cannot be used than was allowed for.
-    #[error("{count} of {images} images cannot be used: expected at most {allowed}; the last: {last}")]
+    #[error(
+        "{count} of {images} images cannot be used: expected at most {allowed}; the last: {last}"
+    )]
     TooManyBad {
         /// How many were met so far.
         count: usize,

@@ -81,7 +81,11 @@ pub fn hold_out(
 /// # Errors
 /// A name fits no image, or more than one, or is given twice.
 pub fn named(dataset: &dyn Dataset, names: &str, list: &str) -> Result<Vec<usize>, Error> {
-    let names: Vec<&str> = names.lines().map(str::trim).filter(|name| !name.is_empty()).collect();
+    let names: Vec<&str> = names
+        .lines()
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect();
     // By their last parts, which are all but unique; then by the whole.
     let last = |name: &str| name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned();
     let mut wanted: HashMap<String, Vec<usize>> = HashMap::with_capacity(names.len());
@@ -118,7 +122,11 @@ pub fn named(dataset: &dyn Dataset, names: &str, list: &str) -> Result<Vec<usize
         });
     }
     if indices.is_empty() {
-        return Err(part(dataset, &format!("the names in {list}"), "at least one name"));
+        return Err(part(
+            dataset,
+            &format!("the names in {list}"),
+            "at least one name",
+        ));
     }
     Ok(indices)
 }

@@ -108,10 +108,16 @@ fn stages(dataset: &dyn Dataset, pipeline: &Pipeline) -> Result<(f64, f64), Erro
             let mut wanted = |width: usize, height: usize| {
                 let recipes = augmenter.iter().flat_map(Augmenter::recipes);
                 parameters.extend(recipes.enumerate().map(|(view, recipe)| {
-                    recipe.draw(width, height, &mut stream(0, round, index as u64, view as u64))
+                    recipe.draw(
+                        width,
+                        height,
+                        &mut stream(0, round, index as u64, view as u64),
+                    )
                 }));
                 let regions = parameters.iter().map(|parameters| parameters.region);
-                regions.reduce(Region::union).unwrap_or(Region::of_size(width, height))
+                regions
+                    .reduce(Region::union)
+                    .unwrap_or(Region::of_size(width, height))
             };
             let start = Instant::now();
             let read = dataset.read_region(index, &mut wanted, &mut stored);

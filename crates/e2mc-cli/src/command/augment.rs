@@ -77,7 +77,8 @@ pub(crate) fn run(options: &AugmentOptions) -> Result<ExitCode> {
         stored.with_channels(augmentation.channels, &mut image);
         let (sheet, views) = sheet(&image, &augmentation, options)?;
         write_png(&options.out, &sheet)?;
-        let result = json!({ "image": options.image, "recipe": name, "views": views, "out": options.out });
+        let result =
+            json!({ "image": options.image, "recipe": name, "views": views, "out": options.out });
         output::result(options.json, &result, || {
             let rows = options.draws;
             format!("{name}: {} views in {rows} rows in {out}", views.len())
@@ -105,7 +106,9 @@ fn operation(name: &str, parameters: &str) -> Result<Operation> {
     if let Some(other) = map.insert("op".to_owned(), name.into())
         && other != name
     {
-        return Err(refuse(format!("--params: expected `op` to be {name}, found {other}")));
+        return Err(refuse(format!(
+            "--params: expected `op` to be {name}, found {other}"
+        )));
     }
     serde_json::from_value(Value::Object(map))
         .map_err(|error| refuse(format!("--params for {name}: {error}")))
@@ -124,9 +127,16 @@ fn sheet(
     for draw in 0..u64::from(options.draws) {
         let mut row = Vec::new();
         if draw == 0 {
-            let name = options.image.file_name().unwrap_or_default().to_string_lossy();
+            let name = options
+                .image
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy();
             let text = format!("{name}\n{} x {}", image.width, image.height);
-            row.push(Cell { image: image.clone(), text });
+            row.push(Cell {
+                image: image.clone(),
+                text,
+            });
         } else {
             // The place below the image stays empty.
             row.push(Cell::default());
@@ -183,7 +193,10 @@ fn write_npy(path: &Path, shape: [usize; 3], data: &[f32]) -> Result<()> {
 }
 
 fn demand_extension(path: &Path, wanted: &str) -> Result<()> {
-    if path.extension().is_some_and(|found| found.eq_ignore_ascii_case(wanted)) {
+    if path
+        .extension()
+        .is_some_and(|found| found.eq_ignore_ascii_case(wanted))
+    {
         return Ok(());
     }
     Err(Failure::usage(
@@ -194,7 +207,9 @@ fn demand_extension(path: &Path, wanted: &str) -> Result<()> {
 
 /// Writes beside the place and renames.
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let partial = folder.unwrap_or(Path::new(".")).join(format!(
         ".{}.{}.tmp",
         path.file_name().unwrap_or_default().to_string_lossy(),

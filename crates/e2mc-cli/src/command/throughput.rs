@@ -41,7 +41,10 @@ pub(crate) struct ThroughputOptions {
 pub(crate) fn run(options: &ThroughputOptions) -> Result<ExitCode> {
     if !(options.seconds > 0.0 && options.seconds <= 86_400.0) {
         return Err(Failure::usage(
-            format!("--seconds: expected a number above 0, found {}", options.seconds),
+            format!(
+                "--seconds: expected a number above 0, found {}",
+                options.seconds
+            ),
             "5 seconds give a steady figure",
         ));
     }

@@ -281,9 +281,21 @@ fn to_hsv(red: f32, green: f32, blue: f32) -> (f32, f32, f32) {
     let saturation = whole(spread / higher(highest, 1.0) * 255.0);
     // Where the sixths of the circle are counted from, and the sample whose distance is taken off.
     let (start, taken) = (4.0, red);
-    let (start, taken) = if green == highest { (2.0, blue) } else { (start, taken) };
-    let (start, taken) = if red == highest { (0.0, green) } else { (start, taken) };
-    let sixths = if taken == lowest { start - 1.0 + share } else { start + 1.0 - share };
+    let (start, taken) = if green == highest {
+        (2.0, blue)
+    } else {
+        (start, taken)
+    };
+    let (start, taken) = if red == highest {
+        (0.0, green)
+    } else {
+        (start, taken)
+    };
+    let sixths = if taken == lowest {
+        start - 1.0 + share
+    } else {
+        start + 1.0 - share
+    };
     let turns = sixths / 6.0;
     let turns = if turns < 0.0 { turns + 1.0 } else { turns };
     let hue = if spread == 0.0 { 0.0 } else { turns * 255.0 };
@@ -302,13 +314,29 @@ fn to_rgb(hue: f32, saturation: f32, value: f32) -> (f32, f32, f32) {
     let (falling, rising) = (scaled(into), scaled(255.0 - into));
     // Sector 6 is sector 0 again.
     let red = if sector == 1.0 { falling } else { value };
-    let red = if sector == 2.0 || sector == 3.0 { low } else { red };
+    let red = if sector == 2.0 || sector == 3.0 {
+        low
+    } else {
+        red
+    };
     let red = if sector == 4.0 { rising } else { red };
-    let green = if sector == 0.0 || sector == 6.0 { rising } else { value };
+    let green = if sector == 0.0 || sector == 6.0 {
+        rising
+    } else {
+        value
+    };
     let green = if sector == 3.0 { falling } else { green };
-    let green = if sector == 4.0 || sector == 5.0 { low } else { green };
+    let green = if sector == 4.0 || sector == 5.0 {
+        low
+    } else {
+        green
+    };
     let blue = if sector == 2.0 { rising } else { low };
-    let blue = if sector == 3.0 || sector == 4.0 { value } else { blue };
+    let blue = if sector == 3.0 || sector == 4.0 {
+        value
+    } else {
+        blue
+    };
     let blue = if sector == 5.0 { falling } else { blue };
     (red, green, blue)
 }
@@ -573,7 +601,11 @@ mod tests {
         };
         for factor in [0.0, 0.3, 0.77, 1.0, 1.4, 2.9] {
             let brightness = Change::Brightness(factor);
-            for change in [brightness, Change::Contrast(factor), Change::Saturation(factor)] {
+            for change in [
+                brightness,
+                Change::Contrast(factor),
+                Change::Saturation(factor),
+            ] {
                 let mut changed = image.clone();
                 adjust(&mut changed, [change], false);
                 for (place, &luma) in lumas.iter().enumerate() {

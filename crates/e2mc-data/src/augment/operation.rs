@@ -190,9 +190,11 @@ impl Operation {
 fn change(image: &mut Image, change: Change) -> Result<(), Error> {
     let (valid, expected, factor) = match change {
         Change::Hue(turn) => (turn.abs() <= 0.5, "a number from -0.5 to 0.5", turn),
-        Change::Brightness(factor) | Change::Contrast(factor) | Change::Saturation(factor) => {
-            (factor >= 0.0 && factor.is_finite(), "a number from 0 up", factor)
-        }
+        Change::Brightness(factor) | Change::Contrast(factor) | Change::Saturation(factor) => (
+            factor >= 0.0 && factor.is_finite(),
+            "a number from 0 up",
+            factor,
+        ),
     };
     demand(valid, "factor", expected, factor)?;
     adjust(image, [change], false);

@@ -67,9 +67,10 @@ impl Taps {
             let from = (centre - support + 0.5).max(0.0) as usize;
             let to = ((centre + support + 0.5) as usize).min(old);
             self.precise.clear();
-            self.precise.extend((from..to).map(|sample| {
-                filter.weight((sample as f64 - centre + 0.5) * (1.0 / stretch))
-            }));
+            self.precise.extend(
+                (from..to)
+                    .map(|sample| filter.weight((sample as f64 - centre + 0.5) * (1.0 / stretch))),
+            );
             let sum: f64 = self.precise.iter().sum();
             self.spans.push((from, self.weights.len()));
             self.weights.extend(self.precise.iter().map(|&weight| {
@@ -130,10 +131,17 @@ impl Resizer {
         target: Target,
         out: &mut Image,
     ) {
-        let Region { left, top, width, height } = target.part;
+        let Region {
+            left,
+            top,
+            width,
+            height,
+        } = target.part;
         out.reshape(width, height, image.channels);
-        self.down.prepare(filter, region.height, target.height, top, height);
-        self.across.prepare(filter, region.width, target.width, left, width);
+        self.down
+            .prepare(filter, region.height, target.height, top, height);
+        self.across
+            .prepare(filter, region.width, target.width, left, width);
         // The rows and columns that are needed.
         let (first, last) = self.down.reach();
         let (start, end) = self.across.reach();
@@ -144,7 +152,13 @@ impl Resizer {
         let place = (region.top + first) * image.width + region.left + start;
         let narrow = self.narrow.chunks_exact_mut(rows * width);
         for (plane, narrow) in image.planes().zip(narrow) {
-            transpose_plane(&plane[place..], image.width, columns, rows, &mut self.turned);
+            transpose_plane(
+                &plane[place..],
+                image.width,
+                columns,
+                rows,
+                &mut self.turned,
+            );
             for x in 0..width {
                 let (from, weights) = self.across.of(x);
                 // Mirroring is writing in the other order.
@@ -225,7 +239,10 @@ mod tests {
     fn picture(width: usize, height: usize, channels: usize) -> Image {
         let mut image = Image::black(width, height, channels);
         let mut stream = stream(3, 0, 0, 0);
-        image.pixels.iter_mut().for_each(|sample| *sample = stream.below(256) as u8);
+        image
+            .pixels
+            .iter_mut()
+            .for_each(|sample| *sample = stream.below(256) as u8);
         image
     }
 
@@ -240,7 +257,12 @@ mod tests {
                     && (sample as f64) < (centre + reach + 0.5).floor()
             });
             let near: Vec<_> = near
-                .map(|sample| (sample, filter.weight((sample as f64 + 0.5 - centre) / stretch)))
+                .map(|sample| {
+                    (
+                        sample,
+                        filter.weight((sample as f64 + 0.5 - centre) / stretch),
+                    )
+                })
                 .collect();
             let sum: f64 = near.iter().map(|(_, weight)| weight).sum();
             near.into_iter()
@@ -248,7 +270,10 @@ mod tests {
                 .collect()
         };
         let add = |taps: &[(usize, i64)], sample: &dyn Fn(usize) -> u8| {
-            let sum: i64 = taps.iter().map(|&(place, weight)| weight * i64::from(sample(place))).sum();
+            let sum: i64 = taps
+                .iter()
+                .map(|&(place, weight)| weight * i64::from(sample(place)))
+                .sum();
             ((sum + (1 << 21)) >> 22).clamp(0, 255) as u8
         };
         let mut out = Image::black(width, height, image.channels);
@@ -257,7 +282,8 @@ mod tests {
             for y in 0..region.height {
                 for x in 0..width {
                     let row = &plane[(region.top + y) * image.width + region.left..];
-                    middle[y * width + x] = add(&weights(region.width, width, x), &|place| row[place]);
+                    middle[y * width + x] =
+                        add(&weights(region.width, width, x), &|place| row[place]);
                 }
             }
             for y in 0..height {
@@ -272,7 +298,12 @@ mod tests {
 
     #[test]
     fn it_is_what_it_is_defined_as() {
-        let region = Region { left: 5, top: 3, width: 31, height: 47 };
+        let region = Region {
+            left: 5,
+            top: 3,
+            width: 31,
+            height: 47,
+        };
         for channels in [1, 3] {
             let image = picture(61, 59, channels);
             for filter in [Filter::Bilinear, Filter::Bicubic] {
@@ -280,7 +311,11 @@ mod tests {
                     let mut out = Image::default();
                     let target = Target::whole(width, height);
                     Resizer::default().resize(&image, region, filter, target, &mut out);
-                    assert_eq!(out, slow(&image, region, filter, width, height), "{width} x {height}");
+                    assert_eq!(
+                        out,
+                        slow(&image, region, filter, width, height),
+                        "{width} x {height}"
+                    );
                 }
             }
         }
@@ -289,8 +324,18 @@ mod tests {
     #[test]
     fn a_part_is_cut_out_of_the_whole_and_a_mirror_image_flips_it() {
         let image = picture(53, 41, 3);
-        let region = Region { left: 2, top: 7, width: 50, height: 33 };
-        let part = Region { left: 3, top: 9, width: 17, height: 8 };
+        let region = Region {
+            left: 2,
+            top: 7,
+            width: 50,
+            height: 33,
+        };
+        let part = Region {
+            left: 3,
+            top: 9,
+            width: 17,
+            height: 8,
+        };
         let (mut whole, mut cut, mut found) = Default::default();
         let mut resizer = Resizer::default();
         for filter in [Filter::Bilinear, Filter::Bicubic] {
@@ -301,7 +346,10 @@ mod tests {
             resizer.resize(&image, region, filter, partly, &mut found);
             assert_eq!(found, cut);
             crop::flip(&mut cut);
-            let mirrored = Target { mirrored: true, ..partly };
+            let mirrored = Target {
+                mirrored: true,
+                ..partly
+            };
             resizer.resize(&image, region, filter, mirrored, &mut found);
             assert_eq!(found, cut);
         }
@@ -312,7 +360,13 @@ mod tests {
         let image = picture(9, 7, 3);
         let mut out = Image::default();
         let whole = Region::whole(&image);
-        Resizer::default().resize(&image, whole, Filter::Bicubic, Target::whole(9, 7), &mut out);
+        Resizer::default().resize(
+            &image,
+            whole,
+            Filter::Bicubic,
+            Target::whole(9, 7),
+            &mut out,
+        );
         assert_eq!(out, image);
     }
 }

@@ -8,7 +8,9 @@ const SIDE: usize = 16;
 /// Writes the image with rows and columns exchanged into `out`.
 pub(super) fn transpose(image: &Image, out: &mut Image) {
     out.reshape(image.height, image.width, image.channels);
-    let planes = image.planes().zip(out.pixels.chunks_exact_mut(image.width * image.height));
+    let planes = image
+        .planes()
+        .zip(out.pixels.chunks_exact_mut(image.width * image.height));
     for (from, to) in planes {
         transpose_plane(from, image.width, image.width, image.height, to);
     }
@@ -27,7 +29,12 @@ pub(super) fn transpose_plane(
     let (wide, high) = (width - width % SIDE, height - height % SIDE);
     for top in (0..high).step_by(SIDE) {
         for left in (0..wide).step_by(SIDE) {
-            square(&from[top * stride + left..], stride, &mut to[left * height + top..], height);
+            square(
+                &from[top * stride + left..],
+                stride,
+                &mut to[left * height + top..],
+                height,
+            );
         }
     }
     for y in 0..height {
@@ -88,7 +95,10 @@ mod tests {
         let mut random = stream(1, 0, 0, 0);
         for (width, height) in [(1, 1), (3, 40), (16, 16), (47, 33), (64, 17)] {
             let mut image = Image::black(width, height, 3);
-            image.pixels.iter_mut().for_each(|sample| *sample = random.below(256) as u8);
+            image
+                .pixels
+                .iter_mut()
+                .for_each(|sample| *sample = random.below(256) as u8);
             let mut turned = Image::default();
             transpose(&image, &mut turned);
             assert_eq!((turned.width, turned.height), (height, width));

@@ -57,12 +57,20 @@ impl Source {
             source,
         };
         let metadata = fs::metadata(path).map_err(fail)?;
-        let changed = match metadata.modified().map_err(fail)?.duration_since(UNIX_EPOCH) {
+        let changed = match metadata
+            .modified()
+            .map_err(fail)?
+            .duration_since(UNIX_EPOCH)
+        {
             Ok(after) => after.as_nanos() as i128,
             Err(before) => -(before.duration().as_nanos() as i128),
         };
         // The size of a folder means nothing.
-        let size = if metadata.is_file() { metadata.len() } else { 0 };
+        let size = if metadata.is_file() {
+            metadata.len()
+        } else {
+            0
+        };
         Ok(Self {
             path: path.to_owned(),
             changed,
@@ -169,8 +177,7 @@ impl Index {
             return None;
         }
         let mut rest = Reader(content);
-        if rest.bytes(MAGIC.len())? != MAGIC
-            || rest.text()? != root.as_os_str().as_encoded_bytes()
+        if rest.bytes(MAGIC.len())? != MAGIC || rest.text()? != root.as_os_str().as_encoded_bytes()
         {
             return None;
         }
@@ -189,7 +196,13 @@ impl Index {
         }
         let labels = rest.count(4)?;
         let number = |bytes: &[u8; 4]| u32::from_le_bytes(*bytes);
-        index.labels = rest.bytes(4 * labels)?.as_chunks().0.iter().map(number).collect();
+        index.labels = rest
+            .bytes(4 * labels)?
+            .as_chunks()
+            .0
+            .iter()
+            .map(number)
+            .collect();
         let extents = rest.count(16)?;
         let extent = |bytes: &[u8; 16]| {
             let all = u128::from_le_bytes(*bytes);
@@ -199,13 +212,28 @@ impl Index {
                 start: (all >> 64) as u64,
             }
         };
-        index.extents = rest.bytes(16 * extents)?.as_chunks().0.iter().map(extent).collect();
+        index.extents = rest
+            .bytes(16 * extents)?
+            .as_chunks()
+            .0
+            .iter()
+            .map(extent)
+            .collect();
         let names = rest.count(8)?;
         let end = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-        let ends = rest.bytes(8 * names)?.as_chunks().0.iter().map(end).collect();
+        let ends = rest
+            .bytes(8 * names)?
+            .as_chunks()
+            .0
+            .iter()
+            .map(end)
+            .collect();
         index.names = Names::from_parts(rest.text()?.to_vec(), ends)?;
         let fits = |length: usize| length == 0 || length == names;
-        let labelled = index.labels.iter().all(|&label| (label as usize) < index.classes.len());
+        let labelled = index
+            .labels
+            .iter()
+            .all(|&label| (label as usize) < index.classes.len());
         (rest.0.is_empty() && fits(labels) && fits(extents) && labelled).then_some(index)
     }
 }
@@ -214,7 +242,9 @@ impl Index {
 fn file_name(root: &Path) -> Option<String> {
     let root = match fs::canonicalize(root) {
         Ok(root) => root,
-        Err(_) => fs::canonicalize(root.parent()?).ok()?.join(root.file_name()?),
+        Err(_) => fs::canonicalize(root.parent()?)
+            .ok()?
+            .join(root.file_name()?),
     };
     // A split of a folder of shards is named below the folder, where nothing needs to be.
     // FNV-1a: a different root with the same sum is told by its name in the file.

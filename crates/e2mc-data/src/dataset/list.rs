@@ -45,7 +45,11 @@ pub(super) fn read_list(path: &Path) -> Result<Index, Error> {
             return Err(damaged(number + 1, "a path, or a path and a label", line));
         }
         if index.names.len() > 0 && label.is_some() == texts.is_empty() {
-            let expected = if texts.is_empty() { "no label, as before" } else { "a label, as before" };
+            let expected = if texts.is_empty() {
+                "no label, as before"
+            } else {
+                "a label, as before"
+            };
             return Err(damaged(number + 1, expected, line));
         }
         index.names.push(OsStr::new(name));

@@ -217,7 +217,11 @@ fn open_folder(
     let divided = !of(Split::Train).is_empty() && !of(Split::Test).is_empty();
     let shards = if divided { of(split) } else { shards };
     // Each split has its own index.
-    let place = if divided { path.join(split.name()) } else { path.to_owned() };
+    let place = if divided {
+        path.join(split.name())
+    } else {
+        path.to_owned()
+    };
     Ok((open_shards(&shards, path, &place, options)?, divided))
 }
 
@@ -253,7 +257,11 @@ fn open_file(path: &Path, options: &OpenOptions<'_>) -> Result<Arc<dyn Dataset>,
     }
     // An IDX file and a gzip stream hold bytes that no text does.
     let is_text = !start.is_empty() && !start.contains(&0) && !start.starts_with(&[0x1f, 0x8b]);
-    if is_text { open_list(path, options) } else { open_idx(path) }
+    if is_text {
+        open_list(path, options)
+    } else {
+        open_idx(path)
+    }
 }
 
 fn open_idx(images: &Path) -> Result<Arc<dyn Dataset>, Error> {
@@ -284,7 +292,9 @@ fn tar_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         if !hidden && path.extension().is_some_and(|extension| extension == "tar") {
             files.push(path);
         }

@@ -48,7 +48,12 @@ mod tests {
     fn results_keep_the_order_and_the_first_failure_counts() {
         let items: Vec<usize> = (0..1000).collect();
         let square = |&item: &usize| -> Result<usize, usize> { Ok(item * item) };
-        assert!(map(&items, square).unwrap().into_iter().eq((0..1000).map(|item| item * item)));
+        assert!(
+            map(&items, square)
+                .unwrap()
+                .into_iter()
+                .eq((0..1000).map(|item| item * item))
+        );
         let picky = |&item: &usize| if item % 100 == 77 { Err(item) } else { Ok(()) };
         assert_eq!(map(&items, picky), Err(77));
         assert_eq!(map(&[], picky), Ok(vec![]));

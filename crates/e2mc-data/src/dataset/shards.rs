@@ -67,7 +67,10 @@ pub(super) fn index_shards(
         (Some(_), Some(image)) => {
             let shard = &paths[index.extents[image].shard as usize];
             return Err(Error::Unlabelled {
-                name: shard.join(index.names.get(image)).to_string_lossy().into_owned(),
+                name: shard
+                    .join(index.names.get(image))
+                    .to_string_lossy()
+                    .into_owned(),
             });
         }
         (Some(_), None) => {

@@ -29,7 +29,10 @@ pub(super) fn decode_png(bytes: &[u8], image: &mut Image) -> Result<(), Failure>
 
 /// Of an animation the first picture.
 pub(super) fn decode_webp(bytes: &[u8], image: &mut Image) -> Result<(), Failure> {
-    read(WebPDecoder::new(Cursor::new(bytes)).map_err(failure)?, image)
+    read(
+        WebPDecoder::new(Cursor::new(bytes)).map_err(failure)?,
+        image,
+    )
 }
 
 fn failure(error: ImageError) -> Failure {

@@ -1,8 +1,8 @@
 //! What one thread does with one image.
 
-use super::{BadImage, Source};
 use super::assembly::Assembly;
 use super::config::Pipeline;
+use super::{BadImage, Source};
 use crate::augment::crop::Region;
 use crate::augment::{Augmenter, ViewParameters};
 use crate::evaluate::Evaluator;

@@ -94,16 +94,39 @@ fn nothing_is_allocated_for_a_sample_and_little_for_a_file() {
     let cases = [
         ("vicreg", &jpegs, Pipeline::Augment(Augmentation::vicreg())),
         ("swav", &jpegs, Pipeline::Augment(Augmentation::swav())),
-        ("probe", &jpegs, Pipeline::Augment(Augmentation::crop_and_flip())),
-        ("evaluation", &jpegs, Pipeline::Evaluate(Evaluation::imagenet())),
-        ("small", &digits, Pipeline::Augment(Augmentation::small_grey())),
+        (
+            "probe",
+            &jpegs,
+            Pipeline::Augment(Augmentation::crop_and_flip()),
+        ),
+        (
+            "evaluation",
+            &jpegs,
+            Pipeline::Evaluate(Evaluation::imagenet()),
+        ),
+        (
+            "small",
+            &digits,
+            Pipeline::Augment(Augmentation::small_grey()),
+        ),
     ];
     for (name, dataset, pipeline) in cases {
         // Twelve batches of 4 and six of 8: the same number for each, whatever its size.
-        let most = |batch| allocations(dataset, &pipeline, batch).into_iter().max().unwrap();
+        let most = |batch| {
+            allocations(dataset, &pipeline, batch)
+                .into_iter()
+                .max()
+                .unwrap()
+        };
         let (small, large) = (most(4), most(8));
-        assert!(large < 8, "{name}: {large} allocations for a batch of 8 samples");
-        assert!(large <= small + 1, "{name}: {small} for 4 samples, {large} for 8");
+        assert!(
+            large < 8,
+            "{name}: {large} allocations for a batch of 8 samples"
+        );
+        assert!(
+            large <= small + 1,
+            "{name}: {small} for 4 samples, {large} for 8"
+        );
     }
     drop((jpegs, digits));
 
@@ -112,7 +135,9 @@ fn nothing_is_allocated_for_a_sample_and_little_for_a_file() {
     let mut text = String::new();
     for index in 0..1_000_000 {
         let class = index / 1000;
-        text.push_str(&format!("train/n{class:08}/n{class:08}_{index}.JPEG {class}\n"));
+        text.push_str(&format!(
+            "train/n{class:08}/n{class:08}_{index}.JPEG {class}\n"
+        ));
     }
     fs::write(&list, &text).unwrap();
     drop(text);

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use e2mc_data::{
-    Augmentation, Batch, Dataset, Error, Loader, LoaderConfig, OpenOptions, Pipeline, Selection, Split,
-    ViewRecipe, open_with,
+    Augmentation, Batch, Dataset, Error, Loader, LoaderConfig, OpenOptions, Pipeline, Selection,
+    Split, ViewRecipe, open_with,
 };
 use tempfile::{TempDir, tempdir};
 
@@ -58,7 +58,8 @@ fn bad_images_are_replaced_the_same_way_by_any_number_of_threads() {
     let mut results = Vec::new();
     for threads in [1, 3] {
         let loader = loader(&dataset, threads);
-        let batches: Result<Vec<Batch>, Error> = loader.epoch(0, 0).chain(loader.epoch(1, 0)).collect();
+        let batches: Result<Vec<Batch>, Error> =
+            loader.epoch(0, 0).chain(loader.epoch(1, 0)).collect();
         let bad = loader.bad_images();
         let indices: Vec<usize> = bad.iter().map(|image| image.index).collect();
         assert_eq!(indices, [4, 5, 6, 33]);
@@ -68,7 +69,11 @@ fn bad_images_are_replaced_the_same_way_by_any_number_of_threads() {
             ("a/06.jpg", "no end marker"),
             ("b/33.jpg", "no end marker"),
         ]) {
-            assert!(image.reason.contains(name) && image.reason.contains(reason), "{}", image.reason);
+            assert!(
+                image.reason.contains(name) && image.reason.contains(reason),
+                "{}",
+                image.reason
+            );
         }
         results.push(batches.unwrap());
     }
@@ -142,12 +147,20 @@ fn each_bad_image_is_told_of_once() {
     let part: Arc<dyn Dataset> = Arc::new(Selection::new(dataset, (2..34).collect()).unwrap());
     for _ in 0..2 {
         let loader = loader(&part, 2);
-        assert!(loader.epoch(0, 0).chain(loader.epoch(1, 0)).all(|batch| batch.is_ok()));
+        assert!(
+            loader
+                .epoch(0, 0)
+                .chain(loader.epoch(1, 0))
+                .all(|batch| batch.is_ok())
+        );
     }
     let mut told = told.lock().unwrap().clone();
     told.sort();
     assert_eq!(told.len(), 2);
-    assert!(told[0].contains("a/04.jpg") && told[1].contains("b/33.jpg"), "{told:?}");
+    assert!(
+        told[0].contains("a/04.jpg") && told[1].contains("b/33.jpg"),
+        "{told:?}"
+    );
     for max_bad in [-0.1, 1.1, f64::NAN] {
         let options = OpenOptions {
             max_bad,

@@ -51,8 +51,16 @@ fn pixels_are_pillows() {
             assert_eq!(image.pixels[..size], *red);
             image.pixels[size..].copy_from_slice(rest);
         }
-        assert_eq!((image.width, image.height), (expected.width, expected.height), "{name}");
-        let differences = image.pixels.iter().zip(&expected.pixels).map(|(a, b)| a.abs_diff(*b));
+        assert_eq!(
+            (image.width, image.height),
+            (expected.width, expected.height),
+            "{name}"
+        );
+        let differences = image
+            .pixels
+            .iter()
+            .zip(&expected.pixels)
+            .map(|(a, b)| a.abs_diff(*b));
         let mean = differences.clone().map(f64::from).sum::<f64>() / image.pixels.len() as f64;
         let most = differences.max().unwrap();
         // What is not decoded here but by a library with another transform and interpolation.
@@ -76,7 +84,10 @@ fn a_region_is_a_part_of_the_whole() {
         let (mut whole, mut part) = (Image::default(), Image::default());
         decode(&bytes, &name, &mut whole).unwrap();
         for _ in 0..if name.ends_with("jpg") { 60 } else { 1 } {
-            let (width, height) = (1 + random.below(whole.width), 1 + random.below(whole.height));
+            let (width, height) = (
+                1 + random.below(whole.width),
+                1 + random.below(whole.height),
+            );
             let region = Region {
                 left: random.below(whole.width - width + 1),
                 top: random.below(whole.height - height + 1),
@@ -98,7 +109,11 @@ fn a_region_is_a_part_of_the_whole() {
                 for y in region.top..region.top + region.height {
                     let row = y * whole.width + region.left;
                     let row = row..row + region.width;
-                    assert_eq!(part[row.clone()], whole_plane[row], "{name}, {region:?}, row {y}");
+                    assert_eq!(
+                        part[row.clone()],
+                        whole_plane[row],
+                        "{name}, {region:?}, row {y}"
+                    );
                 }
             }
         }
@@ -118,7 +133,10 @@ fn names_do_not_tell_the_format() {
     }
     let dataset = e2mc_data::open(folder.path(), e2mc_data::Split::Train).unwrap();
     let (mut image, mut expected) = (Image::default(), Image::default());
-    for (index, name) in ["rgb.png", "s420.jpg", "lossless.webp"].into_iter().enumerate() {
+    for (index, name) in ["rgb.png", "s420.jpg", "lossless.webp"]
+        .into_iter()
+        .enumerate()
+    {
         dataset.read(index, &mut image).unwrap();
         decode(&fs::read(formats.join(name)).unwrap(), &name, &mut expected).unwrap();
         assert_eq!(image, expected);
@@ -131,7 +149,10 @@ fn webp_files_cut_off_are_refused() {
         let bytes = fs::read(folder().join(name)).unwrap();
         let mut image = Image::default();
         for length in (0..bytes.len() - 1).step_by(29) {
-            assert!(decode(&bytes[..length], &name, &mut image).is_err(), "{name} at {length}");
+            assert!(
+                decode(&bytes[..length], &name, &mut image).is_err(),
+                "{name} at {length}"
+            );
         }
     }
 }

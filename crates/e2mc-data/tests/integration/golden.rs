@@ -61,7 +61,10 @@ fn operations_agree_with_torchvision() {
                 assert_eq!(shape, [3, source.height, source.width]);
                 for (found, expected) in data.iter().zip(expected(name).chunks_exact(4)) {
                     let expected = f32::from_le_bytes(expected.try_into().unwrap());
-                    assert!((found - expected).abs() < 1e-6, "{name}: {found} and {expected}");
+                    assert!(
+                        (found - expected).abs() < 1e-6,
+                        "{name}: {found} and {expected}"
+                    );
                 }
             }
         }
@@ -73,19 +76,37 @@ fn operations_out_of_range_are_refused() {
     let refused = |text: &str| -> String {
         let operation: Result<Operation, _> = serde_json::from_str(text);
         match operation {
-            Ok(operation) => operation.apply(Image::black(20, 10, 3)).unwrap_err().to_string(),
+            Ok(operation) => operation
+                .apply(Image::black(20, 10, 3))
+                .unwrap_err()
+                .to_string(),
             Err(error) => error.to_string(),
         }
     };
     for (text, part) in [
-        (r#"{"op": "hue", "factor": 0.6}"#, "`factor`: expected a number from -0.5 to 0.5, found 0.6"),
-        (r#"{"op": "contrast", "factor": -1}"#, "`factor`: expected a number from 0 up, found -1"),
-        (r#"{"op": "gaussian_blur", "sigma": 1000}"#, "`sigma`: expected a number from 0 to 100"),
-        (r#"{"op": "normalize", "mean": [0], "std": [1]}"#, "`mean`: expected 3 numbers"),
+        (
+            r#"{"op": "hue", "factor": 0.6}"#,
+            "`factor`: expected a number from -0.5 to 0.5, found 0.6",
+        ),
+        (
+            r#"{"op": "contrast", "factor": -1}"#,
+            "`factor`: expected a number from 0 up, found -1",
+        ),
+        (
+            r#"{"op": "gaussian_blur", "sigma": 1000}"#,
+            "`sigma`: expected a number from 0 to 100",
+        ),
+        (
+            r#"{"op": "normalize", "mean": [0], "std": [1]}"#,
+            "`mean`: expected 3 numbers",
+        ),
         (r#"{"op": "solarize", "threshold": 300}"#, "300"),
         (r#"{"op": "sharpen"}"#, "sharpen"),
         (r#"{"op": "hflip", "factor": 1}"#, "factor"),
-        (r#"{"op": "resize_center_crop", "resize": 8, "crop": 9}"#, "`crop`: expected at most resize = 8, found 9"),
+        (
+            r#"{"op": "resize_center_crop", "resize": 8, "crop": 9}"#,
+            "`crop`: expected at most resize = 8, found 9",
+        ),
         (
             r#"{"op": "resized_crop", "left": 3, "top": 0, "width": 18, "height": 2, "size": [4, 4], "filter": "bicubic"}"#,
             "expected a region inside 20 x 10, found 18 x 2 at 3, 0",
@@ -123,7 +144,13 @@ fn channel(image: &Image, channel: usize) -> Vec<u8> {
 #[test]
 fn jpeg_is_libjpegs_to_the_bit() {
     let image = load("source.jpg").unwrap();
-    assert_close("source.jpg", &image.to_interleaved(), &expected("decoded_jpeg"), 0.0, 0);
+    assert_close(
+        "source.jpg",
+        &image.to_interleaved(),
+        &expected("decoded_jpeg"),
+        0.0,
+        0,
+    );
 }
 
 #[test]
@@ -291,7 +318,13 @@ fn channels_follow_pillow() {
     let (mut grey, mut again) = (Image::default(), Image::default());
     source.with_channels(1, &mut grey);
     grey.with_channels(3, &mut again);
-    assert_close("luma", &again.to_interleaved(), &expected("grayscale"), 0.0, 0);
+    assert_close(
+        "luma",
+        &again.to_interleaved(),
+        &expected("grayscale"),
+        0.0,
+        0,
+    );
 }
 
 #[test]

@@ -9,7 +9,12 @@ use e2mc_data::{Dataset, Error, Image, OpenOptions, Split, open, open_with, subs
 use tempfile::{TempDir, tempdir};
 
 fn golden(name: &str) -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)).unwrap()
+    fs::read(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/golden")
+            .join(name),
+    )
+    .unwrap()
 }
 
 /// A folder with these files.
@@ -36,7 +41,9 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 fn labels(dataset: &dyn Dataset) -> Vec<Option<usize>> {
-    (0..dataset.len()).map(|index| dataset.label(index)).collect()
+    (0..dataset.len())
+        .map(|index| dataset.label(index))
+        .collect()
 }
 
 /// The last parts of all names.
@@ -59,7 +66,10 @@ fn lists_name_files_and_labels() {
     let folder = folder(&[
         ("images/a 1.png", &png),
         ("images/b.png", &png),
-        ("train.txt", b"# a comment\n\nimages/a 1.png dog\r\nimages/b.png\tcat\n"),
+        (
+            "train.txt",
+            b"# a comment\n\nimages/a 1.png dog\r\nimages/b.png\tcat\n",
+        ),
         ("val.csv", b"\xef\xbb\xbfimages/b.png,3\nimages/a 1.png,0\n"),
     ]);
     let train = open(folder.path(), Split::Train).unwrap();
@@ -69,22 +79,43 @@ fn lists_name_files_and_labels() {
     train.read(0, &mut image).unwrap();
     assert_eq!((image.width, image.channels), (201, 1));
     let test = open(folder.path(), Split::Test).unwrap();
-    assert_eq!((labels(&*test), test.classes().len()), (vec![Some(3), Some(0)], 4));
+    assert_eq!(
+        (labels(&*test), test.classes().len()),
+        (vec![Some(3), Some(0)], 4)
+    );
     // A list alone, without labels and with blanks in names.
     let list = folder.path().join("all.list");
     fs::write(&list, "images/a 1.png\nimages/b.png\n").unwrap();
     let all = open(&list, Split::Test).unwrap();
-    assert_eq!((names(&*all), labels(&*all)), (vec!["a 1.png".into(), "b.png".into()], vec![None; 2]));
+    assert_eq!(
+        (names(&*all), labels(&*all)),
+        (vec!["a 1.png".into(), "b.png".into()], vec![None; 2])
+    );
 }
 
 #[test]
 fn lists_that_make_no_sense_are_refused_by_line() {
     let cases: [(&[u8], &str); 5] = [
-        (b"a.png 1\nb.png\n", "line 2: expected a label, as before, found \"b.png\""),
-        (b"a.png\n\nb.png 1\n", "line 3: expected no label, as before"),
-        (b"# nothing\n", "line 1: expected a path, found \"an empty list\""),
-        (b"a.png\n\xff\xfe\n", "line 2: expected a list of images in UTF-8"),
-        (b"a.png,\n", "line 1: expected a path, or a path and a label"),
+        (
+            b"a.png 1\nb.png\n",
+            "line 2: expected a label, as before, found \"b.png\"",
+        ),
+        (
+            b"a.png\n\nb.png 1\n",
+            "line 3: expected no label, as before",
+        ),
+        (
+            b"# nothing\n",
+            "line 1: expected a path, found \"an empty list\"",
+        ),
+        (
+            b"a.png\n\xff\xfe\n",
+            "line 2: expected a list of images in UTF-8",
+        ),
+        (
+            b"a.png,\n",
+            "line 1: expected a path, or a path and a label",
+        ),
     ];
     for (content, part) in cases {
         let folder = folder(&[("train.txt", content)]);
@@ -94,7 +125,10 @@ fn lists_that_make_no_sense_are_refused_by_line() {
     }
     let half = folder(&[("train.txt", b"a.png\n")]);
     let error = refused(half.path(), Split::Test).to_string();
-    assert!(error.ends_with("a list val.txt or test.txt (or .csv or .tsv)"), "{error}");
+    assert!(
+        error.ends_with("a list val.txt or test.txt (or .csv or .tsv)"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -113,7 +147,11 @@ fn shards_hold_images_and_labels() {
     let dataset = open(folder.path(), Split::Train).unwrap();
     assert_eq!(labels(&*dataset), [Some(7), Some(2), Some(0)]);
     assert_eq!(dataset.classes().len(), 8);
-    assert!(dataset.name(1).ends_with("data-000000.tar/part/0002.png"), "{}", dataset.name(1));
+    assert!(
+        dataset.name(1).ends_with("data-000000.tar/part/0002.png"),
+        "{}",
+        dataset.name(1)
+    );
     let mut image = Image::default();
     for (index, channels) in [(2, 3), (1, 1), (0, 3)] {
         dataset.read(index, &mut image).unwrap();
@@ -140,7 +178,10 @@ fn shards_may_be_divided_by_name_or_folder() {
         ("train/0.tar", &shard("a.jpg")),
         ("val/0.tar", &shard("b.jpg")),
     ]);
-    assert_eq!(names(&*open(in_folders.path(), Split::Test).unwrap()), ["b.jpg"]);
+    assert_eq!(
+        names(&*open(in_folders.path(), Split::Test).unwrap()),
+        ["b.jpg"]
+    );
 }
 
 #[test]
@@ -164,7 +205,9 @@ fn damaged_shards_are_refused() {
 
 #[test]
 fn data_without_splits_is_divided_by_a_seed() {
-    let files: Vec<String> = (0..40).map(|index| format!("{}/{index}.png", index % 2)).collect();
+    let files: Vec<String> = (0..40)
+        .map(|index| format!("{}/{index}.png", index % 2))
+        .collect();
     let files: Vec<(&str, &[u8])> = files.iter().map(|name| (name.as_str(), &b""[..])).collect();
     let folder = folder(&files);
     let part = |split, seed| {
@@ -218,7 +261,9 @@ fn subsets_are_named_as_in_imagenets_files() {
 
 #[test]
 fn listing_reports_progress_and_is_kept_until_something_changes() {
-    let files: Vec<String> = (0..300).map(|index| format!("{}/{index}.png", index % 30)).collect();
+    let files: Vec<String> = (0..300)
+        .map(|index| format!("{}/{index}.png", index % 30))
+        .collect();
     let files: Vec<(&str, &[u8])> = files.iter().map(|name| (name.as_str(), &b""[..])).collect();
     let (folder, cache) = (folder(&files), tempdir().unwrap());
     // Older than what may still change unseen.

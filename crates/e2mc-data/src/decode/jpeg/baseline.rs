@@ -9,9 +9,9 @@ use super::header::{Component, Frame, Tables};
 use super::huffman::Bits;
 use super::idct;
 use super::upsample::Rows;
+use crate::Image;
 use crate::augment::crop::Region;
 use crate::vectorised::vectorised;
-use crate::Image;
 
 /// Where in a block the coefficients stand, in the order in which they are stored.
 #[rustfmt::skip]
@@ -109,7 +109,8 @@ impl Baseline {
         }
         self.scan(frame, h, v)?;
         image.reshape(frame.width, frame.height, components.len());
-        self.rows.write(&self.planes[..components.len()], h, v, region, image);
+        self.rows
+            .write(&self.planes[..components.len()], h, v, region, image);
         Some(())
     }
 
@@ -145,13 +146,22 @@ impl Baseline {
         let components = frame.components();
         // The last row of MCUs with anything that is wanted.
         let planes = self.planes.iter().zip(components);
-        let down = planes.map(|(plane, part)| plane.rows.1.div_ceil(part.v)).max()?;
-        let restart = if frame.restart > 0 { frame.restart } else { usize::MAX };
+        let down = planes
+            .map(|(plane, part)| plane.rows.1.div_ceil(part.v))
+            .max()?;
+        let restart = if frame.restart > 0 {
+            frame.restart
+        } else {
+            usize::MAX
+        };
         let all = across * frame.height.div_ceil(8 * v);
         if self.parts.len() != all.div_ceil(restart) {
             return None;
         }
-        let mut parts = self.parts.iter().map(|&(from, to)| Bits::new(&self.clean[from..to]));
+        let mut parts = self
+            .parts
+            .iter()
+            .map(|&(from, to)| Bits::new(&self.clean[from..to]));
         let mut bits = parts.next()?;
         let mut predictors = [0; 3];
         let mut left = restart;
@@ -165,7 +175,10 @@ impl Baseline {
                     (bits, predictors, left) = (parts.next()?, [0; 3], restart);
                 }
                 let run = left.min(across - column);
-                let mcus = Mcus { row, columns: (column, column + run) };
+                let mcus = Mcus {
+                    row,
+                    columns: (column, column + run),
+                };
                 read_mcus(
                     mcus,
                     components,

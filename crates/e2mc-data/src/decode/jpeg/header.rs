@@ -168,7 +168,9 @@ impl Frame {
         self.count == 1
             || (matches!(luma.h, 1 | 2)
                 && matches!(luma.v, 1 | 2)
-                && [blue, red].iter().all(|chroma| (chroma.h, chroma.v) == (1, 1)))
+                && [blue, red]
+                    .iter()
+                    .all(|chroma| (chroma.h, chroma.v) == (1, 1)))
     }
 }
 
@@ -201,7 +203,9 @@ fn quantisation_tables(
         let size = 64 * (1 + wide);
         let values = rest.get(..size)?.chunks_exact(1 + wide);
         for (out, bytes) in tables.quantisation[index].iter_mut().zip(values) {
-            *out = bytes.iter().fold(0, |value, &byte| value << 8 | u16::from(byte));
+            *out = bytes
+                .iter()
+                .fold(0, |value, &byte| value << 8 | u16::from(byte));
         }
         defined[index] = true;
         segment = &rest[size..];

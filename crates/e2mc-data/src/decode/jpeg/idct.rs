@@ -103,10 +103,22 @@ fn transpose_i16(from: &[i16; 64], to: &mut [i16; 64]) {
         unsafe {
             let r: [__m128i; 8] =
                 std::array::from_fn(|i| _mm_loadu_si128(from.as_ptr().add(8 * i).cast()));
-            let (a0, a1) = (_mm_unpacklo_epi16(r[0], r[1]), _mm_unpackhi_epi16(r[0], r[1]));
-            let (a2, a3) = (_mm_unpacklo_epi16(r[2], r[3]), _mm_unpackhi_epi16(r[2], r[3]));
-            let (a4, a5) = (_mm_unpacklo_epi16(r[4], r[5]), _mm_unpackhi_epi16(r[4], r[5]));
-            let (a6, a7) = (_mm_unpacklo_epi16(r[6], r[7]), _mm_unpackhi_epi16(r[6], r[7]));
+            let (a0, a1) = (
+                _mm_unpacklo_epi16(r[0], r[1]),
+                _mm_unpackhi_epi16(r[0], r[1]),
+            );
+            let (a2, a3) = (
+                _mm_unpacklo_epi16(r[2], r[3]),
+                _mm_unpackhi_epi16(r[2], r[3]),
+            );
+            let (a4, a5) = (
+                _mm_unpacklo_epi16(r[4], r[5]),
+                _mm_unpackhi_epi16(r[4], r[5]),
+            );
+            let (a6, a7) = (
+                _mm_unpacklo_epi16(r[6], r[7]),
+                _mm_unpackhi_epi16(r[6], r[7]),
+            );
             let (b0, b1) = (_mm_unpacklo_epi32(a0, a2), _mm_unpackhi_epi32(a0, a2));
             let (b2, b3) = (_mm_unpacklo_epi32(a1, a3), _mm_unpackhi_epi32(a1, a3));
             let (b4, b5) = (_mm_unpacklo_epi32(a4, a6), _mm_unpackhi_epi32(a4, a6));
@@ -194,11 +206,16 @@ mod tests {
                 for (index, &coefficient) in block.iter().enumerate() {
                     let (u, v) = ((index % 8) as f64, (index / 8) as f64);
                     let norm = |k: f64| if k == 0.0 { 0.5_f64.sqrt() } else { 1.0 };
-                    let wave = |k: f64, x: f64| ((2.0 * x + 1.0) * k * std::f64::consts::PI / 16.0).cos();
-                    sum += f64::from(coefficient) * norm(u) * norm(v) * wave(u, x) * wave(v, y) / 4.0;
+                    let wave =
+                        |k: f64, x: f64| ((2.0 * x + 1.0) * k * std::f64::consts::PI / 16.0).cos();
+                    sum +=
+                        f64::from(coefficient) * norm(u) * norm(v) * wave(u, x) * wave(v, y) / 4.0;
                 }
                 let wanted = sum.clamp(0.0, 255.0);
-                assert!((f64::from(found) - wanted).abs() < 0.6, "{seed}: {found} for {wanted}");
+                assert!(
+                    (f64::from(found) - wanted).abs() < 0.6,
+                    "{seed}: {found} for {wanted}"
+                );
             }
         }
     }

@@ -97,12 +97,20 @@ fn upsample(
         return;
     }
     // One more column at each end, repeated at the border.
-    let (start, end) = (first.saturating_sub(1), (first + count + 1).min(plane.width));
+    let (start, end) = (
+        first.saturating_sub(1),
+        (first + count + 1).min(plane.width),
+    );
     sums.resize(count + 2, 0);
     let inner = usize::from(first == 0);
     let filled = inner + end - start;
     // Alone, a row is taken as it is: four times would only be divided out again.
-    weigh_rows(&near[start..end], &far[start..end], v == 2, &mut sums[inner..filled]);
+    weigh_rows(
+        &near[start..end],
+        &far[start..end],
+        v == 2,
+        &mut sums[inner..filled],
+    );
     if first == 0 {
         sums[0] = sums[1];
     }
