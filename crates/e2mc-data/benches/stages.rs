@@ -72,17 +72,11 @@ fn main() {
         ("swav", Augmentation::swav()),
     ] {
         let augmenter = Augmenter::new(&recipe).expect("a built-in recipe");
+        let mut parameters = Vec::new();
         report(&format!("decode what {name} needs"), compressed, |number| {
             let mut wanted = |width: usize, height: usize| {
-                let regions = augmenter
-                    .recipes()
-                    .iter()
-                    .enumerate()
-                    .map(|(view, recipe)| {
-                        let mut stream = stream(0, 0, number as u64, view as u64);
-                        recipe.draw(width, height, &mut stream).region
-                    });
-                regions.reduce(Region::union).expect("a view")
+                let stream = |view| stream(0, 0, number as u64, view);
+                augmenter.draw(width, height, stream, &mut parameters)
             };
             decode_region(file(number), &number, &mut wanted, &mut image).expect("a valid file");
         });

@@ -98,26 +98,19 @@ fn stages(dataset: &dyn Dataset, pipeline: &Pipeline) -> Result<(f64, f64), Erro
         Pipeline::Evaluate(evaluation) => Some(Evaluator::new(evaluation)?),
         Pipeline::Augment(_) => None,
     };
+    let mut parameters: Vec<ViewParameters> = Vec::new();
     let mut times = [0.0; 2];
     let timed = TIMED.min(dataset.len());
     // The first round warms up.
     for round in 0..2 {
         times = [0.0; 2];
         for index in 0..timed {
-            let mut parameters: Vec<ViewParameters> = Vec::new();
-            let mut wanted = |width: usize, height: usize| {
-                let recipes = augmenter.iter().flat_map(Augmenter::recipes);
-                parameters.extend(recipes.enumerate().map(|(view, recipe)| {
-                    recipe.draw(
-                        width,
-                        height,
-                        &mut stream(0, round, index as u64, view as u64),
-                    )
-                }));
-                let regions = parameters.iter().map(|parameters| parameters.region);
-                regions
-                    .reduce(Region::union)
-                    .unwrap_or(Region::of_size(width, height))
+            let mut wanted = |width: usize, height: usize| match &augmenter {
+                Some(augmenter) => {
+                    let stream = |view| stream(0, round, index as u64, view);
+                    augmenter.draw(width, height, stream, &mut parameters)
+                }
+                None => Region::of_size(width, height),
             };
             let start = Instant::now();
             let read = dataset.read_region(index, &mut wanted, &mut stored);

@@ -1,7 +1,7 @@
 //! `e2mc augment`: one operation, or a whole recipe, on one image. Needs no libtorch work.
 
 use std::fs;
-use std::io::{Cursor, Write};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,6 +10,7 @@ use clap::Args;
 use e2mc_data::augment::Augmenter;
 use e2mc_data::decode::decode;
 use e2mc_data::{Augmentation, Image, Operation, Outcome, stream};
+use e2mc_train::checkpoint::write_atomically;
 use image::{ExtendedColorType, ImageFormat};
 use npyz::WriterBuilder;
 use serde_json::{Map, Value, json};
@@ -174,7 +175,7 @@ fn write_png(path: &Path, image: &Image) -> Result<()> {
         ImageFormat::Png,
     )
     .with_context(|| format!("cannot write {}", path.display()))?;
-    write(path, bytes.get_ref())
+    Ok(write_atomically(path, bytes.get_ref())?)
 }
 
 fn write_npy(path: &Path, shape: [usize; 3], data: &[f32]) -> Result<()> {
@@ -189,7 +190,7 @@ fn write_npy(path: &Path, shape: [usize; 3], data: &[f32]) -> Result<()> {
         .with_context(fail)?;
     writer.extend(data.iter().copied()).with_context(fail)?;
     writer.finish().with_context(fail)?;
-    write(path, &bytes)
+    Ok(write_atomically(path, &bytes)?)
 }
 
 fn demand_extension(path: &Path, wanted: &str) -> Result<()> {
@@ -203,24 +204,4 @@ fn demand_extension(path: &Path, wanted: &str) -> Result<()> {
         format!("--out: expected a .{wanted} file, found {}", path.display()),
         "images go to .png files, what normalize gives to a .npy file",
     ))
-}
-
-/// Writes beside the place and renames.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let partial = folder.unwrap_or(Path::new(".")).join(format!(
-        ".{}.{}.tmp",
-        path.file_name().unwrap_or_default().to_string_lossy(),
-        std::process::id()
-    ));
-    let written = fs::File::create(&partial)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| fs::rename(&partial, path));
-    if written.is_err() {
-        // It may not be there; the first failure is the one to tell.
-        let _ = fs::remove_file(&partial);
-    }
-    written.with_context(|| format!("cannot write {}", path.display()))
 }

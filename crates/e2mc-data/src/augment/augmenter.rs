@@ -122,6 +122,23 @@ impl Augmenter {
         &self.views
     }
 
+    /// Draws the parameters of all views of an image of this size into `parameters`, view number v
+    /// with the stream that `stream(v)` gives; the part of the image that they need.
+    pub fn draw(
+        &self,
+        width: usize,
+        height: usize,
+        stream: impl Fn(u64) -> Stream,
+        parameters: &mut Vec<ViewParameters>,
+    ) -> Region {
+        parameters.clear();
+        let views = self.views.iter().zip(0..);
+        parameters
+            .extend(views.map(|(view, number)| view.draw(width, height, &mut stream(number))));
+        let regions = parameters.iter().map(|parameters| parameters.region);
+        regions.reduce(Region::union).expect("a recipe has a view")
+    }
+
     /// Makes view number `view` of an image, with the draws of `stream`, and writes it as
     /// `(channels, size, size)` into `out`, which has exactly that size.
     ///

@@ -115,19 +115,13 @@ impl<'a> Worker<'a> {
             shapes,
             ..
         } = self.source;
-        let parameters = &mut self.parameters;
-        parameters.clear();
         // The draws come first: they tell what has to be decoded.
-        let mut wanted = |width: usize, height: usize| {
-            let Maker::Augment(augmenter) = &self.maker else {
-                return Region::of_size(width, height);
-            };
-            for (view, recipe) in augmenter.recipes().iter().enumerate() {
-                let mut stream = stream(config.seed, self.epoch, own as u64, view as u64);
-                parameters.push(recipe.draw(width, height, &mut stream));
+        let mut wanted = |width: usize, height: usize| match &self.maker {
+            Maker::Augment(augmenter) => {
+                let stream = |view| stream(config.seed, self.epoch, own as u64, view);
+                augmenter.draw(width, height, stream, &mut self.parameters)
             }
-            let regions = parameters.iter().map(|parameters| parameters.region);
-            regions.reduce(Region::union).expect("a recipe has a view")
+            Maker::Evaluate(_) => Region::of_size(width, height),
         };
         dataset.read_region(index, &mut wanted, &mut self.stored)?;
         // One channel is as good as three alike, and less work.

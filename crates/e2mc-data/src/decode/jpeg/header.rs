@@ -1,6 +1,7 @@
 //! What comes before the compressed data of a baseline JPEG file: sizes, sampling, tables.
 
 use super::huffman::Table;
+use super::segments::{START_OF_SCAN, Segment, Segments};
 
 /// The frame and where its scan starts.
 pub(super) struct Frame {
@@ -56,18 +57,12 @@ impl Frame {
         let (mut frame, mut restart) = (None::<Self>, 0);
         let (mut jfif, mut adobe) = (false, None);
         let mut defined = [false; 4];
-        let mut at = 2;
-        loop {
-            // Fill bytes may precede a marker.
-            while bytes.get(at..at + 2)? == [0xff, 0xff] {
-                at += 1;
-            }
-            let &[0xff, marker, high, low] = bytes.get(at..at + 4)? else {
-                return None;
-            };
-            let end = at + 2 + usize::from(u16::from_be_bytes([high, low]));
-            let segment = bytes.get(at + 4..end)?;
-            at = end;
+        for Segment {
+            marker,
+            content: segment,
+            end,
+        } in Segments::new(bytes)
+        {
             match marker {
                 0xc0 | 0xc1 if frame.is_none() => frame = Some(Self::sizes(segment)?),
                 // Other frames: progressive, lossless, arithmetic.
@@ -79,7 +74,7 @@ impl Frame {
                 }
                 0xe0 => jfif |= segment.starts_with(b"JFIF\0"),
                 0xee if segment.starts_with(b"Adobe") => adobe = segment.get(11).copied(),
-                0xda => {
+                START_OF_SCAN => {
                     let mut frame = frame?;
                     frame.select(segment)?;
                     frame.restart = restart;
@@ -94,6 +89,7 @@ impl Frame {
                 _ => {}
             }
         }
+        None
     }
 
     /// A frame segment.

@@ -9,6 +9,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::super::{Failure, check_size};
+use super::segments::{START_OF_SCAN, Segments};
 use crate::Image;
 
 pub(super) fn decode(bytes: &[u8], image: &mut Image) -> Result<(), Failure> {
@@ -60,24 +61,7 @@ fn drop_ink(samples: &mut [u8], inverted: bool) {
 /// Whether a segment says that Adobe wrote the file: then CMYK is stored inverted.
 fn has_adobe(bytes: &[u8]) -> bool {
     const ADOBE: u8 = 0xee;
-    const START_OF_SCAN: u8 = 0xda;
-    let mut rest = &bytes[2..];
-    while let [0xff, marker, after @ ..] = rest {
-        if *marker == 0xff {
-            rest = &rest[1..];
-            continue;
-        }
-        let &[high, low, ref segment @ ..] = after else {
-            return false;
-        };
-        if *marker == START_OF_SCAN {
-            return false;
-        }
-        if *marker == ADOBE && segment.starts_with(b"Adobe") {
-            return true;
-        }
-        let length = usize::from(u16::from_be_bytes([high, low])).max(2);
-        rest = after.get(length..).unwrap_or_default();
-    }
-    false
+    Segments::new(bytes)
+        .take_while(|segment| segment.marker != START_OF_SCAN)
+        .any(|segment| segment.marker == ADOBE && segment.content.starts_with(b"Adobe"))
 }

@@ -5,6 +5,7 @@ mod header;
 mod huffman;
 mod idct;
 mod library;
+mod segments;
 mod upsample;
 
 use std::cell::RefCell;
@@ -12,6 +13,7 @@ use std::cell::RefCell;
 use super::{Failure, Wanted, check_size};
 use crate::Image;
 use baseline::Baseline;
+use segments::{START_OF_SCAN, Segments};
 
 pub(super) const SIGNATURE: &[u8] = b"\xff\xd8\xff";
 
@@ -50,25 +52,7 @@ pub(super) fn decode(bytes: &[u8], wanted: Wanted<'_>, image: &mut Image) -> Res
 /// Whether an end marker follows the first scan. (Within the compressed data it cannot occur; in
 /// the segments before, a thumbnail may have its own.)
 fn has_end(bytes: &[u8]) -> bool {
-    const START_OF_SCAN: u8 = 0xda;
-    let mut rest = &bytes[2..];
-    while let [0xff, marker, after @ ..] = rest {
-        // Fill bytes may precede a marker.
-        if *marker == 0xff {
-            rest = &rest[1..];
-            continue;
-        }
-        let [high, low, ..] = after else {
-            return false;
-        };
-        let length = usize::from(u16::from_be_bytes([*high, *low])).max(2);
-        let Some(behind) = after.get(length..) else {
-            return false;
-        };
-        rest = behind;
-        if *marker == START_OF_SCAN {
-            break;
-        }
-    }
-    rest.windows(2).rev().any(|pair| pair == [0xff, 0xd9])
+    let scan = Segments::new(bytes).find(|segment| segment.marker == START_OF_SCAN);
+    let pairs = scan.map(|scan| bytes[scan.end..].windows(2).rev());
+    pairs.is_some_and(|mut pairs| pairs.any(|pair| pair == [0xff, 0xd9]))
 }
