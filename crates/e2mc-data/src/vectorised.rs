@@ -50,6 +50,10 @@ pub(crate) enum Level {
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub(crate) fn level() -> Level {
+    #[cfg(test)]
+    if let Some(level) = tests::FORCED.get() {
+        return level;
+    }
     use std::sync::OnceLock;
     static LEVEL: OnceLock<Level> = OnceLock::new();
     *LEVEL.get_or_init(|| {
@@ -64,4 +68,56 @@ pub(crate) fn level() -> Level {
             () => Level::Baseline,
         }
     })
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use std::cell::Cell;
+    use std::path::Path;
+
+    use super::{Level, level};
+    use crate::augment::Augmenter;
+    use crate::decode::decode;
+    use crate::{Augmentation, Image, stream};
+
+    thread_local! {
+        /// What the loops of this thread use, whatever the processor has.
+        pub(super) static FORCED: Cell<Option<Level>> = const { Cell::new(None) };
+    }
+
+    #[test]
+    fn every_level_gives_the_same_bytes() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/source.jpg");
+        let bytes = std::fs::read(golden).unwrap();
+        let best = level();
+        let make = |level: Level| {
+            FORCED.set(Some(level));
+            let mut image = Image::default();
+            decode(&bytes, &"source.jpg", &mut image).unwrap();
+            let mut views = vec![
+                image
+                    .pixels
+                    .iter()
+                    .map(|&sample| f32::from(sample))
+                    .collect(),
+            ];
+            for recipe in [Augmentation::vicreg(), Augmentation::swav()] {
+                let mut augmenter = Augmenter::new(&recipe).unwrap();
+                for (view, shape) in recipe.shapes().into_iter().enumerate() {
+                    let mut out = vec![0.0_f32; shape.iter().product()];
+                    augmenter.view(&image, view, &mut stream(1, 2, 3, view as u64), &mut out);
+                    views.push(out);
+                }
+            }
+            FORCED.set(None);
+            views
+        };
+        let wanted = make(Level::Baseline);
+        for level in [Level::Avx2, Level::Avx512] {
+            // A level includes those below it; what the processor lacks cannot be tried.
+            if level as u8 <= best as u8 {
+                assert!(make(level) == wanted, "{level:?}");
+            }
+        }
+    }
 }
