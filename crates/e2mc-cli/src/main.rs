@@ -26,6 +26,12 @@ fn main() -> ExitCode {
         Command::Pretrain(options) => command::pretrain::run(options),
         Command::Continue(options) => command::continue_::run(options),
         Command::Probe(options) => command::probe::run(options),
+        Command::Finetune(options) => command::finetune::run(options),
+        Command::Knn(options) => command::knn::run(options),
+        Command::Svm(options) => command::svm::run(options),
+        Command::Embed(options) => command::embed::run(options),
+        Command::Compare(options) => command::compare::run(options),
+        Command::Results(options) => command::results::run(options),
         Command::Score(options) => command::score::run(options),
         Command::Demo(options) => command::demo::run(options),
     };

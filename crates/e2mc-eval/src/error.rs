@@ -68,8 +68,10 @@ pub enum Error {
     },
 
     /// A label names a class that does not exist.
-    #[error("training label {label} at row {row} is out of range for {classes} classes")]
+    #[error("{set} label {label} at row {row} is out of range for {classes} classes")]
     LabelOutOfRange {
+        /// `training`, `test` or `predicted`.
+        set: &'static str,
         /// Zero-based row.
         row: usize,
         /// The label found.
@@ -141,6 +143,15 @@ pub enum Error {
         expected: &'static str,
     },
 
+    /// A limit on memory that no block fits in.
+    #[error("memory limit of {found} bytes, expected at least {needed}")]
+    Memory {
+        /// The limit.
+        found: usize,
+        /// The least that one block of each set takes.
+        needed: usize,
+    },
+
     /// The linear probe left the finite numbers.
     #[error("linear probe diverged in epoch {epoch} at learning rate {learning_rate}")]
     Diverged {
@@ -198,6 +209,19 @@ pub enum Error {
         value: f64,
     },
 
+    /// A value beyond the range of float16.
+    #[error("{}: {value} at row {row}, column {column}, beyond the range of float16", path.display())]
+    TooLargeForHalf {
+        /// The file.
+        path: PathBuf,
+        /// Zero-based row.
+        row: usize,
+        /// Zero-based column.
+        column: usize,
+        /// The value.
+        value: f32,
+    },
+
     /// A label that is no class number.
     #[error("{} holds label {value} at row {row}, expected a class number from 0", path.display())]
     BadLabel {
@@ -239,6 +263,7 @@ impl Error {
                 return Some(format!("choose k of at most {rows} or add training rows"));
             }
             Self::Setting { .. } => return None,
+            Self::Memory { .. } => "raise the limit or use fewer neighbours",
             Self::Diverged { .. } => {
                 "lower the learning rate or standardise the features (the logistic probe does)"
             }
@@ -251,6 +276,7 @@ impl Error {
             Self::Format { hint, .. } => hint,
             Self::NoTensor { .. } => "name one of them as FILE:tensor",
             Self::Overflow { .. } => "rescale the embeddings before saving them",
+            Self::TooLargeForHalf { .. } => "store float32 instead",
             Self::BadLabel { .. } => "number the classes 0, 1, 2, ...; drop unlabelled rows first",
         };
         Some(hint.into())

@@ -22,12 +22,13 @@ pub mod layer;
 pub mod method;
 mod model;
 pub mod optim;
+pub mod probe;
 mod recipe;
 mod train;
 
 pub use collapse::Collapse;
 pub use device::device;
-pub use embed::{Output, embed};
+pub use embed::{EmbedOptions, Output, embed, embed_batches, embed_images};
 pub use error::Error;
 pub use model::Model;
 pub use recipe::{Recipe, TrainingConfig};
