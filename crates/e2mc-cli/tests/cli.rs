@@ -3,8 +3,12 @@
 mod cli {
     mod bad_input;
     mod common;
+    mod compare;
     mod demo;
+    mod embed;
+    mod evaluate;
     mod score;
     mod stop;
+    mod svm;
     mod train;
 }

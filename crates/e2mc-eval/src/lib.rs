@@ -49,6 +49,7 @@ mod voc;
 
 pub use accuracy::{Estimate, PairedDrop, paired_drop, top_k, top1};
 pub use average_precision::{Interpolation, average_precision, average_precisions};
+pub use check::MOST_CLASSES;
 pub use classifier::LinearClassifier;
 pub use confusion::Confusion;
 pub use embeddings::{

@@ -78,15 +78,22 @@ pub fn unit_length(matrix: MatrixView<'_>) -> Matrix {
     let cols = matrix.cols().max(1);
     let rows = out.data_mut().par_chunks_mut(cols);
     rows.zip(matrix.data().par_chunks(cols)).for_each(|(out, row)| {
-        let squares: f64 = row.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
-        if squares > 0.0 {
-            let scale = squares.sqrt().recip();
-            for (out, &value) in out.iter_mut().zip(row) {
-                *out = (f64::from(value) * scale) as f32;
-            }
+        let scale = inverse_norm(row);
+        for (out, &value) in out.iter_mut().zip(row) {
+            *out = (f64::from(value) * scale) as f32;
         }
     });
     out
+}
+
+/// One over the length of `row`, or 0 for a row of zeros; in float64 the squares neither overflow nor vanish.
+pub(crate) fn inverse_norm(row: &[f32]) -> f64 {
+    let squares: f64 = row.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+    if squares > 0.0 {
+        squares.sqrt().recip()
+    } else {
+        0.0
+    }
 }
 
 fn sum_of_rows(matrix: MatrixView<'_>, add: impl Fn(&mut [f64], &[f32]) + Sync) -> Vec<f64> {

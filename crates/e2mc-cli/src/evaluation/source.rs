@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use e2mc::Matrix;
-use e2mc_eval::{EmbeddingFile, Rows, Targets, equal_rows, read_targets};
+use e2mc_eval::{EmbeddingFile, MOST_CLASSES, Rows, Targets, equal_rows, read_targets};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Model, Output, device, embed};
 use serde_json::{Value, json};
@@ -196,7 +196,12 @@ impl Files {
             ));
         };
         let largest = train.iter().chain(test).max().copied().unwrap_or(0);
-        Ok((train, test, largest.saturating_add(1)))
+        let classes = largest.saturating_add(1);
+        if classes > MOST_CLASSES {
+            let limit = MOST_CLASSES;
+            return Err(e2mc_eval::Error::TooManyClasses { classes, limit }.into());
+        }
+        Ok((train, test, classes))
     }
 
     fn labelled(&self) -> Result<Labelled> {
@@ -286,10 +291,6 @@ pub(crate) fn overlap(train: &dyn Rows, test: &dyn Rows) -> Result<Option<String
 
 /// A warning where test rows are of classes without training rows.
 pub(crate) fn unseen(train: &[usize], test: &[usize], classes: usize) -> Option<String> {
-    // A label far out of range is an error later, not a list of that length.
-    if classes > 1_000_000 {
-        return None;
-    }
     let mut seen = vec![false; classes];
     train.iter().for_each(|&label| seen[label] = true);
     let lost = test.iter().filter(|&&label| !seen[label]).count();

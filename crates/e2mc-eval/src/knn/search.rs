@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use super::plan::{ALIGNMENT, Plan, TRAIN_ROWS};
 use crate::product::{Operand, multiply};
+use crate::standardise::inverse_norm;
 use crate::{Error, Rows, check};
 
 /// A training row and its similarity to a test row.
@@ -114,16 +115,6 @@ fn normalised_columns(train: &dyn Rows, rows: Range<usize>) -> Result<Vec<f32>, 
             }
         });
     Ok(out)
-}
-
-/// One over the length of `row`, or 0 for a row of zeros; in float64 the squares neither overflow nor vanish.
-fn inverse_norm(row: &[f32]) -> f64 {
-    let squares: f64 = row.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
-    if squares > 0.0 {
-        squares.sqrt().recip()
-    } else {
-        0.0
-    }
 }
 
 fn scaled(value: f32, scale: f64) -> f32 {

@@ -171,7 +171,7 @@ impl ResNet {
         tap: &mut Tap<'_>,
     ) -> Result<Tensor, Error> {
         let images = channels_last(images)?;
-        let stem = self.stem.forward(&images, train, precision, tap)?;
+        let mut stem = self.stem.forward(&images, train, precision, tap)?;
         let mut x = stem.f_relu_()?;
         tap.see("relu", &x)?;
         if self.pool {

@@ -34,7 +34,7 @@ impl<'a> Tap<'a> {
     pub(super) fn see(&mut self, name: &str, output: &Tensor) -> Result<(), Error> {
         match self.wanted {
             None => {}
-            Some(wanted) if wanted == name => self.found = Some(output.f_copy()?),
+            Some(wanted) if wanted == name => self.found = Some(output.f_alias_copy()?),
             Some(_) => self.seen.push(name.to_owned()),
         }
         Ok(())
