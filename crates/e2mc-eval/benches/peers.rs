@@ -7,18 +7,27 @@ use std::path::Path;
 use std::time::Instant;
 
 use e2mc_eval::{
-    Cost, FitReport, KnnConfig, L2, LogisticConfig, Probe, SvmConfig, Targets, Vote, knn, read_embeddings,
-    read_labels, svm, top1,
+    Cost, FitReport, KnnConfig, L2, LogisticConfig, Probe, SvmConfig, Targets, Vote, knn,
+    read_embeddings, read_labels, svm, top1,
 };
 
 fn main() -> Result<(), e2mc_eval::Error> {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
     let [case, folder] = &arguments[..] else {
         return Ok(());
     };
     let file = |name: &str| Path::new(folder).join(format!("{}_{name}.npy", data(case)));
-    let (train, labels) = (read_embeddings(file("train"))?, read_labels(file("train_labels"))?);
-    let (test, truth) = (read_embeddings(file("test"))?, read_labels(file("test_labels"))?);
+    let (train, labels) = (
+        read_embeddings(file("train"))?,
+        read_labels(file("train_labels"))?,
+    );
+    let (test, truth) = (
+        read_embeddings(file("test"))?,
+        read_labels(file("test_labels"))?,
+    );
     let classes = labels.iter().max().map_or(0, |most| most + 1);
 
     let start = Instant::now();
@@ -33,7 +42,11 @@ fn main() -> Result<(), e2mc_eval::Error> {
             (results.remove(0).predictions, String::new())
         }
         "svm" => {
-            let cost: f64 = case.rsplit('-').next().and_then(|c| c.parse().ok()).unwrap_or(1.0);
+            let cost: f64 = case
+                .rsplit('-')
+                .next()
+                .and_then(|c| c.parse().ok())
+                .unwrap_or(1.0);
             let config = SvmConfig {
                 cost: Cost::Fixed(cost),
                 ..SvmConfig::default()
@@ -66,7 +79,9 @@ fn main() -> Result<(), e2mc_eval::Error> {
     };
     let ms = start.elapsed().as_secs_f64() * 1e3;
     let accuracy = 100.0 * top1(&predictions, &truth)?;
-    println!("{{\"side\":\"e2mc\",\"case\":\"{case}\",\"ms\":{ms:.1},\"accuracy\":{accuracy:.3}{detail}}}");
+    println!(
+        "{{\"side\":\"e2mc\",\"case\":\"{case}\",\"ms\":{ms:.1},\"accuracy\":{accuracy:.3}{detail}}}"
+    );
     Ok(())
 }
 

@@ -157,7 +157,11 @@ pub fn paired_drop(
     })
 }
 
-pub(crate) fn same_length(what: &'static str, list: &[usize], labels: &[usize]) -> Result<(), Error> {
+pub(crate) fn same_length(
+    what: &'static str,
+    list: &[usize],
+    labels: &[usize],
+) -> Result<(), Error> {
     if list.len() != labels.len() {
         return Err(Error::Length {
             what,
@@ -190,7 +194,10 @@ mod tests {
         let scores = [0.1, 0.5, 0.5, 0.2, low, 1.0, low, 0.0];
         let scores = MatrixView::new(&scores, 2, 4).unwrap();
         let at = |labels: [usize; 2], k| top_k(scores, &labels, k).unwrap();
-        assert_eq!((at([1, 1], 1), at([2, 1], 1), at([2, 1], 2)), (1.0, 0.5, 1.0));
+        assert_eq!(
+            (at([1, 1], 1), at([2, 1], 1), at([2, 1], 2)),
+            (1.0, 0.5, 1.0)
+        );
         assert_eq!((at([0, 3], 2), at([0, 3], 4)), (0.5, 1.0));
         assert_eq!(at([1, 0], 4), 0.5);
         assert!(top_k(scores, &[0, 4], 1).is_err());

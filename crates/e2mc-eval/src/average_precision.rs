@@ -56,7 +56,8 @@ pub fn average_precision(
         Interpolation::Area => {
             let before = std::iter::once(0.0).chain(curve.iter().map(|point| point.0));
             let steps = curve.iter().zip(before);
-            steps.map(|((recall, precision), before)| (recall - before) * precision)
+            steps
+                .map(|((recall, precision), before)| (recall - before) * precision)
                 .sum()
         }
         Interpolation::ElevenPoint => {
@@ -92,7 +93,9 @@ pub fn average_precisions(
         }
     }
     let of_label = |label: usize| {
-        let column: Vec<f32> = (0..scores.rows()).map(|row| scores.row(row)[label]).collect();
+        let column: Vec<f32> = (0..scores.rows())
+            .map(|row| scores.row(row)[label])
+            .collect();
         average_precision(&column, &labels.column(label), interpolation)
     };
     Ok((0..labels.labels()).map(of_label).collect())
@@ -124,10 +127,7 @@ mod tests {
 
     #[test]
     fn ignored_rows_do_not_count() {
-        let found = area(
-            &[0.9, 0.8, 0.7, 0.6],
-            &[Ignored, Present, Absent, Present],
-        );
+        let found = area(&[0.9, 0.8, 0.7, 0.6], &[Ignored, Present, Absent, Present]);
         assert_eq!(found, area(&[0.8, 0.7, 0.6], &[Present, Absent, Present]));
     }
 

@@ -54,7 +54,9 @@ pub fn read_images(source: impl AsRef<Path>) -> Result<(Matrix, [usize; 4]), Err
         Source::Npz { path, array } => npz::read_tensor(path, array, 4)?,
         Source::Safetensors { path, tensor } => safetensors::read_tensor(path, tensor, 4)?,
     };
-    let shape = shape.try_into().expect("the readers checked that there are four");
+    let shape = shape
+        .try_into()
+        .expect("the readers checked that there are four");
     Ok((matrix, shape))
 }
 

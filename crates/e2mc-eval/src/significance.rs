@@ -97,7 +97,9 @@ pub fn compare(
         p_chi2: if discordant == 0 {
             1.0
         } else {
-            ChiSquared::new(1.0).expect("one degree of freedom").sf(chi2)
+            ChiSquared::new(1.0)
+                .expect("one degree of freedom")
+                .sf(chi2)
         },
         p_exact: exact(n01, n10),
         p_permutation: permutation(n01, n10, config),
@@ -221,9 +223,8 @@ mod tests {
     }
 
     fn paired() -> [Vec<usize>; 3] {
-        ["base", "new", "label"].map(|name| {
-            read_labels(format!("{}:{name}", golden("paired.npz").display())).unwrap()
-        })
+        ["base", "new", "label"]
+            .map(|name| read_labels(format!("{}:{name}", golden("paired.npz").display())).unwrap())
     }
 
     #[test]

@@ -77,12 +77,13 @@ pub fn unit_length(matrix: MatrixView<'_>) -> Matrix {
     let mut out = Matrix::zeros(matrix.rows(), matrix.cols());
     let cols = matrix.cols().max(1);
     let rows = out.data_mut().par_chunks_mut(cols);
-    rows.zip(matrix.data().par_chunks(cols)).for_each(|(out, row)| {
-        let scale = inverse_norm(row);
-        for (out, &value) in out.iter_mut().zip(row) {
-            *out = (f64::from(value) * scale) as f32;
-        }
-    });
+    rows.zip(matrix.data().par_chunks(cols))
+        .for_each(|(out, row)| {
+            let scale = inverse_norm(row);
+            for (out, &value) in out.iter_mut().zip(row) {
+                *out = (f64::from(value) * scale) as f32;
+            }
+        });
     out
 }
 

@@ -97,7 +97,9 @@ impl SvmConfig {
                         what: "C for the grid",
                     });
                 }
-                values.iter().try_for_each(|&v| positive("C of the SVM", v))?;
+                values
+                    .iter()
+                    .try_for_each(|&v| positive("C of the SVM", v))?;
                 at_least("folds of the C grid", *folds, 2, "at least 2")?;
             }
         }

@@ -50,7 +50,10 @@ pub fn read_voc(root: &Path, split: &str) -> Result<VocImages, Error> {
     let list = root.join("ImageSets/Main").join(format!("{split}.txt"));
     let (mut files, mut labels) = (Vec::new(), Vec::new());
     // A class's own list has a second column; the name is the first word.
-    for name in read(&list)?.lines().filter_map(|line| line.split_whitespace().next()) {
+    for name in read(&list)?
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+    {
         let annotation = root.join("Annotations").join(format!("{name}.xml"));
         labels.extend(presence(&annotation, &read(&annotation)?)?);
         files.push(root.join("JPEGImages").join(format!("{name}.jpg")));
@@ -82,8 +85,8 @@ fn presence(path: &Path, xml: &str) -> Result<[Presence; VOC_CLASSES.len()], Err
         found,
         hint: "take the annotations that come with the data set",
     };
-    let document = roxmltree::Document::parse(xml)
-        .map_err(|e| wrong("an XML annotation", e.to_string()))?;
+    let document =
+        roxmltree::Document::parse(xml).map_err(|e| wrong("an XML annotation", e.to_string()))?;
     let root = document.root_element();
     if !root.has_tag_name("annotation") {
         let found = format!("<{}>", root.tag_name().name());
@@ -142,7 +145,10 @@ mod tests {
     fn difficult_objects_neither_count_nor_contradict() {
         let images = [
             ("000001", object("dog", 0) + &object("person", 1)),
-            ("000002", object("dog", 1) + &object("dog", 0) + &object("dog", 1)),
+            (
+                "000002",
+                object("dog", 1) + &object("dog", 0) + &object("dog", 1),
+            ),
             ("000003", String::new()),
         ];
         let folder = folder(&images, "000001\n000002  1\n\n000003\n");
@@ -169,8 +175,14 @@ mod tests {
         assert!(text("<object>".into()).contains("1.xml: expected an XML annotation"));
         let empty = folder(&[], "\n");
         let error = read_voc(empty.path(), "trainval").unwrap_err().to_string();
-        assert!(error.contains("trainval.txt: expected one image name a line"), "{error}");
+        assert!(
+            error.contains("trainval.txt: expected one image name a line"),
+            "{error}"
+        );
         let error = read_voc(empty.path(), "val").unwrap_err().to_string();
-        assert!(error.starts_with("cannot read ") && error.contains("val.txt"), "{error}");
+        assert!(
+            error.starts_with("cannot read ") && error.contains("val.txt"),
+            "{error}"
+        );
     }
 }

@@ -194,7 +194,11 @@ pub fn embed_images(
     let [rows, c, h, w] = shape;
     let size = c * h * w;
     if rows == 0 || size == 0 || images.len() != rows * size {
-        return Err(Error::config("images", format!("{shape:?} values"), images.len()));
+        return Err(Error::config(
+            "images",
+            format!("{shape:?} values"),
+            images.len(),
+        ));
     }
     let mut data = Vec::new();
     for images in images.chunks(batch.max(1) * size) {

@@ -118,17 +118,27 @@ pub(crate) fn run(options: &CompareOptions) -> Result<ExitCode> {
                 "evaluate both on the same test images in the same order",
             ));
         }
-        let comparison = compare(&first.predictions, &other.predictions, &first.labels, &config)?;
+        let comparison = compare(
+            &first.predictions,
+            &other.predictions,
+            &first.labels,
+            &config,
+        )?;
         results.push((other.path, comparison));
     }
 
-    let count = options.comparisons.map_or(results.len(), |n| results.len().max(n as usize));
+    let count = options
+        .comparisons
+        .map_or(results.len(), |n| results.len().max(n as usize));
     let p_values: Vec<f64> = results.iter().map(|(_, c)| c.p_exact).collect();
     // Holm's method needs all p-values; of those that are not here nothing is known.
     let corrected: Vec<f64> = if count == results.len() {
         holm(&p_values)
     } else {
-        p_values.iter().map(|p| (p * count as f64).min(1.0)).collect()
+        p_values
+            .iter()
+            .map(|p| (p * count as f64).min(1.0))
+            .collect()
     };
     if count > 1 {
         output::warning(&format!(
@@ -149,15 +159,20 @@ pub(crate) fn run(options: &CompareOptions) -> Result<ExitCode> {
     };
     output::result(options.json, &result, || {
         let texts = results.iter().zip(&corrected);
-        let texts = texts.map(|((path, c), &p)| {
-            text(&first.path, path, c, (p, count), options.level)
-        });
+        let texts =
+            texts.map(|((path, c), &p)| text(&first.path, path, c, (p, count), options.level));
         texts.collect::<Vec<_>>().join("\n\n")
     });
     Ok(ExitCode::SUCCESS)
 }
 
-fn entry(a: &Path, b: &Path, c: &Comparison, (corrected, count): (f64, usize), level: f64) -> Value {
+fn entry(
+    a: &Path,
+    b: &Path,
+    c: &Comparison,
+    (corrected, count): (f64, usize),
+    level: f64,
+) -> Value {
     json!({
         "a": a, "b": b, "samples": c.samples,
         "accuracy_a": 100.0 * c.accuracy_a, "accuracy_b": 100.0 * c.accuracy_b,
@@ -172,7 +187,11 @@ fn entry(a: &Path, b: &Path, c: &Comparison, (corrected, count): (f64, usize), l
 /// What may be concluded, in one sentence.
 fn conclusion(c: &Comparison, p: f64, level: f64) -> String {
     let points = 100.0 * c.mean_difference.abs();
-    let direction = if c.mean_difference > 0.0 { "better" } else { "worse" };
+    let direction = if c.mean_difference > 0.0 {
+        "better"
+    } else {
+        "worse"
+    };
     if c.n01 + c.n10 == 0 {
         return "The two models are right on the same samples: there is nothing to tell them apart.".into();
     }
@@ -200,10 +219,22 @@ fn small(p: f64) -> String {
     }
 }
 
-fn text(a: &Path, b: &Path, c: &Comparison, (corrected, count): (f64, usize), level: f64) -> String {
+fn text(
+    a: &Path,
+    b: &Path,
+    c: &Comparison,
+    (corrected, count): (f64, usize),
+    level: f64,
+) -> String {
     let mut rows = vec![
-        vec!["A".into(), format!("{:.2} %   {}", 100.0 * c.accuracy_a, a.display())],
-        vec!["B".into(), format!("{:.2} %   {}", 100.0 * c.accuracy_b, b.display())],
+        vec![
+            "A".into(),
+            format!("{:.2} %   {}", 100.0 * c.accuracy_a, a.display()),
+        ],
+        vec![
+            "B".into(),
+            format!("{:.2} %   {}", 100.0 * c.accuracy_b, b.display()),
+        ],
         vec![
             "B - A".into(),
             format!(
@@ -220,9 +251,17 @@ fn text(a: &Path, b: &Path, c: &Comparison, (corrected, count): (f64, usize), le
         ],
         vec![
             "McNemar".into(),
-            format!("chi2 {:.3}, p = {}; exact p = {}", c.chi2, small(c.p_chi2), small(c.p_exact)),
+            format!(
+                "chi2 {:.3}, p = {}; exact p = {}",
+                c.chi2,
+                small(c.p_chi2),
+                small(c.p_exact)
+            ),
         ],
-        vec!["paired permutation".into(), format!("p = {}", small(c.p_permutation))],
+        vec![
+            "paired permutation".into(),
+            format!("p = {}", small(c.p_permutation)),
+        ],
         vec!["Cohen's d".into(), format!("{:.4}", c.cohens_d)],
     ];
     if count > 1 {
@@ -231,8 +270,14 @@ fn text(a: &Path, b: &Path, c: &Comparison, (corrected, count): (f64, usize), le
             format!("exact p = {} for {count} comparisons", small(corrected)),
         ]);
     }
-    let width = rows.iter().map(|row| row[0].chars().count()).max().unwrap_or(0);
-    let lines = rows.iter().map(|row| format!("{:<width$}   {}", row[0], row[1]));
+    let width = rows
+        .iter()
+        .map(|row| row[0].chars().count())
+        .max()
+        .unwrap_or(0);
+    let lines = rows
+        .iter()
+        .map(|row| format!("{:<width$}   {}", row[0], row[1]));
     format!(
         "{}\n{}",
         lines.collect::<Vec<String>>().join("\n"),

@@ -96,7 +96,10 @@ pub(crate) fn run(options: &EmbedCommandOptions) -> Result<ExitCode> {
         }
         (None, Some(data)) => stream(options, &checkpoint, &model, &output, stored, data)?,
         (None, None) => {
-            return Err(Failure::usage("nothing to embed", "give --data or --tensor"));
+            return Err(Failure::usage(
+                "nothing to embed",
+                "give --data or --tensor",
+            ));
         }
     };
     let result = json!({
@@ -142,7 +145,10 @@ fn stream(
     }
     if !done.is_multiple_of(batch) && done != rows {
         return Err(Failure::new(
-            format!("{}: the interrupted part holds no whole batches", options.out.display()),
+            format!(
+                "{}: the interrupted part holds no whole batches",
+                options.out.display()
+            ),
             "remove its .part and .part.json and run again",
         ));
     }

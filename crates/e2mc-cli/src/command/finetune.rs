@@ -85,7 +85,9 @@ impl FinetuneOptions {
 
 pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
     let network = Network::open(&options.checkpoint, &options.data, &options.machine)?;
-    let seeds: Vec<u64> = (0..options.seeds).map(|seed| options.machine.seed + seed).collect();
+    let seeds: Vec<u64> = (0..options.seeds)
+        .map(|seed| options.machine.seed + seed)
+        .collect();
     let first = linear::place("finetune", options.fractions[0], seeds[0]);
     let recorder = Recorder::new(&options.record, &first)?;
     let (mut rows, mut warnings) = (Vec::new(), Vec::new());
@@ -95,7 +97,14 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
         for &seed in &seeds {
             let indices = subset::fraction(&**network.train.dataset(), fraction, seed)?;
             images = indices.len();
-            runs.push(one(options, &network, &config, (fraction, seed), indices, &recorder)?);
+            runs.push(one(
+                options,
+                &network,
+                &config,
+                (fraction, seed),
+                indices,
+                &recorder,
+            )?);
         }
         warnings.extend(linear::missing(&runs, network.train.classes(), fraction));
         rows.push(Row::new("finetune", fraction, images, runs)?);
@@ -120,7 +129,9 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
     });
     let result = record::result("finetune", model, origin, settings, entries);
     recorder.result(&result)?;
-    output::result(options.record.json, &result, || text(&rows, network.test.len()));
+    output::result(options.record.json, &result, || {
+        text(&rows, network.test.len())
+    });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -134,7 +145,9 @@ fn one(
 ) -> Result<Run> {
     let (classes, threads) = (network.train.classes(), options.machine.threads());
     let mut present = vec![false; classes];
-    indices.iter().for_each(|&index| present[network.train.labels()[index]] = true);
+    indices
+        .iter()
+        .for_each(|&index| present[network.train.labels()[index]] = true);
     let images: Arc<dyn Dataset> =
         Arc::new(Selection::new(network.train.dataset().clone(), indices)?);
     let recipe = &network.checkpoint.recipe;
@@ -174,7 +187,11 @@ fn one(
 }
 
 fn text(rows: &[Row], tests: usize) -> String {
-    let mut lines = vec![["labels", "images", "top-1, %", "top-5, %"].map(str::to_owned).to_vec()];
+    let mut lines = vec![
+        ["labels", "images", "top-1, %", "top-5, %"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     for row in rows {
         lines.push(vec![
             format!("{} %", 100.0 * row.fraction),

@@ -56,7 +56,10 @@ fn bytes(text: &str) -> Result<usize, String> {
         "T" => 40,
         _ => return Err("expected a number, or one with K, M, G or T".into()),
     };
-    let number: f64 = digits.trim().parse().map_err(|_| "expected a number".to_owned())?;
+    let number: f64 = digits
+        .trim()
+        .parse()
+        .map_err(|_| "expected a number".to_owned())?;
     let bytes = number * (1_u64 << shift) as f64;
     if bytes >= 1.0 && bytes < usize::MAX as f64 {
         return Ok(bytes as usize);
@@ -131,7 +134,11 @@ pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
         "k": config.ks, "vote": config.votes.iter().map(|&v| vote_name(v)).collect::<Vec<_>>(),
         "temperature": config.temperature, "memory": options.memory,
     });
-    let model = options.record.name.clone().unwrap_or_else(|| options.source.label());
+    let model = options
+        .record
+        .name
+        .clone()
+        .unwrap_or_else(|| options.source.label());
     let entries = json!({
         "evaluation": "knn", "test_images": labels.len(), "classes": classes, "results": rows,
         "warnings": warnings,
@@ -149,7 +156,13 @@ fn search(
     config: &KnnConfig,
     options: &KnnOptions,
 ) -> Result<Vec<KnnResult>> {
-    Ok(knn_within(train, train_labels, test, config, options.memory)?)
+    Ok(knn_within(
+        train,
+        train_labels,
+        test,
+        config,
+        options.memory,
+    )?)
 }
 
 fn text(results: &[serde_json::Value], tests: usize) -> String {
@@ -165,7 +178,10 @@ fn text(results: &[serde_json::Value], tests: usize) -> String {
             percent("mean_per_class"),
         ]);
     }
-    format!("{}\nCosine similarity, exact; {tests} test rows.", output::table(&rows))
+    format!(
+        "{}\nCosine similarity, exact; {tests} test rows.",
+        output::table(&rows)
+    )
 }
 
 #[cfg(test)]

@@ -185,11 +185,16 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
     };
     let mut plan = LinearPlan {
         parts,
-        seeds: (0..options.seeds).map(|seed| options.machine.seed + seed).collect(),
+        seeds: (0..options.seeds)
+            .map(|seed| options.machine.seed + seed)
+            .collect(),
         probe: options.probe,
         settings: options.settings(),
     };
-    let recorder = Recorder::new(&options.record, &linear::first(&plan, data.train_labels.len()))?;
+    let recorder = Recorder::new(
+        &options.record,
+        &linear::first(&plan, data.train_labels.len()),
+    )?;
     let (k, knn) = nearest(&data, options.k.into())?;
 
     let mut rows = Vec::new();
@@ -219,13 +224,19 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
         output::warning(warning);
     }
 
-    let config = plan.settings.config(plan.parts.fractions(data.train_labels.len())[0]);
+    let config = plan
+        .settings
+        .config(plan.parts.fractions(data.train_labels.len())[0]);
     let settings = json!({
         "preset": format!("{:?}", options.preset).to_lowercase(),
         "features": kind(options.features), "sgd": format!("{config:?}"),
         "list": options.list,
     });
-    let model = options.record.name.clone().unwrap_or_else(|| options.source.label());
+    let model = options
+        .record
+        .name
+        .clone()
+        .unwrap_or_else(|| options.source.label());
     let entries = json!({
         "evaluation": "linear",
         "train_images": data.train_labels.len(), "test_images": data.test_labels.len(),
@@ -235,7 +246,9 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
     let origin = options.source.describe()?;
     let result = record::result("probe", model, origin, settings, entries);
     recorder.result(&result)?;
-    output::result(options.record.json, &result, || text((k, knn), &rows, &data, options));
+    output::result(options.record.json, &result, || {
+        text((k, knn), &rows, &data, options)
+    });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -249,13 +262,16 @@ fn kind(features: FeatureKind) -> &'static str {
 
 /// The training rows that a list names: by file name, with or without folders, or by number.
 fn listed(list: &Path, source: &Source, data: &Labelled) -> Result<Vec<usize>> {
-    let text = std::fs::read_to_string(list)
-        .with_context(|| format!("cannot read {}", list.display()))?;
+    let text =
+        std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut rows = match source {
         Source::Files(_) => lines
             .map(|line| {
-                let row = line.parse().ok().filter(|&row| row < data.train_labels.len());
+                let row = line
+                    .parse()
+                    .ok()
+                    .filter(|&row| row < data.train_labels.len());
                 row.ok_or_else(|| {
                     Failure::new(
                         format!(
@@ -274,7 +290,10 @@ fn listed(list: &Path, source: &Source, data: &Labelled) -> Result<Vec<usize>> {
     rows.dedup();
     if rows.is_empty() {
         return Err(Failure::new(
-            format!("{}: expected one image name a line, found none", list.display()),
+            format!(
+                "{}: expected one image name a line, found none",
+                list.display()
+            ),
             "name at least one training image",
         ));
     }
@@ -286,7 +305,10 @@ fn by_name<'a>(
     lines: impl Iterator<Item = &'a str>,
     network: &Network,
 ) -> Result<Vec<usize>> {
-    let (train, test) = (names(&**network.train.dataset()), names(&**network.test.dataset()));
+    let (train, test) = (
+        names(&**network.train.dataset()),
+        names(&**network.test.dataset()),
+    );
     lines
         .map(|line| match (train.get(line), test.get(line)) {
             (Some(Some(row)), _) => Ok(*row),

@@ -66,13 +66,16 @@ pub(crate) fn run(options: &ResultsOptions) -> Result<ExitCode> {
         rows: Vec::new(),
     };
     for file in &files {
-        let text = fs::read_to_string(file)
-            .with_context(|| format!("cannot read {}", file.display()))?;
+        let text =
+            fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         match serde_json::from_str::<Value>(&text) {
             Ok(result) if result["command"].is_string() && result["model"].is_string() => {
                 table.add(&result);
             }
-            _ => output::warning(&format!("{}: not a result of e2mc, left out", file.display())),
+            _ => output::warning(&format!(
+                "{}: not a result of e2mc, left out",
+                file.display()
+            )),
         }
     }
     if table.rows.is_empty() {

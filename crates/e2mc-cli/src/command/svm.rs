@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use e2mc::Matrix;
 use e2mc_data::{Dataset, Evaluation};
 use e2mc_eval::{
-    Cost, Interpolation, MultiLabels, Rows, SvmConfig, SvmFit, Targets, VOC_CLASSES,
-    average_precisions, svm, unit_length,
+    Cost, Interpolation, MultiLabels, SvmConfig, SvmFit, Targets, VOC_CLASSES, average_precisions,
+    svm, unit_length,
 };
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Model, device, embed};
@@ -125,7 +125,13 @@ pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
         mut warnings,
     } = problem;
     let config = options.config();
-    let fit = svm(train.view(), &train_targets, classes, &config, options.machine.seed)?;
+    let fit = svm(
+        train.view(),
+        &train_targets,
+        classes,
+        &config,
+        options.machine.seed,
+    )?;
     warnings.extend(complaints(&fit, classes));
     for warning in &warnings {
         output::warning(warning);
@@ -176,7 +182,11 @@ pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
     if options.record.out.is_some() {
         entries["predictions"] = json!(record::PREDICTIONS);
     }
-    let model = options.record.name.clone().unwrap_or_else(|| options.source.label());
+    let model = options
+        .record
+        .name
+        .clone()
+        .unwrap_or_else(|| options.source.label());
     let result = record::result("svm", model, options.source.describe()?, settings, entries);
     recorder.result(&result)?;
     output::result(options.record.json, &result, || summary);
@@ -210,7 +220,10 @@ fn precisions(
     for (label, precision) in of_label.iter().enumerate() {
         let own = fit.classes.iter().find(|class| class.class == label);
         rows.push(vec![
-            names.get(label).cloned().unwrap_or_else(|| label.to_string()),
+            names
+                .get(label)
+                .cloned()
+                .unwrap_or_else(|| label.to_string()),
             precision.map_or("-".into(), |p| format!("{p:.2}")),
             own.map_or("-".into(), |class| class.cost.to_string()),
         ]);

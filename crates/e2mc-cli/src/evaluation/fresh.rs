@@ -18,9 +18,7 @@ use crate::output;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Views {
     /// Random crops, and flips with this probability.
-    Random {
-        flip: f32,
-    },
+    Random { flip: f32 },
     /// The evaluation's own.
     Fixed,
 }
@@ -80,7 +78,10 @@ fn fit(
         // The order is the trainer's, so that cached features are met in the same one.
         let order: Vec<usize> = trainer.order(indices.len());
         let order: Vec<usize> = order.into_iter().map(|at| indices[at]).collect();
-        let labels: Vec<usize> = order.iter().map(|&index| data.train_labels[index]).collect();
+        let labels: Vec<usize> = order
+            .iter()
+            .map(|&index| data.train_labels[index])
+            .collect();
         let dataset: Arc<dyn Dataset> =
             Arc::new(Selection::new(network.train.dataset().clone(), order)?);
         let options = EmbedOptions {
@@ -111,7 +112,9 @@ fn fit(
     let scores = classifier.scores(data.test.view())?;
     let predictions = classifier.predict(data.test.view())?;
     let mut present = vec![false; data.classes];
-    indices.iter().for_each(|&index| present[data.train_labels[index]] = true);
+    indices
+        .iter()
+        .for_each(|&index| present[data.train_labels[index]] = true);
     let place = linear::place("sgd", fraction, seed);
     Ok(Run {
         seed,
@@ -119,7 +122,12 @@ fn fit(
         converged: None,
         loss: Some(loss),
         figures: Figures::new(&predictions, &data.test_labels, data.classes, Some(&scores))?,
-        predictions: recorder.predictions(&place, &data.test_labels, &predictions, Some(&scores))?,
+        predictions: recorder.predictions(
+            &place,
+            &data.test_labels,
+            &predictions,
+            Some(&scores),
+        )?,
         missing: present.iter().filter(|present| !**present).count(),
     })
 }

@@ -210,7 +210,10 @@ pub(crate) fn run(
             let images = results[0].1;
             let runs: Vec<Run> = results.into_iter().map(|(run, _)| run).collect();
             warnings.extend(missing(&runs, data.classes, fraction));
-            let slow = runs.iter().filter(|run| run.converged == Some(false)).count();
+            let slow = runs
+                .iter()
+                .filter(|run| run.converged == Some(false))
+                .count();
             if slow > 0 {
                 warnings.push(format!(
                     "{slow} of {} logistic fits ended before they converged",
@@ -243,7 +246,10 @@ fn fit(
     seed: u64,
     recorder: &Recorder,
 ) -> Result<Run> {
-    let labels: Vec<_> = indices.iter().map(|&index| data.train_labels[index]).collect();
+    let labels: Vec<_> = indices
+        .iter()
+        .map(|&index| data.train_labels[index])
+        .collect();
     let features = rows(data.train.view(), indices)?;
     let probe = fit_for(probe, &labels, data.classes);
     let Fit {

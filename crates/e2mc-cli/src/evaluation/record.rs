@@ -108,11 +108,6 @@ impl Recorder {
         }
     }
 
-    /// Whether scores are wanted.
-    pub(crate) fn wants_scores(&self) -> bool {
-        self.out.is_some() && self.scores
-    }
-
     /// Writes the predictions of one evaluation; gives their place within the folder.
     pub(crate) fn predictions(
         &self,

@@ -163,7 +163,10 @@ impl SourceOptions {
 
     /// How a table calls what is judged, where the user gave no name.
     pub(crate) fn label(&self) -> String {
-        let checkpoint = self.checkpoint.as_ref().map(|path| path.display().to_string());
+        let checkpoint = self
+            .checkpoint
+            .as_ref()
+            .map(|path| path.display().to_string());
         checkpoint.or(self.train.clone()).unwrap_or_default()
     }
 }

@@ -30,7 +30,9 @@ fn predictions(world: &World, name: &str, labels: &[usize], predictions: &[usize
 }
 
 fn near(result: &Value, key: &str, expected: f64) {
-    let found = result[key].as_f64().unwrap_or_else(|| panic!("{key} in {result}"));
+    let found = result[key]
+        .as_f64()
+        .unwrap_or_else(|| panic!("{key} in {result}"));
     assert!(
         (found - expected).abs() <= 1e-6 * expected.abs(),
         "{key}: {found} {expected}"
@@ -52,7 +54,10 @@ fn agrees_with_the_golden_statistics() {
     let (low, high) = (&result["interval"][0], &result["interval"][1]);
     assert!(low.as_f64().unwrap() > 0.01 && high.as_f64().unwrap() < 0.03);
     let conclusion = result["conclusion"].as_str().unwrap();
-    assert!(conclusion.contains("B is better than A by 1.9"), "{conclusion}");
+    assert!(
+        conclusion.contains("B is better than A by 1.9"),
+        "{conclusion}"
+    );
 }
 
 #[test]
@@ -60,16 +65,36 @@ fn several_comparisons_are_warned_of_and_corrected() {
     let world = World::new();
     golden(&world);
     let same = world.run("compare base base");
-    assert!(same.stdout.contains("nothing to tell them apart"), "{}", same.stdout);
+    assert!(
+        same.stdout.contains("nothing to tell them apart"),
+        "{}",
+        same.stdout
+    );
     assert_eq!(same.stderr, "");
     let several = world.run("compare base/predictions.npz new base --json");
-    assert!(several.stderr.contains("warning: 2 comparisons"), "{}", several.stderr);
+    assert!(
+        several.stderr.contains("warning: 2 comparisons"),
+        "{}",
+        several.stderr
+    );
     let result = several.json();
     assert_eq!(result["comparisons"].as_array().unwrap().len(), 2);
-    near(&result["comparisons"][0], "p_corrected", 2.0 * 1.323_488_980_084_844_3e-23);
+    near(
+        &result["comparisons"][0],
+        "p_corrected",
+        2.0 * 1.323_488_980_084_844_3e-23,
+    );
     let one = world.run("compare base new --comparisons 12 --json");
-    assert!(one.stderr.contains("warning: 12 comparisons"), "{}", one.stderr);
-    near(&one.json(), "p_corrected", 12.0 * 1.323_488_980_084_844_3e-23);
+    assert!(
+        one.stderr.contains("warning: 12 comparisons"),
+        "{}",
+        one.stderr
+    );
+    near(
+        &one.json(),
+        "p_corrected",
+        12.0 * 1.323_488_980_084_844_3e-23,
+    );
 }
 
 #[test]
@@ -92,7 +117,11 @@ fn what_cannot_be_compared_is_named() {
     predictions(&world, "c", &[0, 1, 1], &[0, 1, 1]);
     for other in ["b", "c"] {
         let ran = world.run(&format!("compare a {other}"));
-        assert!(ran.error().contains("were not judged on the same samples"), "{}", ran.stderr);
+        assert!(
+            ran.error().contains("were not judged on the same samples"),
+            "{}",
+            ran.stderr
+        );
     }
     let ran = world.run("compare a missing");
     assert!(ran.error().contains("missing"), "{}", ran.stderr);
@@ -100,11 +129,16 @@ fn what_cannot_be_compared_is_named() {
     e2mc_eval::write_npz(world.path("m.npz"), &[("label", labels)]).unwrap();
     let ran = world.run("compare a m.npz");
     assert!(
-        ran.error().contains("expected the arrays label and prediction, found label"),
+        ran.error()
+            .contains("expected the arrays label and prediction, found label"),
         "{}",
         ran.stderr
     );
     npy(&world.path("n.npz"), "<i8", false, "(1,)", &[0; 8]);
     let ran = world.run("compare a n.npz");
-    assert!(ran.error().contains("n.npz: expected an .npz file"), "{}", ran.stderr);
+    assert!(
+        ran.error().contains("n.npz: expected an .npz file"),
+        "{}",
+        ran.stderr
+    );
 }

@@ -19,7 +19,11 @@ const MODEL: &str = "embed --checkpoint run/model.safetensors";
 #[test]
 fn features_labels_and_names_are_written_in_both_formats() {
     let world = world(70);
-    let json = world.run(&format!("{MODEL} --data data --out e.npy --batch 16 --json")).json();
+    let json = world
+        .run(&format!(
+            "{MODEL} --data data --out e.npy --batch 16 --json"
+        ))
+        .json();
     assert_eq!((&json["rows"], &json["dims"]), (&70.into(), &32.into()));
     let read = |name: &str| e2mc_eval::read_embeddings(world.path(name)).unwrap();
     let e = read("e.npy");
@@ -54,12 +58,16 @@ fn features_labels_and_names_are_written_in_both_formats() {
     let ran = world.run(&format!("{MODEL} --data data --out x.npy --output map6x6"));
     assert!(ran.error().contains("at least 6 x 6"), "{}", ran.stderr);
     let ran = world.run(&format!("{MODEL} --data data --out x.csv"));
-    assert!(ran.error().contains("expected a name that ends in"), "{}", ran.stderr);
+    assert!(
+        ran.error().contains("expected a name that ends in"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
 fn a_killed_run_goes_on_and_leaves_the_same_bytes() {
-    let world = world(6000);
+    let world = world(1500);
     let line = format!("{MODEL} --data data --batch 16 --threads 1 --out");
     assert_eq!(world.run(&format!("{line} whole.npy")).code, Some(0));
     let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("e2mc"))
@@ -69,7 +77,7 @@ fn a_killed_run_goes_on_and_leaves_the_same_bytes() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    // The state appears after the first batch of several hundred.
+    // The state appears after the first of about a hundred batches.
     let state = world.path("e.npy.part.json");
     let started = Instant::now();
     while !state.exists() && started.elapsed() < Duration::from_secs(60) {
@@ -77,7 +85,10 @@ fn a_killed_run_goes_on_and_leaves_the_same_bytes() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(!world.path("e.npy").exists(), "the run ended before it was killed");
+    assert!(
+        !world.path("e.npy").exists(),
+        "the run ended before it was killed"
+    );
     let again = world.run(&format!("{line} e.npy"));
     assert_eq!(again.code, Some(0), "{}", again.stderr);
     assert!(again.stderr.contains("going on after"), "{}", again.stderr);
@@ -89,23 +100,41 @@ fn a_killed_run_goes_on_and_leaves_the_same_bytes() {
 #[test]
 fn a_tensor_of_normalised_images_is_embedded_as_the_data_set_is() {
     let world = world(40);
-    let json = world.run(&format!("{MODEL} --data data --part test --out e.npy --json")).json();
+    let json = world
+        .run(&format!(
+            "{MODEL} --data data --part test --out e.npy --json"
+        ))
+        .json();
     // The test images again, normalised by hand with the recipe's statistics.
     let bytes = fs::read(world.path("data/t10k-images-idx3-ubyte")).unwrap();
-    let pixels = bytes[16..].iter().map(|&p| (f32::from(p) / 255.0 - 0.286) / 0.353);
+    let pixels = bytes[16..]
+        .iter()
+        .map(|&p| (f32::from(p) / 255.0 - 0.286) / 0.353);
     let values: Vec<u8> = pixels.flat_map(f32::to_le_bytes).collect();
     let shape = vec![30, 1, 28, 28];
-    let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, &values).unwrap();
+    let view =
+        safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, &values).unwrap();
     let file = safetensors::serialize([("input", view)], None).unwrap();
     fs::write(world.path("x.safetensors"), file).unwrap();
-    let ran = world.run(&format!("{MODEL} --tensor x.safetensors:input --out t.npy --json"));
+    let ran = world.run(&format!(
+        "{MODEL} --tensor x.safetensors:input --out t.npy --json"
+    ));
     assert_eq!(ran.json()["rows"], json["rows"]);
     let read = |name: &str| e2mc_eval::read_embeddings(world.path(name)).unwrap();
     for (a, b) in read("t.npy").data().iter().zip(read("e.npy").data()) {
         assert!((a - b).abs() < 1e-4, "{a} {b}");
     }
     let ran = world.run(&format!("{MODEL} --tensor x.safetensors:other --out t.npy"));
-    assert!(ran.error().contains("no tensor \"other\""), "{}", ran.stderr);
+    assert!(
+        ran.error().contains("no tensor \"other\""),
+        "{}",
+        ran.stderr
+    );
     let ran = world.run(&format!("{MODEL} --tensor e.npy --out t.npy"));
-    assert!(ran.error().contains("images of shape (n, channels, height, width)"), "{}", ran.stderr);
+    assert!(
+        ran.error()
+            .contains("images of shape (n, channels, height, width)"),
+        "{}",
+        ran.stderr
+    );
 }

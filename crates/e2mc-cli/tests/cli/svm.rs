@@ -7,7 +7,8 @@ use super::common::World;
 
 /// A split of the golden multi-label problem into files.
 fn multilabel(world: &World) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../e2mc-eval/tests/golden/multilabel.npz");
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../e2mc-eval/tests/golden/multilabel.npz");
     let x = e2mc_eval::read_embeddings(format!("{}:x", file.display())).unwrap();
     let y = e2mc_eval::read_targets(format!("{}:y", file.display())).unwrap();
     let e2mc_eval::Targets::Multi(y) = y else {
@@ -18,7 +19,10 @@ fn multilabel(world: &World) {
         let x = &x.data()[rows.start * 20..rows.end * 20];
         let columns = [
             ("x", e2mc_eval::Column::Floats(x, 20)),
-            ("y", e2mc_eval::Column::Integers(&y[rows.start * 4..rows.end * 4], 4)),
+            (
+                "y",
+                e2mc_eval::Column::Integers(&y[rows.start * 4..rows.end * 4], 4),
+            ),
         ];
         e2mc_eval::write_npz(world.path(&format!("{part}.npz")), &columns).unwrap();
     }
@@ -36,15 +40,27 @@ fn several_labels_have_the_golden_average_precisions() {
         ("1", [98.798_38, 97.581_21, 97.015_45, 95.248_38]),
     ];
     for (cost, expected) in golden {
-        let result = world.run(&format!("svm {FILES} -C {cost} --json --out out-{cost}")).json();
-        for (found, expected) in result["average_precision"].as_array().unwrap().iter().zip(expected) {
-            assert!((found.as_f64().unwrap() - expected).abs() < 0.1, "{found} {expected}");
+        let result = world
+            .run(&format!("svm {FILES} -C {cost} --json --out out-{cost}"))
+            .json();
+        for (found, expected) in result["average_precision"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip(expected)
+        {
+            assert!(
+                (found.as_f64().unwrap() - expected).abs() < 0.1,
+                "{found} {expected}"
+            );
         }
         let scores = world.path(&format!("out-{cost}/predictions.npz"));
         let scores = e2mc_eval::read_embeddings(format!("{}:scores", scores.display())).unwrap();
         assert_eq!((scores.rows(), scores.cols()), (100, 4));
     }
-    let text = world.run(&format!("svm {FILES} --precision voc07 --scale standard")).stdout;
+    let text = world
+        .run(&format!("svm {FILES} --precision voc07 --scale standard"))
+        .stdout;
     assert!(text.contains("mean"), "{text}");
 }
 
@@ -56,7 +72,11 @@ fn labels_of_different_kinds_are_refused() {
     e2mc_eval::write_labels(world.path("l.npy"), &classes).unwrap();
     let line = FILES.replace("--test-labels test.npz:y", "--test-labels l.npy");
     let ran = world.run(&format!("svm {line}"));
-    assert!(ran.error().contains("are of different kinds"), "{}", ran.stderr);
+    assert!(
+        ran.error().contains("are of different kinds"),
+        "{}",
+        ran.stderr
+    );
     let ran = world.run(&format!("knn {FILES}"));
     assert!(ran.error().contains("two dimensions"), "{}", ran.stderr);
 }
@@ -89,7 +109,11 @@ fn a_voc_folder_is_read_with_its_annotations() {
         });
         let mut png = std::io::Cursor::new(Vec::new());
         pixels.write_to(&mut png, image::ImageFormat::Png).unwrap();
-        fs::write(world.path(&format!("voc/JPEGImages/{name}.jpg")), png.into_inner()).unwrap();
+        fs::write(
+            world.path(&format!("voc/JPEGImages/{name}.jpg")),
+            png.into_inner(),
+        )
+        .unwrap();
         lists[usize::from(index >= 30)].push_str(&format!("{name}\n"));
     }
     for (list, split) in lists.iter().zip(["trainval", "test"]) {

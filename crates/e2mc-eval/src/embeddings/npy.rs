@@ -69,33 +69,37 @@ impl Array<'_> {
 
     fn layout_of(&self, rank: usize) -> Result<Layout, Error> {
         let array = self;
-    let float = match (array.kind, array.size) {
-        ('f', 2) => Float::F16,
-        ('f', 4) => Float::F32,
-        ('f', 8) => Float::F64,
-        _ => {
-            let expected = "float16, float32 or float64 values";
-            return Err(array.wrong_type(
-                expected,
-                "convert it with .astype('float32') and save it again",
+        let float = match (array.kind, array.size) {
+            ('f', 2) => Float::F16,
+            ('f', 4) => Float::F32,
+            ('f', 8) => Float::F64,
+            _ => {
+                let expected = "float16, float32 or float64 values";
+                return Err(array.wrong_type(
+                    expected,
+                    "convert it with .astype('float32') and save it again",
+                ));
+            }
+        };
+        if array.shape.len() != rank || (rank > 2 && array.by_columns) {
+            let found = array.shape_text();
+            return Err(array.wrong(
+                values::expected(rank),
+                found,
+                "save one row per image, in C order",
             ));
         }
-    };
-    if array.shape.len() != rank || (rank > 2 && array.by_columns) {
-        let found = array.shape_text();
-        return Err(array.wrong(values::expected(rank), found, "save one row per image, in C order"));
-    }
-    let rows = array.shape[0];
-    let cols = values::product(&array.shape[1..]);
-    if rows == 0 || cols == 0 {
-        let found = array.shape_text();
-        return Err(array.wrong(
-            "at least 1 row and 1 dimension",
-            found,
-            "embed at least one image",
-        ));
-    }
-    array.check_length()?;
+        let rows = array.shape[0];
+        let cols = values::product(&array.shape[1..]);
+        if rows == 0 || cols == 0 {
+            let found = array.shape_text();
+            return Err(array.wrong(
+                "at least 1 row and 1 dimension",
+                found,
+                "embed at least one image",
+            ));
+        }
+        array.check_length()?;
         Ok(Layout {
             rows,
             cols,
@@ -104,7 +108,6 @@ impl Array<'_> {
             by_columns: array.by_columns,
         })
     }
-
 
     /// The array as integers of any shape.
     pub(super) fn into_integers(mut self) -> Result<Integers, Error> {

@@ -41,7 +41,9 @@ impl Rows for MatrixView<'_> {
 
     fn read(&self, rows: Range<usize>) -> Result<Cow<'_, [f32]>, Error> {
         let cols = MatrixView::cols(self);
-        Ok(Cow::Borrowed(&self.data()[rows.start * cols..rows.end * cols]))
+        Ok(Cow::Borrowed(
+            &self.data()[rows.start * cols..rows.end * cols],
+        ))
     }
 
     fn copies(&self) -> bool {
@@ -109,7 +111,9 @@ impl Rows for EmbeddingFile {
         let located = match &self.0 {
             Kept::Memory(matrix) => {
                 let cols = matrix.cols();
-                return Ok(Cow::Borrowed(&matrix.data()[rows.start * cols..rows.end * cols]));
+                return Ok(Cow::Borrowed(
+                    &matrix.data()[rows.start * cols..rows.end * cols],
+                ));
             }
             Kept::File(located) => located,
         };

@@ -101,109 +101,118 @@ struct Stored<'a> {
 impl<'a> Stored<'a> {
     /// Finds the tensor of that name; without a name, the only one of `rank` dimensions.
     fn open(path: &'a Path, name: Option<&str>, rank: usize) -> Result<Self, Error> {
-    let (mut file, length) = source::open(path, "a .safetensors file")?;
-    let io = |cause| Error::Io {
-        action: "read",
-        path: path.into(),
-        cause,
-    };
-    let wrong = |expected: &str, found: String, hint| Error::Format {
-        path: path.into(),
-        expected: expected.into(),
-        found,
-        hint,
-    };
+        let (mut file, length) = source::open(path, "a .safetensors file")?;
+        let io = |cause| Error::Io {
+            action: "read",
+            path: path.into(),
+            cause,
+        };
+        let wrong = |expected: &str, found: String, hint| Error::Format {
+            path: path.into(),
+            expected: expected.into(),
+            found,
+            hint,
+        };
 
-    if length < 8 {
-        return Err(wrong(
-            "a .safetensors header",
-            format!("{length} bytes"),
-            TRUNCATED,
-        ));
-    }
-    let mut prefix = [0; 8];
-    file.read_exact(&mut prefix).map_err(io)?;
-    let header_length = u64::from_le_bytes(prefix);
-    if header_length > LONGEST_HEADER.min(length - 8) {
-        let found = format!("a header of {header_length} bytes in a file of {length}");
-        return Err(wrong("a .safetensors file", found, TRUNCATED));
-    }
-    let mut header = vec![0; header_length as usize];
-    file.read_exact(&mut header).map_err(io)?;
-    let metadata: Metadata = serde_json::from_slice(&header).map_err(|e| {
-        wrong(
-            "a .safetensors header",
-            format!("{e}"),
-            "write it with safetensors' save_file",
-        )
-    })?;
-    let stored = length - 8 - header_length;
-    if metadata.data_len() as u64 != stored {
-        let expected = format!("{} bytes of values as its header says", metadata.data_len());
-        return Err(wrong(&expected, format!("{stored} bytes"), TRUNCATED));
-    }
-
-    let (name, tensor) = choose(&metadata, path, name, rank)?;
-    let offset = 8 + header_length + tensor.data_offsets.0 as u64;
-    file.seek(SeekFrom::Start(offset)).map_err(io)?;
-    Ok(Self {
-        path,
-        file,
-        offset,
-        name,
-        dtype: tensor.dtype,
-        shape: tensor.shape.clone(),
-        bytes: tensor.data_offsets.1 - tensor.data_offsets.0,
-    })
-}
-
-fn wrong(&self, expected: &str, found: String, hint: &'static str) -> Error {
-    Error::Format { path: self.path.into(), expected: expected.into(), found, hint }
-}
-
-fn io(&self, cause: io::Error) -> Error {
-    Error::Io { action: "read", path: self.path.into(), cause }
-}
-
-/// How the values lie, if they are a float matrix of at least one row and column.
-fn layout(&self, rank: usize) -> Result<Layout, Error> {
-    let (tensor, name) = (self, &self.name);
-    let float = match tensor.dtype {
-        Dtype::F16 => Float::F16,
-        Dtype::BF16 => Float::Bf16,
-        Dtype::F32 => Float::F32,
-        Dtype::F64 => Float::F64,
-        other => {
-            let found = format!("{other:?} in tensor {name:?}");
-            return Err(self.wrong(
-                "F16, BF16, F32 or F64 values",
-                found,
-                "convert it to float32",
+        if length < 8 {
+            return Err(wrong(
+                "a .safetensors header",
+                format!("{length} bytes"),
+                TRUNCATED,
             ));
         }
-    };
-    if tensor.shape.len() != rank {
-        let found = format!("tensor {name:?} of shape {:?}", tensor.shape);
-        return Err(self.wrong(values::expected(rank), found, "save one row per image"));
+        let mut prefix = [0; 8];
+        file.read_exact(&mut prefix).map_err(io)?;
+        let header_length = u64::from_le_bytes(prefix);
+        if header_length > LONGEST_HEADER.min(length - 8) {
+            let found = format!("a header of {header_length} bytes in a file of {length}");
+            return Err(wrong("a .safetensors file", found, TRUNCATED));
+        }
+        let mut header = vec![0; header_length as usize];
+        file.read_exact(&mut header).map_err(io)?;
+        let metadata: Metadata = serde_json::from_slice(&header).map_err(|e| {
+            wrong(
+                "a .safetensors header",
+                format!("{e}"),
+                "write it with safetensors' save_file",
+            )
+        })?;
+        let stored = length - 8 - header_length;
+        if metadata.data_len() as u64 != stored {
+            let expected = format!("{} bytes of values as its header says", metadata.data_len());
+            return Err(wrong(&expected, format!("{stored} bytes"), TRUNCATED));
+        }
+
+        let (name, tensor) = choose(&metadata, path, name, rank)?;
+        let offset = 8 + header_length + tensor.data_offsets.0 as u64;
+        file.seek(SeekFrom::Start(offset)).map_err(io)?;
+        Ok(Self {
+            path,
+            file,
+            offset,
+            name,
+            dtype: tensor.dtype,
+            shape: tensor.shape.clone(),
+            bytes: tensor.data_offsets.1 - tensor.data_offsets.0,
+        })
     }
-    let rows = tensor.shape[0];
-    let cols = values::product(&tensor.shape[1..]);
-    if rows == 0 || cols == 0 {
-        let found = format!("tensor {name:?} of shape {:?}", tensor.shape);
-        return Err(self.wrong(
-            "at least 1 row and 1 dimension",
+
+    fn wrong(&self, expected: &str, found: String, hint: &'static str) -> Error {
+        Error::Format {
+            path: self.path.into(),
+            expected: expected.into(),
             found,
-            "embed at least one image",
-        ));
+            hint,
+        }
     }
-    Ok(Layout {
-        rows,
-        cols,
-        float,
-        endian: Endian::Little,
-        by_columns: false,
-    })
-}
+
+    fn io(&self, cause: io::Error) -> Error {
+        Error::Io {
+            action: "read",
+            path: self.path.into(),
+            cause,
+        }
+    }
+
+    /// How the values lie, if they are a float matrix of at least one row and column.
+    fn layout(&self, rank: usize) -> Result<Layout, Error> {
+        let (tensor, name) = (self, &self.name);
+        let float = match tensor.dtype {
+            Dtype::F16 => Float::F16,
+            Dtype::BF16 => Float::Bf16,
+            Dtype::F32 => Float::F32,
+            Dtype::F64 => Float::F64,
+            other => {
+                let found = format!("{other:?} in tensor {name:?}");
+                return Err(self.wrong(
+                    "F16, BF16, F32 or F64 values",
+                    found,
+                    "convert it to float32",
+                ));
+            }
+        };
+        if tensor.shape.len() != rank {
+            let found = format!("tensor {name:?} of shape {:?}", tensor.shape);
+            return Err(self.wrong(values::expected(rank), found, "save one row per image"));
+        }
+        let rows = tensor.shape[0];
+        let cols = values::product(&tensor.shape[1..]);
+        if rows == 0 || cols == 0 {
+            let found = format!("tensor {name:?} of shape {:?}", tensor.shape);
+            return Err(self.wrong(
+                "at least 1 row and 1 dimension",
+                found,
+                "embed at least one image",
+            ));
+        }
+        Ok(Layout {
+            rows,
+            cols,
+            float,
+            endian: Endian::Little,
+            by_columns: false,
+        })
+    }
 }
 
 fn choose<'a>(
@@ -232,7 +241,10 @@ fn choose<'a>(
         Some(tensor) if matrices.len() == 1 => Ok((matrices[0].clone(), tensor)),
         _ => Err(Error::Format {
             path: path.into(),
-            expected: format!("one tensor of {rank} dimension{}", if rank == 1 { "" } else { "s" }),
+            expected: format!(
+                "one tensor of {rank} dimension{}",
+                if rank == 1 { "" } else { "s" }
+            ),
             found: list(&matrices),
             hint: "name the tensor as FILE:tensor",
         }),

@@ -56,7 +56,9 @@ pub(super) fn expected(rank: usize) -> &'static str {
 
 /// The number of values in a row; the caller has compared it with the file's size.
 pub(super) fn product(lengths: &[usize]) -> usize {
-    lengths.iter().fold(1, |product, &l| product.saturating_mul(l))
+    lengths
+        .iter()
+        .fold(1, |product, &l| product.saturating_mul(l))
 }
 
 /// Values decoded at a time.

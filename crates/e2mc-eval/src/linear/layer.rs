@@ -56,7 +56,9 @@ impl LinearTrainer {
             classes,
             weights: Descent::new(weights),
             bias: Descent::new(vec![0.0; classes]),
-            norm: config.batch_norm.map(|places| BatchNorm::new(dims / places, places)),
+            norm: config
+                .batch_norm
+                .map(|places| BatchNorm::new(dims / places, places)),
             epoch: 0,
             rows: 0,
             loss: 0.0,
@@ -81,9 +83,7 @@ impl LinearTrainer {
     /// # Errors
     /// Features of another width, values that are not finite, labels out of range.
     pub fn step(&mut self, features: &[f32], labels: &[usize]) -> Result<(), Error> {
-        let Self {
-            dims, classes, ..
-        } = *self;
+        let Self { dims, classes, .. } = *self;
         if features.len() != labels.len() * dims {
             return Err(Error::LabelCount {
                 set: check::TRAINING,

@@ -101,7 +101,9 @@ mod tests {
         assert_eq!(of(LinearPreset::Simsiam, 0.1), (0.2, 2048, 0.0));
         assert_eq!(of(LinearPreset::Simsiam, 1.0), (0.1, 2048, 0.0));
         assert_eq!(of(LinearPreset::Inat18, 1.0), (0.01, 256, 1e-4));
-        let rates: Vec<f64> = [23, 24, 84].map(|e| LinearPreset::Inat18.config(1.0).rate(e)).into();
+        let rates: Vec<f64> = [23, 24, 84]
+            .map(|e| LinearPreset::Inat18.config(1.0).rate(e))
+            .into();
         assert!((rates[0] - 1e-2).abs() < 1e-12 && (rates[2] - 1e-6).abs() < 1e-12);
     }
 }

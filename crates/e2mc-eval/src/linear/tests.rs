@@ -165,13 +165,21 @@ fn a_batch_of_one_row_is_normalised_by_what_came_before() {
         ..config
     };
     let error = fit(train.view(), &labels, 3, &config, 1).unwrap_err();
-    assert!(error.to_string().contains("a divisor of the number of features"));
+    assert!(
+        error
+            .to_string()
+            .contains("a divisor of the number of features")
+    );
 }
 
 #[test]
 fn batches_that_come_one_by_one_give_the_same_bits_as_cached_features() {
     let (train, labels) = embeddings_and_labels(83, 8, 4, 1);
-    for preset in [LinearPreset::Vicreg, LinearPreset::Simsiam, LinearPreset::Inat18] {
+    for preset in [
+        LinearPreset::Vicreg,
+        LinearPreset::Simsiam,
+        LinearPreset::Inat18,
+    ] {
         let config = LinearConfig {
             epochs: 5,
             batch: 20,

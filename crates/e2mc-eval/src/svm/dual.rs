@@ -145,7 +145,11 @@ impl Solver<'_> {
                 largest_before = f64::INFINITY;
                 continue;
             }
-            largest_before = if largest > 0.0 { largest } else { f64::INFINITY };
+            largest_before = if largest > 0.0 {
+                largest
+            } else {
+                f64::INFINITY
+            };
         }
         Outcome {
             epochs: settings.max_epochs,
@@ -172,7 +176,11 @@ fn dot(x: &[f32], w: &[f64]) -> f64 {
             sums[lane] += f64::from(x[lane]) * w[lane];
         }
     }
-    let rest: f64 = x_rest.iter().zip(w_rest).map(|(&x, w)| f64::from(x) * w).sum();
+    let rest: f64 = x_rest
+        .iter()
+        .zip(w_rest)
+        .map(|(&x, w)| f64::from(x) * w)
+        .sum();
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {

@@ -88,7 +88,8 @@ impl Grid<'_> {
             .collect();
         // A fold without a row that has the label judges nothing.
         let precisions: Vec<Vec<f64>> = precisions.into_iter().flatten().collect();
-        let mean = |i: usize| precisions.iter().map(|p| p[i]).sum::<f64>() / precisions.len() as f64;
+        let mean =
+            |i: usize| precisions.iter().map(|p| p[i]).sum::<f64>() / precisions.len() as f64;
         Ok(self.smallest_best((0..self.values.len()).map(mean).collect()))
     }
 

@@ -22,7 +22,9 @@ fn multilabel(rows: usize) -> [(Matrix, MultiLabels); 2] {
     let part = |range: std::ops::Range<usize>| {
         let data = x.data()[range.start * 20..range.end * 20].to_vec();
         let all: Vec<Vec<Presence>> = (0..4).map(|label| y.column(label)).collect();
-        let values = range.clone().flat_map(|row| all.iter().map(move |c| c[row]));
+        let values = range
+            .clone()
+            .flat_map(|row| all.iter().map(move |c| c[row]));
         (
             Matrix::new(data, range.len(), 20).unwrap(),
             MultiLabels::new(values.collect(), 4).unwrap(),
@@ -35,8 +37,14 @@ fn multilabel(rows: usize) -> [(Matrix, MultiLabels); 2] {
 fn average_precision_agrees_with_the_golden_figures() {
     let [(train, targets), (test, truth)] = multilabel(200);
     let golden = [
-        (0.01, [0.975_820_394, 0.978_777_015, 0.971_965_433, 0.958_167_983]),
-        (1.0, [0.987_983_802, 0.975_812_092, 0.970_154_543, 0.952_483_770]),
+        (
+            0.01,
+            [0.975_820_394, 0.978_777_015, 0.971_965_433, 0.958_167_983],
+        ),
+        (
+            1.0,
+            [0.987_983_802, 0.975_812_092, 0.970_154_543, 0.952_483_770],
+        ),
     ];
     for (cost, expected) in golden {
         let targets = Targets::Multi(targets.clone());
@@ -45,7 +53,10 @@ fn average_precision_agrees_with_the_golden_figures() {
         let scores = fit.classifier.scores(test.view()).unwrap();
         let found = average_precisions(scores.view(), &truth, Interpolation::Area).unwrap();
         for (found, expected) in found.iter().zip(expected) {
-            assert!((found.unwrap() - expected).abs() < 1e-3, "{found:?} {expected}");
+            assert!(
+                (found.unwrap() - expected).abs() < 1e-3,
+                "{found:?} {expected}"
+            );
         }
     }
 }
@@ -90,7 +101,10 @@ fn the_solution_is_where_the_primal_gradient_vanishes() {
             let (value, gradient) = primal(train.view(), &sign, cost, &w);
             let steepest = gradient.iter().fold(0.0, |m: f64, g| g.abs().max(m));
             // Weights are rounded to float32.
-            assert!(steepest < 1e-4 * value.max(1.0), "{cost}: {steepest} of {value}");
+            assert!(
+                steepest < 1e-4 * value.max(1.0),
+                "{cost}: {steepest} of {value}"
+            );
         }
     }
 }
@@ -101,7 +115,13 @@ fn a_positive_weight_is_a_cost_of_its_own() {
     let (train, labels) = embeddings_and_labels(120, 5, 2, 3);
     let positive: Vec<Presence> = labels
         .iter()
-        .map(|&l| if l == 1 { Presence::Present } else { Presence::Absent })
+        .map(|&l| {
+            if l == 1 {
+                Presence::Present
+            } else {
+                Presence::Absent
+            }
+        })
         .collect();
     let fit = |x: &Matrix, y: &[Presence], weight| {
         let config = SvmConfig {
@@ -140,7 +160,10 @@ fn the_grid_avoids_what_erases_the_classes_and_prefers_the_smallest_of_equals() 
     let targets = Targets::Classes(labels);
     let fit = svm(train.view(), &targets, 4, &config, 6).unwrap();
     let chosen = fit.classes[0];
-    assert!(chosen.cost >= 0.1 && chosen.held_out.unwrap() > 0.95, "{chosen:?}");
+    assert!(
+        chosen.cost >= 0.1 && chosen.held_out.unwrap() > 0.95,
+        "{chosen:?}"
+    );
     assert!(fit.classes.iter().all(|class| class.cost == chosen.cost));
     let predictions = fit.classifier.predict(test.view()).unwrap();
     assert!(top1(&predictions, &truth).unwrap() > 0.95);
@@ -165,7 +188,14 @@ fn each_label_has_its_own_cost_and_ignored_rows_take_no_part() {
         },
         ..SvmConfig::default()
     };
-    let fit = svm(train.view(), &Targets::Multi(targets.clone()), 4, &config, 0).unwrap();
+    let fit = svm(
+        train.view(),
+        &Targets::Multi(targets.clone()),
+        4,
+        &config,
+        0,
+    )
+    .unwrap();
     assert!(fit.classes.iter().all(|c| c.held_out.unwrap() > 0.9));
 
     // Rows that are ignored might as well not be there.
@@ -190,7 +220,11 @@ fn the_number_of_threads_changes_nothing() {
         },
         ..SvmConfig::default()
     };
-    let run = |threads| in_pool(threads, || svm(train.view(), &targets, 5, &config, 1).unwrap());
+    let run = |threads| {
+        in_pool(threads, || {
+            svm(train.view(), &targets, 5, &config, 1).unwrap()
+        })
+    };
     assert_eq!(run(1), run(3));
 }
 

@@ -83,7 +83,7 @@ impl Backbone {
         precision: Precision,
     ) -> Result<Tensor, Error> {
         let mut tap = Tap::on(name);
-        self.forward_map(images, false, precision, &mut tap)?;
+        let _ = self.forward_map(images, false, precision, &mut tap)?;
         Ok(tap.found()?.f_to_kind(Kind::Float)?)
     }
 

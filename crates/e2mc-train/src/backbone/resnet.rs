@@ -182,7 +182,11 @@ impl ResNet {
             x = block.forward(&x, train, precision, tap)?;
             let (stage, _) = block.name.split_once('.').unwrap_or_default();
             // The last block of a stage is what comes out of the stage.
-            if self.blocks.get(i + 1).is_none_or(|next| !next.name.starts_with(stage)) {
+            if self
+                .blocks
+                .get(i + 1)
+                .is_none_or(|next| !next.name.starts_with(stage))
+            {
                 tap.see(stage, &x)?;
             }
         }
@@ -226,7 +230,9 @@ mod tests {
             let network = ResNet::new(&variables.root(), &config).unwrap();
             // The stages shrink by eight in all.
             let images = Tensor::zeros([1, 1, 64, 64], (Kind::Float, Device::Cpu));
-            let map = network.forward(&images, false, Precision::F32, &mut Tap::none()).unwrap();
+            let map = network
+                .forward(&images, false, Precision::F32, &mut Tap::none())
+                .unwrap();
             assert_eq!(map.size(), [1, 32, side, side], "{stem:?}");
         }
     }
@@ -245,7 +251,9 @@ mod tests {
             let network = ResNet::new(&variables.root(), &config).unwrap();
             let shape = [2, channels as i64, 16, 16];
             let images = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
-            let map = network.forward(&images, true, Precision::F32, &mut Tap::none()).unwrap();
+            let map = network
+                .forward(&images, true, Precision::F32, &mut Tap::none())
+                .unwrap();
             assert_eq!(map.stride(), [2 * 2 * 128, 1, 2 * 128, 128]);
         }
     }

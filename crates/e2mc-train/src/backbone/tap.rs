@@ -51,7 +51,10 @@ impl<'a> Tap<'a> {
                 .collect();
             Error::config(
                 "output",
-                format!("backbone, projector, map6x6 or a layer such as {}", outer.join(", ")),
+                format!(
+                    "backbone, projector, map6x6 or a layer such as {}",
+                    outer.join(", ")
+                ),
                 self.wanted.unwrap_or_default(),
             )
         })

@@ -87,9 +87,16 @@ impl FinetuneConfig {
             return Err(Error::config("epochs", "at least 1", 0));
         }
         if self.batch < 2 {
-            return Err(Error::config("batch", "at least 2: batch statistics need two rows", self.batch));
+            return Err(Error::config(
+                "batch",
+                "at least 2: batch statistics need two rows",
+                self.batch,
+            ));
         }
-        for (name, rate) in [("trunk rate", self.trunk_rate), ("head rate", self.head_rate)] {
+        for (name, rate) in [
+            ("trunk rate", self.trunk_rate),
+            ("head rate", self.head_rate),
+        ] {
             if !(rate.is_finite() && rate >= 0.0) {
                 return Err(Error::config(name, "a number of at least 0", rate));
             }
@@ -127,7 +134,11 @@ pub fn finetune(
     config.check()?;
     let labels = e2mc_data::subset::labels(&*dataset)?;
     if let Some(label) = labels.iter().find(|&&label| label >= classes) {
-        return Err(Error::config("classes", format!("more than {label}"), classes));
+        return Err(Error::config(
+            "classes",
+            format!("more than {label}"),
+            classes,
+        ));
     }
     let mut tuned = Finetuned::new(model, recipe, classes, config.precision, seed)?;
     let parameters: Vec<(String, Tensor)> = tuned
@@ -171,7 +182,8 @@ pub fn finetune(
             let own: Vec<i64> = batch.indices.iter().map(|&i| labels[i] as i64).collect();
             let own = Tensor::f_from_slice(&own)?.to_device(device);
             let scores = tuned.forward(&images, true)?;
-            let loss = scores.f_cross_entropy_loss(&own, None::<&Tensor>, Reduction::Mean, -100, 0.0)?;
+            let loss =
+                scores.f_cross_entropy_loss(&own, None::<&Tensor>, Reduction::Mean, -100, 0.0)?;
             optimizer.zero_grad();
             loss.f_backward()?;
             optimizer.step(rate)?;
