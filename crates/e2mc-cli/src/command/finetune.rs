@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::arguments::MachineOptions;
 use crate::evaluation::linear::{self, Row, Run};
 use crate::evaluation::plus_minus;
-use crate::evaluation::record::{self, Figures, RecordOptions, Recorder};
+use crate::evaluation::record::{self, RecordOptions, Recorder};
 use crate::evaluation::source::{Network, sha256};
 use crate::output;
 
@@ -112,15 +112,15 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
     for warning in &warnings {
         output::warning(warning);
     }
-    let config = options.config(options.fractions[0], &network);
-    let model = options.record.name.clone();
-    let model = model.unwrap_or_else(|| options.checkpoint.display().to_string());
+    let model = options
+        .record
+        .model(options.checkpoint.display().to_string());
     let origin = json!({
         "checkpoint": options.checkpoint, "checkpoint_sha256": sha256(&options.checkpoint)?,
         "data": options.data,
     });
     let settings = json!({
-        "preset": format!("{:?}", options.preset).to_lowercase(), "config": format!("{config:?}"),
+        "preset": format!("{:?}", options.preset).to_lowercase(), "by_fraction": options.fractions.iter().map(|&f| described(f, &options.config(f, &network))).collect::<Vec<_>>(),
     });
     let entries = json!({
         "evaluation": "semi-supervised", "test_images": network.test.len(),
@@ -135,6 +135,15 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn described(fraction: f64, config: &FinetuneConfig) -> serde_json::Value {
+    json!({
+        "fraction": fraction, "epochs": config.epochs, "batch": config.batch,
+        "trunk_rate": config.trunk_rate, "head_rate": config.head_rate,
+        "schedule": config.schedule, "sgd": config.sgd, "flip": config.flip,
+        "precision": config.precision,
+    })
+}
+
 fn one(
     options: &FinetuneOptions,
     network: &Network,
@@ -144,10 +153,7 @@ fn one(
     recorder: &Recorder,
 ) -> Result<Run> {
     let (classes, threads) = (network.train.classes(), options.machine.threads());
-    let mut present = vec![false; classes];
-    indices
-        .iter()
-        .for_each(|&index| present[network.train.labels()[index]] = true);
+    let missing = linear::absent(&indices, network.train.labels(), classes);
     let images: Arc<dyn Dataset> =
         Arc::new(Selection::new(network.train.dataset().clone(), indices)?);
     let recipe = &network.checkpoint.recipe;
@@ -175,15 +181,10 @@ fn one(
         })
         .collect();
     let place = linear::place("finetune", fraction, seed);
-    Ok(Run {
-        seed,
-        l2: None,
-        converged: None,
-        loss: Some(tuned.loss),
-        figures: Figures::new(&predictions, labels, classes, Some(&scores))?,
-        predictions: recorder.predictions(&place, labels, &predictions, Some(&scores))?,
-        missing: present.iter().filter(|present| !**present).count(),
-    })
+    let mut run = Run::new(seed, &predictions, &scores, (labels, classes))?;
+    run.predictions = recorder.predictions(&place, labels, &predictions, Some(&scores))?;
+    (run.loss, run.missing) = (Some(tuned.loss), missing);
+    Ok(run)
 }
 
 fn text(rows: &[Row], tests: usize) -> String {

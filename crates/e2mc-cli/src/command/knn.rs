@@ -134,11 +134,7 @@ pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
         "k": config.ks, "vote": config.votes.iter().map(|&v| vote_name(v)).collect::<Vec<_>>(),
         "temperature": config.temperature, "memory": options.memory,
     });
-    let model = options
-        .record
-        .name
-        .clone()
-        .unwrap_or_else(|| options.source.label());
+    let model = options.record.model(options.source.label());
     let entries = json!({
         "evaluation": "knn", "test_images": labels.len(), "classes": classes, "results": rows,
         "warnings": warnings,

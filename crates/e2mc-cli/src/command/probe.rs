@@ -11,7 +11,7 @@ use e2mc_eval::{LinearOptimizer, LinearPreset, Schedule};
 use serde_json::json;
 
 use crate::arguments::MachineOptions;
-use crate::evaluation::fresh::{self, Views};
+use crate::evaluation::fresh::{Fresh, Views};
 use crate::evaluation::linear::{self, LinearPlan, Parts, ProbeSettings, Row};
 use crate::evaluation::record::{self, RecordOptions, Recorder};
 use crate::evaluation::source::{Labelled, Network, Source, SourceOptions};
@@ -207,10 +207,16 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
             warnings.extend(more);
         }
         if options.probe != ProbeName::Logistic {
-            let output = options.source.output();
-            let threads = options.machine.threads();
-            let (fresh, more) =
-                fresh::run(network, &data, &plan, (&output, views), threads, &recorder)?;
+            let (fresh, more) = Fresh {
+                network,
+                data: &data,
+                plan: &plan,
+                output: options.source.output(),
+                views,
+                threads: options.machine.threads(),
+                recorder: &recorder,
+            }
+            .run()?;
             rows.extend(fresh);
             warnings.extend(more);
         }
@@ -224,19 +230,14 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
         output::warning(warning);
     }
 
-    let config = plan
-        .settings
-        .config(plan.parts.fractions(data.train_labels.len())[0]);
+    let fractions = plan.parts.fractions(data.train_labels.len());
     let settings = json!({
         "preset": format!("{:?}", options.preset).to_lowercase(),
-        "features": kind(options.features), "sgd": format!("{config:?}"),
-        "list": options.list,
+        "features": kind(options.features), "flip": options.flip, "list": options.list,
+        "sgd": fractions.iter().map(|&f| plan.settings.describe(f)).collect::<Vec<_>>(),
+        "logistic": linear::describe_logistic(),
     });
-    let model = options
-        .record
-        .name
-        .clone()
-        .unwrap_or_else(|| options.source.label());
+    let model = options.record.model(options.source.label());
     let entries = json!({
         "evaluation": "linear",
         "train_images": data.train_labels.len(), "test_images": data.test_labels.len(),

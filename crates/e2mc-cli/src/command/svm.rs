@@ -182,11 +182,7 @@ pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
     if options.record.out.is_some() {
         entries["predictions"] = json!(record::PREDICTIONS);
     }
-    let model = options
-        .record
-        .name
-        .clone()
-        .unwrap_or_else(|| options.source.label());
+    let model = options.record.model(options.source.label());
     let result = record::result("svm", model, options.source.describe()?, settings, entries);
     recorder.result(&result)?;
     output::result(options.record.json, &result, || summary);

@@ -11,6 +11,7 @@ use e2mc_eval::{
 };
 use rayon::prelude::*;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::record::{Figures, Recorder};
 use super::source::Labelled;
@@ -68,6 +69,44 @@ impl ProbeSettings {
             ..base
         }
     }
+
+    /// The settings for a part of the labels, for a result.
+    pub(crate) fn describe(&self, fraction: f64) -> Value {
+        let config = self.config(fraction);
+        json!({
+            "fraction": fraction, "epochs": config.epochs, "batch": config.batch,
+            "learning_rate": config.learning_rate, "momentum": config.momentum,
+            "weight_decay": config.weight_decay, "batch_norm": config.batch_norm,
+            "schedule": match config.schedule {
+                Schedule::Cosine => json!("cosine"),
+                Schedule::Constant => json!("constant"),
+                Schedule::Step { milestones, factor } => {
+                    json!({ "milestones": milestones, "factor": factor })
+                }
+            },
+            "optimizer": match config.optimizer {
+                LinearOptimizer::Sgd => json!("sgd"),
+                LinearOptimizer::Larc { trust } => json!({ "larc": { "trust": trust } }),
+            },
+        })
+    }
+}
+
+/// The logistic probe's settings, for a result.
+pub(crate) fn describe_logistic() -> Value {
+    let LogisticConfig {
+        l2,
+        max_iterations,
+        tolerance,
+    } = LogisticConfig::default();
+    let (values, folds) = match l2 {
+        L2::Grid { values, folds } => (values, folds),
+        L2::Fixed(value) => (vec![value], 0),
+    };
+    json!({
+        "l2": values, "folds": folds, "max_iterations": max_iterations, "tolerance": tolerance,
+        "standardised": true,
+    })
 }
 
 /// What to fit.
@@ -117,6 +156,35 @@ pub(crate) struct Run {
     pub(crate) predictions: Option<PathBuf>,
     #[serde(skip)]
     pub(crate) missing: usize,
+}
+
+impl Run {
+    /// What predictions and scores are worth; how the fit ended is for the caller to fill in.
+    pub(crate) fn new(
+        seed: u64,
+        predictions: &[usize],
+        scores: &Matrix,
+        (labels, classes): (&[usize], usize),
+    ) -> Result<Self> {
+        Ok(Self {
+            seed,
+            l2: None,
+            converged: None,
+            loss: None,
+            figures: Figures::new(predictions, labels, classes, Some(scores))?,
+            predictions: None,
+            missing: 0,
+        })
+    }
+}
+
+/// How many classes no training row of `indices` has.
+pub(crate) fn absent(indices: &[usize], labels: &[usize], classes: usize) -> usize {
+    let mut present = vec![false; classes];
+    indices
+        .iter()
+        .for_each(|&index| present[labels[index]] = true);
+    present.iter().filter(|present| !**present).count()
 }
 
 impl Row {
@@ -259,20 +327,22 @@ fn fit(
     } = probe.fit(features.view(), &labels, data.classes, seed)?;
     let scores = classifier.scores(data.test.view())?;
     let predictions = classifier.predict(data.test.view())?;
-    let figures = Figures::new(&predictions, &data.test_labels, data.classes, Some(&scores))?;
-    let (l2, converged, loss) = match report {
-        FitReport::Logistic(report) => (Some(report.l2), Some(report.converged), None),
-        FitReport::Sgd { loss } => (None, None, Some(loss)),
-    };
-    Ok(Run {
+    let mut run = Run::new(
         seed,
-        l2,
-        converged,
-        loss,
-        predictions: recorder.predictions(place, &data.test_labels, &predictions, Some(&scores))?,
-        figures,
-        missing: missing_classes.len(),
-    })
+        &predictions,
+        &scores,
+        (&data.test_labels, data.classes),
+    )?;
+    run.predictions =
+        recorder.predictions(place, &data.test_labels, &predictions, Some(&scores))?;
+    run.missing = missing_classes.len();
+    match report {
+        FitReport::Logistic(report) => {
+            (run.l2, run.converged) = (Some(report.l2), Some(report.converged));
+        }
+        FitReport::Sgd { loss } => run.loss = Some(loss),
+    }
+    Ok(run)
 }
 
 /// A cross-validated penalty needs two classes of two images; with fewer it is fixed.

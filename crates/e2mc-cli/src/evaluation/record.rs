@@ -40,6 +40,13 @@ pub(crate) struct RecordOptions {
     pub(crate) json: bool,
 }
 
+impl RecordOptions {
+    /// What tables call the model: the name given, or where it comes from.
+    pub(crate) fn model(&self, origin: String) -> String {
+        self.name.clone().unwrap_or(origin)
+    }
+}
+
 /// How good predictions are, in percent.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Figures {

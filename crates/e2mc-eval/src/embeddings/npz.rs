@@ -162,7 +162,7 @@ pub enum Column<'a> {
 /// [`Error::Io`] if the folder does not exist or cannot be written to, or the disk is full.
 pub fn write_npz(path: impl AsRef<Path>, columns: &[(&str, Column<'_>)]) -> Result<(), Error> {
     let path = path.as_ref();
-    write::write_whole(path, |out| {
+    write::write_file(path, |out| {
         let mut archive = ZipWriter::new(&mut *out);
         for (name, column) in columns {
             let options = SimpleFileOptions::default().large_file(true);
@@ -192,11 +192,6 @@ pub fn write_npz(path: impl AsRef<Path>, columns: &[(&str, Column<'_>)]) -> Resu
         }
         archive.finish()?;
         Ok(())
-    })
-    .map_err(|cause| Error::Io {
-        action: "write",
-        path: path.into(),
-        cause,
     })
 }
 

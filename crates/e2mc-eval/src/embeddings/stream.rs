@@ -14,7 +14,7 @@ use half::f16;
 use serde_json::{Value, json};
 
 use super::Source;
-use super::write::{header, write_whole};
+use super::write::{header, write_file, write_whole};
 use crate::Error;
 
 /// How numbers are stored.
@@ -288,18 +288,12 @@ fn beside(path: &Path, more: &str) -> PathBuf {
 /// # Errors
 /// [`Error::Io`] if the file cannot be written.
 pub fn write_labels(path: impl AsRef<Path>, labels: &[usize]) -> Result<(), Error> {
-    let path = path.as_ref();
-    write_whole(path, |out| {
+    write_file(path.as_ref(), |out| {
         out.write_all(&header("<i8", &[labels.len()]))?;
         for &label in labels {
             out.write_all(&(label as i64).to_le_bytes())?;
         }
         Ok(())
-    })
-    .map_err(|cause| Error::Io {
-        action: "write",
-        path: path.into(),
-        cause,
     })
 }
 

@@ -14,14 +14,21 @@ use crate::Error;
 /// [`Error::Io`] if the folder does not exist or cannot be written to, or the disk is full.
 pub fn write_npy(path: impl AsRef<Path>, matrix: MatrixView<'_>) -> Result<(), Error> {
     let path = path.as_ref();
-    write_whole(path, |out| {
+    write_file(path, |out| {
         out.write_all(&header("<f4", &[matrix.rows(), matrix.cols()]))?;
         for value in matrix.data() {
             out.write_all(&value.to_le_bytes())?;
         }
         Ok(())
     })
-    .map_err(|cause| Error::Io {
+}
+
+/// [`write_whole`] with an error that names the file.
+pub(crate) fn write_file(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&mut std::fs::File>) -> io::Result<()>,
+) -> Result<(), Error> {
+    write_whole(path, fill).map_err(|cause| Error::Io {
         action: "write",
         path: path.into(),
         cause,
