@@ -1,7 +1,7 @@
 """scikit-learn's evaluation of embeddings, timed as crates/e2mc-eval/benches/peers.rs times ours.
 
     eval.py data DIR [IDX_DIR]   write the data; with a folder of Fashion-MNIST's IDX files its pixels too
-    eval.py CASE DIR             time one case and print one JSON object
+    eval.py DIR CASE...          time the cases, one JSON object each; the accuracies go to standard error too
 
 Cases: knn-cosine, knn-euclidean (on rows of length 1, which gives the same neighbours), svm-C, logistic; with
 -fashion before what follows (knn-fashion-cosine, svm-fashion-C, logistic-fashion) on Fashion-MNIST."""
@@ -46,7 +46,7 @@ def data(folder, idx=None):
         save(folder, "fashion", fashion(idx))
 
 
-def run(case, folder):
+def run(folder, case):
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.preprocessing import StandardScaler
@@ -75,8 +75,13 @@ def run(case, folder):
         detail = {"iterations": int(model.n_iter_[0])}
     ms = 1e3 * (time.perf_counter() - start)
     accuracy = 100 * float((predictions == y_test).mean())
-    print(json.dumps({"side": "scikit-learn", "case": case, "ms": round(ms, 1), "accuracy": round(accuracy, 3), **detail}))
+    print(f"scikit-learn {case}: {accuracy:.2f} %", file=sys.stderr)
+    print(json.dumps({"case": case, "time_ms": round(ms, 1), "accuracy": round(accuracy, 3), **detail}), flush=True)
 
 
 if __name__ == "__main__":
-    data(*sys.argv[2:]) if sys.argv[1] == "data" else run(*sys.argv[1:])
+    if sys.argv[1] == "data":
+        data(*sys.argv[2:])
+    else:
+        for case in sys.argv[2:]:
+            run(sys.argv[1], case)

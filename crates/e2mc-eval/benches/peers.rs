@@ -1,7 +1,8 @@
-//! The twin of `scripts/peers/eval.py`: one evaluation on the files that it wrote, timed as it times scikit-learn's.
+//! The twin of `scripts/peers/eval.py`: evaluations of the files that it wrote, timed as it times scikit-learn's.
 //!
-//! `cargo bench -p e2mc-eval --bench peers -- CASE DIR`, see `scripts/bench-eval.sh`; without a case nothing is done. Prints one
-//! JSON object: milliseconds without reading files, and the accuracy in percent.
+//! `cargo bench -p e2mc-eval --bench peers -- DIR CASE...`, see `scripts/bench-eval.sh`; without a case nothing is done.
+//! Prints one JSON object a case: milliseconds without reading files, and the accuracy in percent, that also to standard
+//! error.
 
 use std::path::Path;
 use std::time::Instant;
@@ -16,9 +17,13 @@ fn main() -> Result<(), e2mc_eval::Error> {
         .skip(1)
         .filter(|a| a != "--bench")
         .collect();
-    let [case, folder] = &arguments[..] else {
-        return Ok(());
-    };
+    if let Some((folder, cases)) = arguments.split_first() {
+        cases.iter().try_for_each(|case| run(folder, case))?;
+    }
+    Ok(())
+}
+
+fn run(folder: &str, case: &str) -> Result<(), e2mc_eval::Error> {
     let file = |name: &str| Path::new(folder).join(format!("{}_{name}.npy", data(case)));
     let (train, labels) = (
         read_embeddings(file("train"))?,
@@ -79,9 +84,8 @@ fn main() -> Result<(), e2mc_eval::Error> {
     };
     let ms = start.elapsed().as_secs_f64() * 1e3;
     let accuracy = 100.0 * top1(&predictions, &truth)?;
-    println!(
-        "{{\"side\":\"e2mc\",\"case\":\"{case}\",\"ms\":{ms:.1},\"accuracy\":{accuracy:.3}{detail}}}"
-    );
+    eprintln!("e2mc         {case}: {accuracy:.2} %");
+    println!("{{\"case\":\"{case}\",\"time_ms\":{ms:.1},\"accuracy\":{accuracy:.3}{detail}}}");
     Ok(())
 }
 

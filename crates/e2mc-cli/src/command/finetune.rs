@@ -86,7 +86,7 @@ impl FinetuneOptions {
 pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
     let network = Network::open(&options.checkpoint, &options.data, &options.machine)?;
     let seeds: Vec<u64> = (0..options.seeds)
-        .map(|seed| options.machine.seed + seed)
+        .map(|seed| options.machine.seed.wrapping_add(seed))
         .collect();
     let first = linear::place("finetune", options.fractions[0], seeds[0]);
     let recorder = Recorder::new(&options.record, &first)?;
@@ -153,7 +153,7 @@ fn one(
     recorder: &Recorder,
 ) -> Result<Run> {
     let (classes, threads) = (network.train.classes(), options.machine.threads());
-    let missing = linear::absent(&indices, network.train.labels(), classes);
+    let missing = linear::check_classes(&indices, network.train.labels(), classes)?;
     let images: Arc<dyn Dataset> =
         Arc::new(Selection::new(network.train.dataset().clone(), indices)?);
     let recipe = &network.checkpoint.recipe;

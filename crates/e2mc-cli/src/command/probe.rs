@@ -186,7 +186,7 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
     let mut plan = LinearPlan {
         parts,
         seeds: (0..options.seeds)
-            .map(|seed| options.machine.seed + seed)
+            .map(|seed| options.machine.seed.wrapping_add(seed))
             .collect(),
         probe: options.probe,
         settings: options.settings(),

@@ -10,7 +10,7 @@ use e2mc_train::probe::training_view;
 use e2mc_train::{EmbedOptions, Output, embed_batches};
 
 use super::linear::{self, LinearPlan, Row, Run};
-use super::record::{Figures, Recorder};
+use super::record::Recorder;
 use super::source::{Labelled, Network};
 use crate::output;
 
@@ -56,6 +56,7 @@ impl Fresh<'_> {
 
     fn fit(&self, fraction: f64, seed: u64, indices: &[usize]) -> Result<Run> {
         let Self { network, data, .. } = self;
+        let missing = linear::check_classes(indices, &data.train_labels, data.classes)?;
         let config = self.plan.settings.config(fraction);
         let evaluation = &network.checkpoint.recipe.evaluation;
         let mut options = EmbedOptions {
@@ -109,7 +110,7 @@ impl Fresh<'_> {
             self.recorder
                 .predictions(&place, &data.test_labels, &predictions, Some(&scores))?;
         run.loss = Some(loss);
-        run.missing = linear::absent(indices, &data.train_labels, data.classes);
+        run.missing = missing;
         Ok(run)
     }
 }

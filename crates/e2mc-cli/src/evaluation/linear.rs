@@ -178,13 +178,21 @@ impl Run {
     }
 }
 
-/// How many classes no training row of `indices` has.
-pub(crate) fn absent(indices: &[usize], labels: &[usize], classes: usize) -> usize {
+/// How many classes no training row of `indices` has; an error if all rows are of one class.
+pub(crate) fn check_classes(indices: &[usize], labels: &[usize], classes: usize) -> Result<usize> {
     let mut present = vec![false; classes];
     indices
         .iter()
         .for_each(|&index| present[labels[index]] = true);
-    present.iter().filter(|present| !**present).count()
+    let missing = present.iter().filter(|present| !**present).count();
+    match indices.first() {
+        Some(&index) if missing + 1 == classes => Err(e2mc_eval::Error::OneClass {
+            class: labels[index],
+            rows: indices.len(),
+        }
+        .into()),
+        _ => Ok(missing),
+    }
 }
 
 impl Row {

@@ -279,6 +279,17 @@ fn lists_name_the_labelled_images() {
     .unwrap();
     let ran = world.run(&format!("{line} list.txt"));
     assert!(ran.error().contains("is a test image"), "{}", ran.stderr);
+    // Images 0, 4 and 8 are of the same class.
+    let one = ["0", "4", "8"].map(|i| format!("train-images-idx3-ubyte[{i}]\n"));
+    fs::write(world.path("list.txt"), one.concat()).unwrap();
+    for kind in ["cached", "fresh"] {
+        let ran = world.run(&format!("{line} list.txt --probe sgd --features {kind}"));
+        assert!(
+            ran.error().contains("all 3 training labels are class 0"),
+            "{}",
+            ran.stderr
+        );
+    }
     fs::write(world.path("list.txt"), "nowhere.jpg\n").unwrap();
     let ran = world.run(&format!("{line} list.txt"));
     assert!(
