@@ -8,6 +8,7 @@
 mod npy;
 mod safetensors;
 mod source;
+mod stream;
 mod values;
 mod write;
 
@@ -18,6 +19,7 @@ use e2mc::Matrix;
 use crate::Error;
 use source::Source;
 
+pub use stream::EmbeddingFile;
 pub use write::write_npy;
 
 /// Reads the embeddings `(n, d)` that `source` names: `FILE.npy`, `FILE.safetensors:TENSOR`, or `FILE.safetensors` if

@@ -20,7 +20,13 @@ const TRUNCATED: &str = "the file is truncated or damaged; copy it or write it a
 
 /// Reads a float matrix.
 pub(super) fn read_matrix(path: &Path) -> Result<Matrix, Error> {
-    let mut array = Array::open(path, "a float matrix in .npy format")?;
+    let (mut file, layout) = open_matrix(path)?;
+    values::read_matrix(&mut file, path, layout)
+}
+
+/// Opens a float matrix: the file at its first value, and how the values lie.
+pub(super) fn open_matrix(path: &Path) -> Result<(File, Layout), Error> {
+    let array = Array::open(path, "a float matrix in .npy format")?;
     let float = match (array.kind, array.size) {
         ('f', 2) => Float::F16,
         ('f', 4) => Float::F32,
@@ -57,7 +63,7 @@ pub(super) fn read_matrix(path: &Path) -> Result<Matrix, Error> {
         endian: array.endian,
         by_columns: array.by_columns,
     };
-    values::read_matrix(&mut array.file, path, layout)
+    Ok((array.file, layout))
 }
 
 /// Reads a list of class numbers.

@@ -2,6 +2,7 @@
 //!
 //! Only the header and the tensor asked for are read.
 
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -21,6 +22,12 @@ const LISTED: usize = 8;
 
 /// Reads the tensor of that name; without a name, the only one of two dimensions.
 pub(super) fn read_matrix(path: &Path, name: Option<&str>) -> Result<Matrix, Error> {
+    let (mut file, layout) = open_matrix(path, name)?;
+    values::read_matrix(&mut file, path, layout)
+}
+
+/// Opens that tensor: the file at its first value, and how the values lie.
+pub(super) fn open_matrix(path: &Path, name: Option<&str>) -> Result<(File, Layout), Error> {
     let (mut file, length) = source::open(path, "a .safetensors file")?;
     let io = |cause| Error::Io {
         action: "read",
@@ -103,7 +110,7 @@ pub(super) fn read_matrix(path: &Path, name: Option<&str>) -> Result<Matrix, Err
         endian: Endian::Little,
         by_columns: false,
     };
-    values::read_matrix(&mut file, path, layout)
+    Ok((file, layout))
 }
 
 fn choose<'a>(

@@ -54,13 +54,7 @@ const PANEL: usize = 16;
 pub(super) fn read_matrix(reader: impl Read, path: &Path, layout: Layout) -> Result<Matrix, Error> {
     let Layout { rows, cols, .. } = layout;
     let mut values = zeros(rows * cols, path)?;
-    let mut source = Decoder {
-        reader,
-        path,
-        layout,
-        done: 0,
-        bytes: Vec::new(),
-    };
+    let mut source = Decoder::new(reader, path, layout);
     if layout.by_columns {
         let mut panel = zeros(rows * PANEL.min(cols), path)?;
         for first in (0..cols).step_by(PANEL) {
@@ -79,7 +73,8 @@ pub(super) fn read_matrix(reader: impl Read, path: &Path, layout: Layout) -> Res
     Ok(Matrix::new(values, rows, cols).expect("rows * cols values were allocated"))
 }
 
-fn zeros(len: usize, path: &Path) -> Result<Vec<f32>, Error> {
+/// Memory for `len` values, or an error that names the file they are for.
+pub(super) fn zeros(len: usize, path: &Path) -> Result<Vec<f32>, Error> {
     let mut values = Vec::new();
     values.try_reserve_exact(len).map_err(|cause| Error::Io {
         action: "load",
@@ -90,7 +85,8 @@ fn zeros(len: usize, path: &Path) -> Result<Vec<f32>, Error> {
     Ok(values)
 }
 
-struct Decoder<'a, R> {
+/// Turns the bytes of a matrix into values, in the order of the file.
+pub(super) struct Decoder<'a, R> {
     reader: R,
     path: &'a Path,
     layout: Layout,
@@ -99,8 +95,20 @@ struct Decoder<'a, R> {
     bytes: Vec<u8>,
 }
 
-impl<R: Read> Decoder<'_, R> {
-    fn fill(&mut self, out: &mut [f32]) -> Result<(), Error> {
+impl<'a, R: Read> Decoder<'a, R> {
+    /// A decoder whose reader stands at the first value.
+    pub(super) fn new(reader: R, path: &'a Path, layout: Layout) -> Self {
+        Self {
+            reader,
+            path,
+            layout,
+            done: 0,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Reads as many values as `out` holds.
+    pub(super) fn fill(&mut self, out: &mut [f32]) -> Result<(), Error> {
         for piece in out.chunks_mut(PIECE) {
             self.bytes
                 .resize(piece.len() * self.layout.float.bytes(), 0);
