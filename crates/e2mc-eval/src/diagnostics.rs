@@ -28,7 +28,6 @@ use neighbours::Queries;
 use rows::spread_rows;
 
 pub use dimensions::{CorrelatedPair, Dimensions};
-pub use histogram::Histogram;
 pub use lidar::lidar;
 pub use marginals::Marginals;
 pub use neighbours::Neighbours;
@@ -144,7 +143,12 @@ pub fn diagnose(source: &mut dyn RowSource, config: &Config) -> Result<Diagnosti
     let marginals = Marginals::measure(sample.view(), config.transform, config.epsilon)?;
     let part = |count: usize| pick(&sample, &spread_rows(sample.rows(), count, config.seed));
     let uniformity = Uniformity::measure(part(config.uniformity_rows).view());
-    let pairs = Pairs::measure(part(config.pair_rows).view(), &marginals.entropy, config.seed);
+    let pairs = Pairs::measure(
+        part(config.pair_rows).view(),
+        &marginals.entropy,
+        |i, j| moments.correlation(i, j),
+        config.seed,
+    );
     let asking = spread_rows(sample.rows(), config.queries, config.seed);
     let queries = Queries {
         values: pick(&sample, &asking),

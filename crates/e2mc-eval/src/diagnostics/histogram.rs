@@ -1,14 +1,10 @@
 //! Counts in bins of equal width.
 
 /// Counts of values in equal bins from `low` to `high`; the upper end belongs to the last bin.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Histogram {
-    /// Where the first bin begins.
-    pub low: f64,
-    /// Where the last bin ends; equal to `low` where all values are equal.
-    pub high: f64,
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Histogram {
     /// How many values each bin holds.
-    pub counts: Vec<u64>,
+    counts: Vec<u64>,
 }
 
 impl Histogram {
@@ -19,7 +15,7 @@ impl Histogram {
             let share = if high > low { (value - low) / (high - low) } else { 0.0 };
             counts[((share * bins as f64) as usize).min(bins - 1)] += 1;
         }
-        Self { low, high, counts }
+        Self { counts }
     }
 }
 

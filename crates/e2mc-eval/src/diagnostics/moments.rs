@@ -105,6 +105,17 @@ impl Moments {
         self.mean.len()
     }
 
+    /// The correlation of two dimensions; 0 where one is constant.
+    pub(super) fn correlation(&self, i: usize, j: usize) -> f64 {
+        let at = |i: usize, j: usize| self.covariance[i * self.dims() + j];
+        let product = at(i, i) * at(j, j);
+        if product > 0.0 {
+            (at(i, j) / product.sqrt()).clamp(-1.0, 1.0)
+        } else {
+            0.0
+        }
+    }
+
     /// The standard deviation of each dimension, of the population.
     pub(super) fn deviations(&self) -> Vec<f64> {
         let d = self.dims();

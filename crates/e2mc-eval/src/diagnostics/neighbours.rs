@@ -43,10 +43,12 @@ pub struct Neighbours {
     pub overlap: Option<f64>,
     /// Rows that asked and have an exact copy.
     pub copies: usize,
-    /// Histogram of the distances to the nearest row.
-    pub first_histogram: Histogram,
-    /// Histogram of the distances to the 100th, over the same bins.
-    pub hundredth_histogram: Option<Histogram>,
+    /// The distance to the nearest row, of each row that asked.
+    #[serde(skip)]
+    pub first: Vec<f64>,
+    /// The distance to the 100th; empty where there are too few rows.
+    #[serde(skip)]
+    pub hundredth: Vec<f64>,
 }
 
 /// The rows that ask: their values and their places among all rows.
@@ -74,10 +76,10 @@ impl Neighbours {
         let low = first.iter().copied().fold(f64::INFINITY, f64::min);
         let high = hundredth.as_ref().unwrap_or(&first);
         let high = high.iter().chain(&first).copied().fold(low, f64::max);
-        let first_histogram = Histogram::of(&first, low, high, BINS);
-        let hundredth_histogram = hundredth
+        let histogram = |values: &[f64]| Histogram::of(values, low, high, BINS);
+        let shared = hundredth
             .as_ref()
-            .map(|values| Histogram::of(values, low, high, BINS));
+            .map(|far| overlap(&histogram(&first), &histogram(far)));
         let all = queries.places.len() == rows;
         let error = |values: &[f64]| if all { 0.0 } else { standard_error(values) };
         Ok(Self {
@@ -87,12 +89,10 @@ impl Neighbours {
             first_error: error(&first),
             hundredth_mean: hundredth.as_deref().map(average),
             hundredth_error: hundredth.as_deref().map(error),
-            overlap: hundredth_histogram
-                .as_ref()
-                .map(|far| overlap(&first_histogram, far)),
+            overlap: shared,
             copies: first.iter().filter(|&&distance| distance == 0.0).count(),
-            first_histogram,
-            hundredth_histogram,
+            first,
+            hundredth: hundredth.unwrap_or_default(),
         })
     }
 }

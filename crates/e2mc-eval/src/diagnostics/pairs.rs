@@ -24,6 +24,8 @@ const EXPECTED: usize = 5;
 const MOST_DIMENSIONS: usize = 2048;
 /// Pairs named in each list.
 const NAMED: usize = 4;
+/// Below this absolute correlation a dependence is hidden from the covariance.
+const HIDDEN: f64 = 0.1;
 /// Pairs are called dependent at this level, after correction for their number.
 const LEVEL: f64 = 0.05;
 
@@ -34,6 +36,8 @@ pub struct Pair {
     pub first: usize,
     /// Zero-based, above `first`.
     pub second: usize,
+    /// Pearson's correlation over all rows, before the transform.
+    pub correlation: f64,
     /// The divergence from the uniform distribution of the square, in nats; 0 is uniform.
     pub divergence: f64,
     /// The mutual information, in nats; about 0 if independent.
@@ -69,12 +73,19 @@ pub struct Pairs {
     pub least_uniform: Vec<Pair>,
     /// The pairs of the largest mutual information, the largest first.
     pub most_dependent: Vec<Pair>,
+    /// The same among pairs whose absolute correlation is under 0.1: what covariance cannot see.
+    pub most_hidden: Vec<Pair>,
 }
 
 impl Pairs {
-    /// Of `z` `(n, d)`, whose dimensions have these `entropy`s after a transform; none where there are too few rows for a
-    /// grid of two by two.
-    pub(super) fn measure(z: MatrixView<'_>, entropy: &[f32], seed: u64) -> Option<Self> {
+    /// Of `z` `(n, d)`, whose dimensions have these `entropy`s after a transform and this `correlation` over all rows; none
+    /// where there are too few rows for a grid of two by two.
+    pub(super) fn measure(
+        z: MatrixView<'_>,
+        entropy: &[f32],
+        correlation: impl Fn(usize, usize) -> f64 + Sync,
+        seed: u64,
+    ) -> Option<Self> {
         let rows = z.rows();
         let grid = ((rows / EXPECTED) as f64).sqrt() as usize;
         let grid = grid.min(FINEST);
@@ -101,6 +112,7 @@ impl Pairs {
                         Pair {
                             first: dimensions[j],
                             second: dimensions[i],
+                            correlation: correlation(dimensions[j], dimensions[i]),
                             divergence: information - entropy[i] - entropy[j],
                             mutual_information: information,
                             chi_square,
@@ -125,6 +137,7 @@ impl Pairs {
             most_uniform: with_p(whole.most_uniform),
             least_uniform: with_p(whole.least_uniform),
             most_dependent: with_p(whole.most_dependent),
+            most_hidden: with_p(whole.most_hidden),
         })
     }
 }
@@ -255,6 +268,7 @@ struct Part {
     most_uniform: Vec<Pair>,
     least_uniform: Vec<Pair>,
     most_dependent: Vec<Pair>,
+    most_hidden: Vec<Pair>,
 }
 
 impl Part {
@@ -269,20 +283,20 @@ impl Part {
         insert(&mut self.most_uniform, pair, |pair| -pair.divergence);
         insert(&mut self.least_uniform, pair, |pair| pair.divergence);
         insert(&mut self.most_dependent, pair, |pair| pair.mutual_information);
+        if pair.correlation.abs() < HIDDEN {
+            insert(&mut self.most_hidden, pair, |pair| pair.mutual_information);
+        }
     }
 
     fn join(mut self, later: Self) -> Self {
         self.dependent += later.dependent;
         self.information += later.information;
-        for pair in later.most_uniform {
-            insert(&mut self.most_uniform, pair, |pair| -pair.divergence);
-        }
-        for pair in later.least_uniform {
-            insert(&mut self.least_uniform, pair, |pair| pair.divergence);
-        }
-        for pair in later.most_dependent {
-            insert(&mut self.most_dependent, pair, |pair| pair.mutual_information);
-        }
+        // A pair that is in any list of its part is offered to all of them; it may be in several.
+        let lists = [later.most_uniform, later.least_uniform, later.most_dependent, later.most_hidden];
+        let mut pairs = lists.concat();
+        pairs.sort_by_key(|pair| (pair.second, pair.first));
+        pairs.dedup_by_key(|pair| (pair.second, pair.first));
+        pairs.into_iter().for_each(|pair| self.name(pair));
         self
     }
 }
@@ -331,10 +345,15 @@ mod tests {
         Matrix::new(data, rows, 6).unwrap()
     }
 
+    /// Only the copies are correlated.
+    fn correlation(i: usize, j: usize) -> f64 {
+        f64::from(u8::from((i, j) == (1, 3)))
+    }
+
     fn measure(z: &Matrix, columns: usize) -> Pairs {
         let data = z.data().chunks(6).flat_map(|row| row[..columns].to_vec()).collect();
         let z = Matrix::new(data, z.rows(), columns).unwrap();
-        Pairs::measure(z.view(), &vec![0.0; columns], 0).unwrap()
+        Pairs::measure(z.view(), &vec![0.0; columns], correlation, 0).unwrap()
     }
 
     #[test]
@@ -365,6 +384,8 @@ mod tests {
         let copy = found.most_dependent[0];
         assert_eq!((copy.first, copy.second), (1, 3));
         assert!((copy.mutual_information - 8.0_f64.ln()).abs() < 0.02);
+        let hidden = found.most_hidden[0];
+        assert_eq!((hidden.first, hidden.second), (0, 2));
     }
 
     #[test]
@@ -411,7 +432,7 @@ mod tests {
     fn few_rows_get_a_coarse_grid_or_none_and_threads_change_nothing() {
         let z = samples(45);
         assert_eq!(measure(&z, 3).grid, 3);
-        assert!(Pairs::measure(samples(19).view(), &[0.0; 6], 0).is_none());
+        assert!(Pairs::measure(samples(19).view(), &[0.0; 6], correlation, 0).is_none());
         let run = |threads| in_pool(threads, || measure(&z, 6));
         assert_eq!(run(1), run(3));
     }
