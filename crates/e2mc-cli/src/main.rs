@@ -13,6 +13,8 @@ mod progress;
 mod recipe;
 mod report;
 mod run;
+mod runlog;
+mod tensorboard;
 
 use std::process::ExitCode;
 
@@ -27,6 +29,9 @@ fn main() -> ExitCode {
         Command::Continue(options) => command::continue_::run(options),
         Command::Probe(options) => command::probe::run(options),
         Command::Score(options) => command::score::run(options),
+        Command::Inspect(options) => command::inspect::run(options),
+        Command::Report(options) => command::report::run(options),
+        Command::Watch(options) => command::watch::run(options),
         Command::Demo(options) => command::demo::run(options),
     };
     match result {

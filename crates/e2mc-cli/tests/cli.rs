@@ -4,7 +4,9 @@ mod cli {
     mod bad_input;
     mod common;
     mod demo;
+    mod inspect;
     mod score;
     mod stop;
     mod train;
+    mod watch;
 }

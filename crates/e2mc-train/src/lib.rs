@@ -24,7 +24,7 @@ mod train;
 
 pub use collapse::Collapse;
 pub use device::device;
-pub use embed::{Output, embed};
+pub use embed::{Output, embed, embed_views};
 pub use error::Error;
 pub use model::Model;
 pub use recipe::{Recipe, TrainingConfig};

@@ -5,3 +5,6 @@ pub(crate) mod demo;
 pub(crate) mod pretrain;
 pub(crate) mod probe;
 pub(crate) mod score;
+pub(crate) mod inspect;
+pub(crate) mod report;
+pub(crate) mod watch;

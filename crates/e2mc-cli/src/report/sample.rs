@@ -2,11 +2,14 @@
 
 use super::{
     AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, HistogramPanel, Histograms,
-    LineChart, Lines, Mark, Reference, Report, Section, Series, Table, Verdict,
+    LineChart, Lines, Mark, Reference, Report, Scatter, ScatterPanel, Section, Series, Table, Verdict,
 };
 
 /// The arms of the comparison, as every block names them.
 pub(super) const ARMS: [&str; 3] = ["untouched base", "base loss alone", "base loss + E2MC"];
+
+/// Drawings in the report.
+pub(super) const DRAWINGS: usize = 18;
 
 /// Text that would break a page that does not escape it.
 pub(super) const HOSTILE: &str = "</script><script>alert('a' & \"b\")</script> ]]> \u{0}";
@@ -25,7 +28,12 @@ pub(super) fn report() -> Report {
             section("Training", vec![Block::Lines(loss_lines())]),
             section(
                 "Before & after",
-                vec![Block::Histograms(marginals()), Block::Dots(entropies())],
+                vec![
+                    Block::Histograms(marginals()),
+                    Block::Dots(entropies()),
+                    Block::Scatter(pairs()),
+                    Block::Lines(spectrum()),
+                ],
             ),
             section("How it was made", origins()),
         ],
@@ -205,6 +213,7 @@ fn loss_lines() -> Lines {
         caption: "Both runs see the same images in the same order.".to_owned(),
         x_label: "step".to_owned(),
         smooth: 9,
+        logarithmic: false,
         charts: vec![
             chart(
                 "Total loss",
@@ -259,6 +268,48 @@ fn marginals() -> Histograms {
         }),
         panels: (0..4).map(panel).chain([collapsed]).collect(),
         ..Histograms::default()
+    }
+}
+
+fn pairs() -> Scatter {
+    let place = |i: usize, stream: f64| 0.5 + 0.5 * spread(i, stream) as f32;
+    let before: Vec<[f32; 2]> = (0..400)
+        .map(|i| [place(i, 0.3), 0.5 * place(7 * i, 1.9)])
+        .collect();
+    let x: Vec<[f32; 2]> = before
+        .iter()
+        .enumerate()
+        .map(|(i, [x, _])| [*x, if i % 2 == 0 { *x } else { 1.0 - *x }])
+        .collect();
+    let panel = |title: &str, points: &[[f32; 2]]| ScatterPanel {
+        title: title.to_owned(),
+        note: "1.25 nats from uniform, 1.25 shared, correlation −0.01".to_owned(),
+        x_label: "dimension 3".to_owned(),
+        points: points.to_vec(),
+        coloured_by: before.clone(),
+    };
+    Scatter {
+        title: "Farthest from uniform".to_owned(),
+        caption: "Coloured by the place before.".to_owned(),
+        panels: vec![panel("Dimension 17 over 3, before", &before), panel("Dimension 17 over 3, after", &x)],
+    }
+}
+
+fn spectrum() -> Lines {
+    let series = |name: &str, exponent: f64| Series {
+        name: name.to_owned(),
+        points: (1..=512).map(|i| (f64::from(i), f64::from(i).powf(-exponent))).collect(),
+    };
+    Lines {
+        title: "Spectrum".to_owned(),
+        x_label: "rank".to_owned(),
+        logarithmic: true,
+        charts: vec![LineChart {
+            title: "Variance by direction".to_owned(),
+            series: vec![series(ARMS[0], 1.4), series(ARMS[2], 0.7)],
+            ..LineChart::default()
+        }],
+        ..Lines::default()
     }
 }
 

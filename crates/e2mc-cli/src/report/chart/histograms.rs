@@ -8,8 +8,9 @@ use super::super::number::fixed;
 use super::super::text::escape;
 use super::Frame;
 
-const WIDTH: f64 = 152.0;
-const HEIGHT: f64 = 124.0;
+/// Width and height of a small panel, and of a wide one.
+const SMALL: (f64, f64) = (152.0, 124.0);
+const WIDE: (f64, f64) = (336.0, 190.0);
 
 /// A peak this many times the typical one would flatten all other panels, and is cut.
 const CUT: f64 = 4.0;
@@ -31,6 +32,8 @@ pub(crate) struct Histograms {
     pub(crate) bins: usize,
     /// A density to compare with.
     pub(crate) reference: Option<Reference>,
+    /// Panels as large as those of line charts, for a few that matter.
+    pub(crate) wide: bool,
     /// A panel each.
     pub(crate) panels: Vec<HistogramPanel>,
 }
@@ -107,7 +110,8 @@ impl Histograms {
     }
 
     pub(crate) fn render(&self, out: &mut String, inks: &Inks) -> fmt::Result {
-        super::open_figure(out, "histograms", &self.title, &self.legend(inks))?;
+        let kind = if self.wide { "histograms wide" } else { "histograms" };
+        super::open_figure(out, kind, &self.title, &self.legend(inks))?;
         let densities: Vec<Vec<Density>> = self.panels.iter().map(|p| self.densities(p)).collect();
         let top = self.top(&densities);
         for (panel, densities) in self.panels.iter().zip(&densities) {
@@ -191,6 +195,7 @@ impl Histograms {
         top: f64,
         inks: &Inks,
     ) -> fmt::Result {
+        let (width, height) = if self.wide { WIDE } else { SMALL };
         let slots: Vec<usize> = self.series.iter().map(|name| inks.slot(name)).collect();
         super::open_panel(out, &panel.title, "", &slots)?;
         write!(
@@ -202,14 +207,14 @@ impl Histograms {
             .iter()
             .all(|density| density.total == density.outside)
         {
-            super::empty_svg(out, WIDTH, HEIGHT, &panel.title)?;
+            super::empty_svg(out, width, height, &panel.title)?;
         } else {
             let (x, y) = (
                 Domain::new(self.range.0, self.range.1),
                 Domain::new(0.0, top),
             );
-            let frame = Frame::new(WIDTH, HEIGHT, 0.0, x, y);
-            super::open_svg(out, WIDTH, HEIGHT, &self.summary(panel, densities))?;
+            let frame = Frame::new(width, height, 0.0, x, y);
+            super::open_svg(out, width, height, &self.summary(panel, densities))?;
             frame.render(out, &self.x_label)?;
             for (i, (density, &slot)) in densities.iter().zip(&slots).enumerate() {
                 self.render_density(out, &frame, density, slot, i == 0, top)?;
