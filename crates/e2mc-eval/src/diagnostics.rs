@@ -118,7 +118,7 @@ pub struct Diagnostics {
     pub uniformity: Option<Uniformity>,
     /// Of a sample that asks and all rows that answer.
     pub neighbours: Neighbours,
-    /// Of a sample; none of fewer than 20 rows.
+    /// Of a sample of the rows and the dimensions that live; none of fewer than 20 rows or two dimensions.
     pub pairs: Option<Pairs>,
 }
 
@@ -146,6 +146,7 @@ pub fn diagnose(source: &mut dyn RowSource, config: &Config) -> Result<Diagnosti
     let pairs = Pairs::measure(
         part(config.pair_rows).view(),
         &marginals.entropy,
+        &dimensions.live(),
         |i, j| moments.correlation(i, j),
         config.seed,
     );

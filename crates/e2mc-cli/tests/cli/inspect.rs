@@ -99,7 +99,7 @@ fn two_files_are_before_and_after() {
         assert!(better(text), "{text} in {}", result["findings"]);
     }
     let page = fs::read_to_string(world.path("out.html")).unwrap();
-    assert!(page.contains("before: a.npy") && page.contains("a point keeps the colour of its place before"));
+    assert!(page.contains("before: a.npy") && page.contains("A point keeps the colour of its place before"));
 
     npy(&world.path("c.npy"), "<f4", false, "(2, 5)", &floats([0.5; 10]));
     let ran = world.run("inspect a.npy c.npy");

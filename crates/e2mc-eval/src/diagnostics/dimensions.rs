@@ -53,6 +53,12 @@ impl Dimensions {
         self.duplicates.iter().map(|group| group.len() - 1).sum()
     }
 
+    /// Those that are not nearly constant.
+    pub(super) fn live(&self) -> Vec<usize> {
+        let dead = |j: &usize| self.dead.binary_search(j).is_ok();
+        (0..self.deviation.len()).filter(|j| !dead(j)).collect()
+    }
+
     pub(super) fn measure(moments: &Moments) -> Self {
         const BINS: usize = 50;
         let d = moments.dims();

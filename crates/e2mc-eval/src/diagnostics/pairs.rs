@@ -6,7 +6,8 @@
 //! of freedom, and the mutual information `I`, less its bias `(b - 1)^2 / 2n`. By `h(x, y) = h(x) + h(y) - I` the divergence of
 //! the pair from the uniform distribution of the square is `-h(x) - h(y) + I`, all in nats.
 //!
-//! Equal values are ranked in a random order of their own in each dimension: a constant dimension depends on nothing.
+//! Equal values are ranked in a random order of their own in each dimension, so that ties make nothing dependent. Dead
+//! dimensions are left out: they would only be the farthest from uniform.
 //! Cost: `n` counts for each of the `d (d - 1) / 2` pairs, so a sample of the rows is used and, of very many dimensions, some.
 
 use e2mc::{MatrixView, Transform};
@@ -78,21 +79,25 @@ pub struct Pairs {
 }
 
 impl Pairs {
-    /// Of `z` `(n, d)`, whose dimensions have these `entropy`s after a transform and this `correlation` over all rows; none
-    /// where there are too few rows for a grid of two by two.
+    /// Of the `live` dimensions of `z` `(n, d)`, which have these `entropy`s after a transform and this `correlation` over all
+    /// rows; none where there are fewer than two, or too few rows for a grid of two by two.
     pub(super) fn measure(
         z: MatrixView<'_>,
         entropy: &[f32],
+        live: &[usize],
         correlation: impl Fn(usize, usize) -> f64 + Sync,
         seed: u64,
     ) -> Option<Self> {
         let rows = z.rows();
         let grid = ((rows / EXPECTED) as f64).sqrt() as usize;
         let grid = grid.min(FINEST);
-        if grid < 2 {
+        if grid < 2 || live.len() < 2 {
             return None;
         }
-        let dimensions = spread_rows(z.cols(), MOST_DIMENSIONS, seed);
+        let dimensions: Vec<usize> = spread_rows(live.len(), MOST_DIMENSIONS, seed)
+            .into_iter()
+            .map(|index| live[index])
+            .collect();
         let cells: Vec<Vec<u8>> = dimensions
             .par_iter()
             .map(|&j| ranks(z, j, grid, seed))
@@ -353,7 +358,8 @@ mod tests {
     fn measure(z: &Matrix, columns: usize) -> Pairs {
         let data = z.data().chunks(6).flat_map(|row| row[..columns].to_vec()).collect();
         let z = Matrix::new(data, z.rows(), columns).unwrap();
-        Pairs::measure(z.view(), &vec![0.0; columns], correlation, 0).unwrap()
+        let live: Vec<usize> = (0..columns).collect();
+        Pairs::measure(z.view(), &vec![0.0; columns], &live, correlation, 0).unwrap()
     }
 
     #[test]
@@ -432,7 +438,9 @@ mod tests {
     fn few_rows_get_a_coarse_grid_or_none_and_threads_change_nothing() {
         let z = samples(45);
         assert_eq!(measure(&z, 3).grid, 3);
-        assert!(Pairs::measure(samples(19).view(), &[0.0; 6], correlation, 0).is_none());
+        let few = samples(19);
+        assert!(Pairs::measure(few.view(), &[0.0; 6], &[0, 1, 2], correlation, 0).is_none());
+        assert!(Pairs::measure(z.view(), &[0.0; 6], &[1], correlation, 0).is_none());
         let run = |threads| in_pool(threads, || measure(&z, 6));
         assert_eq!(run(1), run(3));
     }

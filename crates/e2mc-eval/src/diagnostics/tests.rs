@@ -88,7 +88,7 @@ fn a_collapsed_embedding_is_seen_from_every_side() {
     let point = all(&Matrix::new(vec![0.5; 4000], 1000, 4).unwrap());
     assert_eq!(point.dimensions.dead.len(), 4);
     assert_eq!(point.neighbours.copies, 1000);
-    assert!(point.pairs.unwrap().most_dependent[0].mutual_information < 0.03);
+    assert!(point.pairs.is_none());
     let zero = all(&Matrix::zeros(30, 4));
     assert_eq!((zero.zero_rows, zero.uniformity), (30, None));
 }

@@ -5,7 +5,7 @@ use e2mc_eval::diagnostics::{Pair, unit_square};
 use super::{Subject, summary};
 use crate::report::{
     Block, Cell, Column, HistogramPanel, Histograms, LineChart, Lines, Reference, Scatter,
-    ScatterPanel, Series, Table,
+    ScatterPanel, Series, Table, fixed,
 };
 
 /// Dimensions whose marginals are drawn.
@@ -27,7 +27,7 @@ pub(super) fn table(subjects: &[Subject]) -> Table {
     let rows = columns[0].iter().enumerate().map(|(index, (name, ..))| {
         let cells = columns.iter().map(|column| {
             let (_, _, value, decimals) = column[index];
-            value.map_or(Cell::Missing, |value| Cell::Text(crate::report::fixed(value, decimals)))
+            value.map_or(Cell::Missing, |value| Cell::Value { value, decimals })
         });
         std::iter::once(Cell::Text((*name).to_owned())).chain(cells).collect()
     });
@@ -41,73 +41,77 @@ pub(super) fn table(subjects: &[Subject]) -> Table {
     }
 }
 
-/// How a quantity is spread over the dimensions.
+/// How a quantity is spread over the dimensions; none where all are equal.
 fn spread(
     title: &str,
     x_label: &str,
     subjects: &[Subject],
     values: impl Fn(&Subject) -> Vec<f32>,
-) -> Option<Histograms> {
+) -> Option<HistogramPanel> {
     let samples: Vec<Vec<f32>> = subjects.iter().map(values).collect();
-    let all = || samples.iter().flatten().copied().map(f64::from);
-    let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
-    (low < high).then(|| Histograms {
+    let (low, high) = range(samples.iter().flatten());
+    (low < high).then(|| HistogramPanel {
         title: title.into(),
-        x_label: x_label.into(),
-        series: names(subjects),
-        range: (low, high),
-        bins: 40,
-        wide: true,
-        panels: vec![HistogramPanel {
-            title: x_label.into(),
-            note: String::new(),
-            samples,
-        }],
-        ..Histograms::default()
+        note: String::new(),
+        samples,
+        axis: Some((x_label.into(), (low, high))),
+    })
+}
+
+fn range<'a>(values: impl Iterator<Item = &'a f32>) -> (f64, f64) {
+    values.copied().map(f64::from).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
     })
 }
 
 /// Entropies, deviations and single marginals.
 pub(super) fn dimensions(subjects: &[Subject]) -> Vec<Block> {
-    let entropy = spread(
-        "Marginal entropy of the dimensions",
-        "marginal entropy, nats",
-        subjects,
-        |subject| subject.diagnostics.marginals.entropy.clone(),
-    );
-    let deviation = spread(
-        "Standard deviation of the dimensions",
-        "standard deviation, before the transform",
-        subjects,
-        |subject| {
+    let panels = [
+        spread("Marginal entropy", "nats, 0 is uniform", subjects, |subject| {
+            subject.diagnostics.marginals.entropy.clone()
+        }),
+        spread("Standard deviation", "before the transform", subjects, |subject| {
             let deviation = &subject.diagnostics.dimensions.deviation;
             deviation.iter().map(|&value| value as f32).collect()
-        },
-    );
-    let mut blocks: Vec<Block> = entropy.into_iter().chain(deviation).map(Block::Histograms).collect();
-    blocks.push(Block::Histograms(marginals(subjects)));
-    blocks
+        }),
+    ];
+    let all = Histograms {
+        title: "All dimensions".into(),
+        series: names(subjects),
+        bins: 40,
+        wide: true,
+        panels: panels.into_iter().flatten().collect(),
+        ..Histograms::default()
+    };
+    vec![Block::Histograms(all), Block::Histograms(marginals(subjects))]
 }
 
 /// Marginal distributions of a few dimensions, evenly in rank of the first subject's entropy.
 fn marginals(subjects: &[Subject]) -> Histograms {
-    let order = subjects[0].diagnostics.marginals.by_entropy();
+    let first = &subjects[0].diagnostics;
+    let mut order = first.marginals.by_entropy();
+    // Constant ones show a spike, beside which nothing else can be seen.
+    if first.dimensions.dead.len() < order.len() {
+        order.retain(|dimension| first.dimensions.dead.binary_search(dimension).is_err());
+    }
     let shown = MARGINALS.min(order.len());
     let chosen = (0..shown).map(|i| order[i * (order.len() - 1) / (shown - 1).max(1)]);
     let panels = chosen.map(|dimension| {
         let entropies: Vec<String> = subjects
             .iter()
-            .map(|subject| format!("{:.2}", subject.diagnostics.marginals.entropy[dimension]))
+            .map(|subject| fixed(subject.diagnostics.marginals.entropy[dimension].into(), 2))
             .collect();
         HistogramPanel {
             title: format!("Dimension {dimension}"),
-            note: format!("entropy {} nats", entropies.join(" → ").replace('-', "−")),
+            note: format!("entropy {} nats", entropies.join(" → ")),
             samples: subjects.iter().map(|subject| column(subject, dimension)).collect(),
+            axis: None,
         }
     });
     Histograms {
         title: "Marginal distributions of single dimensions".into(),
-        caption: "After the transform to the unit interval, from the least to the most uniform dimension, evenly in rank."
+        caption: "After the transform to the unit interval, from the least to the most uniform dimension that is not nearly constant, evenly \
+                  in rank."
             .into(),
         x_label: "transformed coordinate".into(),
         series: names(subjects),
@@ -178,8 +182,7 @@ pub(super) fn neighbours(subjects: &[Subject]) -> Histograms {
             .map(|values| values.iter().map(|&value| value as f32).collect::<Vec<f32>>())
     };
     let all: Vec<f32> = subjects.iter().flat_map(|s| distances(s).concat()).collect();
-    let low = all.iter().copied().fold(f32::INFINITY, f32::min);
-    let high = all.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let (low, high) = range(all.iter());
     let panels = subjects.iter().map(|subject| {
         let neighbours = &subject.diagnostics.neighbours;
         HistogramPanel {
@@ -192,6 +195,7 @@ pub(super) fn neighbours(subjects: &[Subject]) -> Histograms {
                 format!("{:.1} % of the area is shared", 100.0 * overlap)
             }),
             samples: distances(subject).to_vec(),
+            axis: None,
         }
     });
     Histograms {
@@ -202,7 +206,7 @@ pub(super) fn neighbours(subjects: &[Subject]) -> Histograms {
         ),
         x_label: "distance".into(),
         series: vec!["1st neighbour".into(), "100th neighbour".into()],
-        range: (low.into(), f64::from(high).max(f64::from(low) + 1e-6)),
+        range: (low, high.max(low + 1e-6)),
         bins: 50,
         wide: true,
         panels: panels.collect(),
@@ -216,60 +220,66 @@ pub(super) fn pairs(subjects: &[Subject]) -> Vec<Block> {
     let (Some(first), Some(pairs)) = (&subjects[0].diagnostics.pairs, &last.diagnostics.pairs) else {
         return Vec::new();
     };
+    // Each list with the subject that it is of.
     let kinds = [
-        ("Farthest from uniform", &first.least_uniform),
-        ("Nearest to uniform", &pairs.most_uniform),
-        ("Most dependent", &pairs.most_dependent),
-        ("Most dependent of the uncorrelated", &pairs.most_hidden),
+        ("Farthest from uniform", 0, &first.least_uniform),
+        ("Nearest to uniform", subjects.len() - 1, &pairs.most_uniform),
+        ("Most dependent", subjects.len() - 1, &pairs.most_dependent),
+        ("Most dependent of the uncorrelated", subjects.len() - 1, &pairs.most_hidden),
     ];
     let mut blocks = Vec::new();
-    for (title, list) in kinds {
-        if list.is_empty() {
-            continue;
-        }
-        let panels: Vec<ScatterPanel> = list
-            .iter()
-            .take(PAIRS)
-            .flat_map(|pair| subjects.iter().map(move |subject| panel(pair, subject, subjects)))
+    for (title, owner, list) in kinds {
+        let pairs = list.iter().take(PAIRS);
+        let panels: Vec<ScatterPanel> = pairs
+            .flat_map(|pair| (0..subjects.len()).map(move |shown| panel(pair, shown, owner, subjects)))
             .collect();
-        blocks.push(Block::Scatter(Scatter {
-            title: title.into(),
-            caption: String::new(),
-            panels,
-        }));
-    }
-    if let Some(Block::Scatter(scatter)) = blocks.last_mut() {
-        scatter.caption = if subjects.len() > 1 {
-            "Each pair before and after; a point keeps the colour of its place before. The numbers are of the subject whose \
-             list names the pair."
-        } else {
-            "Colours are places in the first panel's square of each pair."
-        }
-        .into();
-        if subjects.len() == 1 {
-            scatter.caption.clear();
+        if !panels.is_empty() {
+            blocks.push(Block::Scatter(Scatter {
+                title: match (subjects.len(), owner) {
+                    (1, _) => title.into(),
+                    (_, 0) => format!("{title} before"),
+                    _ => format!("{title} after"),
+                },
+                caption: if subjects.len() > 1 {
+                    "A point keeps the colour of its place before.".into()
+                } else {
+                    String::new()
+                },
+                panels,
+            }));
         }
     }
     blocks
 }
 
-fn panel(pair: &Pair, subject: &Subject, subjects: &[Subject]) -> ScatterPanel {
+/// The subject `shown` in the two dimensions of a pair that is named for the subject `owner`.
+fn panel(pair: &Pair, shown: usize, owner: usize, subjects: &[Subject]) -> ScatterPanel {
     let place = |subject: &Subject| {
         unit_square(subject.picture.view(), pair.first, pair.second, subject.transform)
     };
-    let title = format!("Dimension {} over {}", pair.second, pair.first);
-    let figures = format!(
-        "{:.2} nats from uniform, {:.2} shared, correlation {:.2}",
-        pair.divergence, pair.mutual_information, pair.correlation
-    );
+    let when = match (subjects.len(), shown) {
+        (1, _) => "",
+        (_, 0) => ", before",
+        _ => ", after",
+    };
     ScatterPanel {
-        title: match subjects {
-            [_, _] => format!("{title}, {}", if std::ptr::eq(subject, &subjects[0]) { "before" } else { "after" }),
-            _ => title,
+        title: format!("Dimension {} over {}{when}", pair.second, pair.first),
+        note: if shown == owner {
+            format!(
+                "{} nats from uniform, {} shared, correlation {}",
+                fixed(pair.divergence, 2),
+                fixed(pair.mutual_information, 2),
+                fixed(pair.correlation, 2)
+            )
+        } else {
+            "the same images".into()
         },
-        note: figures.replace('-', "−"),
         x_label: format!("dimension {}", pair.first),
-        points: place(subject),
-        coloured_by: if subjects.len() > 1 { place(&subjects[0]) } else { Vec::new() },
+        points: place(&subjects[shown]),
+        coloured_by: if subjects.len() > 1 {
+            place(&subjects[0])
+        } else {
+            Vec::new()
+        },
     }
 }

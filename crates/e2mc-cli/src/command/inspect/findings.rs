@@ -3,7 +3,7 @@
 use e2mc::Transform;
 
 use super::Subject;
-use crate::report::{Finding, Verdict};
+use crate::report::{Finding, Verdict, fixed};
 
 /// Directions of a mean cosine above this are a cone, near 1 a single point.
 const CONE: f64 = 0.5;
@@ -66,9 +66,10 @@ fn alone(subject: &Subject) -> Vec<Finding> {
                 )
             } else {
                 format!(
-                    "Two rows have a mean cosine of {:.3}; 0 is evenly spread around the origin, 1 is one direction. \
-                     Uniformity is {:.3} (0 is one point, lower is more even).",
-                    uniformity.mean_cosine, uniformity.uniformity
+                    "Two rows have a mean cosine of {}; 0 is evenly spread around the origin, 1 is one direction. \
+                     Uniformity is {} (0 is one point, lower is more even).",
+                    fixed(uniformity.mean_cosine, 3),
+                    fixed(uniformity.uniformity, 3)
                 )
             },
         ));
@@ -152,9 +153,14 @@ fn copies(subject: &Subject) -> Finding {
 fn rank(subject: &Subject) -> Finding {
     let (d, spectrum) = (&subject.diagnostics, &subject.diagnostics.spectrum);
     let most = d.dims.min(d.rows);
-    finding(
-        spectrum.rankme < 0.25 * most as f64,
-        format!(
+    let share = spectrum.rankme / most as f64;
+    Finding {
+        verdict: match share {
+            share if share < 0.1 => Verdict::Concern,
+            share if share < 0.5 => Verdict::Note,
+            _ => Verdict::Good,
+        },
+        text: format!(
             "The embedding uses about {:.0} of {most} directions (RankMe {:.1}); {} hold 99 % of the variance, the \
              strongest alone {:.1} %.",
             spectrum.rankme,
@@ -162,7 +168,7 @@ fn rank(subject: &Subject) -> Finding {
             spectrum.directions_99,
             100.0 * spectrum.top_share
         ),
-    )
+    }
 }
 
 fn transform(subject: &Subject) -> &'static str {
@@ -181,8 +187,8 @@ fn marginals(subject: &Subject) -> Finding {
     finding(
         mean > NEAR_UNIFORM,
         format!(
-            "After the {} the dimensions are {mean:.3} nats from uniform on average: dimension {worst} the farthest \
-             ({:.2}), dimension {best} the nearest ({:.2}).",
+            "The dimensions are {mean:.3} nats from uniform on average after the {}: dimension {worst} the farthest ({:.2}), \
+             dimension {best} the nearest ({:.2}).",
             transform(subject),
             away(worst),
             away(best)
@@ -196,8 +202,10 @@ fn correlation(subject: &Subject) -> Finding {
     let chance = (2.0 / (std::f64::consts::PI * d.rows as f64)).sqrt();
     let most = dimensions.most_correlated.map_or(String::new(), |pair| {
         format!(
-            "; the strongest is {:.3}, of dimensions {} and {}",
-            pair.correlation, pair.first, pair.second
+            "; the strongest is {}, of dimensions {} and {}",
+            fixed(pair.correlation, 3),
+            pair.first,
+            pair.second
         )
     });
     finding(
@@ -213,7 +221,7 @@ fn correlation(subject: &Subject) -> Finding {
 fn pairs(subject: &Subject) -> Vec<Finding> {
     let Some(pairs) = &subject.diagnostics.pairs else {
         return vec![note(
-            "Too few rows to test whether pairs of dimensions are independent; 20 are needed.".into(),
+            "Too little to test whether pairs of dimensions are independent: 20 rows and two dimensions that vary are needed.".into(),
         )];
     };
     let share = 100.0 * pairs.dependent as f64 / pairs.pairs as f64;
@@ -237,9 +245,12 @@ fn pairs(subject: &Subject) -> Vec<Finding> {
         findings.push(finding(
             hidden.mutual_information > 0.05,
             format!(
-                "Dimensions {} and {} are nearly uncorrelated ({:.3}) and yet dependent: they share {:.2} nats. \
+                "Dimensions {} and {} are nearly uncorrelated ({}) and yet dependent: they share {:.2} nats. \
                  Covariance cannot see this.",
-                hidden.first, hidden.second, hidden.correlation, hidden.mutual_information
+                hidden.first,
+                hidden.second,
+                fixed(hidden.correlation, 3),
+                hidden.mutual_information
             ),
         ));
     }
@@ -331,16 +342,16 @@ fn changes(before: &Subject, after: &Subject) -> Vec<Finding> {
         };
         findings.push(Finding {
             verdict,
-            text: format!("{name}: {from:.decimals$} before, {to:.decimals$} after{unit}."),
+            text: format!("{name}: {}{unit} before, {}{unit} after.", fixed(from, decimals), fixed(to, decimals)),
         });
     };
     change(
-        "Mean marginal entropy",
+        "Mean marginal entropy (0 is uniform)",
         b.marginals.mean_entropy,
         a.marginals.mean_entropy,
         true,
         3,
-        " nats (0 is uniform)",
+        " nats",
     );
     change(
         "Off-diagonal covariance after the transform",
