@@ -47,12 +47,15 @@ impl RunLog {
         let path = RunFolder::new(folder).metrics();
         if !path.exists() {
             return Err(Failure::new(
-                format!("{}: no run is there: it has no metrics.jsonl", folder.display()),
+                format!(
+                    "{}: no run is there: it has no metrics.jsonl",
+                    folder.display()
+                ),
                 "name the folder that was given to `pretrain --out` or `continue --out`",
             ));
         }
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let name = folder.file_name().unwrap_or(folder.as_os_str());
         let mut log = Self {
             name: name.to_string_lossy().into_owned(),
@@ -102,7 +105,11 @@ impl RunLog {
     /// The names of the loss's terms, in the order of the log.
     pub(crate) fn terms(&self) -> Vec<String> {
         let mut seen = BTreeSet::new();
-        let keys = self.steps.iter().filter_map(Value::as_object).flat_map(|step| step.keys());
+        let keys = self
+            .steps
+            .iter()
+            .filter_map(Value::as_object)
+            .flat_map(|step| step.keys());
         keys.filter(|key| !NOT_TERMS.contains(&key.as_str()) && seen.insert((*key).clone()))
             .cloned()
             .collect()
@@ -141,9 +148,10 @@ impl RunLog {
 
     /// The step at which each epoch ended.
     pub(crate) fn epoch_ends(&self) -> Vec<(u64, f64)> {
-        let ends = self.epochs.iter().filter_map(|event| {
-            Some((event["epoch"].as_u64()?, event["step"].as_f64()?))
-        });
+        let ends = self
+            .epochs
+            .iter()
+            .filter_map(|event| Some((event["epoch"].as_u64()?, event["step"].as_f64()?)));
         ends.filter(|(epoch, _)| *epoch > 0).collect()
     }
 }
@@ -184,11 +192,16 @@ mod tests {
         let log = read(LOG).unwrap();
         assert_eq!(log.terms(), ["invariance"]);
         assert_eq!(log.by_step("loss"), [(5.0, 3.5)]);
-        assert_eq!(log.by_epoch(|e| e["knn"].as_f64()), [(0.0, 0.5), (5.0, 0.75)]);
+        assert_eq!(
+            log.by_epoch(|e| e["knn"].as_f64()),
+            [(0.0, 0.5), (5.0, 0.75)]
+        );
         assert_eq!((log.step(), log.planned_epochs()), (5, Some(2)));
         assert_eq!(log.epoch_ends(), [(1, 5.0)]);
         assert!(log.end.is_none());
-        let ended = read(&format!("{LOG}{{\"event\":\"end\",\"outcome\":\"finished\",\"seconds\":2.5}}\n"));
+        let ended = read(&format!(
+            "{LOG}{{\"event\":\"end\",\"outcome\":\"finished\",\"seconds\":2.5}}\n"
+        ));
         assert_eq!(ended.unwrap().end, Some(("finished".into(), 2.5)));
     }
 
@@ -198,7 +211,10 @@ mod tests {
         assert_eq!(log.steps.len(), 1);
         let error = read(&format!("nonsense\n{LOG}")).err().unwrap().to_string();
         assert!(error.contains("line 1 is not"), "{error}");
-        let error = RunLog::read(Path::new("nowhere")).err().unwrap().to_string();
+        let error = RunLog::read(Path::new("nowhere"))
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.starts_with("nowhere: no run is there"), "{error}");
     }
 }

@@ -84,7 +84,9 @@ fn now() -> f64 {
 
 /// The checksum as records store it: rotated and moved, because checksums of data that hold checksums are weak.
 fn masked_crc(data: &[u8]) -> u32 {
-    crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
+    crc32c::crc32c(data)
+        .rotate_right(15)
+        .wrapping_add(0xa282_ead8)
 }
 
 fn event(time: f64, step: u64, what: &[u8]) -> Vec<u8> {
@@ -180,14 +182,19 @@ mod tests {
     fn the_checksum_is_that_of_the_format() {
         // CRC-32C of "123456789" is the standard's check value.
         assert_eq!(crc32c::crc32c(b"123456789"), 0xe306_9283);
-        assert_eq!(masked_crc(b"123456789"), 0xe306_9283_u32.rotate_right(15).wrapping_add(0xa282_ead8));
+        assert_eq!(
+            masked_crc(b"123456789"),
+            0xe306_9283_u32.rotate_right(15).wrapping_add(0xa282_ead8)
+        );
     }
 
     #[test]
     fn what_is_written_reads_back_with_its_frames_and_checksums() {
         let folder = tempfile::tempdir().unwrap();
         let mut events = EventFile::create(folder.path(), Some(299)).unwrap();
-        events.write(300, [("loss", 0.25), ("terms/entropy", -1.5)]).unwrap();
+        events
+            .write(300, [("loss", 0.25), ("terms/entropy", -1.5)])
+            .unwrap();
         let other = EventFile::create(folder.path(), None).unwrap();
         assert_ne!(other.path, events.path);
         let records = records(&std::fs::read(&events.path).unwrap());
@@ -201,9 +208,19 @@ mod tests {
         assert_eq!(step[1], (2, 300_u64.to_le_bytes().to_vec()));
         let time = f64::from_le_bytes(step[0].1.clone().try_into().unwrap());
         assert!(time > 1.7e9, "{time}");
-        let values: Vec<Vec<(u8, Vec<u8>)>> = fields(&step[2].1).iter().map(|v| fields(&v.1)).collect();
-        assert_eq!(values[0], [(1, b"loss".to_vec()), (2, 0.25_f32.to_le_bytes().to_vec())]);
-        assert_eq!(values[1], [(1, b"terms/entropy".to_vec()), (2, (-1.5_f32).to_le_bytes().to_vec())]);
+        let values: Vec<Vec<(u8, Vec<u8>)>> =
+            fields(&step[2].1).iter().map(|v| fields(&v.1)).collect();
+        assert_eq!(
+            values[0],
+            [(1, b"loss".to_vec()), (2, 0.25_f32.to_le_bytes().to_vec())]
+        );
+        assert_eq!(
+            values[1],
+            [
+                (1, b"terms/entropy".to_vec()),
+                (2, (-1.5_f32).to_le_bytes().to_vec())
+            ]
+        );
     }
 
     #[test]
@@ -211,6 +228,9 @@ mod tests {
         let mut out = Vec::new();
         varint(&mut out, 300);
         assert_eq!(out, [0xac, 0x02]);
-        assert_eq!(fields(&varint_field(2, u64::MAX))[0].1, u64::MAX.to_le_bytes());
+        assert_eq!(
+            fields(&varint_field(2, u64::MAX))[0].1,
+            u64::MAX.to_le_bytes()
+        );
     }
 }

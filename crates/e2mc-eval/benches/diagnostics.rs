@@ -49,7 +49,10 @@ fn peak_mib() -> u64 {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let tiny = std::env::temp_dir().join(format!("e2mc-diagnostics-{}.npy", std::process::id()));
     let path = match words[..] {

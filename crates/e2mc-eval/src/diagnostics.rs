@@ -193,7 +193,11 @@ pub fn sample_rows(source: &mut dyn RowSource, count: usize, seed: u64) -> Resul
 
 fn pick(matrix: &Matrix, rows: &[usize]) -> Matrix {
     let view = matrix.view();
-    let data = rows.iter().flat_map(|&row| view.row(row)).copied().collect();
+    let data = rows
+        .iter()
+        .flat_map(|&row| view.row(row))
+        .copied()
+        .collect();
     Matrix::new(data, rows.len(), matrix.cols()).expect("whole rows")
 }
 

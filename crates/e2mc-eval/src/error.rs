@@ -140,7 +140,9 @@ pub enum Error {
     },
 
     /// Views of the same images that do not match.
-    #[error("view {view} has {rows} rows of {cols} dimensions, expected {expected_rows} of {expected_cols}")]
+    #[error(
+        "view {view} has {rows} rows of {cols} dimensions, expected {expected_rows} of {expected_cols}"
+    )]
     ViewShape {
         /// Which view, counted from 0.
         view: usize,

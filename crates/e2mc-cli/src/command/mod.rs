@@ -2,9 +2,9 @@
 
 pub(crate) mod continue_;
 pub(crate) mod demo;
+pub(crate) mod inspect;
 pub(crate) mod pretrain;
 pub(crate) mod probe;
-pub(crate) mod score;
-pub(crate) mod inspect;
 pub(crate) mod report;
+pub(crate) mod score;
 pub(crate) mod watch;

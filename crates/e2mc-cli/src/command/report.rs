@@ -58,14 +58,19 @@ pub(crate) fn run(options: &ReportOptions) -> Result<ExitCode> {
         "findings": findings.iter().map(|f| json!({"kind": f.verdict.words(), "text": f.text})).collect::<Vec<_>>(),
     });
     output::result(options.json, &result, || {
-        let lines = findings.iter().map(|f| format!("{:<13}  {}\n", f.verdict.words(), f.text));
+        let lines = findings
+            .iter()
+            .map(|f| format!("{:<13}  {}\n", f.verdict.words(), f.text));
         format!("{}\nreport: {}", lines.collect::<String>(), out.display())
     });
     Ok(ExitCode::SUCCESS)
 }
 
 fn read(runs: &[PathBuf]) -> Result<Vec<RunLog>> {
-    let mut logs = runs.iter().map(|run| RunLog::read(run)).collect::<Result<Vec<_>>>()?;
+    let mut logs = runs
+        .iter()
+        .map(|run| RunLog::read(run))
+        .collect::<Result<Vec<_>>>()?;
     runlog::name_apart(&mut logs);
     Ok(logs)
 }

@@ -31,7 +31,9 @@ pub(crate) struct WatchOptions {
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
+    let value: f64 = text
+        .parse()
+        .map_err(|_| "expected a number of seconds".to_owned())?;
     if (0.1..=3600.0).contains(&value) {
         Ok(value)
     } else {
@@ -51,7 +53,11 @@ pub(crate) fn run(options: &WatchOptions) -> Result<ExitCode> {
         let width = if live { columns() } else { 80 };
         let screen = plot::screen(&log, width);
         // Home and clear to the end, so that nothing flickers.
-        let (before, after) = if live { ("\x1b[H\x1b[2J", "") } else { ("", "") };
+        let (before, after) = if live {
+            ("\x1b[H\x1b[2J", "")
+        } else {
+            ("", "")
+        };
         write!(out, "{before}{screen}{after}")
             .and_then(|()| out.flush())
             .context("cannot write to standard output")?;

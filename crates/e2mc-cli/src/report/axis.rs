@@ -145,13 +145,22 @@ impl Ticks {
                 (domain.lo..=domain.hi).contains(&at)
             })
             .collect();
-        let values: Vec<f64> = fine.iter().map(|(digit, k)| digit.log10() + f64::from(*k)).collect();
-        let labels: Vec<String> = fine.iter().map(|(digit, k)| power_label(*digit, *k)).collect();
+        let values: Vec<f64> = fine
+            .iter()
+            .map(|(digit, k)| digit.log10() + f64::from(*k))
+            .collect();
+        let labels: Vec<String> = fine
+            .iter()
+            .map(|(digit, k)| power_label(*digit, *k))
+            .collect();
         if values.len() >= 2 && room(&labels, values.len()) {
             return Self::of_powers(values, labels);
         }
         let ends = [domain.lo, domain.hi];
-        Self::of_powers(ends.to_vec(), ends.map(|at| number::significant(10f64.powf(at))).to_vec())
+        Self::of_powers(
+            ends.to_vec(),
+            ends.map(|at| number::significant(10f64.powf(at))).to_vec(),
+        )
     }
 
     fn of_powers(values: Vec<f64>, labels: Vec<String>) -> Self {

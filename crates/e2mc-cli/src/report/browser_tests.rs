@@ -130,7 +130,11 @@ fn probe(width: u32, scheme: u32) -> Option<String> {
     let (page, dom) = (profile.0.join("page.html"), profile.0.join("dom.html"));
     // Windows have a least width, frames have none.
     let html = sample::report().to_html();
-    let html = escape(&html.replacen("<head>", &format!("<head>{WITNESS}"), 1).replace("</body>", PROBE));
+    let html = escape(
+        &html
+            .replacen("<head>", &format!("<head>{WITNESS}"), 1)
+            .replace("</body>", PROBE),
+    );
     let frame = format!(
         "<!DOCTYPE html><html style=\"color-scheme: light dark\"><body>\
          <iframe style=\"width: {width}px; height: 900px; border: 0\" srcdoc=\"{html}\" \

@@ -78,12 +78,20 @@ fn figure(panel: &str, block: &Block, names: &[(usize, String)]) -> Option<Figur
     let open = panel.find("<svg viewBox=")?;
     let svg = &panel[open..];
     // A readout's glyphs come before the drawing; the drawing is the one with a role.
-    let svg = &svg[svg.find("role=\"img\"").map(|at| svg[..at].rfind("<svg"))??..];
+    let svg = &svg[svg
+        .find("role=\"img\"")
+        .map(|at| svg[..at].rfind("<svg"))??..];
     let size = svg.split('"').nth(1)?;
-    let mut size = size.split(' ').skip(2).filter_map(|length| length.parse().ok());
+    let mut size = size
+        .split(' ')
+        .skip(2)
+        .filter_map(|length| length.parse().ok());
     let drawing = svg[svg.find('>')? + 1..].split("</svg>").next()?;
     let slots = panel.split('"').nth(1).unwrap_or_default();
-    let slots: Vec<usize> = slots.split(' ').filter_map(|slot| slot.parse().ok()).collect();
+    let slots: Vec<usize> = slots
+        .split(' ')
+        .filter_map(|slot| slot.parse().ok())
+        .collect();
     // Rows of a dot chart carry their names already.
     let legend = match block {
         Block::Dots(_) | Block::Scatter(_) => Vec::new(),
@@ -135,7 +143,13 @@ impl Figure {
         let words: String = self
             .title
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() {
+                    c.to_ascii_lowercase()
+                } else {
+                    '-'
+                }
+            })
             .collect();
         let words: Vec<&str> = words.split('-').filter(|word| !word.is_empty()).collect();
         words.join("-").chars().take(60).collect()
@@ -169,17 +183,26 @@ impl Figure {
                 super::text::escape(name)
             );
         }
-        let _ = write!(out, "<g transform=\"translate(0 {head})\">{}</g>\n</svg>\n", self.drawing);
+        let _ = write!(
+            out,
+            "<g transform=\"translate(0 {head})\">{}</g>\n</svg>\n",
+            self.drawing
+        );
         out
     }
 }
 
 /// The page's rules for drawings with the light scheme's colours in place of variables, which other programs do not know.
 fn stand_alone_style() -> String {
-    let colours = STYLE.split(":root {").nth(1).and_then(|rest| rest.split('}').next());
+    let colours = STYLE
+        .split(":root {")
+        .nth(1)
+        .and_then(|rest| rest.split('}').next());
     let colour = |name: &str| {
         let value = colours.and_then(|block| block.split(&format!("--{name}: ")).nth(1));
-        value.and_then(|rest| rest.split(';').next()).unwrap_or("#000000")
+        value
+            .and_then(|rest| rest.split(';').next())
+            .unwrap_or("#000000")
     };
     let (ink, muted, card) = (colour("ink"), colour("muted"), colour("card"));
     let mut style = format!(
@@ -221,10 +244,19 @@ mod tests {
             let svg = figure.to_svg();
             let document = roxmltree::Document::parse(&svg).expect("well-formed");
             assert!(!svg.contains("var(") && !svg.contains("class=\"hit\""));
-            assert!(document.descendants().filter(|node| node.has_tag_name("text")).count() > 1);
+            assert!(
+                document
+                    .descendants()
+                    .filter(|node| node.has_tag_name("text"))
+                    .count()
+                    > 1
+            );
             assert!(!figure.file_name().is_empty());
         }
-        let loss = figures.iter().find(|figure| figure.title == "Total loss").unwrap();
+        let loss = figures
+            .iter()
+            .find(|figure| figure.title == "Total loss")
+            .unwrap();
         assert_eq!(loss.legend.len(), 2);
         assert!(loss.to_svg().contains("base loss + E2MC"));
     }
@@ -240,6 +272,10 @@ mod tests {
         assert_eq!(image.width(), 3 * 336);
         // White paper with something on it.
         assert!(image.pixels().filter(|pixel| pixel.0 == [255; 3]).count() > image.len() / 6);
-        assert!(image.pixels().any(|pixel| pixel.0.iter().any(|&channel| channel < 128)));
+        assert!(
+            image
+                .pixels()
+                .any(|pixel| pixel.0.iter().any(|&channel| channel < 128))
+        );
     }
 }

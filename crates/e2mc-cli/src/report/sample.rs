@@ -2,7 +2,8 @@
 
 use super::{
     AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, HistogramPanel, Histograms,
-    LineChart, Lines, Mark, Reference, Report, Scatter, ScatterPanel, Section, Series, Table, Verdict,
+    LineChart, Lines, Mark, Reference, Report, Scatter, ScatterPanel, Section, Series, Table,
+    Verdict,
 };
 
 /// The arms of the comparison, as every block names them.
@@ -250,6 +251,7 @@ fn marginals() -> Histograms {
         title: format!("Dimension {}", 83 * i),
         note: "−0.31 → −0.08 nats".to_owned(),
         samples: vec![values(2).collect(), values(1).chain([f32::NAN]).collect()],
+        axis: None,
     };
     let collapsed = HistogramPanel {
         title: "Dimension 511".to_owned(),
@@ -291,14 +293,19 @@ fn pairs() -> Scatter {
     Scatter {
         title: "Farthest from uniform".to_owned(),
         caption: "Coloured by the place before.".to_owned(),
-        panels: vec![panel("Dimension 17 over 3, before", &before), panel("Dimension 17 over 3, after", &x)],
+        panels: vec![
+            panel("Dimension 17 over 3, before", &before),
+            panel("Dimension 17 over 3, after", &x),
+        ],
     }
 }
 
 fn spectrum() -> Lines {
     let series = |name: &str, exponent: f64| Series {
         name: name.to_owned(),
-        points: (1..=512).map(|i| (f64::from(i), f64::from(i).powf(-exponent))).collect(),
+        points: (1..=512)
+            .map(|i| (f64::from(i), f64::from(i).powf(-exponent)))
+            .collect(),
     };
     Lines {
         title: "Spectrum".to_owned(),

@@ -22,9 +22,18 @@ fn a_run_gets_a_page_and_curves() {
     assert_eq!(result["runs"][0]["outcome"], "finished");
     assert_eq!(result["runs"][0]["epochs"], 2);
     let knn = log(&world.path("run"))[1]["knn"].as_f64().unwrap();
-    assert_eq!(result["runs"][0]["knn_start"].as_f64().unwrap(), 100.0 * knn);
+    assert_eq!(
+        result["runs"][0]["knn_start"].as_f64().unwrap(),
+        100.0 * knn
+    );
     let page = fs::read_to_string(world.path("run/report.html")).unwrap();
-    for part in ["Training run run", "Whole loss", "Invariance", "Images a second", "Recipe of run"] {
+    for part in [
+        "Training run run",
+        "Whole loss",
+        "Invariance",
+        "Images a second",
+        "Recipe of run",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("http:") && !page.contains("https:"));
@@ -36,22 +45,42 @@ fn a_run_gets_a_page_and_curves() {
     world.run("report run --json").json();
     let page = fs::read_to_string(world.path("run/report.html")).unwrap();
     let accuracy = probe.json()["knn"].as_f64().unwrap();
-    assert!(page.contains("Accuracy of the frozen features") && page.contains(&format!("{accuracy:.2}")));
+    assert!(
+        page.contains("Accuracy of the frozen features")
+            && page.contains(&format!("{accuracy:.2}"))
+    );
     fs::write(world.path("run/probe.json"), "{}").unwrap();
-    assert!(world.run("report run").error().starts_with("run/probe.json: expected the output of"));
+    assert!(
+        world
+            .run("report run")
+            .error()
+            .starts_with("run/probe.json: expected the output of")
+    );
     fs::remove_file(world.path("run/probe.json")).unwrap();
 
     // Two runs need a place for their page, and are named apart.
     fs::create_dir(world.path("other")).unwrap();
     fs::create_dir(world.path("other/run")).unwrap();
-    fs::copy(world.path("run/metrics.jsonl"), world.path("other/run/metrics.jsonl")).unwrap();
+    fs::copy(
+        world.path("run/metrics.jsonl"),
+        world.path("other/run/metrics.jsonl"),
+    )
+    .unwrap();
     assert_eq!(world.run("report run other/run").code, Some(2));
     let both = world.run("report run other/run --out both.html");
-    assert!(both.stdout.contains("other/run: finished after 2 of 2 epochs"), "{}", both.stdout);
+    assert!(
+        both.stdout
+            .contains("other/run: finished after 2 of 2 epochs"),
+        "{}",
+        both.stdout
+    );
 
     let text = world.run("watch run").stdout;
     assert!(text.starts_with("run  epoch 2/2  step "), "{text}");
-    assert!(text.contains("finished after") && text.contains("invariance") && text.contains('⠀'), "{text}");
+    assert!(
+        text.contains("finished after") && text.contains("invariance") && text.contains('⠀'),
+        "{text}"
+    );
 }
 
 #[test]
@@ -61,12 +90,27 @@ fn tensorboard_finds_its_file() {
     let events: Vec<_> = fs::read_dir(world.path("run"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("events.out.tfevents."))
+        .filter(|path| {
+            path.file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with("events.out.tfevents.")
+        })
         .collect();
     assert_eq!(events.len(), 1);
     let bytes = fs::read(&events[0]).unwrap();
-    let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-    for tag in ["step/loss", "step/invariance", "step/images_per_s", "epoch/knn", "epoch/entropy"] {
+    let has = |text: &str| {
+        bytes
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+    };
+    for tag in [
+        "step/loss",
+        "step/invariance",
+        "step/images_per_s",
+        "epoch/knn",
+        "epoch/entropy",
+    ] {
         assert!(has(tag), "{tag}");
     }
 }
@@ -75,7 +119,12 @@ fn tensorboard_finds_its_file() {
 fn what_is_not_a_run_is_said() {
     let world = World::new();
     fs::create_dir(world.path("empty")).unwrap();
-    for line in ["report empty", "report nowhere", "watch empty", "watch nowhere --serve 0"] {
+    for line in [
+        "report empty",
+        "report nowhere",
+        "watch empty",
+        "watch nowhere --serve 0",
+    ] {
         let ran = world.run(line);
         assert!(ran.error().contains("no run is there"), "{}", ran.stderr);
         assert!(ran.stderr.contains("\nhint: "), "{}", ran.stderr);
@@ -106,8 +155,17 @@ fn the_live_page_is_served_to_this_machine_only() {
             .unwrap(),
     );
     let mut line = String::new();
-    BufReader::new(server.0.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.split("http://").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    BufReader::new(server.0.stderr.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let address = line
+        .split("http://")
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned();
     assert!(address.starts_with("127.0.0.1:"), "{line}");
     let ask = |first: &str, host: &str| {
         let mut stream = TcpStream::connect(&address).unwrap();
@@ -117,7 +175,10 @@ fn the_live_page_is_served_to_this_machine_only() {
         answer
     };
     let page = ask("GET /", &address);
-    assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("Whole loss"), "{page}");
+    assert!(
+        page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("Whole loss"),
+        "{page}"
+    );
     assert!(page.contains("\r\nRefresh: 2\r\n"));
     let (head, body) = page.split_once("\r\n\r\n").unwrap();
     assert!(head.contains(&format!("Content-Length: {}", body.len())));

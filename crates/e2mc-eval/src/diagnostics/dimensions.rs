@@ -145,7 +145,10 @@ impl Groups {
         for member in 0..self.leader.len() {
             groups.entry(self.find(member)).or_default().push(member);
         }
-        groups.into_values().filter(|group| group.len() > 1).collect()
+        groups
+            .into_values()
+            .filter(|group| group.len() > 1)
+            .collect()
     }
 }
 
@@ -192,7 +195,11 @@ mod tests {
         let mut expected = 0.0;
         for i in 0..3 {
             for j in (0..3).filter(|&j| j != i) {
-                let c = column(i).zip(column(j)).map(|(a, b)| (a - mean(i)) * (b - mean(j))).sum::<f64>() / 40.0;
+                let c = column(i)
+                    .zip(column(j))
+                    .map(|(a, b)| (a - mean(i)) * (b - mean(j)))
+                    .sum::<f64>()
+                    / 40.0;
                 expected += c * c / 3.0;
             }
         }
@@ -206,6 +213,9 @@ mod tests {
         let found = Dimensions::measure(&moments);
         assert_eq!(found.dead, [0, 1, 2]);
         assert!(found.most_correlated.is_none() && found.duplicates.is_empty());
-        assert_eq!((found.covariance, found.mean_absolute_correlation), (0.0, 0.0));
+        assert_eq!(
+            (found.covariance, found.mean_absolute_correlation),
+            (0.0, 0.0)
+        );
     }
 }

@@ -199,7 +199,10 @@ mod tests {
         let largest = values.iter().fold(1e-300_f64, |m, v| m.max(v.abs()));
         let tolerance = 16.0 * n as f64 * f64::EPSILON * largest;
         for (found, expected) in found.iter().zip(&values) {
-            assert!((found - expected).abs() <= tolerance, "{n}: {found} {expected}");
+            assert!(
+                (found - expected).abs() <= tolerance,
+                "{n}: {found} {expected}"
+            );
         }
         assert_eq!(found.len(), n);
     }
@@ -212,7 +215,16 @@ mod tests {
             check(of(|_, _| 1.0), 2); // all equal
             check(of(|i, _| if i < 2 { 5.0 } else { 0.0 }), 3); // two directions
             check(of(|i, _| 10f64.powi(-(i as i32))), 4); // many orders of magnitude
-            check(of(|i, n| if i % 2 == 0 { 1.0 } else { 1.0 + 1e-13 * n as f64 }), 5); // pairs
+            check(
+                of(|i, n| {
+                    if i % 2 == 0 {
+                        1.0
+                    } else {
+                        1.0 + 1e-13 * n as f64
+                    }
+                }),
+                5,
+            ); // pairs
             check(of(|i, _| 1e200 * (1.0 + i as f64)), 6);
             check(of(|_, _| 0.0), 7);
         }

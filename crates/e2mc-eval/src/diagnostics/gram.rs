@@ -103,9 +103,17 @@ mod tests {
                 })
             };
             let found = run(2);
-            for (i, j) in [(0, 0), (order - 1, 0), (0, order - 1), (order / 2, order - 1)] {
+            for (i, j) in [
+                (0, 0),
+                (order - 1, 0),
+                (0, order - 1),
+                (order / 2, order - 1),
+            ] {
                 let expected: f64 = x.chunks(order).map(|row| row[i] * row[j]).sum();
-                assert!((found[i * order + j] - expected).abs() < 1e-12, "{order}: {i} {j}");
+                assert!(
+                    (found[i * order + j] - expected).abs() < 1e-12,
+                    "{order}: {i} {j}"
+                );
             }
             assert_eq!(found, run(1), "threads");
         }

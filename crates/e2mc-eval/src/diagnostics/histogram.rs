@@ -12,7 +12,11 @@ impl Histogram {
     pub(super) fn of(values: &[f64], low: f64, high: f64, bins: usize) -> Self {
         let mut counts = vec![0; bins];
         for value in values {
-            let share = if high > low { (value - low) / (high - low) } else { 0.0 };
+            let share = if high > low {
+                (value - low) / (high - low)
+            } else {
+                0.0
+            };
             counts[((share * bins as f64) as usize).min(bins - 1)] += 1;
         }
         Self { counts }

@@ -43,7 +43,11 @@ pub fn lidar(views: &[MatrixView<'_>]) -> Result<Option<f64>, Error> {
             .map(|j| rows.iter().map(|row| f64::from(row[j])).sum::<f64>() / rows.len() as f64)
             .collect();
         for row in rows {
-            deviations.extend(row.iter().zip(&mean).map(|(&value, mean)| f64::from(value) - mean));
+            deviations.extend(
+                row.iter()
+                    .zip(&mean)
+                    .map(|(&value, mean)| f64::from(value) - mean),
+            );
         }
         means.extend(mean);
         if deviations.len() >= 1 << 20 || i + 1 == n {
@@ -71,7 +75,9 @@ pub fn lidar(views: &[MatrixView<'_>]) -> Result<Option<f64>, Error> {
     });
     let spectrum = if n < d {
         let mut gram = Gram::new(n);
-        let columns: Vec<f64> = (0..d).flat_map(|j| means.iter().skip(j).step_by(d).copied()).collect();
+        let columns: Vec<f64> = (0..d)
+            .flat_map(|j| means.iter().skip(j).step_by(d).copied())
+            .collect();
         gram.add(&columns);
         eigenvalues(gram.into_matrix(), n)
     } else {
@@ -101,7 +107,9 @@ fn cholesky(a: &mut [f64], order: usize) {
             row[j] = (row[j] - dot(&row[..j], &other[..j])) / other[j];
         }
         // DELTA keeps what is under the root positive.
-        row[i] = (row[i] - dot(&row[..i], &row[..i])).max(f64::MIN_POSITIVE).sqrt();
+        row[i] = (row[i] - dot(&row[..i], &row[..i]))
+            .max(f64::MIN_POSITIVE)
+            .sqrt();
     }
 }
 
@@ -128,7 +136,8 @@ mod tests {
             .map(|_| {
                 let data = (0..n)
                     .flat_map(|i| {
-                        let corner = (0..signal).map(move |k| if i >> k & 1 == 1 { 1.0 } else { -1.0 });
+                        let corner =
+                            (0..signal).map(move |k| if i >> k & 1 == 1 { 1.0 } else { -1.0 });
                         let rest: Vec<f32> = (0..noise).map(|_| 10.0 * random.normal()).collect();
                         corner.chain(rest).collect::<Vec<f32>>()
                     })

@@ -92,7 +92,8 @@ fn gap(values: &mut [f32]) -> f32 {
     let n = values.len() as f64;
     let gap = values.iter().enumerate().fold(0.0_f64, |most, (i, &u)| {
         let u = f64::from(u);
-        most.max((u - i as f64 / n).abs()).max(((i + 1) as f64 / n - u).abs())
+        most.max((u - i as f64 / n).abs())
+            .max(((i + 1) as f64 / n - u).abs())
     });
     gap as f32
 }
@@ -128,7 +129,11 @@ mod tests {
         let z = Matrix::new(data, rows, 20).unwrap();
         let found = Marginals::measure(z.view(), Transform::Sigmoid, 1e-7).unwrap();
         assert!(found.entropy[0].abs() < 0.02 && found.gap[0] < 1e-3);
-        assert!((found.entropy[1] + 2.0_f32.ln()).abs() < 0.02, "{}", found.entropy[1]);
+        assert!(
+            (found.entropy[1] + 2.0_f32.ln()).abs() < 0.02,
+            "{}",
+            found.entropy[1]
+        );
         assert!((found.gap[1] - 0.25).abs() < 1e-3);
         assert!(found.entropy[2] < -10.0 && (found.gap[2] - 0.5).abs() < 1e-6);
         assert_eq!(found.gap[19], found.gap[0]);

@@ -64,7 +64,10 @@ impl Moments {
                 }
             }
             gram.add(&shifted);
-            while let Some(&row) = sampled.get(taken).filter(|&&row| row < first + block.rows()) {
+            while let Some(&row) = sampled
+                .get(taken)
+                .filter(|&&row| row < first + block.rows())
+            {
                 sample.data_mut()[taken * cols..][..cols].copy_from_slice(block.row(row - first));
                 taken += 1;
             }
@@ -132,7 +135,8 @@ fn mean(block: MatrixView<'_>) -> Vec<f64> {
             *mean += f64::from(value);
         }
     }
-    mean.iter_mut().for_each(|mean| *mean /= block.rows() as f64);
+    mean.iter_mut()
+        .for_each(|mean| *mean /= block.rows() as f64);
     mean
 }
 
@@ -152,12 +156,20 @@ mod tests {
         z.data_mut()[..6].fill(0.0);
         let sampled = [0, 17, 4999];
         let (moments, sample) = Moments::measure(&mut z.view(), &sampled).unwrap();
-        assert_eq!((moments.rows, moments.dims(), moments.zero_rows), (5000, 6, 1));
+        assert_eq!(
+            (moments.rows, moments.dims(), moments.zero_rows),
+            (5000, 6, 1)
+        );
         for (place, &row) in sampled.iter().enumerate() {
             assert_eq!(sample.view().row(place), z.view().row(row));
         }
         let column = |j: usize| -> Vec<f64> {
-            z.data().iter().skip(j).step_by(6).map(|&v| v.into()).collect()
+            z.data()
+                .iter()
+                .skip(j)
+                .step_by(6)
+                .map(|&v| v.into())
+                .collect()
         };
         let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
         for i in 0..6 {
@@ -165,9 +177,17 @@ mod tests {
             assert!((moments.mean[i] - m).abs() <= 1e-12 * m.abs().max(1.0));
             for j in 0..6 {
                 let (b, n) = (column(j), mean(&column(j)));
-                let expected = a.iter().zip(&b).map(|(a, b)| (a - m) * (b - n)).sum::<f64>() / 5000.0;
+                let expected = a
+                    .iter()
+                    .zip(&b)
+                    .map(|(a, b)| (a - m) * (b - n))
+                    .sum::<f64>()
+                    / 5000.0;
                 let found = moments.covariance[i * 6 + j];
-                assert!((found - expected).abs() < 1e-10 * expected.abs().max(1.0), "{i} {j}: {found} {expected}");
+                assert!(
+                    (found - expected).abs() < 1e-10 * expected.abs().max(1.0),
+                    "{i} {j}: {found} {expected}"
+                );
             }
         }
     }
@@ -176,7 +196,10 @@ mod tests {
     fn what_is_not_finite_is_found_in_its_row() {
         let mut z = Matrix::zeros(30_000, 3);
         z.data_mut()[3 * 29_000 + 2] = f32::NAN;
-        let error = Moments::measure(&mut z.view(), &[]).err().unwrap().to_string();
+        let error = Moments::measure(&mut z.view(), &[])
+            .err()
+            .unwrap()
+            .to_string();
         assert_eq!(
             error,
             "the embeddings hold NaN at row 29000, column 2, expected a finite number"

@@ -118,11 +118,18 @@ fn candidates(
     let mean: Vec<f32> = mean.iter().map(|&mean| mean as f32).collect();
     let mut centred = queries.values.data().to_vec();
     for row in centred.chunks_exact_mut(dims) {
-        row.iter_mut().zip(&mean).for_each(|(value, mean)| *value -= mean);
+        row.iter_mut()
+            .zip(&mean)
+            .for_each(|(value, mean)| *value -= mean);
     }
     let mut best: Vec<Best> = queries.places.iter().map(|_| Best::new(keep)).collect();
     // Few rows that ask still occupy all cores.
-    let chunk = queries.places.len().div_ceil(32).next_multiple_of(32).min(TILE);
+    let chunk = queries
+        .places
+        .len()
+        .div_ceil(32)
+        .next_multiple_of(32)
+        .min(TILE);
     source.visit(&mut |first, block| {
         let tiles = Tile::all_of(block, &mean);
         best.par_chunks_mut(chunk)
@@ -242,7 +249,10 @@ mod tests {
     use crate::testing::{embeddings_and_labels, in_pool};
 
     fn measure(z: &Matrix, places: Vec<usize>) -> Neighbours {
-        let values = places.iter().flat_map(|&p| z.view().row(p).to_vec()).collect();
+        let values = places
+            .iter()
+            .flat_map(|&p| z.view().row(p).to_vec())
+            .collect();
         let values = Matrix::new(values, places.len(), z.cols()).unwrap();
         let queries = Queries { values, places };
         let column = |j: usize| z.data().iter().skip(j).step_by(z.cols());
@@ -254,7 +264,9 @@ mod tests {
     /// Sorted distances of row `i` to all others, by the obvious way.
     fn slow(z: &Matrix, i: usize) -> Vec<f64> {
         let others = (0..z.rows()).filter(|&j| j != i);
-        let mut all: Vec<f64> = others.map(|j| distance(z.view().row(i), z.view().row(j))).collect();
+        let mut all: Vec<f64> = others
+            .map(|j| distance(z.view().row(i), z.view().row(j)))
+            .collect();
         all.sort_by(f64::total_cmp);
         all
     }
@@ -285,7 +297,10 @@ mod tests {
         let found = measure(&Matrix::new(data, 400, 2).unwrap(), (0..400).collect());
         assert_eq!((found.first_mean, found.first_error), (1.0, 0.0));
         // 50 away in the middle, up to 100 at the ends.
-        let expected: f64 = (0..400_i32).map(|i| f64::from(100 - i.min(399 - i).min(50))).sum::<f64>() / 400.0;
+        let expected: f64 = (0..400_i32)
+            .map(|i| f64::from(100 - i.min(399 - i).min(50)))
+            .sum::<f64>()
+            / 400.0;
         assert!((found.hundredth_mean.unwrap() - expected).abs() < 1e-12);
         assert_eq!(found.overlap, Some(0.0));
     }
@@ -297,8 +312,14 @@ mod tests {
         let found = measure(&Matrix::new(data, 20, 2).unwrap(), (0..20).collect());
         assert_eq!(found.copies, 4);
         assert!(found.hundredth_mean.is_none() && found.overlap.is_none());
-        let one = measure(&Matrix::new(vec![0.5; 240], 120, 2).unwrap(), (0..120).collect());
-        assert_eq!((one.first_mean, one.hundredth_mean, one.overlap), (0.0, Some(0.0), Some(1.0)));
+        let one = measure(
+            &Matrix::new(vec![0.5; 240], 120, 2).unwrap(),
+            (0..120).collect(),
+        );
+        assert_eq!(
+            (one.first_mean, one.hundredth_mean, one.overlap),
+            (0.0, Some(0.0), Some(1.0))
+        );
     }
 
     #[test]

@@ -287,7 +287,9 @@ impl Part {
     fn name(&mut self, pair: Pair) {
         insert(&mut self.most_uniform, pair, |pair| -pair.divergence);
         insert(&mut self.least_uniform, pair, |pair| pair.divergence);
-        insert(&mut self.most_dependent, pair, |pair| pair.mutual_information);
+        insert(&mut self.most_dependent, pair, |pair| {
+            pair.mutual_information
+        });
         if pair.correlation.abs() < HIDDEN {
             insert(&mut self.most_hidden, pair, |pair| pair.mutual_information);
         }
@@ -297,7 +299,12 @@ impl Part {
         self.dependent += later.dependent;
         self.information += later.information;
         // A pair that is in any list of its part is offered to all of them; it may be in several.
-        let lists = [later.most_uniform, later.least_uniform, later.most_dependent, later.most_hidden];
+        let lists = [
+            later.most_uniform,
+            later.least_uniform,
+            later.most_dependent,
+            later.most_hidden,
+        ];
         let mut pairs = lists.concat();
         pairs.sort_by_key(|pair| (pair.second, pair.first));
         pairs.dedup_by_key(|pair| (pair.second, pair.first));
@@ -317,7 +324,12 @@ fn insert(best: &mut Vec<Pair>, pair: Pair, score: impl Fn(&Pair) -> f64) {
 }
 
 /// The places in the unit square of the rows of `z` in two dimensions, for a scatter plot.
-pub fn unit_square(z: MatrixView<'_>, first: usize, second: usize, transform: Transform) -> Vec<[f32; 2]> {
+pub fn unit_square(
+    z: MatrixView<'_>,
+    first: usize,
+    second: usize,
+    transform: Transform,
+) -> Vec<[f32; 2]> {
     (0..z.rows())
         .map(|i| [first, second].map(|j| transform.value(z.row(i)[j])))
         .collect()
@@ -356,7 +368,11 @@ mod tests {
     }
 
     fn measure(z: &Matrix, columns: usize) -> Pairs {
-        let data = z.data().chunks(6).flat_map(|row| row[..columns].to_vec()).collect();
+        let data = z
+            .data()
+            .chunks(6)
+            .flat_map(|row| row[..columns].to_vec())
+            .collect();
         let z = Matrix::new(data, z.rows(), columns).unwrap();
         let live: Vec<usize> = (0..columns).collect();
         Pairs::measure(z.view(), &vec![0.0; columns], &live, correlation, 0).unwrap()
@@ -366,12 +382,21 @@ mod tests {
     fn an_x_is_told_from_the_uniform_square() {
         let z = samples(2000);
         // The X has uniform marginals and no correlation...
-        let column = |j: usize| z.data().iter().skip(j).step_by(6).map(|&v| Transform::Sigmoid.value(v) - 0.5);
+        let column = |j: usize| {
+            z.data()
+                .iter()
+                .skip(j)
+                .step_by(6)
+                .map(|&v| Transform::Sigmoid.value(v) - 0.5)
+        };
         let covariance = column(0).zip(column(2)).map(|(a, b)| a * b).sum::<f32>() / 2000.0;
         assert!(covariance.abs() < 0.005, "{covariance}");
         // ... and is found out.
         let found = measure(&z, 3);
-        assert_eq!((found.pairs, found.grid, found.degrees, found.dependent), (3, 8, 49, 1));
+        assert_eq!(
+            (found.pairs, found.grid, found.degrees, found.dependent),
+            (3, 8, 49, 1)
+        );
         let x = found.most_dependent[0];
         assert_eq!((x.first, x.second), (0, 2));
         // Two of eight cells in each row: ln 4, less what falls beside the cells of the mirrored arm.
@@ -400,7 +425,13 @@ mod tests {
         let mut stream = Stream::new(6, Purpose::Weights, 0);
         let (rows, cols) = (1000, 60);
         let data = (0..rows * cols)
-            .map(|i| if i % 2 == 0 { uniform(&mut stream) } else { 0.5 })
+            .map(|i| {
+                if i % 2 == 0 {
+                    uniform(&mut stream)
+                } else {
+                    0.5
+                }
+            })
             .collect();
         let z = Matrix::new(data, rows, cols).unwrap();
         let cells: Vec<_> = (0..cols).map(|j| ranks(z.view(), j, 8, 0)).collect();

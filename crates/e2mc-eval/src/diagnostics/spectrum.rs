@@ -69,7 +69,11 @@ impl Spectrum {
         let squares: f64 = centred.iter().map(|l| l * l).sum();
         Self {
             rankme: rankme(&singular),
-            participation_ratio: if squares > 0.0 { total * total / squares } else { 0.0 },
+            participation_ratio: if squares > 0.0 {
+                total * total / squares
+            } else {
+                0.0
+            },
             alpha: alpha(&centred),
             top_share: if total > 0.0 { centred[0] / total } else { 0.0 },
             directions_99: directions(&centred, 0.99),
@@ -169,7 +173,11 @@ mod tests {
                 let hidden: Vec<f32> = (0..rank).map(|_| random.normal()).collect();
                 let mix = &mix;
                 (0..dims)
-                    .map(move |j| (0..rank).map(|k| hidden[k] * mix[k * dims + j]).sum::<f32>())
+                    .map(move |j| {
+                        (0..rank)
+                            .map(|k| hidden[k] * mix[k * dims + j])
+                            .sum::<f32>()
+                    })
                     .collect::<Vec<f32>>()
             })
             .collect();
@@ -195,9 +203,16 @@ mod tests {
     fn a_low_rank_is_found_by_tall_and_by_wide_matrices() {
         for (rows, dims) in [(2000, 40), (60, 300)] {
             let found = spectrum(&of_rank(rows, dims, 5, 2));
-            let nonzero = found.eigenvalues.iter().filter(|&&l| l > 1e-6 * found.eigenvalues[0]);
+            let nonzero = found
+                .eigenvalues
+                .iter()
+                .filter(|&&l| l > 1e-6 * found.eigenvalues[0]);
             assert_eq!(nonzero.count(), 5, "{rows} x {dims}");
-            assert!(found.rankme > 4.0 && found.rankme < 5.05, "{}", found.rankme);
+            assert!(
+                found.rankme > 4.0 && found.rankme < 5.05,
+                "{}",
+                found.rankme
+            );
             assert!(found.participation_ratio > 3.0 && found.participation_ratio <= 5.0);
             assert!(found.directions_99 <= 5);
         }
@@ -218,7 +233,10 @@ mod tests {
     #[test]
     fn one_point_has_no_directions() {
         let found = spectrum(&Matrix::new(vec![0.25; 40], 10, 4).unwrap());
-        assert_eq!((found.participation_ratio, found.alpha, found.top_share), (0.0, None, 0.0));
+        assert_eq!(
+            (found.participation_ratio, found.alpha, found.top_share),
+            (0.0, None, 0.0)
+        );
         assert!((found.rankme - 1.0).abs() < 1e-4, "{}", found.rankme);
         assert_eq!(spectrum(&Matrix::zeros(4, 3)).rankme, 0.0);
     }

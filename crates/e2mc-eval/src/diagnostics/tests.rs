@@ -73,14 +73,19 @@ fn an_x_looks_uniform_to_marginals_and_covariance_alone() {
     assert_eq!(pairs.dependent, 1);
     assert!(pairs.most_dependent[0].p < 1e-100);
     let x = &pairs.most_dependent[0];
-    assert!(x.mutual_information > 1.1 && x.mutual_information < 4.0_f64.ln(), "{x:?}");
+    assert!(
+        x.mutual_information > 1.1 && x.mutual_information < 4.0_f64.ln(),
+        "{x:?}"
+    );
     assert_eq!(&pairs.most_hidden[0], x);
 }
 
 #[test]
 fn a_collapsed_embedding_is_seen_from_every_side() {
     // One direction, some noise.
-    let found = all(&logits(1500, 4, |u| (0..4).map(|j| 0.9 + 1e-4 * u[j]).collect()));
+    let found = all(&logits(1500, 4, |u| {
+        (0..4).map(|j| 0.9 + 1e-4 * u[j]).collect()
+    }));
     assert!(found.uniformity.unwrap().uniformity > -1e-4);
     assert!(found.uniformity.unwrap().mean_cosine > 0.9999);
     assert!(found.marginals.mean_entropy < -5.0);
@@ -95,7 +100,9 @@ fn a_collapsed_embedding_is_seen_from_every_side() {
 
 #[test]
 fn rank_and_copies_are_counted() {
-    let found = all(&logits(2000, 3, |u| vec![u[0], u[1], u[2], u[0], u[0], 1.0 - u[1], 0.5]));
+    let found = all(&logits(2000, 3, |u| {
+        vec![u[0], u[1], u[2], u[0], u[0], 1.0 - u[1], 0.5]
+    }));
     assert_eq!(found.dimensions.dead, [6]);
     assert_eq!(found.dimensions.duplicates, [vec![0, 3, 4], vec![1, 5]]);
     assert_eq!(found.dimensions.redundant(), 3);
@@ -129,7 +136,10 @@ fn a_file_gives_what_its_matrix_gives_and_threads_change_nothing() {
     let mut file = EmbeddingFile::open(&path).unwrap();
     let streamed = in_pool(3, || diagnose(&mut file, &config).unwrap());
     assert_eq!(in_memory, streamed);
-    assert_eq!((streamed.marginal_rows, streamed.neighbours.queries), (600, 50));
+    assert_eq!(
+        (streamed.marginal_rows, streamed.neighbours.queries),
+        (600, 50)
+    );
     assert!(streamed.neighbours.first_error > 0.0);
     // What is sampled is near what all rows give.
     let whole = all(&z);
@@ -144,9 +154,18 @@ fn bad_input_is_named() {
     let error = |z: &Matrix, config: &Config| diagnose(&mut z.view(), config).unwrap_err();
     let usual = Config::new(Transform::Gaussian, 4);
     for (z, text) in [
-        (Matrix::zeros(1, 4), "the embeddings have 1 row(s), expected at least 2"),
-        (Matrix::zeros(9, 1), "the embeddings have 1 column(s) in 9 rows, expected at least 2"),
-        (Matrix::zeros(2, 16_385), "the embeddings have 16385 columns, expected at most 16384"),
+        (
+            Matrix::zeros(1, 4),
+            "the embeddings have 1 row(s), expected at least 2",
+        ),
+        (
+            Matrix::zeros(9, 1),
+            "the embeddings have 1 column(s) in 9 rows, expected at least 2",
+        ),
+        (
+            Matrix::zeros(2, 16_385),
+            "the embeddings have 16385 columns, expected at most 16384",
+        ),
         (
             Matrix::new(vec![0.0, 1.0, f32::INFINITY, 2.0], 2, 2).unwrap(),
             "the embeddings hold inf at row 1, column 0, expected a finite number",
@@ -156,10 +175,19 @@ fn bad_input_is_named() {
         assert_eq!(error.to_string(), text);
         assert!(error.hint().is_some());
     }
-    let few = Config { queries: 1, ..usual.clone() };
+    let few = Config {
+        queries: 1,
+        ..usual.clone()
+    };
     let text = error(&Matrix::zeros(9, 4), &few).to_string();
-    assert_eq!(text, "rows that ask for neighbours is 1, expected at least 2");
-    let negative = Config { epsilon: -1.0, ..usual };
+    assert_eq!(
+        text,
+        "rows that ask for neighbours is 1, expected at least 2"
+    );
+    let negative = Config {
+        epsilon: -1.0,
+        ..usual
+    };
     let text = error(&Matrix::zeros(9, 4), &negative).to_string();
     assert_eq!(text, "epsilon is -1, expected a positive finite number");
 }

@@ -37,7 +37,9 @@ impl Uniformity {
             return None;
         }
         let tiles = n.div_ceil(TILE);
-        let pairs: Vec<(usize, usize)> = (0..tiles).flat_map(|i| (0..=i).map(move |j| (i, j))).collect();
+        let pairs: Vec<(usize, usize)> = (0..tiles)
+            .flat_map(|i| (0..=i).map(move |j| (i, j)))
+            .collect();
         let sums: Vec<(f64, f64)> = pairs
             .into_par_iter()
             .map_init(Vec::new, |product, (i, j)| {
@@ -97,7 +99,10 @@ pub fn alignment(views: &[MatrixView<'_>]) -> Result<Option<f64>, Error> {
     let sums: Vec<(f64, usize)> = (0..rows)
         .into_par_iter()
         .map(|i| {
-            let units: Vec<Vec<f32>> = views.iter().filter_map(|view| direction(view.row(i))).collect();
+            let units: Vec<Vec<f32>> = views
+                .iter()
+                .filter_map(|view| direction(view.row(i)))
+                .collect();
             let (mut sum, mut count) = (0.0, 0);
             for (k, a) in units.iter().enumerate() {
                 for b in &units[..k] {
@@ -118,7 +123,8 @@ pub(super) fn check_views(views: &[MatrixView<'_>]) -> Result<(), Error> {
     let Some(first) = views.first() else {
         return Ok(());
     };
-    let differs = |view: &&MatrixView<'_>| (view.rows(), view.cols()) != (first.rows(), first.cols());
+    let differs =
+        |view: &&MatrixView<'_>| (view.rows(), view.cols()) != (first.rows(), first.cols());
     match views.iter().position(|view| differs(&view)) {
         None => Ok(()),
         Some(index) => Err(Error::ViewShape {
@@ -146,7 +152,11 @@ mod tests {
     #[test]
     fn known_arrangements_have_known_uniformity() {
         let of = |data: Vec<f32>, dims| {
-            Uniformity::measure(Matrix::new(data.clone(), data.len() / dims, dims).unwrap().view())
+            Uniformity::measure(
+                Matrix::new(data.clone(), data.len() / dims, dims)
+                    .unwrap()
+                    .view(),
+            )
         };
         // One direction, at any length; a row of zeros does not count.
         let one = of(vec![1.0, 1.0, 3.0, 3.0, 0.0, 0.0, 0.5, 0.5], 2).unwrap();

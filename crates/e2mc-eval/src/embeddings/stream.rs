@@ -41,9 +41,7 @@ impl EmbeddingFile {
     pub fn open(source: impl AsRef<Path>) -> Result<Self, Error> {
         let (path, (mut file, layout)) = match Source::parse(source.as_ref())? {
             Source::Npy { path } => (path, npy::open_matrix(path)?),
-            Source::Safetensors { path, tensor } => {
-                (path, safetensors::open_matrix(path, tensor)?)
-            }
+            Source::Safetensors { path, tensor } => (path, safetensors::open_matrix(path, tensor)?),
         };
         let stored = if layout.by_columns {
             Stored::Whole(values::read_matrix(&mut file, path, layout)?)

@@ -126,7 +126,10 @@ pub(super) fn embedding_dots(comparison: &Comparison) -> Dots {
 
 /// The logs of the two runs, by the names of their arms.
 pub(super) fn logs(comparison: &Comparison) -> Result<Vec<RunLog>> {
-    let runs = comparison.arms.iter().filter_map(|arm| Some((arm.name, arm.run.as_ref()?)));
+    let runs = comparison
+        .arms
+        .iter()
+        .filter_map(|arm| Some((arm.name, arm.run.as_ref()?)));
     runs.map(|(name, folder)| {
         let mut log = RunLog::read(folder)?;
         log.name = name.into();

@@ -65,7 +65,9 @@ pub(super) fn report(comparison: &Comparison) -> Result<Report> {
     });
     let subjects = subjects.into_iter().collect::<Result<Vec<_>>>()?;
     report.sections.extend(embedding_sections(&subjects));
-    report.sections.push(section("How it was made", &[], made(comparison)?));
+    report
+        .sections
+        .push(section("How it was made", &[], made(comparison)?));
     Ok(report)
 }
 

@@ -14,7 +14,10 @@ const MARGINALS: usize = 8;
 const PAIRS: usize = 2;
 
 fn names(subjects: &[Subject]) -> Vec<String> {
-    subjects.iter().map(|subject| subject.name.clone()).collect()
+    subjects
+        .iter()
+        .map(|subject| subject.name.clone())
+        .collect()
 }
 
 /// All figures in numbers.
@@ -29,7 +32,9 @@ pub(super) fn table(subjects: &[Subject]) -> Table {
             let (_, _, value, decimals) = column[index];
             value.map_or(Cell::Missing, |value| Cell::Value { value, decimals })
         });
-        std::iter::once(Cell::Text((*name).to_owned())).chain(cells).collect()
+        std::iter::once(Cell::Text((*name).to_owned()))
+            .chain(cells)
+            .collect()
     });
     Table {
         caption: "In numbers".into(),
@@ -37,7 +42,8 @@ pub(super) fn table(subjects: &[Subject]) -> Table {
             .chain(names(subjects).into_iter().map(heading))
             .collect(),
         rows: rows.collect(),
-        note: "What each is, and where it comes from, is in the project's `docs/diagnostics.md`.".into(),
+        note: "What each is, and where it comes from, is in the project's `docs/diagnostics.md`."
+            .into(),
     }
 }
 
@@ -59,21 +65,32 @@ fn spread(
 }
 
 fn range<'a>(values: impl Iterator<Item = &'a f32>) -> (f64, f64) {
-    values.copied().map(f64::from).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-        (low.min(value), high.max(value))
-    })
+    values
+        .copied()
+        .map(f64::from)
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+            (low.min(value), high.max(value))
+        })
 }
 
 /// Entropies, deviations and single marginals.
 pub(super) fn dimensions(subjects: &[Subject]) -> Vec<Block> {
     let panels = [
-        spread("Marginal entropy", "nats, 0 is uniform", subjects, |subject| {
-            subject.diagnostics.marginals.entropy.clone()
-        }),
-        spread("Standard deviation", "before the transform", subjects, |subject| {
-            let deviation = &subject.diagnostics.dimensions.deviation;
-            deviation.iter().map(|&value| value as f32).collect()
-        }),
+        spread(
+            "Marginal entropy",
+            "nats, 0 is uniform",
+            subjects,
+            |subject| subject.diagnostics.marginals.entropy.clone(),
+        ),
+        spread(
+            "Standard deviation",
+            "before the transform",
+            subjects,
+            |subject| {
+                let deviation = &subject.diagnostics.dimensions.deviation;
+                deviation.iter().map(|&value| value as f32).collect()
+            },
+        ),
     ];
     let all = Histograms {
         title: "All dimensions".into(),
@@ -83,7 +100,10 @@ pub(super) fn dimensions(subjects: &[Subject]) -> Vec<Block> {
         panels: panels.into_iter().flatten().collect(),
         ..Histograms::default()
     };
-    vec![Block::Histograms(all), Block::Histograms(marginals(subjects))]
+    vec![
+        Block::Histograms(all),
+        Block::Histograms(marginals(subjects)),
+    ]
 }
 
 /// Marginal distributions of a few dimensions, evenly in rank of the first subject's entropy.
@@ -104,7 +124,10 @@ fn marginals(subjects: &[Subject]) -> Histograms {
         HistogramPanel {
             title: format!("Dimension {dimension}"),
             note: format!("entropy {} nats", entropies.join(" → ")),
-            samples: subjects.iter().map(|subject| column(subject, dimension)).collect(),
+            samples: subjects
+                .iter()
+                .map(|subject| column(subject, dimension))
+                .collect(),
             axis: None,
         }
     });
@@ -128,7 +151,8 @@ fn marginals(subjects: &[Subject]) -> Histograms {
 
 fn column(subject: &Subject, dimension: usize) -> Vec<f32> {
     let rows = subject.picture.data().chunks_exact(subject.picture.cols());
-    rows.map(|row| subject.transform.value(row[dimension])).collect()
+    rows.map(|row| subject.transform.value(row[dimension]))
+        .collect()
 }
 
 /// The eigenvalues by rank.
@@ -142,7 +166,11 @@ pub(super) fn spectrum(subjects: &[Subject]) -> Lines {
                 let mut sum = 0.0;
                 let points = values.iter().enumerate().map(|(rank, &value)| {
                     sum += value;
-                    let value = if share { 100.0 * (1.0 - sum / total).max(0.0) } else { value };
+                    let value = if share {
+                        100.0 * (1.0 - sum / total).max(0.0)
+                    } else {
+                        value
+                    };
                     ((rank + 1) as f64, value)
                 });
                 Series {
@@ -178,10 +206,17 @@ pub(super) fn spectrum(subjects: &[Subject]) -> Lines {
 pub(super) fn neighbours(subjects: &[Subject]) -> Histograms {
     let distances = |subject: &Subject| {
         let neighbours = &subject.diagnostics.neighbours;
-        [&neighbours.first, &neighbours.hundredth]
-            .map(|values| values.iter().map(|&value| value as f32).collect::<Vec<f32>>())
+        [&neighbours.first, &neighbours.hundredth].map(|values| {
+            values
+                .iter()
+                .map(|&value| value as f32)
+                .collect::<Vec<f32>>()
+        })
     };
-    let all: Vec<f32> = subjects.iter().flat_map(|s| distances(s).concat()).collect();
+    let all: Vec<f32> = subjects
+        .iter()
+        .flat_map(|s| distances(s).concat())
+        .collect();
     let (low, high) = range(all.iter());
     let panels = subjects.iter().map(|subject| {
         let neighbours = &subject.diagnostics.neighbours;
@@ -217,21 +252,32 @@ pub(super) fn neighbours(subjects: &[Subject]) -> Histograms {
 /// Pairs of dimensions: nearest to and farthest from uniform, and the most dependent ones.
 pub(super) fn pairs(subjects: &[Subject]) -> Vec<Block> {
     let last = subjects.last().expect("at least one subject");
-    let (Some(first), Some(pairs)) = (&subjects[0].diagnostics.pairs, &last.diagnostics.pairs) else {
+    let (Some(first), Some(pairs)) = (&subjects[0].diagnostics.pairs, &last.diagnostics.pairs)
+    else {
         return Vec::new();
     };
     // Each list with the subject that it is of.
     let kinds = [
         ("Farthest from uniform", 0, &first.least_uniform),
-        ("Nearest to uniform", subjects.len() - 1, &pairs.most_uniform),
+        (
+            "Nearest to uniform",
+            subjects.len() - 1,
+            &pairs.most_uniform,
+        ),
         ("Most dependent", subjects.len() - 1, &pairs.most_dependent),
-        ("Most dependent of the uncorrelated", subjects.len() - 1, &pairs.most_hidden),
+        (
+            "Most dependent of the uncorrelated",
+            subjects.len() - 1,
+            &pairs.most_hidden,
+        ),
     ];
     let mut blocks = Vec::new();
     for (title, owner, list) in kinds {
         let pairs = list.iter().take(PAIRS);
         let panels: Vec<ScatterPanel> = pairs
-            .flat_map(|pair| (0..subjects.len()).map(move |shown| panel(pair, shown, owner, subjects)))
+            .flat_map(|pair| {
+                (0..subjects.len()).map(move |shown| panel(pair, shown, owner, subjects))
+            })
             .collect();
         if !panels.is_empty() {
             blocks.push(Block::Scatter(Scatter {
@@ -255,7 +301,12 @@ pub(super) fn pairs(subjects: &[Subject]) -> Vec<Block> {
 /// The subject `shown` in the two dimensions of a pair that is named for the subject `owner`.
 fn panel(pair: &Pair, shown: usize, owner: usize, subjects: &[Subject]) -> ScatterPanel {
     let place = |subject: &Subject| {
-        unit_square(subject.picture.view(), pair.first, pair.second, subject.transform)
+        unit_square(
+            subject.picture.view(),
+            pair.first,
+            pair.second,
+            subject.transform,
+        )
     };
     let when = match (subjects.len(), shown) {
         (1, _) => "",

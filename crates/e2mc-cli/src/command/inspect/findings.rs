@@ -104,13 +104,22 @@ fn alone(subject: &Subject) -> Vec<Finding> {
 }
 
 fn dead(subject: &Subject) -> Finding {
-    let (count, dims) = (subject.diagnostics.dimensions.dead.len(), subject.diagnostics.dims);
+    let (count, dims) = (
+        subject.diagnostics.dimensions.dead.len(),
+        subject.diagnostics.dims,
+    );
     if count == 0 {
-        finding(false, format!("None of the {dims} dimensions is nearly constant."))
+        finding(
+            false,
+            format!("None of the {dims} dimensions is nearly constant."),
+        )
     } else {
         finding(
             true,
-            format!("{count} of {dims} dimensions {} nearly constant.", are(count)),
+            format!(
+                "{count} of {dims} dimensions {} nearly constant.",
+                are(count)
+            ),
         )
     }
 }
@@ -241,7 +250,11 @@ fn pairs(subject: &Subject) -> Vec<Finding> {
             )
         },
     )];
-    if let Some(hidden) = pairs.most_hidden.first().filter(|pair| pair.p_corrected < 0.05) {
+    if let Some(hidden) = pairs
+        .most_hidden
+        .first()
+        .filter(|pair| pair.p_corrected < 0.05)
+    {
         findings.push(finding(
             hidden.mutual_information > 0.05,
             format!(
@@ -301,7 +314,10 @@ fn sampled(subject: &Subject) -> Finding {
     if let Some(uniformity) = &d.uniformity
         && uniformity.rows + d.zero_rows < d.rows
     {
-        parts.push(format!("uniformity of the pairs of {} rows", uniformity.rows));
+        parts.push(format!(
+            "uniformity of the pairs of {} rows",
+            uniformity.rows
+        ));
     }
     if let Some(pairs) = &d.pairs {
         if pairs.rows < d.rows {
@@ -333,18 +349,23 @@ fn changes(before: &Subject, after: &Subject) -> Vec<Finding> {
         }
     };
     let mut findings = Vec::new();
-    let mut change = |name: &str, from: f64, to: f64, higher_is_better: bool, decimals: usize, unit: &str| {
-        let same = (to - from).abs() < 0.5 * 10f64.powi(-(decimals as i32));
-        let verdict = if same {
-            Verdict::NoDifference
-        } else {
-            direction((to > from) == higher_is_better)
+    let mut change =
+        |name: &str, from: f64, to: f64, higher_is_better: bool, decimals: usize, unit: &str| {
+            let same = (to - from).abs() < 0.5 * 10f64.powi(-(decimals as i32));
+            let verdict = if same {
+                Verdict::NoDifference
+            } else {
+                direction((to > from) == higher_is_better)
+            };
+            findings.push(Finding {
+                verdict,
+                text: format!(
+                    "{name}: {}{unit} before, {}{unit} after.",
+                    fixed(from, decimals),
+                    fixed(to, decimals)
+                ),
+            });
         };
-        findings.push(Finding {
-            verdict,
-            text: format!("{name}: {}{unit} before, {}{unit} after.", fixed(from, decimals), fixed(to, decimals)),
-        });
-    };
     change(
         "Mean marginal entropy (0 is uniform)",
         b.marginals.mean_entropy,
@@ -363,7 +384,14 @@ fn changes(before: &Subject, after: &Subject) -> Vec<Finding> {
     );
     change("RankMe", b.spectrum.rankme, a.spectrum.rankme, true, 1, "");
     if let (Some(b), Some(a)) = (&b.uniformity, &a.uniformity) {
-        change("Uniformity (lower is more even)", b.uniformity, a.uniformity, false, 3, "");
+        change(
+            "Uniformity (lower is more even)",
+            b.uniformity,
+            a.uniformity,
+            false,
+            3,
+            "",
+        );
     }
     if let (Some(b), Some(a)) = (b.neighbours.overlap, a.neighbours.overlap) {
         change(
@@ -376,8 +404,17 @@ fn changes(before: &Subject, after: &Subject) -> Vec<Finding> {
         );
     }
     if let (Some(b), Some(a)) = (&b.pairs, &a.pairs) {
-        let share = |pairs: &e2mc_eval::diagnostics::Pairs| 100.0 * pairs.dependent as f64 / pairs.pairs as f64;
-        change("Dependent pairs of dimensions", share(b), share(a), false, 1, " %");
+        let share = |pairs: &e2mc_eval::diagnostics::Pairs| {
+            100.0 * pairs.dependent as f64 / pairs.pairs as f64
+        };
+        change(
+            "Dependent pairs of dimensions",
+            share(b),
+            share(a),
+            false,
+            1,
+            " %",
+        );
     }
     change(
         "Nearly constant dimensions",

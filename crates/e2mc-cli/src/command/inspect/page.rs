@@ -23,7 +23,12 @@ pub(super) fn report(subjects: &[Subject], findings: &[Finding]) -> Report {
         } else {
             "What the embedding looks like".into()
         },
-        subtitle: format!("{}: {} rows of {} dimensions.", sources.join(" and "), d.rows, d.dims),
+        subtitle: format!(
+            "{}: {} rows of {} dimensions.",
+            sources.join(" and "),
+            d.rows,
+            d.dims
+        ),
         sections,
     }
 }
@@ -69,12 +74,20 @@ fn made(subjects: &[Subject]) -> Section {
     let d = &subjects[0].diagnostics;
     let pairs = [
         ("e2mc", env!("CARGO_PKG_VERSION").to_owned()),
-        ("transform", format!("{:?}", subjects[0].transform).to_lowercase()),
+        (
+            "transform",
+            format!("{:?}", subjects[0].transform).to_lowercase(),
+        ),
         ("rows for marginals", d.marginal_rows.to_string()),
-        ("rows that ask for neighbours", d.neighbours.queries.to_string()),
+        (
+            "rows that ask for neighbours",
+            d.neighbours.queries.to_string(),
+        ),
         (
             "rows for pairs of dimensions",
-            d.pairs.as_ref().map_or("none".into(), |pairs| pairs.rows.to_string()),
+            d.pairs
+                .as_ref()
+                .map_or("none".into(), |pairs| pairs.rows.to_string()),
         ),
     ];
     Section {

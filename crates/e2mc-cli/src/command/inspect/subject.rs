@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use e2mc::{Matrix, MatrixView, Transform};
 use e2mc_data::{Dataset, Split};
-use e2mc_eval::diagnostics::{Config, Diagnostics, RowSource, alignment, diagnose, lidar, sample_rows};
+use e2mc_eval::diagnostics::{
+    Config, Diagnostics, RowSource, alignment, diagnose, lidar, sample_rows,
+};
 use e2mc_eval::{EmbeddingFile, read_embeddings};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Model, Output, device, embed, embed_views};
@@ -173,7 +175,10 @@ fn config(options: &InspectOptions, transform: Transform, cols: usize) -> Config
 fn names(sources: &[String]) -> Vec<String> {
     let short = |source: &String| {
         let name = Path::new(source).file_name();
-        name.map_or_else(|| source.clone(), |name| name.to_string_lossy().into_owned())
+        name.map_or_else(
+            || source.clone(),
+            |name| name.to_string_lossy().into_owned(),
+        )
     };
     match sources {
         [before, after] if short(before) == short(after) => {
@@ -190,7 +195,10 @@ fn names(sources: &[String]) -> Vec<String> {
 fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
     if options.checkpoint.len() > 2 {
         return Err(Failure::usage(
-            format!("{} checkpoints, expected one or two", options.checkpoint.len()),
+            format!(
+                "{} checkpoints, expected one or two",
+                options.checkpoint.len()
+            ),
             "give one to look at, or two for before and after",
         ));
     }
@@ -214,7 +222,14 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
             OutputArgument::Features => Output::Backbone,
         };
         output::note(&format!("{}: {} images", path.display(), dataset.len()));
-        let z = embed(&model, dataset.clone(), &recipe.evaluation, output, 256, threads)?;
+        let z = embed(
+            &model,
+            dataset.clone(),
+            &recipe.evaluation,
+            output,
+            256,
+            threads,
+        )?;
         let transform = match options.transform {
             Some(TransformArgument::Sigmoid) => Transform::Sigmoid,
             Some(TransformArgument::Gaussian) => Transform::Gaussian,

@@ -14,9 +14,24 @@ pub(super) fn figures(subject: &Subject) -> Vec<(&'static str, &'static str, Opt
     vec![
         ("Rows", "rows", Some(d.rows as f64), 0),
         ("Dimensions", "dims", Some(d.dims as f64), 0),
-        ("Nearly constant dimensions", "dead", Some(d.dimensions.dead.len() as f64), 0),
-        ("Copies of other dimensions", "redundant", Some(d.dimensions.redundant() as f64), 0),
-        ("Mean marginal entropy, nats", "entropy", Some(d.marginals.mean_entropy), 4),
+        (
+            "Nearly constant dimensions",
+            "dead",
+            Some(d.dimensions.dead.len() as f64),
+            0,
+        ),
+        (
+            "Copies of other dimensions",
+            "redundant",
+            Some(d.dimensions.redundant() as f64),
+            0,
+        ),
+        (
+            "Mean marginal entropy, nats",
+            "entropy",
+            Some(d.marginals.mean_entropy),
+            4,
+        ),
         (
             "Mean distance from uniform, nats",
             "divergence_from_uniform",
@@ -26,11 +41,28 @@ pub(super) fn figures(subject: &Subject) -> Vec<(&'static str, &'static str, Opt
         (
             "Mean gap from uniform, 0 to 1",
             "gap_from_uniform",
-            Some(d.marginals.gap.iter().map(|&gap| f64::from(gap)).sum::<f64>() / d.dims as f64),
+            Some(
+                d.marginals
+                    .gap
+                    .iter()
+                    .map(|&gap| f64::from(gap))
+                    .sum::<f64>()
+                    / d.dims as f64,
+            ),
             4,
         ),
-        ("Covariance after the transform", "covariance", Some(d.marginals.covariance), 6),
-        ("Covariance as it is", "raw_covariance", Some(d.dimensions.covariance), 6),
+        (
+            "Covariance after the transform",
+            "covariance",
+            Some(d.marginals.covariance),
+            6,
+        ),
+        (
+            "Covariance as it is",
+            "raw_covariance",
+            Some(d.dimensions.covariance),
+            6,
+        ),
         (
             "Mean correlation, in size",
             "mean_absolute_correlation",
@@ -38,16 +70,51 @@ pub(super) fn figures(subject: &Subject) -> Vec<(&'static str, &'static str, Opt
             4,
         ),
         ("RankMe", "rankme", Some(d.spectrum.rankme), 2),
-        ("Participation ratio", "participation_ratio", Some(d.spectrum.participation_ratio), 2),
-        ("Directions of 99 % variance", "directions_99", Some(d.spectrum.directions_99 as f64), 0),
+        (
+            "Participation ratio",
+            "participation_ratio",
+            Some(d.spectrum.participation_ratio),
+            2,
+        ),
+        (
+            "Directions of 99 % variance",
+            "directions_99",
+            Some(d.spectrum.directions_99 as f64),
+            0,
+        ),
         ("Spectrum's decay alpha", "alpha", d.spectrum.alpha, 3),
         ("LiDAR", "lidar", subject.lidar, 2),
         ("Alignment", "alignment", subject.alignment, 4),
-        ("Uniformity (t = 2)", "uniformity", uniformity.map(|u| u.uniformity), 4),
-        ("Mean cosine of two rows", "mean_cosine", uniformity.map(|u| u.mean_cosine), 4),
-        ("Distance to the 1st neighbour", "neighbour_1_mean", Some(d.neighbours.first_mean), 4),
-        ("Distance to the 100th neighbour", "neighbour_100_mean", d.neighbours.hundredth_mean, 4),
-        ("Shared area of the two, 0 to 1", "neighbour_overlap", d.neighbours.overlap, 4),
+        (
+            "Uniformity (t = 2)",
+            "uniformity",
+            uniformity.map(|u| u.uniformity),
+            4,
+        ),
+        (
+            "Mean cosine of two rows",
+            "mean_cosine",
+            uniformity.map(|u| u.mean_cosine),
+            4,
+        ),
+        (
+            "Distance to the 1st neighbour",
+            "neighbour_1_mean",
+            Some(d.neighbours.first_mean),
+            4,
+        ),
+        (
+            "Distance to the 100th neighbour",
+            "neighbour_100_mean",
+            d.neighbours.hundredth_mean,
+            4,
+        ),
+        (
+            "Shared area of the two, 0 to 1",
+            "neighbour_overlap",
+            d.neighbours.overlap,
+            4,
+        ),
         (
             "Dependent pairs, share",
             "dependent_pairs",
@@ -120,12 +187,23 @@ pub(super) fn text(subjects: &[Subject], findings: &[Finding], options: &Inspect
     let mut text = String::new();
     for subject in subjects {
         let d = &subject.diagnostics;
-        text.push_str(&format!("{}: {} rows, {} dimensions\n", subject.source, d.rows, d.dims));
+        text.push_str(&format!(
+            "{}: {} rows, {} dimensions\n",
+            subject.source, d.rows, d.dims
+        ));
     }
     text.push('\n');
-    let width = findings.iter().map(|f| f.verdict.words().len()).max().unwrap_or(0);
+    let width = findings
+        .iter()
+        .map(|f| f.verdict.words().len())
+        .max()
+        .unwrap_or(0);
     for finding in findings {
-        text.push_str(&format!("{:<width$}  {}\n", finding.verdict.words(), finding.text));
+        text.push_str(&format!(
+            "{:<width$}  {}\n",
+            finding.verdict.words(),
+            finding.text
+        ));
     }
     let mut rows = Vec::new();
     if subjects.len() > 1 {

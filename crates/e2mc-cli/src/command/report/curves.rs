@@ -41,7 +41,12 @@ pub(crate) fn terms(logs: &[RunLog]) -> Lines {
             keys.push(key);
         }
     }
-    let rank = |key: &String| NAMED.iter().position(|(name, ..)| name == key).unwrap_or(NAMED.len());
+    let rank = |key: &String| {
+        NAMED
+            .iter()
+            .position(|(name, ..)| name == key)
+            .unwrap_or(NAMED.len())
+    };
     keys.sort_by_key(rank);
     for key in &keys {
         let (title, unit) = NAMED
@@ -80,26 +85,41 @@ pub(crate) fn quality(logs: &[RunLog]) -> Lines {
     let mut knn = chart("k-NN on held-out training images", "%", logs, |log| {
         log.by_epoch(|event| event["knn"].as_f64().map(|knn| 100.0 * knn))
     });
-    let start = knn.series.first().and_then(|series| series.points.first().copied());
-    knn.marks.extend(start.filter(|point| point.0 == 0.0).map(|(_, y)| Mark::Level {
-        y,
-        label: "at the start".into(),
-    }));
+    let start = knn
+        .series
+        .first()
+        .and_then(|series| series.points.first().copied());
+    knn.marks.extend(
+        start
+            .filter(|point| point.0 == 0.0)
+            .map(|(_, y)| Mark::Level {
+                y,
+                label: "at the start".into(),
+            }),
+    );
     let charts = vec![
         knn,
         chart("Marginal entropy of the embedding", "nats", logs, |log| {
             log.by_epoch(collapse("entropy"))
         }),
-        chart("Spread of its directions, about 1 is healthy", "", logs, |log| {
-            log.by_epoch(collapse("spread"))
+        chart(
+            "Spread of its directions, about 1 is healthy",
+            "",
+            logs,
+            |log| log.by_epoch(collapse("spread")),
+        ),
+        chart("Nearly constant dimensions", "", logs, |log| {
+            log.by_epoch(collapse("dead_dims"))
         }),
-        chart("Nearly constant dimensions", "", logs, |log| log.by_epoch(collapse("dead_dims"))),
     ];
     Lines {
         title: "After each epoch".into(),
         caption: "The embedding's figures are of the last batch of the epoch.".into(),
         x_label: "step".into(),
-        charts: charts.into_iter().filter(|chart| !chart.series.is_empty()).collect(),
+        charts: charts
+            .into_iter()
+            .filter(|chart| !chart.series.is_empty())
+            .collect(),
         ..Lines::default()
     }
 }
@@ -114,9 +134,13 @@ pub(super) fn speed(logs: &[RunLog]) -> Lines {
         title: "Throughput and learning rate".into(),
         x_label: "step".into(),
         charts: vec![
-            chart("Images a second", "", logs, |log| log.by_step("images_per_s")),
+            chart("Images a second", "", logs, |log| {
+                log.by_step("images_per_s")
+            }),
             chart("Time spent waiting for images", "%", logs, waiting),
-            chart("Learning rate", "", logs, |log| log.by_step("learning_rate")),
+            chart("Learning rate", "", logs, |log| {
+                log.by_step("learning_rate")
+            }),
         ],
         ..Lines::default()
     }

@@ -3,16 +3,20 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::probes::{self, Probes};
 use super::curves;
+use super::probes::{self, Probes};
 use crate::report::{
-    AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, Report, Section, Table, Verdict,
+    AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, Report, Section, Table,
+    Verdict,
 };
 use crate::runlog::RunLog;
 
 /// The page, and what it finds.
 pub(super) fn report(logs: &[RunLog]) -> Result<(Report, Vec<Finding>)> {
-    let findings: Vec<Finding> = logs.iter().flat_map(|log| findings(log, logs.len() > 1)).collect();
+    let findings: Vec<Finding> = logs
+        .iter()
+        .flat_map(|log| findings(log, logs.len() > 1))
+        .collect();
     let mut sections = vec![Section {
         heading: "What came out".into(),
         prose: Vec::new(),
@@ -29,7 +33,10 @@ pub(super) fn report(logs: &[RunLog]) -> Result<(Report, Vec<Finding>)> {
     sections.push(section("Training", vec![Block::Lines(curves::terms(logs))]));
     let quality = curves::quality(logs);
     if !quality.charts.is_empty() {
-        sections.push(section("Features and embedding", vec![Block::Lines(quality)]));
+        sections.push(section(
+            "Features and embedding",
+            vec![Block::Lines(quality)],
+        ));
     }
     sections.push(section("Speed", vec![Block::Lines(curves::speed(logs))]));
     sections.push(section("How they were made", recipes(logs)?));
@@ -60,19 +67,32 @@ fn knn(log: &RunLog) -> Option<(f64, f64)> {
 fn ends(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     let tenth = (points.len() / 10).max(1);
     let mean = |part: &[(f64, f64)]| part.iter().map(|p| p.1).sum::<f64>() / part.len() as f64;
-    (!points.is_empty()).then(|| (mean(&points[..tenth]), mean(&points[points.len() - tenth..])))
+    (!points.is_empty()).then(|| {
+        (
+            mean(&points[..tenth]),
+            mean(&points[points.len() - tenth..]),
+        )
+    })
 }
 
 /// Images a second over all epochs that are done, or over the steps so far.
 fn images_per_s(log: &RunLog) -> Option<f64> {
     let points = log.by_epoch(|event| event["images_per_s"].as_f64());
-    let points = if points.is_empty() { log.by_step("images_per_s") } else { points };
+    let points = if points.is_empty() {
+        log.by_step("images_per_s")
+    } else {
+        points
+    };
     let inverse: f64 = points.iter().map(|point| point.1.recip()).sum();
     (!points.is_empty()).then(|| points.len() as f64 / inverse)
 }
 
 fn findings(log: &RunLog, several: bool) -> Vec<Finding> {
-    let prefix = if several { format!("{}: ", log.name) } else { String::new() };
+    let prefix = if several {
+        format!("{}: ", log.name)
+    } else {
+        String::new()
+    };
     let mut findings = Vec::new();
     let mut say = |verdict, text: String| {
         findings.push(Finding {
@@ -81,11 +101,20 @@ fn findings(log: &RunLog, several: bool) -> Vec<Finding> {
         });
     };
     let done = log.epoch_ends().last().map_or(0, |(epoch, _)| *epoch);
-    let planned = log.planned_epochs().map_or("?".into(), |epochs| epochs.to_string());
+    let planned = log
+        .planned_epochs()
+        .map_or("?".into(), |epochs| epochs.to_string());
     match &log.end {
         Some((outcome, seconds)) => say(
-            if outcome == "finished" { Verdict::Good } else { Verdict::Concern },
-            format!("{outcome} after {done} of {planned} epochs, {} steps and {seconds:.0} s.", log.step()),
+            if outcome == "finished" {
+                Verdict::Good
+            } else {
+                Verdict::Concern
+            },
+            format!(
+                "{outcome} after {done} of {planned} epochs, {} steps and {seconds:.0} s.",
+                log.step()
+            ),
         ),
         None => say(
             Verdict::Note,
@@ -97,7 +126,9 @@ fn findings(log: &RunLog, several: bool) -> Vec<Finding> {
     }
     if let Some((first, last)) = knn(log) {
         // The log has accuracies only, so the noise is that of counting, which the paired one is below.
-        let held_out = log.recipe["evaluation"]["held_out"].as_f64().unwrap_or(1000.0);
+        let held_out = log.recipe["evaluation"]["held_out"]
+            .as_f64()
+            .unwrap_or(1000.0);
         let p = first / 100.0;
         let noise = 200.0 * (2.0 * p * (1.0 - p) / held_out).sqrt();
         let change = last - first;
@@ -117,16 +148,30 @@ fn findings(log: &RunLog, several: bool) -> Vec<Finding> {
         );
     }
     if let Some((first, last)) = ends(&log.by_step("loss")) {
-        say(Verdict::Note, format!("the loss went from {first:.4} to {last:.4}."));
-    }
-    if let Some((first, last)) = ends(&log.by_step("entropy")) {
-        let verdict = if last > first { Verdict::Better } else { Verdict::Note };
         say(
-            verdict,
-            format!("the mean marginal entropy went from {first:.4} to {last:.4} nats (0 is uniform)."),
+            Verdict::Note,
+            format!("the loss went from {first:.4} to {last:.4}."),
         );
     }
-    if let Some(collapse) = log.epochs.last().map(|event| &event["collapse"]).filter(|c| c.is_object()) {
+    if let Some((first, last)) = ends(&log.by_step("entropy")) {
+        let verdict = if last > first {
+            Verdict::Better
+        } else {
+            Verdict::Note
+        };
+        say(
+            verdict,
+            format!(
+                "the mean marginal entropy went from {first:.4} to {last:.4} nats (0 is uniform)."
+            ),
+        );
+    }
+    if let Some(collapse) = log
+        .epochs
+        .last()
+        .map(|event| &event["collapse"])
+        .filter(|c| c.is_object())
+    {
         let (dead, dims) = (collapse["dead_dims"].as_u64(), collapse["dims"].as_u64());
         if let (Some(dead), Some(dims)) = (dead, dims)
             && dead > 0
@@ -139,16 +184,25 @@ fn findings(log: &RunLog, several: bool) -> Vec<Finding> {
         if let Some(spread) = collapse["spread"].as_f64().filter(|&spread| spread < 0.2) {
             say(
                 Verdict::Concern,
-                format!("the embedding has nearly collapsed to one point: mean spread {spread:.3}, healthy is about 1."),
+                format!(
+                    "the embedding has nearly collapsed to one point: mean spread {spread:.3}, healthy is about 1."
+                ),
             );
         }
     }
     if let Some(speed) = images_per_s(log) {
         let waiting = log.by_step("waiting");
-        let waiting = 100.0 * waiting.iter().map(|p| p.1).sum::<f64>() / waiting.len().max(1) as f64;
+        let waiting =
+            100.0 * waiting.iter().map(|p| p.1).sum::<f64>() / waiting.len().max(1) as f64;
         say(
-            if waiting > 20.0 { Verdict::Concern } else { Verdict::Note },
-            format!("{speed:.0} images a second, {waiting:.0} % of the time spent waiting for images."),
+            if waiting > 20.0 {
+                Verdict::Concern
+            } else {
+                Verdict::Note
+            },
+            format!(
+                "{speed:.0} images a second, {waiting:.0} % of the time spent waiting for images."
+            ),
         );
     }
     findings

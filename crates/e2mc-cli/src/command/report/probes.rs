@@ -33,20 +33,27 @@ pub(super) struct Row {
 
 /// The results in `folder`, by name of their file.
 pub(super) fn read(folder: &Path) -> Result<Vec<Probes>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut found = Vec::new();
     for entry in entries {
-        let path = entry.with_context(|| format!("cannot read {}", folder.display()))?.path();
+        let path = entry
+            .with_context(|| format!("cannot read {}", folder.display()))?
+            .path();
         let Some(name) = path.file_stem().and_then(|name| name.to_str()) else {
             continue;
         };
         if !name.starts_with("probe") || path.extension().is_none_or(|e| e != "json") {
             continue;
         }
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let mut probes: Probes = serde_json::from_str(&text).map_err(|error| {
             Failure::new(
-                format!("{}: expected the output of `e2mc probe --json`: {error}", path.display()),
+                format!(
+                    "{}: expected the output of `e2mc probe --json`: {error}",
+                    path.display()
+                ),
                 "write it again, or give the file another name",
             )
         })?;

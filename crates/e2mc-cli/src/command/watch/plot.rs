@@ -27,11 +27,19 @@ pub(super) fn screen(log: &RunLog, width: usize) -> String {
     curves.push(("images/s".into(), log.by_step("images_per_s")));
     curves.retain(|(_, points)| points.iter().any(|point| point.1.is_finite()));
     let across = (width / WIDEST).max(1);
-    let each = (width / across).saturating_sub(2).clamp(NARROWEST, WIDEST - 2);
+    let each = (width / across)
+        .saturating_sub(2)
+        .clamp(NARROWEST, WIDEST - 2);
     for row in curves.chunks(across) {
-        let drawn: Vec<Vec<String>> = row.iter().map(|(name, points)| curve(name, points, each)).collect();
+        let drawn: Vec<Vec<String>> = row
+            .iter()
+            .map(|(name, points)| curve(name, points, each))
+            .collect();
         for line in 0..drawn[0].len() {
-            let cells: Vec<String> = drawn.iter().map(|lines| padded(&lines[line], each)).collect();
+            let cells: Vec<String> = drawn
+                .iter()
+                .map(|lines| padded(&lines[line], each))
+                .collect();
             let _ = writeln!(out, "{}", cells.join("  ").trim_end());
         }
         out.push('\n');
@@ -48,8 +56,14 @@ fn padded(text: &str, width: usize) -> String {
 }
 
 fn head(log: &RunLog) -> String {
-    let epochs = log.planned_epochs().map_or("?".into(), |epochs| epochs.to_string());
-    let now = log.steps.last().and_then(|step| step["epoch"].as_u64()).unwrap_or(0);
+    let epochs = log
+        .planned_epochs()
+        .map_or("?".into(), |epochs| epochs.to_string());
+    let now = log
+        .steps
+        .last()
+        .and_then(|step| step["epoch"].as_u64())
+        .unwrap_or(0);
     let state = match &log.end {
         Some((outcome, seconds)) => format!("{outcome} after {seconds:.0} s"),
         None => match log.time_left() {
@@ -57,29 +71,48 @@ fn head(log: &RunLog) -> String {
             None => "running, or killed".into(),
         },
     };
-    format!("{}  epoch {now}/{epochs}  step {}  {state}\n", log.name, log.step())
+    format!(
+        "{}  epoch {now}/{epochs}  step {}  {state}\n",
+        log.name,
+        log.step()
+    )
 }
 
 /// A heading and `HEIGHT` lines of characters, `width` columns each at most.
 fn curve(name: &str, points: &[(f64, f64)], width: usize) -> Vec<String> {
-    let finite: Vec<(f64, f64)> = points.iter().copied().filter(|p| p.0.is_finite() && p.1.is_finite()).collect();
+    let finite: Vec<(f64, f64)> = points
+        .iter()
+        .copied()
+        .filter(|p| p.0.is_finite() && p.1.is_finite())
+        .collect();
     let last = finite.last().map_or(f64::NAN, |point| point.1);
     let (low, high) = range(finite.iter().map(|point| point.1));
     let (first, end) = range(finite.iter().map(|point| point.0));
     let mut lines = vec![format!("{name}  {}", significant(last))];
     let labels = [significant(high), significant(low)];
-    let margin = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0) + 1;
+    let margin = labels
+        .iter()
+        .map(|label| label.chars().count())
+        .max()
+        .unwrap_or(0)
+        + 1;
     let (columns, rows) = (2 * width.saturating_sub(margin), 4 * HEIGHT);
     let mut dots = vec![0_u8; columns.div_ceil(2) * HEIGHT];
     let at = |value: f64, low: f64, high: f64, count: usize| {
-        let share = if high > low { (value - low) / (high - low) } else { 0.5 };
+        let share = if high > low {
+            (value - low) / (high - low)
+        } else {
+            0.5
+        };
         ((share * count as f64) as usize).min(count.saturating_sub(1))
     };
     let mut before: Option<(usize, usize)> = None;
     for &(x, y) in &finite {
         let (x, y) = (at(x, first, end, columns), at(y, low, high, rows));
         // A column of dots from the height before to this one, so that the curve has no holes.
-        let from = before.filter(|(column, _)| *column + 1 >= x).map_or(y, |(_, height)| height);
+        let from = before
+            .filter(|(column, _)| *column + 1 >= x)
+            .map_or(y, |(_, height)| height);
         for height in from.min(y)..=from.max(y) {
             set(&mut dots, columns.div_ceil(2), x, rows - 1 - height);
         }
@@ -91,7 +124,10 @@ fn curve(name: &str, points: &[(f64, f64)], width: usize) -> Vec<String> {
             row if row + 1 == HEIGHT => labels[1].as_str(),
             _ => "",
         };
-        let drawn: String = line.iter().map(|&bits| char::from_u32(0x2800 + u32::from(bits)).unwrap_or(' ')).collect();
+        let drawn: String = line
+            .iter()
+            .map(|&bits| char::from_u32(0x2800 + u32::from(bits)).unwrap_or(' '))
+            .collect();
         let missing = margin - 1 - label.chars().count();
         lines.push(format!("{}{label} {drawn}", " ".repeat(missing)));
     }
@@ -99,7 +135,9 @@ fn curve(name: &str, points: &[(f64, f64)], width: usize) -> Vec<String> {
 }
 
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    })
 }
 
 /// Sets the dot at `x`, `y` from the top left.
@@ -117,14 +155,19 @@ mod tests {
 
     #[test]
     fn a_falling_line_goes_from_the_upper_left_to_the_lower_right() {
-        let points: Vec<(f64, f64)> = (0..=100).map(|i| (f64::from(i), f64::from(100 - i))).collect();
+        let points: Vec<(f64, f64)> = (0..=100)
+            .map(|i| (f64::from(i), f64::from(100 - i)))
+            .collect();
         let lines = curve("loss", &points, 30);
         assert_eq!(lines.len(), 1 + HEIGHT);
         assert!(lines[0].starts_with("loss  0"), "{}", lines[0]);
         assert!(lines[1].starts_with("100.0 "), "{}", lines[1]);
         let dots = |line: &str| -> Vec<usize> {
             let drawn = line.chars().skip(6).enumerate();
-            drawn.filter(|(_, c)| *c != '\u{2800}').map(|(i, _)| i).collect()
+            drawn
+                .filter(|(_, c)| *c != '\u{2800}')
+                .map(|(i, _)| i)
+                .collect()
         };
         let (top, bottom) = (dots(&lines[1]), dots(&lines[HEIGHT]));
         assert_eq!(top[0], 0);
@@ -135,9 +178,17 @@ mod tests {
 
     #[test]
     fn one_value_gaps_and_equal_values_are_drawn() {
-        for points in [vec![(3.0, 2.0)], vec![(1.0, f64::NAN), (2.0, 5.0), (3.0, 5.0)]] {
+        for points in [
+            vec![(3.0, 2.0)],
+            vec![(1.0, f64::NAN), (2.0, 5.0), (3.0, 5.0)],
+        ] {
             let lines = curve("x", &points, 24);
-            assert!(lines.concat().chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)));
+            assert!(
+                lines
+                    .concat()
+                    .chars()
+                    .any(|c| ('\u{2801}'..='\u{28ff}').contains(&c))
+            );
         }
     }
 }

@@ -24,7 +24,10 @@ pub(super) fn run(run: &Path, port: u16, every: f64) -> Result<ExitCode> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .with_context(|| format!("cannot listen on 127.0.0.1:{port}; is the port taken?"))?;
     let address = listener.local_addr().context("cannot tell the port")?;
-    output::note(&format!("watching {}: http://{address}  (Ctrl-C ends it)", run.display()));
+    output::note(&format!(
+        "watching {}: http://{address}  (Ctrl-C ends it)",
+        run.display()
+    ));
     for stream in listener.incoming() {
         // What one visitor does wrong ends nothing.
         if let Ok(stream) = stream {
@@ -62,15 +65,31 @@ fn respond(first: &str, host: &str, run: &Path, every: f64) -> Vec<u8> {
     let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let (status, kind, body) = if !["127.0.0.1", "localhost"].contains(&name) {
-        ("421 Misdirected Request", "text/plain", "this page is for 127.0.0.1\n".to_owned())
+        (
+            "421 Misdirected Request",
+            "text/plain",
+            "this page is for 127.0.0.1\n".to_owned(),
+        )
     } else if method != "GET" {
-        ("405 Method Not Allowed", "text/plain", "only GET\n".to_owned())
+        (
+            "405 Method Not Allowed",
+            "text/plain",
+            "only GET\n".to_owned(),
+        )
     } else if path != "/" {
-        ("404 Not Found", "text/plain", "the page is at /\n".to_owned())
+        (
+            "404 Not Found",
+            "text/plain",
+            "the page is at /\n".to_owned(),
+        )
     } else {
         match report::of_run(run) {
             Ok(page) => ("200 OK", "text/html; charset=utf-8", page.to_html()),
-            Err(error) => ("503 Service Unavailable", "text/plain; charset=utf-8", format!("{error:#}\n")),
+            Err(error) => (
+                "503 Service Unavailable",
+                "text/plain; charset=utf-8",
+                format!("{error:#}\n"),
+            ),
         }
     };
     let refresh = if status.starts_with("200") || status.starts_with("503") {

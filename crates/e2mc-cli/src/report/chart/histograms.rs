@@ -112,15 +112,29 @@ impl Histograms {
     }
 
     pub(crate) fn render(&self, out: &mut String, inks: &Inks) -> fmt::Result {
-        let kind = if self.wide { "histograms wide" } else { "histograms" };
+        let kind = if self.wide {
+            "histograms wide"
+        } else {
+            "histograms"
+        };
         super::open_figure(out, kind, &self.title, &self.legend(inks))?;
         let densities: Vec<Vec<Density>> = self.panels.iter().map(|p| self.densities(p)).collect();
         let top = self.top(&densities);
         for (panel, densities) in self.panels.iter().zip(&densities) {
             let own = 1.06 * highest(densities).max(f64::MIN_POSITIVE);
-            self.render_panel(out, panel, densities, if self.wide { own } else { top }, inks)?;
+            self.render_panel(
+                out,
+                panel,
+                densities,
+                if self.wide { own } else { top },
+                inks,
+            )?;
         }
-        let cut = if self.wide { None } else { self.cut(&densities, top) };
+        let cut = if self.wide {
+            None
+        } else {
+            self.cut(&densities, top)
+        };
         let remarks: Vec<String> = cut.into_iter().collect();
         super::close_figure(out, &self.caption, &remarks)
     }
@@ -371,7 +385,10 @@ mod tests {
         };
         let mut out = String::new();
         histograms.render(&mut out, &Inks::of(["run"])).unwrap();
-        assert!(out.contains("<title>0.000 to 0.010\nrun: 50.00</title>"), "{out}");
+        assert!(
+            out.contains("<title>0.000 to 0.010\nrun: 50.00</title>"),
+            "{out}"
+        );
         assert!(out.contains("<title>0 to 20\nrun: 0.05</title>"), "{out}");
         assert!(!out.contains("not counted") && !out.contains("cut off"));
     }

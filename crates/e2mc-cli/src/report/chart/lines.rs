@@ -67,7 +67,11 @@ impl Lines {
     pub(crate) fn render(&self, out: &mut String, inks: &Inks) -> fmt::Result {
         if self.logarithmic {
             let charts = self.charts.iter().map(LineChart::logarithms).collect();
-            return Self { charts, ..self.clone() }.draw(out, inks);
+            return Self {
+                charts,
+                ..self.clone()
+            }
+            .draw(out, inks);
         }
         self.draw(out, inks)
     }
@@ -171,7 +175,11 @@ impl LineChart {
     fn logarithms(&self) -> Self {
         let series = self.series.iter().map(|series| Series {
             name: series.name.clone(),
-            points: series.points.iter().map(|(x, y)| (x.log10(), y.log10())).collect(),
+            points: series
+                .points
+                .iter()
+                .map(|(x, y)| (x.log10(), y.log10()))
+                .collect(),
         });
         let mark = |mark: &Mark| match mark {
             Mark::At { x, label } => Mark::At {
@@ -292,7 +300,14 @@ mod tests {
     fn logarithmic_axes_show_powers_and_true_values() {
         let series = vec![Series {
             name: "run".to_owned(),
-            points: (1..=1000).map(|i| (f64::from(i), if i == 7 { 0.0 } else { 50.0 / f64::from(i * i) })).collect(),
+            points: (1..=1000)
+                .map(|i| {
+                    (
+                        f64::from(i),
+                        if i == 7 { 0.0 } else { 50.0 / f64::from(i * i) },
+                    )
+                })
+                .collect(),
         }];
         let chart = LineChart {
             title: "Spectrum".to_owned(),

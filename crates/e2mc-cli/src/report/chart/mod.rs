@@ -173,7 +173,11 @@ impl Frame {
         let value = 10f64.powf(x);
         let whole = value.round();
         // Ranks are whole numbers that went through a logarithm.
-        position(if (value - whole).abs() < 1e-6 * whole { whole } else { value })
+        position(if (value - whole).abs() < 1e-6 * whole {
+            whole
+        } else {
+            value
+        })
     }
 
     /// A value in words, as precise as the axis asks for.

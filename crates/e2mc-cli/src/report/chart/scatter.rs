@@ -93,11 +93,21 @@ impl ScatterPanel {
             out.write_str("</svg>")?;
         }
         let missing = self.points.len() - shown.len();
-        let remark = super::left_out("points", missing, self.points.len(), "are outside the square");
+        let remark = super::left_out(
+            "points",
+            missing,
+            self.points.len(),
+            "are outside the square",
+        );
         super::close_panel(out, &remark.into_iter().collect::<Vec<_>>())
     }
 
-    fn render_points(&self, out: &mut String, frame: &Frame, shown: &[(usize, [f32; 2])]) -> fmt::Result {
+    fn render_points(
+        &self,
+        out: &mut String,
+        frame: &Frame,
+        shown: &[(usize, [f32; 2])],
+    ) -> fmt::Result {
         // One path a colour: a dot is a line of no length with round ends.
         let mut paths: Vec<String> = vec![String::new(); SHADES * SHADES];
         for &(index, [x, y]) in shown {
@@ -109,7 +119,11 @@ impl ScatterPanel {
                 frame.y(y.into())
             )?;
         }
-        for (shade, path) in paths.iter().enumerate().filter(|(_, path)| !path.is_empty()) {
+        for (shade, path) in paths
+            .iter()
+            .enumerate()
+            .filter(|(_, path)| !path.is_empty())
+        {
             out.write_str("<path class=\"points\"")?;
             if !self.coloured_by.is_empty() {
                 write!(out, " style=\"stroke:{}\"", colour(shade))?;
@@ -131,7 +145,11 @@ fn colour(shade: usize) -> String {
     let (x, y) = (along(shade % SHADES), along(shade / SHADES));
     let weights = [(1.0 - x) * (1.0 - y), x * (1.0 - y), (1.0 - x) * y, x * y];
     let mixed = [0, 1, 2].map(|channel| {
-        let sum: f64 = CORNERS.iter().zip(weights).map(|(corner, w)| corner[channel] * w).sum();
+        let sum: f64 = CORNERS
+            .iter()
+            .zip(weights)
+            .map(|(corner, w)| corner[channel] * w)
+            .sum();
         sum.round() as u8
     });
     format!("#{:02x}{:02x}{:02x}", mixed[0], mixed[1], mixed[2])
