@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::command::inspect::InspectOptions;
 use crate::command::report::ReportOptions;
 use crate::command::watch::WatchOptions;
+use crate::command::recipes::RecipesOptions;
+use crate::command::sweep::SweepOptions;
 
 /// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
 #[derive(Debug, Parser)]
@@ -27,8 +29,12 @@ pub(crate) enum Command {
     Pretrain(PretrainOptions),
     /// Train a checkpoint for some more epochs, with the entropy criterion or without
     Continue(ContinueOptions),
+    /// Continue a checkpoint once for every combination of settings, and compare the runs
+    Sweep(SweepOptions),
     /// Measure frozen features: linear probes at several label fractions, and k-NN
     Probe(ProbeOptions),
+    /// List the built-in recipes, or print one
+    Recipes(RecipesOptions),
     /// Compute the criterion on a file of embeddings
     Score(ScoreOptions),
     /// Look at embeddings: dimensions, directions, neighbours and pairs, with pictures
@@ -62,6 +68,10 @@ pub(crate) struct TrainOptions {
     /// Images a step [default: the recipe's]
     #[arg(long)]
     pub(crate) batch: Option<usize>,
+    /// Parts that a batch goes through the backbone in: memory of one part, the loss and the
+    /// gradient of the whole batch [default: the recipe's]
+    #[arg(long, value_name = "PARTS")]
+    pub(crate) accumulate: Option<usize>,
     /// Use only the first N images, after a seeded shuffle
     #[arg(long, value_name = "N")]
     pub(crate) max_images: Option<usize>,
@@ -135,7 +145,8 @@ pub(crate) struct ContinueOptions {
     /// Checkpoint or model file to start from
     #[arg(long, value_name = "FILE", required_unless_present = "resume")]
     pub(crate) checkpoint: Option<PathBuf>,
-    /// What is added to the base loss [default: the recipe's]
+    /// What is added to the base loss: the recipe's settings where it has this criterion, else the
+    /// published ones [default: the recipe's]
     #[arg(long, value_enum)]
     pub(crate) criterion: Option<CriterionName>,
     #[command(flatten)]
@@ -148,6 +159,14 @@ pub(crate) enum CriterionName {
     None,
     /// Entropy and covariance of the embedding
     E2mc,
+    /// Variances and covariances of the normalised embedding, 0.1 and 0.001
+    Vcreg,
+    /// Uniformity of the normalised embedding (AUH), weight 0.5 and t 2
+    Uniformity,
+    /// Nuclear norm of the mean view (MMCR), weight 0.005
+    Mmcr,
+    /// Normality along random directions (LeJEPA), weight 0.05
+    Sigreg,
 }
 
 #[derive(Args, Debug)]

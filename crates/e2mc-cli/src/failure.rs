@@ -13,6 +13,8 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// Something that went wrong (exit code 1).
+    // What a command returns, so that call sites need no conversion.
+    #[allow(clippy::new_ret_no_self)]
     pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
         Self {
             message: message.into(),

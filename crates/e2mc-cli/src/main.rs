@@ -27,7 +27,9 @@ fn main() -> ExitCode {
     let result = match &arguments.command {
         Command::Pretrain(options) => command::pretrain::run(options),
         Command::Continue(options) => command::continue_::run(options),
+        Command::Sweep(options) => command::sweep::run(options),
         Command::Probe(options) => command::probe::run(options),
+        Command::Recipes(options) => command::recipes::run(options),
         Command::Score(options) => command::score::run(options),
         Command::Inspect(options) => command::inspect::run(options),
         Command::Report(options) => command::report::run(options),

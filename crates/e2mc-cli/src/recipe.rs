@@ -5,29 +5,64 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use e2mc_train::Recipe;
+use e2mc_train::criterion::CriterionConfig;
 use toml::{Table, Value};
 
+use crate::arguments::CriterionName;
 use crate::failure::Failure;
 
-/// The recipes that come with the program: name and text.
-const BUILT_IN: [(&str, &str); 4] = [
-    (
-        "vicreg-imagenet",
-        include_str!("../../../recipes/vicreg-imagenet.toml"),
-    ),
-    (
-        "vicreg-imagenet-pretrain",
-        include_str!("../../../recipes/vicreg-imagenet-pretrain.toml"),
-    ),
-    (
-        "vicreg-small",
-        include_str!("../../../recipes/vicreg-small.toml"),
-    ),
-    (
-        "vicreg-small-pretrain",
-        include_str!("../../../recipes/vicreg-small-pretrain.toml"),
-    ),
+/// A recipe that comes with the program, as `(name, text)`.
+macro_rules! built_in {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../../recipes/", $name, ".toml")))),*]
+    };
+}
+
+/// The recipes that come with the program, one line a recipe.
+const BUILT_IN: [(&str, &str); 12] = built_in![
+    "simsiam-imagenet",
+    "simsiam-imagenet-pretrain",
+    "simsiam-small",
+    "simsiam-small-pretrain",
+    "swav-imagenet",
+    "swav-imagenet-pretrain",
+    "swav-small",
+    "swav-small-pretrain",
+    "vicreg-imagenet",
+    "vicreg-imagenet-pretrain",
+    "vicreg-small",
+    "vicreg-small-pretrain",
 ];
+
+/// A recipe as it stands, before it is laid over a checkpoint's.
+pub(crate) struct Listed {
+    pub(crate) name: &'static str,
+    /// One sentence.
+    pub(crate) description: String,
+    /// The TOML text, with a source for each value.
+    pub(crate) text: &'static str,
+    pub(crate) table: Table,
+}
+
+/// The recipes that come with the program, by name.
+pub(crate) fn built_in() -> Result<Vec<Listed>> {
+    BUILT_IN.iter().map(|&(name, _)| find(name)).collect()
+}
+
+/// The built-in recipe of that name.
+pub(crate) fn find(recipe: &str) -> Result<Listed> {
+    let Some(&(name, text)) = BUILT_IN.iter().find(|(name, _)| *name == recipe) else {
+        return Err(unknown(recipe));
+    };
+    let table = parse(name, text)?;
+    let description = table.get("description").and_then(Value::as_str);
+    Ok(Listed {
+        name,
+        description: description.unwrap_or_default().to_owned(),
+        text,
+        table,
+    })
+}
 
 /// The settings of a run: `base` (a checkpoint's recipe, if any), then the named recipe, then each
 /// `key=value` of `changes`.
@@ -57,6 +92,35 @@ pub(crate) fn resolve(
     Ok(recipe)
 }
 
+/// As [`resolve`], with another criterion where one is asked for: the recipe's where it has that one,
+/// else the published settings. `changes` come on top.
+pub(crate) fn resolve_with(
+    criterion: Option<CriterionName>,
+    base: &Recipe,
+    recipe: Option<&str>,
+    changes: &[(String, Value)],
+) -> Result<Recipe> {
+    let Some(name) = criterion else {
+        return resolve(Some(base), recipe, changes);
+    };
+    let found = resolve(Some(base), recipe, &[])?;
+    let wanted = match name {
+        CriterionName::None => CriterionConfig::None,
+        CriterionName::E2mc => CriterionConfig::e2mc(found.method.name()),
+        CriterionName::Vcreg => CriterionConfig::vcreg(),
+        CriterionName::Uniformity => CriterionConfig::uniformity(),
+        CriterionName::Mmcr => CriterionConfig::mmcr(),
+        CriterionName::Sigreg => CriterionConfig::sigreg(),
+    };
+    if found.criterion.name() == wanted.name() {
+        return resolve(Some(base), recipe, changes);
+    }
+    let wanted = Value::try_from(wanted).context("the criterion's settings")?;
+    let mut all = vec![("criterion".to_owned(), wanted)];
+    all.extend_from_slice(changes);
+    resolve(Some(base), recipe, &all)
+}
+
 /// Splits `key=value`; a value that is not TOML is taken as a string.
 pub(crate) fn parse_change(text: &str) -> Result<(String, Value)> {
     let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
@@ -74,27 +138,26 @@ pub(crate) fn parse_change(text: &str) -> Result<(String, Value)> {
 }
 
 fn load(recipe: &str) -> Result<Table> {
-    let built_in = BUILT_IN.iter().find(|(name, _)| *name == recipe);
-    let text = match built_in {
-        Some((_, text)) => (*text).to_owned(),
-        None if Path::new(recipe).extension().is_some() => {
-            fs::read_to_string(recipe).map_err(|error| {
-                Failure::new(format!("cannot read the recipe {recipe}: {error}"), known())
-            })?
-        }
-        None => {
-            return Err(Failure::usage(
-                format!("no recipe is called `{recipe}`"),
-                known(),
-            ));
-        }
-    };
+    if Path::new(recipe).extension().is_none() {
+        return Ok(find(recipe)?.table);
+    }
+    let text = fs::read_to_string(recipe).map_err(|error| {
+        Failure::new(format!("cannot read the recipe {recipe}: {error}"), known())
+    })?;
+    parse(recipe, &text)
+}
+
+fn parse(recipe: &str, text: &str) -> Result<Table> {
     text.parse::<Table>().map_err(|error| {
         Failure::new(
             format!("{recipe} is not valid TOML: {}", error.to_string().trim()),
             known(),
         )
     })
+}
+
+fn unknown(recipe: &str) -> anyhow::Error {
+    Failure::usage(format!("no recipe is called `{recipe}`"), known())
 }
 
 fn known() -> String {
@@ -128,7 +191,8 @@ fn overlay(table: &mut Table, top: Table) {
     }
 }
 
-/// Sets the value at a dotted key; unknown keys are found when the table becomes a recipe.
+/// Sets the value at a dotted key; unknown keys are found when the table becomes a recipe. As in
+/// [`overlay`], another variant's name takes the other keys of its table away.
 fn set(table: &mut Table, key: &str, value: Value) -> Result<()> {
     let (folder, last) = key
         .rsplit_once('.')
@@ -147,6 +211,9 @@ fn set(table: &mut Table, key: &str, value: Value) -> Result<()> {
                 ));
             }
         };
+    }
+    if folder.is_some() && last == "name" && place.get(last).is_some_and(|name| *name != value) {
+        place.clear();
     }
     // `1` for a setting that holds 1.5 means 1.0.
     let value = match (place.get(last), value) {
@@ -190,10 +257,57 @@ mod tests {
     }
 
     #[test]
+    fn a_change_of_variant_drops_the_keys_of_the_old_one() {
+        let change = parse_change("schedule.name=constant").unwrap();
+        let recipe = resolve(None, Some("vicreg-small-pretrain"), &[change]).unwrap();
+        let text = toml::to_string(&recipe.schedule).unwrap();
+        assert!(text.contains("constant") && !text.contains("end"), "{text}");
+    }
+
+    #[test]
     fn unknown_keys_are_refused_by_name() {
         let change = parse_change("training.bacth=7").unwrap();
         let error = resolve(Some(&base()), Some("vicreg-small"), &[change]).unwrap_err();
         assert!(error.to_string().contains("bacth"), "{error}");
+    }
+
+    #[test]
+    fn another_criterion_comes_with_its_published_settings() {
+        let wanted = |criterion, changes: &[(String, Value)]| {
+            let recipe = resolve_with(criterion, &base(), Some("vicreg-small"), changes);
+            recipe.unwrap().criterion
+        };
+        let own = resolve(Some(&base()), Some("vicreg-small"), &[])
+            .unwrap()
+            .criterion;
+        assert_eq!(wanted(None, &[]), own);
+        // The recipe has this one: its settings, not the paper's.
+        assert_eq!(wanted(Some(CriterionName::E2mc), &[]), own);
+        assert_eq!(
+            wanted(Some(CriterionName::None), &[]),
+            CriterionConfig::None
+        );
+        assert_eq!(
+            wanted(Some(CriterionName::Mmcr), &[]),
+            CriterionConfig::mmcr()
+        );
+        assert_eq!(
+            wanted(Some(CriterionName::Vcreg), &[]),
+            CriterionConfig::vcreg()
+        );
+        let sharp = parse_change("criterion.t=5").unwrap();
+        assert_eq!(
+            wanted(Some(CriterionName::Uniformity), &[sharp]),
+            CriterionConfig::Uniformity {
+                weight: 0.5,
+                t: 5.0
+            }
+        );
+        // A base without a criterion gets its method's.
+        let mut plain = base();
+        plain.criterion = CriterionConfig::None;
+        let recipe = resolve_with(Some(CriterionName::E2mc), &plain, None, &[]).unwrap();
+        assert_eq!(recipe.criterion, CriterionConfig::e2mc("vicreg"));
     }
 
     #[test]

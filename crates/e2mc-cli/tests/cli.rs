@@ -5,8 +5,10 @@ mod cli {
     mod common;
     mod demo;
     mod inspect;
+    mod methods;
     mod score;
     mod stop;
+    mod sweep;
     mod train;
     mod watch;
 }

@@ -139,7 +139,7 @@ pub fn diagnose(source: &mut dyn RowSource, config: &Config) -> Result<Diagnosti
     let sampled = spread_rows(rows, wanted, config.seed);
     let (moments, sample) = Moments::measure(source, &sampled)?;
     let dimensions = Dimensions::measure(&moments);
-    let spectrum = Spectrum::measure(&moments, (rows < dims).then_some(&sample));
+    let spectrum = Spectrum::measure(&moments, (rows < dims).then_some(&sample))?;
     let marginals = Marginals::measure(sample.view(), config.transform, config.epsilon)?;
     let part = |count: usize| pick(&sample, &spread_rows(sample.rows(), count, config.seed));
     let uniformity = Uniformity::measure(part(config.uniformity_rows).view());

@@ -139,6 +139,13 @@ pub enum Error {
         limit: usize,
     },
 
+    /// A spectrum that cannot be found.
+    #[error("the spectrum of a matrix of order {order} was not found: the values are too large")]
+    Eigenvalues {
+        /// The matrix's rows.
+        order: usize,
+    },
+
     /// Views of the same images that do not match.
     #[error(
         "view {view} has {rows} rows of {cols} dimensions, expected {expected_rows} of {expected_cols}"
@@ -281,6 +288,7 @@ impl Error {
                 "save one row per image; is the matrix transposed or one of labels?"
             }
             Self::TooManyColumns { .. } => "look at a part of the columns, or project them first",
+            Self::Eigenvalues { .. } => "rescale the embeddings",
             Self::ViewShape { .. } => "embed the same images in the same order for every view",
             Self::Nothing { .. } => return None,
             Self::NeighbourCount { rows, .. } => {

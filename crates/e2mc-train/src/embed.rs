@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use e2mc::Matrix;
-use e2mc_data::{Augmentation, Dataset, Evaluation, Loader, LoaderConfig, Pipeline, View};
-use tch::{Kind, Tensor};
+use e2mc_data::{Augmentation, Dataset, Evaluation, Loader, LoaderConfig, Pipeline};
+use tch::Kind;
 
 use crate::Error;
 use crate::model::Model;
+use crate::pass::images;
 
 /// Which numbers of the network are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +90,8 @@ fn pass(
     let mut data: Vec<f32> = Vec::new();
     for batch in loader.epoch(epoch, 0) {
         let batch = batch?;
-        let images = to_tensor(&batch.views[0])?;
+        let view = &batch.views[0];
+        let images = images(view, 0..view.shape[0])?;
         let rows = match output {
             Output::Backbone => model.features(&images)?,
             Output::Projector => model.embeddings(&images)?,
@@ -105,13 +107,4 @@ fn pass(
     }
     let cols = data.len() / rows.max(1);
     Ok(Matrix::new(data, rows, cols)?)
-}
-
-/// A batch's view as a tensor `(n, c, h, w)` on the CPU.
-///
-/// # Errors
-/// Where libtorch cannot allocate it.
-pub(crate) fn to_tensor(view: &View) -> Result<Tensor, Error> {
-    let shape = view.shape.map(|size| size as i64);
-    Ok(Tensor::f_from_slice(&view.data)?.f_view(shape)?)
 }

@@ -7,6 +7,9 @@
 //!
 //! This crate prints nothing: an [`Observer`] is told what happens.
 
+// On tensors `a += b` works in place, where autograd may still need `a`; `a = a + b` does not.
+#![allow(clippy::assign_op_pattern)]
+
 pub mod backbone;
 pub mod checkpoint;
 mod collapse;
@@ -16,9 +19,12 @@ mod embed;
 mod error;
 mod head;
 pub mod layer;
+mod meter;
 pub mod method;
 mod model;
 pub mod optim;
+mod pass;
+mod range;
 mod recipe;
 mod train;
 
@@ -26,6 +32,8 @@ pub use collapse::Collapse;
 pub use device::device;
 pub use embed::{Output, embed, embed_views};
 pub use error::Error;
+pub use meter::{EpochSummary, StepLog};
 pub use model::Model;
 pub use recipe::{Recipe, TrainingConfig};
-pub use train::{Control, EpochSummary, Observer, Outcome, RunOptions, StepLog, Trainer};
+pub use tch::Device;
+pub use train::{Control, Observer, Outcome, RunOptions, Trainer};

@@ -23,6 +23,9 @@ mod marginals;
 mod matrix;
 mod panels;
 mod product;
+#[cfg(test)]
+mod reference;
+pub mod rival;
 mod simd;
 mod sort;
 mod spacings;

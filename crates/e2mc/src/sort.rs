@@ -7,8 +7,8 @@
 //! act as infinite keys that never move, and any number of rows will do.
 //!
 //! A key is a float64 whose high half is the float32 value and whose low half is the row: keys are all
-//! different, sort by value and then by row, and are ordered by the floating-point minimum that every
-//! instruction set has. Cost: about `log2(n)^2 / 2` minima and maxima per row of eight.
+//! different, sort by value and then by row (rising for positive values, falling for negative ones), and are
+//! ordered by the floating-point minimum that every instruction set has. Cost: about `log2(n)^2 / 2` minima and maxima per row of eight.
 
 use crate::simd::Simd;
 
@@ -299,4 +299,80 @@ fn padded<S: Simd>(simd: S, rows: &[Keys]) -> [Keys; RUN] {
     let mut run = [above; RUN];
     run[..rows.len()].copy_from_slice(rows);
     run
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::normal;
+    use crate::simd::{Kernel, Level};
+
+    struct Sort<'a>(&'a [Vec<f32>]);
+
+    impl Kernel for Sort<'_> {
+        type Output = Vec<Keys>;
+
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) -> Vec<Keys> {
+            let mut keys = vec![Keys::default(); self.0.len()];
+            for (row, (keys, values)) in keys.iter_mut().zip(self.0).enumerate() {
+                pack(simd, values, row as u32, keys);
+            }
+            sort(simd, &mut keys);
+            for keys in &mut keys {
+                unpack(simd, keys);
+            }
+            keys
+        }
+    }
+
+    /// Against the standard library's sort: by value, then by row, from the last where the value is negative.
+    #[track_caller]
+    fn check(rows: &[Vec<f32>]) {
+        for &level in Level::available() {
+            let sorted = level.run(Sort(rows));
+            for lane in 0..LANES {
+                let mut expected: Vec<usize> = (0..rows.len()).collect();
+                expected.sort_by(|&a, &b| {
+                    let (x, y) = (rows[a][lane], rows[b][lane]);
+                    let rows = if x.is_sign_negative() {
+                        b.cmp(&a)
+                    } else {
+                        a.cmp(&b)
+                    };
+                    x.total_cmp(&y).then(rows)
+                });
+                for (keys, row) in sorted.iter().zip(expected) {
+                    assert_eq!(keys.rows()[lane] as usize, row, "{} rows", rows.len());
+                    assert_eq!(keys.values()[lane].to_bits(), rows[row][lane].to_bits());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_number_of_rows_is_sorted() {
+        for count in (1..150).chain([255, 256, 257, 511, 512, 513, 1000, 2048, 2100]) {
+            let values = normal(count as u64, count * LANES);
+            let rows = values
+                .chunks(LANES)
+                .map(|row| row.iter().map(|v| v / 7.0).collect());
+            check(&rows.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn equal_values_have_a_fixed_order() {
+        for count in [2, 16, 31, 64, 200, 777] {
+            let value = |row: usize, lane: usize| match lane {
+                0 => 0.25,
+                1 => (row % 3) as f32 * 0.5 - 0.5,
+                2 => -(row as f32) / 1000.0,
+                3 => f32::from_bits(row as u32 % 5),
+                _ => (row * lane % 7) as f32 / 7.0,
+            };
+            let row = |row| (0..LANES).map(|lane| value(row, lane)).collect();
+            check(&(0..count).map(row).collect::<Vec<_>>());
+        }
+    }
 }

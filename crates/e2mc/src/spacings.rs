@@ -3,7 +3,7 @@
 //! With the `n` values of a column sorted, `u_(1) <= ... <= u_(n)`, and `m = round(sqrt n)`,
 //! `H = 1/(n-m) sum_i ln( (n+1)/m (u_(i+m) - u_(i)) + eps )`, `i` from 1 to `n - m` (paper, Eq. 7).
 //! A value takes part in at most two spacings: as the upper end of one and as the lower end of another.
-//! Among equal values the gradient goes by row.
+//! Among equal values the gradient goes by row, in the order of the sort.
 
 use crate::elementary::ln;
 use crate::panels::{Row, WIDTH};

@@ -142,3 +142,64 @@ impl Kernel for Elementwise<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference;
+
+    const BOTH: [Transform; 2] = [Transform::Sigmoid, Transform::Gaussian];
+
+    #[test]
+    fn values_and_slopes_agree_with_the_definitions() {
+        for transform in BOTH {
+            for i in -800..=800 {
+                let z = i as f32 / 100.0;
+                let exact = |z: f64| reference::transform(transform, z);
+                let value = f64::from(transform.value(z)) - exact(z.into());
+                assert!(
+                    value.abs() <= 2e-7,
+                    "{transform:?} at {z} is off by {value}"
+                );
+                let slope = (exact(f64::from(z) + 1e-5) - exact(f64::from(z) - 1e-5)) / 2e-5;
+                let error = f64::from(transform.derivative(z)) - slope;
+                assert!(
+                    error.abs() <= 1e-6,
+                    "{transform:?}' at {z} is off by {error}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn they_rise_from_0_to_1_through_one_half() {
+        for transform in BOTH {
+            assert_eq!(transform.value(0.0), 0.5);
+            assert_eq!(transform.value(f32::MAX), 1.0);
+            assert!(transform.value(-f32::MAX) <= 2e-38);
+            assert!(transform.derivative(f32::MAX) <= 2e-38);
+            let values: Vec<f32> = (-2000..=2000)
+                .map(|i| transform.value(i as f32 / 97.0))
+                .collect();
+            // Near 1 neighbours differ by less than the rounding of the polynomials.
+            assert!(values.windows(2).all(|pair| pair[1] >= pair[0] - 1.2e-7));
+        }
+    }
+
+    #[test]
+    fn a_slice_gives_what_its_values_give() {
+        let z: Vec<f32> = (0..37).map(|i| i as f32 / 7.0 - 2.5).collect();
+        let (mut u, mut slope) = (vec![0.0; 37], vec![0.0; 37]);
+        Transform::Sigmoid.values(&z, &mut u);
+        Transform::Sigmoid.derivatives(&z, &mut slope);
+        for (i, &z) in z.iter().enumerate() {
+            assert_eq!(
+                (u[i], slope[i]),
+                (
+                    Transform::Sigmoid.value(z),
+                    Transform::Sigmoid.derivative(z)
+                )
+            );
+        }
+    }
+}

@@ -56,7 +56,7 @@ for (const panel of document.querySelectorAll('.panel')) {
   }));
 }
 let followed = 0;
-for (const figure of document.querySelectorAll('figure.lines, figure.histograms, figure.scatters')) {
+for (const figure of document.querySelectorAll('figure.lines, figure.histograms, figure.scatters, figure.heat')) {
   const places = () => [...figure.querySelectorAll('.readout .at')].map((at) => at.textContent);
   const before = places();
   const drawing = figure.querySelector('.panel > svg');
@@ -173,7 +173,7 @@ fn the_page_works_on_phone_and_desk_and_asks_for_nothing() {
     };
     for (result, width) in [(phone, 375), (desk, 1280)] {
         assert!(result.contains("\"complaints\":[]"), "{result}");
-        assert!(result.contains("\"followed\":4"), "{result}");
+        assert!(result.contains("\"followed\":5"), "{result}");
         assert!(result.contains("\"known\":\"79.34 ± 0.28\""), "{result}");
         assert!(result.contains(&format!("\"width\":{width},")), "{result}");
     }

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::chart::dots::Dots;
+use super::chart::heat::HeatMaps;
 use super::chart::histograms::Histograms;
 use super::chart::lines::Lines;
 use super::chart::scatter::Scatter;
@@ -56,6 +57,8 @@ pub(crate) enum Block {
     Histograms(Histograms),
     /// Points in the unit square.
     Scatter(Scatter),
+    /// A quantity over a grid of two settings.
+    Heat(HeatMaps),
     /// A command or a file, word for word.
     Code {
         /// What it is.
@@ -224,6 +227,7 @@ impl Block {
             Self::Findings(_)
             | Self::Table(_)
             | Self::Scatter(_)
+            | Self::Heat(_)
             | Self::Code { .. }
             | Self::KeyValues(_) => vec![],
         }
@@ -237,6 +241,7 @@ impl Block {
             Self::Dots(dots) => dots.render(out, inks),
             Self::Histograms(histograms) => histograms.render(out, inks),
             Self::Scatter(scatter) => scatter.render(out),
+            Self::Heat(maps) => maps.render(out),
             Self::Code { caption, text } => render_code(out, caption, text),
             Self::KeyValues(pairs) => render_key_values(out, pairs),
         }

@@ -9,9 +9,10 @@
 //! `d^3 / 3 + n d^2` operations and one eigenvalue problem of the smaller of `n` and `d`.
 
 use e2mc::MatrixView;
-use rayon::prelude::*;
+use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
+use faer::{MatMut, MatRef, Par, Side};
 
-use super::eigenvalues::{dot, eigenvalues};
+use super::eigenvalues::eigenvalues;
 use super::gram::Gram;
 use super::uniformity::check_views;
 use crate::Error;
@@ -24,7 +25,7 @@ const EPSILON: f64 = 1e-8;
 /// LiDAR of `views`, each `(n, d)` with the same image in each row; none for fewer than two views or images.
 ///
 /// # Errors
-/// Views that differ in shape.
+/// Views that differ in shape, or so large that their spectrum is beyond float64.
 pub fn lidar(views: &[MatrixView<'_>]) -> Result<Option<f64>, Error> {
     check_views(views)?;
     let Some(first) = views.first() else {
@@ -61,29 +62,33 @@ pub fn lidar(views: &[MatrixView<'_>]) -> Result<Option<f64>, Error> {
     for j in 0..d {
         within[j * d + j] += DELTA;
     }
-    cholesky(&mut within, d);
+    // DELTA keeps it positive definite, unless it is beside values so large that it vanishes.
+    let factor = MatRef::from_row_major_slice(&within, d, d)
+        .llt(Side::Lower)
+        .map_err(|_| Error::Eigenvalues { order: d })?;
 
     let centre: Vec<f64> = (0..d)
         .map(|j| means.iter().skip(j).step_by(d).sum::<f64>() / n as f64)
         .collect();
     let scale = (n as f64).sqrt().recip();
-    means.par_chunks_exact_mut(d).for_each(|row| {
+    for row in means.chunks_exact_mut(d) {
         for (value, centre) in row.iter_mut().zip(&centre) {
             *value = (*value - centre) * scale;
         }
-        solve(&within, row);
-    });
+    }
+    let columns = MatMut::from_row_major_slice_mut(&mut means, n, d).transpose_mut();
+    solve_lower_triangular_in_place(factor.L(), columns, Par::Seq);
     let spectrum = if n < d {
         let mut gram = Gram::new(n);
         let columns: Vec<f64> = (0..d)
             .flat_map(|j| means.iter().skip(j).step_by(d).copied())
             .collect();
         gram.add(&columns);
-        eigenvalues(gram.into_matrix(), n)
+        eigenvalues(&gram.into_matrix(), n)?
     } else {
         let mut gram = Gram::new(d);
         gram.add(&means);
-        eigenvalues(gram.into_matrix(), d)
+        eigenvalues(&gram.into_matrix(), d)?
     };
     let total: f64 = spectrum.iter().map(|l| l.max(0.0)).sum();
     if total <= 0.0 {
@@ -95,31 +100,6 @@ pub fn lidar(views: &[MatrixView<'_>]) -> Result<Option<f64>, Error> {
         .map(|p| -p * p.ln())
         .sum();
     Ok(Some(entropy.exp()))
-}
-
-/// Replaces the lower half of a positive definite matrix by its Cholesky factor.
-fn cholesky(a: &mut [f64], order: usize) {
-    for i in 0..order {
-        let (above, rest) = a.split_at_mut(i * order);
-        let row = &mut rest[..order];
-        for j in 0..i {
-            let other = &above[j * order..][..=j];
-            row[j] = (row[j] - dot(&row[..j], &other[..j])) / other[j];
-        }
-        // DELTA keeps what is under the root positive.
-        row[i] = (row[i] - dot(&row[..i], &row[..i]))
-            .max(f64::MIN_POSITIVE)
-            .sqrt();
-    }
-}
-
-/// Replaces `b` by `L^-1 b`, for the factor in the lower half of `factor`.
-fn solve(factor: &[f64], b: &mut [f64]) {
-    let order = b.len();
-    for i in 0..order {
-        let row = &factor[i * order..][..=i];
-        b[i] = (b[i] - dot(&row[..i], &b[..i])) / row[i];
-    }
 }
 
 #[cfg(test)]
@@ -177,21 +157,5 @@ mod tests {
         let (a, b) = (views(3, 1, 1), views(3, 2, 1));
         let error = lidar(&[a[0].view(), b[0].view()]).unwrap_err().to_string();
         assert_eq!(error, "view 1 has 8 rows of 5 dimensions, expected 8 of 4");
-    }
-
-    #[test]
-    fn the_factor_times_its_transpose_is_the_matrix() {
-        let a = [4.0, 2.0, 0.6, 2.0, 5.0, 1.0, 0.6, 1.0, 3.0];
-        let mut l = a;
-        cholesky(&mut l, 3);
-        for i in 0..3 {
-            for j in 0..=i {
-                let product: f64 = (0..=j).map(|k| l[3 * i + k] * l[3 * j + k]).sum();
-                assert!((product - a[3 * i + j]).abs() < 1e-14);
-            }
-        }
-        let mut b = [1.0, 2.0, 3.0];
-        solve(&l, &mut b);
-        assert!((l[6] * b[0] + l[7] * b[1] + l[8] * b[2] - 3.0).abs() < 1e-14);
     }
 }

@@ -16,6 +16,7 @@ use e2mc::{Matrix, MatrixView};
 use super::eigenvalues::eigenvalues;
 use super::gram::Gram;
 use super::moments::Moments;
+use crate::Error;
 
 /// Added to each share of RankMe, as its authors do.
 const RANKME_EPSILON: f64 = 1e-7;
@@ -41,14 +42,15 @@ pub struct Spectrum {
 
 impl Spectrum {
     /// From the moments of all rows; `all` are the rows themselves where there are fewer of them than dimensions.
-    pub(super) fn measure(moments: &Moments, all: Option<&Matrix>) -> Self {
+    pub(super) fn measure(moments: &Moments, all: Option<&Matrix>) -> Result<Self, Error> {
         let (n, d) = (moments.rows as f64, moments.dims());
         let (centred, raw) = match all {
             Some(rows) if rows.rows() < d => {
                 let size = rows.rows();
-                let centred = eigenvalues(of_rows(rows.view(), &moments.mean), size);
-                let raw = eigenvalues(of_rows(rows.view(), &vec![0.0; d]), size);
-                (centred.into_iter().map(|l| l / n).collect(), raw)
+                let mut centred = of_rows(rows.view(), &moments.mean);
+                centred.iter_mut().for_each(|value| *value /= n);
+                let raw = of_rows(rows.view(), &vec![0.0; d]);
+                both(&centred, &raw, size)?
             }
             _ => {
                 let mut raw = moments.covariance.clone();
@@ -57,17 +59,14 @@ impl Spectrum {
                         *value += mean * other;
                     }
                 }
-                (
-                    eigenvalues(moments.covariance.clone(), d),
-                    eigenvalues(raw, d),
-                )
+                both(&moments.covariance, &raw, d)?
             }
         };
         let centred = without_noise(centred);
         let singular: Vec<f64> = without_noise(raw).into_iter().map(f64::sqrt).collect();
         let total: f64 = centred.iter().sum();
         let squares: f64 = centred.iter().map(|l| l * l).sum();
-        Self {
+        Ok(Self {
             rankme: rankme(&singular),
             participation_ratio: if squares > 0.0 {
                 total * total / squares
@@ -78,8 +77,14 @@ impl Spectrum {
             top_share: if total > 0.0 { centred[0] / total } else { 0.0 },
             directions_99: directions(&centred, 0.99),
             eigenvalues: centred,
-        }
+        })
     }
+}
+
+/// The eigenvalues of two matrices, each on its own core.
+fn both(a: &[f64], b: &[f64], order: usize) -> Result<(Vec<f64>, Vec<f64>), Error> {
+    let (a, b) = rayon::join(|| eigenvalues(a, order), || eigenvalues(b, order));
+    Ok((a?, b?))
 }
 
 /// `(X - c)(X - c)^T` of a few wide rows.
@@ -161,7 +166,7 @@ mod tests {
 
     fn spectrum(z: &Matrix) -> Spectrum {
         let (moments, _) = Moments::measure(&mut z.view(), &[]).unwrap();
-        Spectrum::measure(&moments, (z.rows() < z.cols()).then_some(z))
+        Spectrum::measure(&moments, (z.rows() < z.cols()).then_some(z)).unwrap()
     }
 
     /// `rows` samples of `rank` equally strong directions in `dims` dimensions.
@@ -223,8 +228,8 @@ mod tests {
         // 50 x 50 by either way.
         let z = of_rank(50, 50, 50, 3);
         let (moments, _) = Moments::measure(&mut z.view(), &[]).unwrap();
-        let by_columns = eigenvalues(moments.covariance.clone(), 50);
-        let by_rows = eigenvalues(of_rows(z.view(), &moments.mean), 50);
+        let by_columns = eigenvalues(&moments.covariance, 50).unwrap();
+        let by_rows = eigenvalues(&of_rows(z.view(), &moments.mean), 50).unwrap();
         for (a, b) in by_columns.iter().zip(&by_rows) {
             assert!((a - b / 50.0).abs() < 1e-9 * by_columns[0]);
         }
