@@ -8,8 +8,8 @@ use std::io::{BufWriter, Write};
 use std::time::Instant;
 
 use e2mc::Transform;
-use e2mc_eval::EmbeddingFile;
-use e2mc_eval::diagnostics::{Config, RowSource, diagnose};
+use e2mc_eval::diagnostics::{Config, diagnose};
+use e2mc_eval::{EmbeddingFile, Rows};
 
 /// Roughly normal numbers, a mixture of a hundred directions and noise, from a multiplicative hash.
 fn make(rows: usize, cols: usize, path: &str) -> std::io::Result<()> {
@@ -69,9 +69,9 @@ fn main() {
         }
     };
     let start = Instant::now();
-    let mut file = EmbeddingFile::open(&path).expect("a file of embeddings");
+    let file = EmbeddingFile::open(&path).expect("a file of embeddings");
     let config = Config::new(Transform::Gaussian, file.cols());
-    let found = diagnose(&mut file, &config).expect("valid embeddings");
+    let found = diagnose(&file, &config).expect("valid embeddings");
     let seconds = start.elapsed().as_secs_f64();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!(

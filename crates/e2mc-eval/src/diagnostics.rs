@@ -20,20 +20,18 @@ mod rows;
 mod spectrum;
 mod uniformity;
 
-use e2mc::{Criterion, Matrix, MatrixView, Transform};
+use e2mc::{Criterion, Matrix, Transform};
 
-use crate::Error;
+use crate::{Error, Rows};
 use moments::Moments;
 use neighbours::Queries;
-use rows::spread_rows;
+use rows::{pick, spread_rows};
 
 pub use dimensions::{CorrelatedPair, Dimensions};
 pub use lidar::lidar;
 pub use marginals::Marginals;
 pub use neighbours::Neighbours;
 pub use pairs::{Pair, Pairs, unit_square};
-pub use rows::RowSource;
-pub(crate) use rows::block_rows;
 pub use spectrum::Spectrum;
 pub use uniformity::{Uniformity, alignment};
 
@@ -130,7 +128,7 @@ pub struct Diagnostics {
 /// # Errors
 /// Fewer than two rows or columns, more than [`Config::MOST_COLUMNS`] columns, a value that is not finite, a setting out of
 /// its range, or a file that cannot be read.
-pub fn diagnose(source: &mut dyn RowSource, config: &Config) -> Result<Diagnostics, Error> {
+pub fn diagnose(source: &dyn Rows, config: &Config) -> Result<Diagnostics, Error> {
     let (rows, dims) = (source.rows(), source.cols());
     rows::check_shape(rows, dims)?;
     config.check()?;
@@ -141,10 +139,10 @@ pub fn diagnose(source: &mut dyn RowSource, config: &Config) -> Result<Diagnosti
     let dimensions = Dimensions::measure(&moments);
     let spectrum = Spectrum::measure(&moments, (rows < dims).then_some(&sample))?;
     let marginals = Marginals::measure(sample.view(), config.transform, config.epsilon)?;
-    let part = |count: usize| pick(&sample, &spread_rows(sample.rows(), count, config.seed));
-    let uniformity = Uniformity::measure(part(config.uniformity_rows).view());
+    let part = |count| sample_rows(&sample.view(), count, config.seed);
+    let uniformity = Uniformity::measure(part(config.uniformity_rows)?.view());
     let pairs = Pairs::measure(
-        part(config.pair_rows).view(),
+        part(config.pair_rows)?.view(),
         &marginals.entropy,
         &dimensions.live(),
         |i, j| moments.correlation(i, j),
@@ -152,7 +150,7 @@ pub fn diagnose(source: &mut dyn RowSource, config: &Config) -> Result<Diagnosti
     );
     let asking = spread_rows(sample.rows(), config.queries, config.seed);
     let queries = Queries {
-        values: pick(&sample, &asking),
+        values: pick(&sample.view(), &asking)?,
         places: asking.iter().map(|&row| sampled[row]).collect(),
     };
     let marginal_rows = sample.rows();
@@ -176,29 +174,8 @@ pub fn diagnose(source: &mut dyn RowSource, config: &Config) -> Result<Diagnosti
 ///
 /// # Errors
 /// A file that cannot be read.
-pub fn sample_rows(source: &mut dyn RowSource, count: usize, seed: u64) -> Result<Matrix, Error> {
-    let (rows, cols) = (source.rows(), source.cols());
-    let wanted = spread_rows(rows, count, seed);
-    let mut sample = Vec::with_capacity(wanted.len() * cols);
-    let mut next = 0;
-    source.visit(&mut |first, block: MatrixView<'_>| {
-        while let Some(&row) = wanted.get(next).filter(|&&row| row < first + block.rows()) {
-            sample.extend_from_slice(block.row(row - first));
-            next += 1;
-        }
-        Ok(())
-    })?;
-    Ok(Matrix::new(sample, wanted.len(), cols).expect("whole rows"))
-}
-
-fn pick(matrix: &Matrix, rows: &[usize]) -> Matrix {
-    let view = matrix.view();
-    let data = rows
-        .iter()
-        .flat_map(|&row| view.row(row))
-        .copied()
-        .collect();
-    Matrix::new(data, rows.len(), matrix.cols()).expect("whole rows")
+pub fn sample_rows(source: &dyn Rows, count: usize, seed: u64) -> Result<Matrix, Error> {
+    pick(source, &spread_rows(source.rows(), count, seed))
 }
 
 #[cfg(test)]

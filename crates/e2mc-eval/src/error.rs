@@ -247,6 +247,19 @@ pub enum Error {
         value: f64,
     },
 
+    /// A value beyond the range of float16.
+    #[error("{}: {value} at row {row}, column {column}, beyond the range of float16", path.display())]
+    TooLargeForHalf {
+        /// The file.
+        path: PathBuf,
+        /// Zero-based row.
+        row: usize,
+        /// Zero-based column.
+        column: usize,
+        /// The value.
+        value: f32,
+    },
+
     /// A label that is no class number.
     #[error("{} holds label {value} at row {row}, expected a class number from 0", path.display())]
     BadLabel {
@@ -307,6 +320,7 @@ impl Error {
             Self::Format { hint, .. } => hint,
             Self::NoTensor { .. } => "name one of them as FILE:tensor",
             Self::Overflow { .. } => "rescale the embeddings before saving them",
+            Self::TooLargeForHalf { .. } => "store float32 instead",
             Self::BadLabel { .. } => "number the classes 0, 1, 2, ...; drop unlabelled rows first",
         };
         Some(hint.into())

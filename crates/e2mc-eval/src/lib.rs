@@ -4,7 +4,7 @@
 //! - [`Probe`]: a linear classifier on frozen features, by the paper's SGD or by logistic regression;
 //! - [`top1`], [`Estimate`], [`paired_drop`]: accuracies, over seeds, and between two models;
 //! - [`diagnostics`]: what an embedding looks like without labels: spectrum, marginals, neighbours, independence;
-//! - [`read_embeddings`], [`read_labels`], [`write_npy`]: `.npy` and `.safetensors` files.
+//! - [`read_embeddings`], [`read_labels`], [`write_npy`]: `.npy`, `.npz` and `.safetensors` files.
 //!
 //! Every result depends on the input and the seed alone, not on the number of threads.
 //!
@@ -42,7 +42,10 @@ mod testing;
 
 pub use accuracy::{Estimate, PairedDrop, paired_drop, top1};
 pub use classifier::LinearClassifier;
-pub use embeddings::{EmbeddingFile, read_embeddings, read_labels, write_npy};
+pub use embeddings::{
+    Column, EmbeddingFile, MultiLabels, Presence, RowWriter, Rows, Stored, Targets, npz_names,
+    read_embeddings, read_images, read_labels, read_targets, write_labels, write_npy, write_npz,
+};
 pub use error::Error;
 pub use knn::{KnnConfig, KnnResult, Vote, knn};
 pub use linear::{LinearConfig, Schedule};

@@ -22,7 +22,7 @@ pub(crate) use subject::Subject;
 /// Options of `inspect`.
 #[derive(Args, Debug)]
 pub(crate) struct InspectOptions {
-    /// Embeddings (n, d): a .npy file, or FILE.safetensors:TENSOR; two of the same images, before and after
+    /// Embeddings (n, d): a .npy file, FILE.npz:ARRAY or FILE.safetensors:TENSOR; two of the same images, before and after
     #[arg(value_name = "EMBEDDINGS", num_args = 1..=2, required_unless_present = "checkpoint")]
     files: Vec<String>,
     /// Checkpoint or model file that embeds --data; two for before and after

@@ -169,7 +169,7 @@ mod tests {
             })
             .collect();
         let z = Matrix::new(data, 3000, 8).unwrap();
-        let (moments, _) = Moments::measure(&mut z.view(), &[]).unwrap();
+        let (moments, _) = Moments::measure(&z.view(), &[]).unwrap();
         let found = Dimensions::measure(&moments);
         assert_eq!(found.dead, [1, 3]);
         assert_eq!(found.duplicates, [[0, 4, 5]]);
@@ -189,7 +189,7 @@ mod tests {
         let mut random = SplitMix(5);
         let mut z = Matrix::zeros(40, 3);
         z.data_mut().iter_mut().for_each(|v| *v = random.normal());
-        let (moments, _) = Moments::measure(&mut z.view(), &[]).unwrap();
+        let (moments, _) = Moments::measure(&z.view(), &[]).unwrap();
         let column = |j: usize| z.data().iter().skip(j).step_by(3).map(|&v| f64::from(v));
         let mean = |j: usize| column(j).sum::<f64>() / 40.0;
         let mut expected = 0.0;
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn where_everything_is_constant_everything_is_dead() {
         let z = Matrix::new(vec![0.1; 30], 10, 3).unwrap();
-        let (moments, _) = Moments::measure(&mut z.view(), &[]).unwrap();
+        let (moments, _) = Moments::measure(&z.view(), &[]).unwrap();
         let found = Dimensions::measure(&moments);
         assert_eq!(found.dead, [0, 1, 2]);
         assert!(found.most_correlated.is_none() && found.duplicates.is_empty());

@@ -4,8 +4,8 @@ use e2mc::{Matrix, MatrixView};
 use rayon::prelude::*;
 
 use super::gram::Gram;
-use super::rows::{RowSource, check_finite};
-use crate::Error;
+use super::rows::{check_finite, each_block};
+use crate::{Error, Rows};
 
 /// Means and covariances of all rows, in float64.
 pub(super) struct Moments {
@@ -25,7 +25,7 @@ impl Moments {
     /// Sums are taken around the mean of the first block, not around zero: the variance of numbers far from zero would
     /// be a small difference of large sums.
     pub(super) fn measure(
-        source: &mut dyn RowSource,
+        source: &dyn Rows,
         sampled: &[usize],
     ) -> Result<(Self, Matrix), Error> {
         let (rows, cols) = (source.rows(), source.cols());
@@ -37,7 +37,7 @@ impl Moments {
         let mut sample = Matrix::zeros(sampled.len(), cols);
         let mut taken = 0;
         let mut shifted = Vec::new();
-        source.visit(&mut |first, block| {
+        each_block(source, |first, block| {
             check_finite(first, block)?;
             if centre.is_empty() {
                 centre = mean(block);
@@ -155,7 +155,7 @@ mod tests {
         }
         z.data_mut()[..6].fill(0.0);
         let sampled = [0, 17, 4999];
-        let (moments, sample) = Moments::measure(&mut z.view(), &sampled).unwrap();
+        let (moments, sample) = Moments::measure(&z.view(), &sampled).unwrap();
         assert_eq!(
             (moments.rows, moments.dims(), moments.zero_rows),
             (5000, 6, 1)
@@ -196,7 +196,7 @@ mod tests {
     fn what_is_not_finite_is_found_in_its_row() {
         let mut z = Matrix::zeros(30_000, 3);
         z.data_mut()[3 * 29_000 + 2] = f32::NAN;
-        let error = Moments::measure(&mut z.view(), &[])
+        let error = Moments::measure(&z.view(), &[])
             .err()
             .unwrap()
             .to_string();

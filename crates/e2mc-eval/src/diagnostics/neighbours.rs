@@ -10,8 +10,8 @@ use e2mc::{Matrix, MatrixView};
 use rayon::prelude::*;
 
 use super::histogram::{Histogram, overlap};
-use super::rows::RowSource;
-use crate::Error;
+use super::rows::each_block;
+use crate::{Error, Rows};
 use crate::knn::search::Best;
 use crate::product::{Operand, multiply};
 
@@ -59,7 +59,7 @@ pub(super) struct Queries {
 
 impl Neighbours {
     pub(super) fn measure(
-        source: &mut dyn RowSource,
+        source: &dyn Rows,
         queries: &Queries,
         mean: &[f64],
     ) -> Result<Self, Error> {
@@ -109,7 +109,7 @@ fn standard_error(values: &[f64]) -> f64 {
 
 /// The `keep` nearest other rows of each row that asks, about in order.
 fn candidates(
-    source: &mut dyn RowSource,
+    source: &dyn Rows,
     queries: &Queries,
     mean: &[f64],
     keep: usize,
@@ -130,7 +130,7 @@ fn candidates(
         .div_ceil(32)
         .next_multiple_of(32)
         .min(TILE);
-    source.visit(&mut |first, block| {
+    each_block(source, |first, block| {
         let tiles = Tile::all_of(block, &mean);
         best.par_chunks_mut(chunk)
             .zip(centred.par_chunks(chunk * dims))
@@ -201,7 +201,7 @@ impl Tile {
 
 /// The distances of the candidates in float64, increasing, `keep` for each row that asks.
 fn distances(
-    source: &mut dyn RowSource,
+    source: &dyn Rows,
     queries: &Queries,
     candidates: &[u32],
     keep: usize,
@@ -211,7 +211,7 @@ fn distances(
     wanted.par_sort_unstable();
     let mut found = vec![0.0; candidates.len()];
     let mut next = 0;
-    source.visit(&mut |first, block| {
+    each_block(source, |first, block| {
         let end = first + block.rows();
         let count = wanted[next..].partition_point(|&(row, _)| (row as usize) < end);
         let here = &wanted[next..next + count];
@@ -258,7 +258,7 @@ mod tests {
         let column = |j: usize| z.data().iter().skip(j).step_by(z.cols());
         let mean = |j: usize| column(j).map(|&v| f64::from(v)).sum::<f64>() / z.rows() as f64;
         let mean: Vec<f64> = (0..z.cols()).map(mean).collect();
-        Neighbours::measure(&mut z.view(), &queries, &mean).unwrap()
+        Neighbours::measure(&z.view(), &queries, &mean).unwrap()
     }
 
     /// Sorted distances of row `i` to all others, by the obvious way.

@@ -1,62 +1,47 @@
-//! Where rows come from: a matrix in memory or a file, visited in blocks and as often as needed.
+//! Rows of a matrix in memory or of a file, in blocks and as often as needed, or an even sample of them.
 
-use e2mc::MatrixView;
+use e2mc::{Matrix, MatrixView};
 
 use super::Config;
-use crate::Error;
 use crate::random::{Purpose, Stream};
+use crate::{Error, Rows};
 
 /// Bytes of a block of rows.
 const BLOCK: usize = 8 << 20;
 
 /// Rows of a block for `cols` columns. It depends on nothing else, so that sums over blocks do not either.
-pub(crate) fn block_rows(cols: usize) -> usize {
+fn block_rows(cols: usize) -> usize {
     (BLOCK / (4 * cols.max(1))).clamp(16, 4096)
 }
 
-/// Embeddings `(n, d)` that can be gone through from the first row to the last, again and again.
-pub trait RowSource {
-    /// The number of rows `n`.
-    fn rows(&self) -> usize;
-
-    /// The number of columns `d`.
-    fn cols(&self) -> usize;
-
-    /// Shows all rows in order, a block at a time, with the index of each block's first row.
-    ///
-    /// # Errors
-    /// What `visit` returns, which ends the pass, or what reading meets.
-    fn visit(
-        &mut self,
-        visit: &mut dyn FnMut(usize, MatrixView<'_>) -> Result<(), Error>,
-    ) -> Result<(), Error>;
+/// Shows all rows of `source` in order, a block at a time, with the index of each block's first row.
+///
+/// # Errors
+/// What `visit` returns, which ends the pass, or what reading meets.
+pub(super) fn each_block(
+    source: &dyn Rows,
+    mut visit: impl FnMut(usize, MatrixView<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let (rows, cols) = (source.rows(), source.cols());
+    let block = block_rows(cols);
+    for first in (0..rows).step_by(block) {
+        let here = block.min(rows - first);
+        let values = source.read(first..first + here)?;
+        visit(first, MatrixView::new(&values, here, cols).expect("whole rows"))?;
+    }
+    Ok(())
 }
 
-impl RowSource for MatrixView<'_> {
-    fn rows(&self) -> usize {
-        MatrixView::rows(self)
+/// The given rows of `source`.
+///
+/// # Errors
+/// What reading meets.
+pub(super) fn pick(source: &dyn Rows, wanted: &[usize]) -> Result<Matrix, Error> {
+    let mut data = Vec::with_capacity(wanted.len() * source.cols());
+    for &row in wanted {
+        data.extend_from_slice(&source.read(row..row + 1)?);
     }
-
-    fn cols(&self) -> usize {
-        MatrixView::cols(self)
-    }
-
-    fn visit(
-        &mut self,
-        visit: &mut dyn FnMut(usize, MatrixView<'_>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let (rows, cols) = (MatrixView::rows(self), MatrixView::cols(self));
-        let block = block_rows(cols);
-        for first in (0..rows).step_by(block) {
-            let here = block.min(rows - first);
-            let values = &self.data()[first * cols..][..here * cols];
-            visit(
-                first,
-                MatrixView::new(values, here, cols).expect("whole rows"),
-            )?;
-        }
-        Ok(())
-    }
+    Ok(Matrix::new(data, wanted.len(), source.cols()).expect("whole rows"))
 }
 
 /// Enough rows and columns, few enough columns, finite values: checked block by block.
@@ -114,6 +99,27 @@ pub(super) fn spread_rows(rows: usize, wanted: usize, seed: u64) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_come_in_order_and_a_visitor_can_stop() {
+        // Wide rows, so that a block holds few of them.
+        let (rows, cols) = (70, 60_000);
+        let values = (0..rows * cols).map(|i| (i % 8191) as f32).collect();
+        let matrix = Matrix::new(values, rows, cols).unwrap();
+        let (mut blocks, mut next) = (0, 0);
+        each_block(&matrix.view(), |first, block| {
+            assert_eq!((first, block.row(0)), (next, matrix.view().row(first)));
+            blocks += 1;
+            next += block.rows();
+            Ok(())
+        })
+        .unwrap();
+        assert!(blocks > 1 && next == rows, "{blocks} blocks, {next} rows");
+        let stopped = each_block(&matrix.view(), |_, _| Err(Error::Nothing { what: "more" }));
+        assert!(matches!(stopped, Err(Error::Nothing { what: "more" })));
+        let picked = pick(&matrix.view(), &[3, 69]).unwrap();
+        assert_eq!(picked.view().row(1), matrix.view().row(69));
+    }
 
     #[test]
     fn drawn_rows_increase_and_cover_everything() {

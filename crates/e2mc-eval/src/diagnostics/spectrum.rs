@@ -165,7 +165,7 @@ mod tests {
     use crate::testing::SplitMix;
 
     fn spectrum(z: &Matrix) -> Spectrum {
-        let (moments, _) = Moments::measure(&mut z.view(), &[]).unwrap();
+        let (moments, _) = Moments::measure(&z.view(), &[]).unwrap();
         Spectrum::measure(&moments, (z.rows() < z.cols()).then_some(z)).unwrap()
     }
 
@@ -227,7 +227,7 @@ mod tests {
     fn rows_and_columns_give_the_same_spectrum() {
         // 50 x 50 by either way.
         let z = of_rank(50, 50, 50, 3);
-        let (moments, _) = Moments::measure(&mut z.view(), &[]).unwrap();
+        let (moments, _) = Moments::measure(&z.view(), &[]).unwrap();
         let by_columns = eigenvalues(&moments.covariance, 50).unwrap();
         let by_rows = eigenvalues(&of_rows(z.view(), &moments.mean), 50).unwrap();
         for (a, b) in by_columns.iter().zip(&by_rows) {

@@ -9,7 +9,7 @@ use crate::{EmbeddingFile, write_npy};
 
 fn all(z: &Matrix) -> Diagnostics {
     let config = Config::new(Transform::Sigmoid, z.cols());
-    diagnose(&mut z.view(), &config).unwrap()
+    diagnose(&z.view(), &config).unwrap()
 }
 
 /// Columns of what `make` makes of independent uniform numbers, mapped so that the sigmoid brings them back.
@@ -132,9 +132,9 @@ fn a_file_gives_what_its_matrix_gives_and_threads_change_nothing() {
         pair_rows: 100,
         ..Config::new(Transform::Sigmoid, 300)
     };
-    let in_memory = in_pool(1, || diagnose(&mut z.view(), &config).unwrap());
-    let mut file = EmbeddingFile::open(&path).unwrap();
-    let streamed = in_pool(3, || diagnose(&mut file, &config).unwrap());
+    let in_memory = in_pool(1, || diagnose(&z.view(), &config).unwrap());
+    let file = EmbeddingFile::open(&path).unwrap();
+    let streamed = in_pool(3, || diagnose(&file, &config).unwrap());
     assert_eq!(in_memory, streamed);
     assert_eq!(
         (streamed.marginal_rows, streamed.neighbours.queries),
@@ -145,13 +145,13 @@ fn a_file_gives_what_its_matrix_gives_and_threads_change_nothing() {
     let whole = all(&z);
     let error = 4.0 * streamed.neighbours.first_error;
     assert!((whole.neighbours.first_mean - streamed.neighbours.first_mean).abs() < error);
-    let picked = sample_rows(&mut file, 10, 0).unwrap();
-    assert_eq!(picked, sample_rows(&mut z.view(), 10, 0).unwrap());
+    let picked = sample_rows(&file, 10, 0).unwrap();
+    assert_eq!(picked, sample_rows(&z.view(), 10, 0).unwrap());
 }
 
 #[test]
 fn bad_input_is_named() {
-    let error = |z: &Matrix, config: &Config| diagnose(&mut z.view(), config).unwrap_err();
+    let error = |z: &Matrix, config: &Config| diagnose(&z.view(), config).unwrap_err();
     let usual = Config::new(Transform::Gaussian, 4);
     for (z, text) in [
         (

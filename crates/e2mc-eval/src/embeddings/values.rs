@@ -45,6 +45,22 @@ pub(super) struct Layout {
     pub(super) by_columns: bool,
 }
 
+/// The shape that a message asks for.
+pub(super) fn expected(rank: usize) -> &'static str {
+    match rank {
+        2 => "a matrix of shape (rows, dims)",
+        4 => "images of shape (n, channels, height, width)",
+        _ => "a tensor of another rank",
+    }
+}
+
+/// The number of values in a row; the caller has compared it with the file's size.
+pub(super) fn product(lengths: &[usize]) -> usize {
+    lengths
+        .iter()
+        .fold(1, |product, &l| product.saturating_mul(l))
+}
+
 /// Values decoded at a time.
 const PIECE: usize = 1 << 16;
 /// Columns of a Fortran-ordered file that are read together: their values fill one cache line of each output row.
@@ -54,7 +70,13 @@ const PANEL: usize = 16;
 pub(super) fn read_matrix(reader: impl Read, path: &Path, layout: Layout) -> Result<Matrix, Error> {
     let Layout { rows, cols, .. } = layout;
     let mut values = zeros(rows * cols, path)?;
-    let mut source = Decoder::new(reader, path, layout);
+    let mut source = Decoder {
+        reader,
+        path,
+        layout,
+        done: 0,
+        bytes: Vec::new(),
+    };
     if layout.by_columns {
         let mut panel = zeros(rows * PANEL.min(cols), path)?;
         for first in (0..cols).step_by(PANEL) {
@@ -73,8 +95,7 @@ pub(super) fn read_matrix(reader: impl Read, path: &Path, layout: Layout) -> Res
     Ok(Matrix::new(values, rows, cols).expect("rows * cols values were allocated"))
 }
 
-/// Memory for `len` values, or an error that names the file they are for.
-pub(super) fn zeros(len: usize, path: &Path) -> Result<Vec<f32>, Error> {
+fn zeros(len: usize, path: &Path) -> Result<Vec<f32>, Error> {
     let mut values = Vec::new();
     values.try_reserve_exact(len).map_err(|cause| Error::Io {
         action: "load",
@@ -85,8 +106,7 @@ pub(super) fn zeros(len: usize, path: &Path) -> Result<Vec<f32>, Error> {
     Ok(values)
 }
 
-/// Turns the bytes of a matrix into values, in the order of the file.
-pub(super) struct Decoder<'a, R> {
+struct Decoder<'a, R> {
     reader: R,
     path: &'a Path,
     layout: Layout,
@@ -95,20 +115,8 @@ pub(super) struct Decoder<'a, R> {
     bytes: Vec<u8>,
 }
 
-impl<'a, R: Read> Decoder<'a, R> {
-    /// A decoder whose reader stands at the first value.
-    pub(super) fn new(reader: R, path: &'a Path, layout: Layout) -> Self {
-        Self {
-            reader,
-            path,
-            layout,
-            done: 0,
-            bytes: Vec::new(),
-        }
-    }
-
-    /// Reads as many values as `out` holds.
-    pub(super) fn fill(&mut self, out: &mut [f32]) -> Result<(), Error> {
+impl<R: Read> Decoder<'_, R> {
+    fn fill(&mut self, out: &mut [f32]) -> Result<(), Error> {
         for piece in out.chunks_mut(PIECE) {
             self.bytes
                 .resize(piece.len() * self.layout.float.bytes(), 0);

@@ -7,9 +7,9 @@ use anyhow::Result;
 use e2mc::{Matrix, MatrixView, Transform};
 use e2mc_data::{Dataset, Split};
 use e2mc_eval::diagnostics::{
-    Config, Diagnostics, RowSource, alignment, diagnose, lidar, sample_rows,
+    Config, Diagnostics, alignment, diagnose, lidar, sample_rows,
 };
-use e2mc_eval::{EmbeddingFile, read_embeddings};
+use e2mc_eval::{EmbeddingFile, Rows, read_embeddings};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Model, Output, device, embed, embed_views};
 
@@ -40,15 +40,13 @@ pub(crate) struct Subject {
 impl Subject {
     /// Measures embeddings that are in memory.
     pub(crate) fn of_matrix(name: &str, z: MatrixView<'_>, transform: Transform) -> Result<Self> {
-        let mut source = z;
-        let config = Config::new(transform, z.cols());
-        Self::measure(name, name, &mut source, &config)
+        Self::measure(name, name, &z, &Config::new(transform, z.cols()))
     }
 
     fn measure(
         name: &str,
         source: &str,
-        rows: &mut dyn RowSource,
+        rows: &dyn Rows,
         config: &Config,
     ) -> Result<Self> {
         let about = |error: e2mc_eval::Error| {
@@ -117,9 +115,9 @@ fn of_files(options: &InspectOptions) -> Result<Vec<Subject>> {
     let names = names(&options.files);
     let mut subjects = Vec::new();
     for (name, path) in names.iter().zip(&options.files) {
-        let mut file = EmbeddingFile::open(path)?;
+        let file = EmbeddingFile::open(path)?;
         let config = config(options, transform, file.cols());
-        subjects.push(Subject::measure(name, path, &mut file, &config)?);
+        subjects.push(Subject::measure(name, path, &file, &config)?);
     }
     if let [subject] = &mut subjects[..]
         && !options.view.is_empty()
@@ -235,10 +233,9 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
             Some(TransformArgument::Gaussian) => Transform::Gaussian,
             None => recipe.criterion.transform(),
         };
-        let mut source = z.view();
         let config = config(options, transform, z.cols());
         let mut subject =
-            Subject::measure(name, &path.display().to_string(), &mut source, &config)?;
+            Subject::measure(name, &path.display().to_string(), &z.view(), &config)?;
         if options.views >= 2 {
             let views = embed_views(
                 &model,
