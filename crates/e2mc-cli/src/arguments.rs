@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::inspect::InspectOptions;
-use crate::command::report::ReportOptions;
-use crate::command::watch::WatchOptions;
 use crate::command::recipes::RecipesOptions;
+use crate::command::report::ReportOptions;
 use crate::command::sweep::SweepOptions;
+use crate::command::watch::WatchOptions;
 
 /// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
 #[derive(Debug, Parser)]

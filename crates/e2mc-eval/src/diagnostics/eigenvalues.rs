@@ -49,7 +49,11 @@ mod tests {
         let reflect = |i: usize, k: usize| f64::from(u8::from(i == k)) - 2.0 * w[i] * w[k] / square;
         let value = |k: usize| 10f64.powi(200 - k as i32);
         let a: Vec<f64> = (0..n * n)
-            .map(|ij| (0..n).map(|k| reflect(ij / n, k) * value(k) * reflect(ij % n, k)).sum())
+            .map(|ij| {
+                (0..n)
+                    .map(|k| reflect(ij / n, k) * value(k) * reflect(ij % n, k))
+                    .sum()
+            })
             .collect();
         for (k, found) in eigenvalues(&a, n).unwrap().into_iter().enumerate() {
             assert!((found - value(k)).abs() < 1e-13 * value(0), "{k}: {found}");

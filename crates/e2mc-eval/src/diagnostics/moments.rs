@@ -24,10 +24,7 @@ impl Moments {
     ///
     /// Sums are taken around the mean of the first block, not around zero: the variance of numbers far from zero would
     /// be a small difference of large sums.
-    pub(super) fn measure(
-        source: &dyn Rows,
-        sampled: &[usize],
-    ) -> Result<(Self, Matrix), Error> {
+    pub(super) fn measure(source: &dyn Rows, sampled: &[usize]) -> Result<(Self, Matrix), Error> {
         let (rows, cols) = (source.rows(), source.cols());
         let mut centre: Vec<f64> = Vec::new();
         let mut sum = vec![0.0; cols];
@@ -196,10 +193,7 @@ mod tests {
     fn what_is_not_finite_is_found_in_its_row() {
         let mut z = Matrix::zeros(30_000, 3);
         z.data_mut()[3 * 29_000 + 2] = f32::NAN;
-        let error = Moments::measure(&z.view(), &[])
-            .err()
-            .unwrap()
-            .to_string();
+        let error = Moments::measure(&z.view(), &[]).err().unwrap().to_string();
         assert_eq!(
             error,
             "the embeddings hold NaN at row 29000, column 2, expected a finite number"

@@ -11,9 +11,9 @@ use rayon::prelude::*;
 
 use super::histogram::{Histogram, overlap};
 use super::rows::each_block;
-use crate::{Error, Rows};
 use crate::knn::search::Best;
 use crate::product::{Operand, multiply};
+use crate::{Error, Rows};
 
 /// The farther of the two neighbours, as in the paper.
 const FAR: usize = 100;

@@ -27,7 +27,10 @@ pub(super) fn each_block(
     for first in (0..rows).step_by(block) {
         let here = block.min(rows - first);
         let values = source.read(first..first + here)?;
-        visit(first, MatrixView::new(&values, here, cols).expect("whole rows"))?;
+        visit(
+            first,
+            MatrixView::new(&values, here, cols).expect("whole rows"),
+        )?;
     }
     Ok(())
 }

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use e2mc::{Matrix, MatrixView, Transform};
 use e2mc_data::{Dataset, Split};
-use e2mc_eval::diagnostics::{
-    Config, Diagnostics, alignment, diagnose, lidar, sample_rows,
-};
+use e2mc_eval::diagnostics::{Config, Diagnostics, alignment, diagnose, lidar, sample_rows};
 use e2mc_eval::{EmbeddingFile, Rows, read_embeddings};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Model, Output, device, embed, embed_views};
@@ -43,12 +41,7 @@ impl Subject {
         Self::measure(name, name, &z, &Config::new(transform, z.cols()))
     }
 
-    fn measure(
-        name: &str,
-        source: &str,
-        rows: &dyn Rows,
-        config: &Config,
-    ) -> Result<Self> {
+    fn measure(name: &str, source: &str, rows: &dyn Rows, config: &Config) -> Result<Self> {
         let about = |error: e2mc_eval::Error| {
             let hint = error.hint().unwrap_or_default();
             // Errors of files name them already.
@@ -234,8 +227,7 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
             None => recipe.criterion.transform(),
         };
         let config = config(options, transform, z.cols());
-        let mut subject =
-            Subject::measure(name, &path.display().to_string(), &z.view(), &config)?;
+        let mut subject = Subject::measure(name, &path.display().to_string(), &z.view(), &config)?;
         if options.views >= 2 {
             let views = embed_views(
                 &model,
