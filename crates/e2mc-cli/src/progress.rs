@@ -271,6 +271,10 @@ impl Observer for Progress<'_> {
         if let Some(check) = &check {
             self.knn.push((summary.epoch, check.accuracy));
             fields["knn"] = check.accuracy.into();
+            if let Some(change) = check.since_start {
+                fields["knn_change"] = (-change.drop).into();
+                fields["knn_change_error"] = change.standard_error.into();
+            }
             line.push_str(&format!("  k-NN {:.2} %", 100.0 * check.accuracy));
         }
         self.metrics.tensorboard("epoch", summary.step, &fields)?;

@@ -22,6 +22,12 @@ fn a_run_gets_a_page_and_curves() {
     assert_eq!(result["runs"][0]["outcome"], "finished");
     assert_eq!(result["runs"][0]["epochs"], 2);
     let knn = log(&world.path("run"))[1]["knn"].as_f64().unwrap();
+    let change = &log(&world.path("run"))[2..];
+    let change = change
+        .iter()
+        .find(|event| event["event"] == "epoch")
+        .unwrap();
+    assert!(change["knn_change"].is_f64() && change["knn_change_error"].is_f64());
     assert_eq!(
         result["runs"][0]["knn_start"].as_f64().unwrap(),
         100.0 * knn
@@ -70,7 +76,7 @@ fn a_run_gets_a_page_and_curves() {
     let both = world.run("report run other/run --out both.html");
     assert!(
         both.stdout
-            .contains("other/run: finished after 2 of 2 epochs"),
+            .contains("other/run: Finished after 2 of 2 epochs"),
         "{}",
         both.stdout
     );

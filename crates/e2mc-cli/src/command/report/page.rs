@@ -7,7 +7,7 @@ use super::curves;
 use super::probes::{self, Probes};
 use crate::report::{
     AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, Report, Section, Table,
-    Verdict,
+    Verdict, fixed,
 };
 use crate::runlog::RunLog;
 
@@ -56,6 +56,9 @@ pub(super) fn report(logs: &[RunLog]) -> Result<(Report, Vec<Finding>)> {
     };
     Ok((page, findings))
 }
+
+/// A change counts when it is more than this many standard errors.
+const NOISE: f64 = 2.0;
 
 /// First and last k-NN accuracy, in percent.
 fn knn(log: &RunLog) -> Option<(f64, f64)> {
@@ -112,45 +115,53 @@ fn findings(log: &RunLog, several: bool) -> Vec<Finding> {
                 Verdict::Concern
             },
             format!(
-                "{outcome} after {done} of {planned} epochs, {} steps and {seconds:.0} s.",
+                "{} after {done} of {planned} epochs, {} steps and {seconds:.0} s.",
+                capital(outcome),
                 log.step()
             ),
         ),
         None => say(
             Verdict::Note,
             format!(
-                "not ended: {done} of {planned} epochs are done, {} steps; it runs, or was killed.",
+                "Not ended: {done} of {planned} epochs are done, {} steps; it runs, or was killed.",
                 log.step()
             ),
         ),
     }
     if let Some((first, last)) = knn(log) {
-        // The log has accuracies only, so the noise is that of counting, which the paired one is below.
-        let held_out = log.recipe["evaluation"]["held_out"]
-            .as_f64()
-            .unwrap_or(1000.0);
-        let p = first / 100.0;
-        let noise = 200.0 * (2.0 * p * (1.0 - p) / held_out).sqrt();
-        let change = last - first;
-        let verdict = if change.abs() <= noise {
-            Verdict::NoDifference
-        } else if change > 0.0 {
-            Verdict::Better
-        } else {
-            Verdict::Worse
+        let text = format!("k-NN on held-out training images went from {first:.2} to {last:.2} %");
+        // Image by image against the start, as the guard judges it.
+        let event = log.epochs.last();
+        let of = |key: &str| {
+            event
+                .and_then(|event| event[key].as_f64())
+                .map(|value| 100.0 * value)
         };
-        say(
-            verdict,
-            format!(
-                "k-NN on held-out training images went from {first:.2} to {last:.2} %; about {noise:.1} points are within \
-                 the noise of a thousand images."
+        match of("knn_change").zip(of("knn_change_error")) {
+            Some((change, error)) => say(
+                if change.abs() <= NOISE * error {
+                    Verdict::NoDifference
+                } else if change > 0.0 {
+                    Verdict::Better
+                } else {
+                    Verdict::Worse
+                },
+                format!(
+                    "{text} (paired change {} ± {error:.2} points).",
+                    fixed(change, 2)
+                ),
             ),
-        );
+            None => say(Verdict::Note, format!("{text}.")),
+        }
     }
     if let Some((first, last)) = ends(&log.by_step("loss")) {
         say(
             Verdict::Note,
-            format!("the loss went from {first:.4} to {last:.4}."),
+            format!(
+                "The loss went from {} to {}.",
+                fixed(first, 4),
+                fixed(last, 4)
+            ),
         );
     }
     if let Some((first, last)) = ends(&log.by_step("entropy")) {
@@ -162,7 +173,9 @@ fn findings(log: &RunLog, several: bool) -> Vec<Finding> {
         say(
             verdict,
             format!(
-                "the mean marginal entropy went from {first:.4} to {last:.4} nats (0 is uniform)."
+                "The mean marginal entropy went from {} to {} nats (0 is uniform).",
+                fixed(first, 4),
+                fixed(last, 4)
             ),
         );
     }
@@ -185,7 +198,7 @@ fn findings(log: &RunLog, several: bool) -> Vec<Finding> {
             say(
                 Verdict::Concern,
                 format!(
-                    "the embedding has nearly collapsed to one point: mean spread {spread:.3}, healthy is about 1."
+                    "The embedding has nearly collapsed to one point: mean spread {spread:.3}, healthy is about 1."
                 ),
             );
         }
@@ -206,6 +219,12 @@ fn findings(log: &RunLog, several: bool) -> Vec<Finding> {
         );
     }
     findings
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 /// A run in numbers.
