@@ -1,6 +1,6 @@
 //! The layers that networks are made of: convolution, batch norm, linear.
 //!
-//! Their parameters live in a [`nn::VarStore`] under torchvision's names (`weight`, `bias`,
+//! Their parameters live in a [`tch::nn::VarStore`] under torchvision's names (`weight`, `bias`,
 //! `running_mean`, `running_var`) and start from PyTorch's distributions; tch's own layers differ
 //! in both. Parameters and statistics are always float32. Under [`Precision::Bf16`] convolutions
 //! and linear layers compute in bfloat16 on casts of their weights, through which gradients flow

@@ -1,6 +1,6 @@
 //! Backbones: images `(n, c, h, w)` in, pooled features `(n, features)` out.
 //!
-//! The one family today is the ResNet ([`resnet`]), in every depth and width of the paper and of
+//! The one family today is the ResNet, in every depth and width of the paper and of
 //! the public VICReg, SwAV and SimSiam checkpoints, with torchvision's parameter names.
 
 mod allocator;
