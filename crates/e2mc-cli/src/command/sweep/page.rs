@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use super::grid::{Axis, text};
+use super::grid::Axis;
 use super::results::{Measured, Metric, Results};
 use crate::report::{
     Block, Cell, Column, Estimate, Finding, HeatMaps, HeatPanel, Report, Section, Table, Verdict,
@@ -35,7 +35,7 @@ pub(super) fn report(results: &Results) -> Result<Report> {
     Ok(Report {
         title: format!("Sweep over {names}"),
         subtitle: format!(
-            "{done} of {all} runs, each continued for {} epochs from the same checkpoint with `{}` and \
+            "{done} of {all} runs, each continued from the same checkpoint ({} epochs, criterion `{}`) and \
              measured by its frozen features.",
             plan.recipe.training.epochs,
             plan.recipe.criterion.name()
@@ -44,7 +44,7 @@ pub(super) fn report(results: &Results) -> Result<Report> {
             section(
                 "What came out",
                 "Top-1 accuracy in % on the test images. The best cell is the best on these same \
-                 images: among many runs some is lucky, so its lead is flattering.",
+                 images: of many runs some are lucky, so its lead is flattering.",
                 maps,
             ),
             section(
@@ -180,30 +180,22 @@ fn table(results: &Results) -> Table {
         decimals,
         ..Column::default()
     };
-    let mut columns: Vec<Column> = grid
-        .names()
-        .into_iter()
-        .map(|name| column(name, 0))
-        .collect();
+    let mut columns = vec![column("Settings", 0)];
     columns.extend(results.metrics().into_iter().map(|name| column(name, 2)));
-    let cells = |measured: Option<&Measured>| -> Vec<Cell> {
-        let cell = |name: &&str| match measured.and_then(|measured| measured.metric(name)) {
+    let row = |name: &str, measured: Option<&Measured>| -> Vec<Cell> {
+        let cell = |metric: &&str| match measured.and_then(|measured| measured.metric(metric)) {
             Some(metric) => Cell::Estimate(estimate(metric)),
             None => Cell::Missing,
         };
-        results.metrics().iter().map(cell).collect()
+        let cells = results.metrics();
+        let cells = cells.iter().map(cell);
+        std::iter::once(Cell::Text(name.into()))
+            .chain(cells)
+            .collect()
     };
-    let mut base = vec![Cell::Text(BASE.into())];
-    base.resize(grid.axes.len(), Cell::Text(String::new()));
-    base.extend(cells(Some(&results.base)));
-    let rows = results.runs.iter().map(|run| {
-        let settings = run
-            .point
-            .changes
-            .iter()
-            .map(|(_, value)| Cell::Text(text(value)));
-        settings.chain(cells(run.measured.as_ref())).collect()
-    });
+    let base = row(BASE, Some(&results.base));
+    let rows = results.runs.iter();
+    let rows = rows.map(|run| row(&grid.describe(&run.point), run.measured.as_ref()));
     Table {
         caption: "Top-1 accuracy, %".into(),
         columns,

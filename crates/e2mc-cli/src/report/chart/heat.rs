@@ -17,6 +17,8 @@ const HEAD: f64 = 20.0;
 /// The room under the cells for the columns' values and the name of their setting.
 const FOOT: f64 = 36.0;
 const WIDEST_CELL: f64 = 88.0;
+/// How much of the deepest colour the palest cell has.
+const PALEST: f64 = 0.1;
 
 /// A quantity or several over the same grid.
 #[derive(Clone, Debug, Default)]
@@ -261,7 +263,8 @@ impl HeatMaps {
                 base + 4.0
             );
         };
-        let fraction = domain.fraction(estimate.value);
+        // The palest cell still stands out from the card.
+        let fraction = PALEST + (1.0 - PALEST) * domain.fraction(estimate.value);
         match paint {
             Paint::Page => write!(
                 out,
@@ -510,7 +513,7 @@ mod tests {
         assert!(html.contains("Pale is 53.63, deep 55.27; the highest is framed. base: 53.69."));
         assert_eq!(html.matches("class=\"best\"").count(), 1);
         // The ends of the colour scale are the smallest and the largest value.
-        assert!(html.contains("--f: 0.0%") && html.contains("--f: 100.0%"));
+        assert!(html.contains("--f: 10.0%") && html.contains("--f: 100.0%"));
     }
 
     #[test]
