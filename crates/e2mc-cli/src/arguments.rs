@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::command::recipes::RecipesOptions;
+use crate::command::sweep::SweepOptions;
+
 /// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
 #[derive(Debug, Parser)]
 #[command(
@@ -23,8 +26,12 @@ pub(crate) enum Command {
     Pretrain(PretrainOptions),
     /// Train a checkpoint for some more epochs, with the entropy criterion or without
     Continue(ContinueOptions),
+    /// Continue a checkpoint once for every combination of settings, and compare the runs
+    Sweep(SweepOptions),
     /// Measure frozen features: linear probes at several label fractions, and k-NN
     Probe(ProbeOptions),
+    /// List the built-in recipes, or print one
+    Recipes(RecipesOptions),
     /// Compute the criterion on a file of embeddings
     Score(ScoreOptions),
     /// Show the whole job on the sample that comes with the source
@@ -52,6 +59,10 @@ pub(crate) struct TrainOptions {
     /// Images a step [default: the recipe's]
     #[arg(long)]
     pub(crate) batch: Option<usize>,
+    /// Parts that a batch goes through the backbone in: memory of one part, the loss and the
+    /// gradient of the whole batch [default: the recipe's]
+    #[arg(long, value_name = "PARTS")]
+    pub(crate) accumulate: Option<usize>,
     /// Use only the first N images, after a seeded shuffle
     #[arg(long, value_name = "N")]
     pub(crate) max_images: Option<usize>,
@@ -125,7 +136,8 @@ pub(crate) struct ContinueOptions {
     /// Checkpoint or model file to start from
     #[arg(long, value_name = "FILE", required_unless_present = "resume")]
     pub(crate) checkpoint: Option<PathBuf>,
-    /// What is added to the base loss [default: the recipe's]
+    /// What is added to the base loss: the recipe's settings where it has this criterion, else the
+    /// published ones [default: the recipe's]
     #[arg(long, value_enum)]
     pub(crate) criterion: Option<CriterionName>,
     #[command(flatten)]
@@ -138,6 +150,14 @@ pub(crate) enum CriterionName {
     None,
     /// Entropy and covariance of the embedding
     E2mc,
+    /// Variances and covariances of the normalised embedding, 0.1 and 0.001
+    Vcreg,
+    /// Uniformity of the normalised embedding (AUH), weight 0.5 and t 2
+    Uniformity,
+    /// Nuclear norm of the mean view (MMCR), weight 0.005
+    Mmcr,
+    /// Normality along random directions (LeJEPA), weight 0.05
+    Sigreg,
 }
 
 #[derive(Args, Debug)]

@@ -25,7 +25,9 @@ fn main() -> ExitCode {
     let result = match &arguments.command {
         Command::Pretrain(options) => command::pretrain::run(options),
         Command::Continue(options) => command::continue_::run(options),
+        Command::Sweep(options) => command::sweep::run(options),
         Command::Probe(options) => command::probe::run(options),
+        Command::Recipes(options) => command::recipes::run(options),
         Command::Score(options) => command::score::run(options),
         Command::Demo(options) => command::demo::run(options),
     };

@@ -4,7 +4,10 @@ mod cli {
     mod bad_input;
     mod common;
     mod demo;
+    mod methods;
+    mod rivals;
     mod score;
     mod stop;
+    mod sweep;
     mod train;
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use e2mc::Matrix;
-use e2mc_data::{Dataset, Evaluation, Loader, LoaderConfig, Pipeline, View};
-use tch::{Kind, Tensor};
+use e2mc_data::{Dataset, Evaluation, Loader, LoaderConfig, Pipeline};
+use tch::Kind;
 
 use crate::Error;
 use crate::model::Model;
+use crate::pass::images;
 
 /// Which numbers of the network are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,8 @@ pub fn embed(
     let mut data: Vec<f32> = Vec::new();
     for batch in loader.epoch(0, 0) {
         let batch = batch?;
-        let images = to_tensor(&batch.views[0])?;
+        let view = &batch.views[0];
+        let images = images(view, 0..view.shape[0])?;
         let rows = match output {
             Output::Backbone => model.features(&images)?,
             Output::Projector => model.embeddings(&images)?,
@@ -61,13 +63,4 @@ pub fn embed(
     }
     let cols = data.len() / rows.max(1);
     Ok(Matrix::new(data, rows, cols)?)
-}
-
-/// A batch's view as a tensor `(n, c, h, w)` on the CPU.
-///
-/// # Errors
-/// Where libtorch cannot allocate it.
-pub(crate) fn to_tensor(view: &View) -> Result<Tensor, Error> {
-    let shape = view.shape.map(|size| size as i64);
-    Ok(Tensor::f_from_slice(&view.data)?.f_view(shape)?)
 }

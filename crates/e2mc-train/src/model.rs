@@ -6,7 +6,7 @@ use tch::{Device, Tensor, nn};
 
 use crate::Error;
 use crate::backbone::Backbone;
-use crate::layer::Precision;
+use crate::layer::{Precision, Statistics};
 use crate::method::Method;
 use crate::recipe::Recipe;
 
@@ -66,8 +66,9 @@ impl Model {
     /// Where the images do not fit the network.
     pub fn features(&self, images: &Tensor) -> Result<Tensor, Error> {
         tch::no_grad(|| {
-            self.backbone
-                .forward(&images.to_device(self.device()), false, self.precision)
+            let images = images.to_device(self.device());
+            let statistics = Statistics::Running;
+            self.backbone.forward(&images, statistics, self.precision)
         })
     }
 

@@ -1,13 +1,13 @@
 //! `e2mc continue`: the paper's second step, on a model that is already trained.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use e2mc_train::checkpoint::Checkpoint;
-use e2mc_train::{Recipe, Trainer, device};
-use toml::{Table, Value};
+use e2mc_train::{Device, Recipe, Trainer, device};
 
-use crate::arguments::{ContinueOptions, CriterionName};
+use crate::arguments::ContinueOptions;
 use crate::failure::Failure;
 use crate::output;
 use crate::recipe;
@@ -18,39 +18,51 @@ pub(crate) fn run(command: &ContinueOptions) -> Result<ExitCode> {
     let device = device(&options.machine.device)?;
     let mut trainer = match &command.checkpoint {
         None => Trainer::resume(&run::interrupted(options)?, device, options.epochs)?,
-        Some(_) if options.resume => {
-            return Err(Failure::usage(
-                "--checkpoint and --resume exclude each other",
-                "--resume goes on with the run in --out; --checkpoint starts a new one",
-            ));
-        }
         Some(path) => {
-            let checkpoint = Checkpoint::read(path)?;
-            let mut changes = run::changes(options)?;
-            if command.criterion == Some(CriterionName::None) {
-                let none = Table::from_iter([("name".to_owned(), "none".into())]);
-                changes.push(("criterion".into(), Value::Table(none)));
-            }
-            let recipe = recipe::resolve(
-                Some(&checkpoint.recipe),
-                options.recipe.as_deref(),
-                &changes,
-            )?;
-            check_architecture(&recipe, &checkpoint)?;
+            let (checkpoint, recipe) = plan(command, path)?;
             if options.dry_run {
                 run::print_plan(&recipe, options)?;
                 return Ok(ExitCode::SUCCESS);
             }
-            let wants_optimizer = recipe.training.load_optimizer;
-            let (trainer, taken) =
-                Trainer::from_weights(recipe, &checkpoint, device, options.machine.seed)?;
-            if wants_optimizer && !taken {
-                output::note("the checkpoint has no state for this optimiser: it starts fresh");
-            }
-            trainer
+            start(recipe, &checkpoint, device, options.machine.seed)?
         }
     };
     run::execute(&mut trainer, options)
+}
+
+/// What to start from and the settings of the new run.
+pub(crate) fn plan(command: &ContinueOptions, path: &Path) -> Result<(Checkpoint, Recipe)> {
+    let options = &command.train;
+    if options.resume {
+        return Err(Failure::usage(
+            "--checkpoint and --resume exclude each other",
+            "--resume goes on with the run in --out; --checkpoint starts a new one",
+        ));
+    }
+    let checkpoint = Checkpoint::read(path)?;
+    let recipe = recipe::resolve_with(
+        command.criterion,
+        &checkpoint.recipe,
+        options.recipe.as_deref(),
+        &run::changes(options)?,
+    )?;
+    check_architecture(&recipe, &checkpoint)?;
+    Ok((checkpoint, recipe))
+}
+
+/// A new run from a checkpoint's weights.
+pub(crate) fn start(
+    recipe: Recipe,
+    checkpoint: &Checkpoint,
+    device: Device,
+    seed: u64,
+) -> Result<Trainer> {
+    let wants_optimizer = recipe.training.load_optimizer;
+    let (trainer, taken) = Trainer::from_weights(recipe, checkpoint, device, seed)?;
+    if wants_optimizer && !taken {
+        output::note("the checkpoint has no state for this optimiser: it starts fresh");
+    }
+    Ok(trainer)
 }
 
 /// The recipe may leave the network to the checkpoint, but not contradict it.

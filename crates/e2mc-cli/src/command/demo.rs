@@ -136,7 +136,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
 
     let comparison = Comparison {
         arms,
-        transform: recipe.criterion.transform(),
+        transform: recipe.transform(),
         train_images: train.len(),
         test_images: test.len(),
         seeds: options.seeds,
@@ -215,7 +215,7 @@ impl Judge<'_> {
             self.threads,
         )?;
         let criterion = e2mc::Criterion {
-            transform: self.recipe.criterion.transform(),
+            transform: self.recipe.transform(),
             ..e2mc::Criterion::vicreg()
         };
         let value = criterion.value(embeddings.view())?;

@@ -4,4 +4,6 @@ pub(crate) mod continue_;
 pub(crate) mod demo;
 pub(crate) mod pretrain;
 pub(crate) mod probe;
+pub(crate) mod recipes;
 pub(crate) mod score;
+pub(crate) mod sweep;

@@ -43,7 +43,7 @@ for (const panel of document.querySelectorAll('.panel')) {
   }));
 }
 let followed = 0;
-for (const figure of document.querySelectorAll('figure.lines, figure.histograms')) {
+for (const figure of document.querySelectorAll('figure.lines, figure.histograms, figure.heat')) {
   const places = () => [...figure.querySelectorAll('.readout .at')].map((at) => at.textContent);
   const before = places();
   const drawing = figure.querySelector('.panel > svg');
@@ -151,7 +151,7 @@ fn nothing_is_cut_off_or_overlaps_on_phone_and_desk() {
     };
     for (result, width) in [(phone, 375), (desk, 1280)] {
         assert!(result.contains("\"complaints\":[]"), "{result}");
-        assert!(result.contains("\"followed\":2"), "{result}");
+        assert!(result.contains("\"followed\":3"), "{result}");
         assert!(result.contains(&format!("\"width\":{width},")), "{result}");
     }
     assert!(phone.contains("rgb(251, 251, 250)"), "light: {phone}");

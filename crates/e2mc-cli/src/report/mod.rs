@@ -25,6 +25,7 @@ mod sample;
 mod tests;
 
 pub(crate) use chart::dots::{AxisStart, DotPanel, Dots};
+pub(crate) use chart::heat::{HeatMaps, HeatPanel};
 pub(crate) use chart::histograms::{HistogramPanel, Histograms, Reference};
 pub(crate) use chart::lines::{LineChart, Lines, Series};
 pub(crate) use chart::marks::Mark;

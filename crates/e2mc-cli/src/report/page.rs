@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::chart::dots::Dots;
+use super::chart::heat::HeatMaps;
 use super::chart::histograms::Histograms;
 use super::chart::lines::Lines;
 use super::ink::{self, Inks};
@@ -53,6 +54,8 @@ pub(crate) enum Block {
     Dots(Dots),
     /// Distributions, overlaid.
     Histograms(Histograms),
+    /// A quantity over a grid of two settings.
+    Heat(HeatMaps),
     /// A command or a file, word for word.
     Code {
         /// What it is.
@@ -202,7 +205,11 @@ impl Block {
             Self::Lines(lines) => lines.names(),
             Self::Dots(dots) => dots.names(),
             Self::Histograms(histograms) => histograms.names(),
-            Self::Findings(_) | Self::Table(_) | Self::Code { .. } | Self::KeyValues(_) => vec![],
+            Self::Findings(_)
+            | Self::Table(_)
+            | Self::Heat(_)
+            | Self::Code { .. }
+            | Self::KeyValues(_) => vec![],
         }
     }
 
@@ -213,6 +220,7 @@ impl Block {
             Self::Lines(lines) => lines.render(out, inks),
             Self::Dots(dots) => dots.render(out, inks),
             Self::Histograms(histograms) => histograms.render(out, inks),
+            Self::Heat(maps) => maps.render(out),
             Self::Code { caption, text } => render_code(out, caption, text),
             Self::KeyValues(pairs) => render_key_values(out, pairs),
         }

@@ -1,8 +1,9 @@
 //! A whole report for the tests: every block, with the awkward values and names that real runs have.
 
 use super::{
-    AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, HistogramPanel, Histograms,
-    LineChart, Lines, Mark, Reference, Report, Section, Series, Table, Verdict,
+    AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, HeatMaps, HeatPanel,
+    HistogramPanel, Histograms, LineChart, Lines, Mark, Reference, Report, Section, Series, Table,
+    Verdict,
 };
 
 /// The arms of the comparison, as every block names them.
@@ -27,6 +28,7 @@ pub(super) fn report() -> Report {
                 "Before & after",
                 vec![Block::Histograms(marginals()), Block::Dots(entropies())],
             ),
+            section("Coefficients", vec![Block::Heat(coefficients())]),
             section("How it was made", origins()),
         ],
     }
@@ -259,6 +261,53 @@ fn marginals() -> Histograms {
         }),
         panels: (0..4).map(panel).chain([collapsed]).collect(),
         ..Histograms::default()
+    }
+}
+
+/// The paper's Table D.2: SwAV at 800 epochs, 1 % of the labels; what was not measured is missing.
+fn coefficients() -> HeatMaps {
+    let paper = [
+        [Some(53.69), Some(53.63), None, Some(53.66)],
+        [None, Some(54.09), None, Some(53.88)],
+        [Some(53.85), Some(54.29), Some(54.99), Some(55.27)],
+        [None, Some(51.53), None, Some(55.12)],
+    ];
+    let panel = |title: &str, error: Option<f64>, scale: f64, unit: &str| HeatPanel {
+        title: title.to_owned(),
+        unit: unit.to_owned(),
+        decimals: 2,
+        cells: paper
+            .iter()
+            .map(|row| {
+                let cell = |value: &Option<f64>| {
+                    value.map(|value| Estimate {
+                        value: scale * value,
+                        standard_error: error,
+                        runs: vec![],
+                    })
+                };
+                row.iter().map(cell).collect()
+            })
+            .collect(),
+        reference: Some(("base".to_owned(), scale * 53.69)),
+    };
+    let labels = |values: [&str; 4]| values.map(str::to_owned).to_vec();
+    HeatMaps {
+        title: "Top-1 accuracy by coefficients".to_owned(),
+        caption: "One run a cell.".to_owned(),
+        x_label: "gamma".to_owned(),
+        x: labels(["0", "1", "10", "25"]),
+        y_label: "beta".to_owned(),
+        y: labels(["0", "0.1", "1", "10"]),
+        panels: vec![
+            panel("1 % of labels, logistic", Some(0.12), 1.0, "%"),
+            panel("20-NN", None, 1.0, "%"),
+            panel("Narrow cells", Some(0.12), 1e9, ""),
+            HeatPanel {
+                title: "Not measured".to_owned(),
+                ..HeatPanel::default()
+            },
+        ],
     }
 }
 

@@ -13,7 +13,7 @@ use tch::{Kind, Tensor};
 pub use config::{Architecture, BackboneConfig, Stem};
 
 use crate::Error;
-use crate::layer::Precision;
+use crate::layer::{Precision, Statistics};
 use resnet::ResNet;
 
 /// A network whose features are wanted.
@@ -45,15 +45,15 @@ impl Backbone {
         self.config.features()
     }
 
-    /// Images `(n, c, h, w)` to pooled features `(n, features)` in float32. In training, batch
-    /// norm uses and records the batch's statistics.
+    /// Images `(n, c, h, w)` to pooled features `(n, features)` in float32, normalised by
+    /// `statistics`.
     ///
     /// # Errors
     /// Where the images do not have the network's channels.
     pub fn forward(
         &self,
         images: &Tensor,
-        train: bool,
+        statistics: Statistics,
         precision: Precision,
     ) -> Result<Tensor, Error> {
         let size = images.size();
@@ -64,7 +64,7 @@ impl Backbone {
                 format!("{size:?}"),
             ));
         }
-        let map = self.network.forward(images, train, precision)?;
+        let map = self.network.forward(images, statistics, precision)?;
         Ok(map.f_mean_dim([2i64, 3].as_slice(), false, Kind::Float)?)
     }
 }

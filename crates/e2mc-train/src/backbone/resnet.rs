@@ -9,7 +9,7 @@ use tch::{TchError, Tensor};
 
 use super::{BackboneConfig, Stem};
 use crate::Error;
-use crate::layer::{BatchNorm, Conv, Precision};
+use crate::layer::{BatchNorm, Conv, Precision, Statistics};
 
 /// A convolution and its batch norm.
 #[derive(Debug)]
@@ -19,8 +19,14 @@ struct Unit {
 }
 
 impl Unit {
-    fn forward(&self, x: &Tensor, train: bool, precision: Precision) -> Result<Tensor, Error> {
-        self.norm.forward(&self.conv.forward(x, precision)?, train)
+    fn forward(
+        &self,
+        x: &Tensor,
+        statistics: Statistics,
+        precision: Precision,
+    ) -> Result<Tensor, Error> {
+        self.norm
+            .forward(&self.conv.forward(x, precision)?, statistics)
     }
 }
 
@@ -70,16 +76,21 @@ impl Block {
         Ok(Self { body, shortcut })
     }
 
-    fn forward(&self, x: &Tensor, train: bool, precision: Precision) -> Result<Tensor, Error> {
+    fn forward(
+        &self,
+        x: &Tensor,
+        statistics: Statistics,
+        precision: Precision,
+    ) -> Result<Tensor, Error> {
         let mut y = x.shallow_clone();
         for (i, unit) in self.body.iter().enumerate() {
             if i > 0 {
                 y = y.f_relu_()?;
             }
-            y = unit.forward(&y, train, precision)?;
+            y = unit.forward(&y, statistics, precision)?;
         }
         let mut sum = match &self.shortcut {
-            Some(unit) => y.f_add_(&unit.forward(x, train, precision)?)?,
+            Some(unit) => y.f_add_(&unit.forward(x, statistics, precision)?)?,
             None => y.f_add_(x)?,
         };
         Ok(sum.f_relu_()?)
@@ -134,16 +145,19 @@ impl ResNet {
     pub(super) fn forward(
         &self,
         images: &Tensor,
-        train: bool,
+        statistics: Statistics,
         precision: Precision,
     ) -> Result<Tensor, Error> {
         let images = channels_last(images)?;
-        let mut x = self.stem.forward(&images, train, precision)?.f_relu_()?;
+        let mut x = self
+            .stem
+            .forward(&images, statistics, precision)?
+            .f_relu_()?;
         if self.pool {
             x = x.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)?;
         }
         for block in &self.blocks {
-            x = block.forward(&x, train, precision)?;
+            x = block.forward(&x, statistics, precision)?;
         }
         Ok(x)
     }
@@ -185,7 +199,9 @@ mod tests {
             let network = ResNet::new(&variables.root(), &config).unwrap();
             // The stages shrink by eight in all.
             let images = Tensor::zeros([1, 1, 64, 64], (Kind::Float, Device::Cpu));
-            let map = network.forward(&images, false, Precision::F32).unwrap();
+            let map = network
+                .forward(&images, Statistics::Running, Precision::F32)
+                .unwrap();
             assert_eq!(map.size(), [1, 32, side, side], "{stem:?}");
         }
     }
@@ -204,7 +220,9 @@ mod tests {
             let network = ResNet::new(&variables.root(), &config).unwrap();
             let shape = [2, channels as i64, 16, 16];
             let images = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
-            let map = network.forward(&images, true, Precision::F32).unwrap();
+            let map = network
+                .forward(&images, Statistics::Batch, Precision::F32)
+                .unwrap();
             assert_eq!(map.stride(), [2 * 2 * 128, 1, 2 * 128, 128]);
         }
     }

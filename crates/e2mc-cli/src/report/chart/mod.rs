@@ -5,6 +5,7 @@
 //! script shows it in the panel's readout instead, and in the other panels of the figure too.
 
 pub(crate) mod dots;
+pub(crate) mod heat;
 pub(crate) mod histograms;
 pub(crate) mod lines;
 pub(crate) mod marks;
