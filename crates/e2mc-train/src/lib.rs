@@ -2,7 +2,7 @@
 //!
 //! A [`Recipe`] says everything about a run. [`Model`] is a backbone with a method's heads,
 //! [`Trainer`] the one loop that trains it, whatever the method, and [`checkpoint`] how both come
-//! from and go to disk. The loop knows a method as "views in, named loss terms out"
+//! from and go to disk. The loop knows a method as "features of the views in, named loss terms out"
 //! ([`method::Method`]) and adds the criterion at one place ([`criterion::Criterion`]).
 //!
 //! This crate prints nothing: an [`Observer`] is told what happens.
