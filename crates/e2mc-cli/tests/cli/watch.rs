@@ -34,7 +34,7 @@ fn a_run_gets_a_page_and_curves() {
     );
     let page = fs::read_to_string(world.path("run/report.html")).unwrap();
     for part in [
-        "Training run run",
+        "Training run “run”",
         "Whole loss",
         "Invariance",
         "Images a second",

@@ -39,13 +39,20 @@ pub(super) fn report(logs: &[RunLog]) -> Result<(Report, Vec<Finding>)> {
         ));
     }
     sections.push(section("Speed", vec![Block::Lines(curves::speed(logs))]));
-    sections.push(section("How they were made", recipes(logs)?));
+    sections.push(section(
+        if logs.len() > 1 {
+            "How they were made"
+        } else {
+            "How it was made"
+        },
+        recipes(logs)?,
+    ));
     let names: Vec<&str> = logs.iter().map(|log| log.name.as_str()).collect();
     let page = Report {
         title: if logs.len() > 1 {
             format!("{} training runs", logs.len())
         } else {
-            format!("Training run {}", names[0])
+            format!("Training run “{}”", names[0])
         },
         subtitle: logs
             .iter()

@@ -78,8 +78,8 @@ fn head(log: &RunLog) -> String {
     )
 }
 
-/// A heading and `HEIGHT` lines of characters, `width` columns each at most.
-fn curve(name: &str, points: &[(f64, f64)], width: usize) -> Vec<String> {
+/// A heading and `HEIGHT` lines of characters, `most` columns each.
+fn curve(name: &str, points: &[(f64, f64)], most: usize) -> Vec<String> {
     let finite: Vec<(f64, f64)> = points
         .iter()
         .copied()
@@ -96,7 +96,7 @@ fn curve(name: &str, points: &[(f64, f64)], width: usize) -> Vec<String> {
         .max()
         .unwrap_or(0)
         + 1;
-    let (columns, rows) = (2 * width.saturating_sub(margin), 4 * HEIGHT);
+    let (columns, rows) = (2 * most.saturating_sub(margin), 4 * HEIGHT);
     let mut dots = vec![0_u8; columns.div_ceil(2) * HEIGHT];
     let at = |value: f64, low: f64, high: f64, count: usize| {
         let share = if high > low {
@@ -106,19 +106,28 @@ fn curve(name: &str, points: &[(f64, f64)], width: usize) -> Vec<String> {
         };
         ((share * count as f64) as usize).min(count.saturating_sub(1))
     };
+    let width = columns.div_ceil(2);
     let mut before: Option<(usize, usize)> = None;
     for &(x, y) in &finite {
         let (x, y) = (at(x, first, end, columns), at(y, low, high, rows));
-        // A column of dots from the height before to this one, so that the curve has no holes.
-        let from = before
-            .filter(|(column, _)| *column + 1 >= x)
-            .map_or(y, |(_, height)| height);
-        for height in from.min(y)..=from.max(y) {
-            set(&mut dots, columns.div_ceil(2), x, rows - 1 - height);
+        let (from, mut last) = before.unwrap_or((x, y));
+        // A straight line from the point before, upright where it is steep, so that the curve has no holes.
+        for column in from..=x {
+            let share = if x > from {
+                (column - from) as f64 / (x - from) as f64
+            } else {
+                1.0
+            };
+            let start = before.map_or(y, |(_, height)| height) as f64;
+            let height = (start + share * (y as f64 - start)).round() as usize;
+            for dot in last.min(height)..=last.max(height) {
+                set(&mut dots, width, column, rows - 1 - dot);
+            }
+            last = height;
         }
         before = Some((x, y));
     }
-    for (row, line) in dots.chunks(columns.div_ceil(2).max(1)).enumerate() {
+    for (row, line) in dots.chunks(width.max(1)).enumerate() {
         let label = match row {
             0 => labels[0].as_str(),
             row if row + 1 == HEIGHT => labels[1].as_str(),
@@ -174,6 +183,18 @@ mod tests {
         assert_eq!(*bottom.last().unwrap(), 23);
         assert!(top.last() < bottom.first());
         assert!(lines.iter().all(|line| line.chars().count() <= 30));
+    }
+
+    #[test]
+    fn points_far_apart_are_joined() {
+        let lines = curve("x", &[(0.0, 0.0), (1.0, 3.0), (2.0, 0.0)], 40);
+        for column in 6..40 {
+            let drawn = lines[1..]
+                .iter()
+                .filter_map(|line| line.chars().nth(column));
+            let dots: u32 = drawn.map(|c| (c as u32 & 0xff).count_ones()).sum();
+            assert!(dots >= 1, "column {column} is empty: {lines:#?}");
+        }
     }
 
     #[test]
