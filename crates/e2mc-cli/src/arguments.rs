@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::command::inspect::InspectOptions;
 use crate::command::recipes::RecipesOptions;
+use crate::command::report::ReportOptions;
 use crate::command::sweep::SweepOptions;
+use crate::command::watch::WatchOptions;
 
 /// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
 #[derive(Debug, Parser)]
@@ -34,6 +37,12 @@ pub(crate) enum Command {
     Recipes(RecipesOptions),
     /// Compute the criterion on a file of embeddings
     Score(ScoreOptions),
+    /// Look at embeddings: dimensions, directions, neighbours and pairs, with pictures
+    Inspect(InspectOptions),
+    /// Put training runs on one page
+    Report(ReportOptions),
+    /// Watch a run while it trains
+    Watch(WatchOptions),
     /// Show the whole job on the sample that comes with the source
     Demo(DemoOptions),
 }

@@ -13,6 +13,8 @@ mod progress;
 mod recipe;
 mod report;
 mod run;
+mod runlog;
+mod tensorboard;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,9 @@ fn main() -> ExitCode {
         Command::Probe(options) => command::probe::run(options),
         Command::Recipes(options) => command::recipes::run(options),
         Command::Score(options) => command::score::run(options),
+        Command::Inspect(options) => command::inspect::run(options),
+        Command::Report(options) => command::report::run(options),
+        Command::Watch(options) => command::watch::run(options),
         Command::Demo(options) => command::demo::run(options),
     };
     match result {

@@ -4,10 +4,12 @@ mod cli {
     mod bad_input;
     mod common;
     mod demo;
+    mod inspect;
     mod methods;
     mod rivals;
     mod score;
     mod stop;
     mod sweep;
     mod train;
+    mod watch;
 }

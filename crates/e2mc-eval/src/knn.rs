@@ -9,7 +9,7 @@
 //! Cost: `2 n_train n_test d` operations as blocked matrix products on all cores; memory of one normalised copy of the
 //! test embeddings, about 16 bytes for each test row and neighbour, and a few blocks.
 
-mod search;
+pub(crate) mod search;
 mod vote;
 
 use e2mc::MatrixView;

@@ -3,7 +3,8 @@
 //! - [`knn()`]: exact cosine k-NN, weighted as DINO's or by majority, several k at once;
 //! - [`Probe`]: a linear classifier on frozen features, by the paper's SGD or by logistic regression;
 //! - [`top1`], [`Estimate`], [`paired_drop`]: accuracies, over seeds, and between two models;
-//! - [`read_embeddings`], [`read_labels`], [`write_npy`]: `.npy` and `.safetensors` files.
+//! - [`diagnostics`]: what an embedding looks like without labels: spectrum, marginals, neighbours, independence;
+//! - [`read_embeddings`], [`read_labels`], [`write_npy`]: `.npy`, `.npz` and `.safetensors` files.
 //!
 //! Every result depends on the input and the seed alone, not on the number of threads.
 //!
@@ -24,6 +25,7 @@
 mod accuracy;
 mod check;
 mod classifier;
+pub mod diagnostics;
 mod embeddings;
 mod error;
 mod knn;
@@ -40,7 +42,10 @@ mod testing;
 
 pub use accuracy::{Estimate, PairedDrop, paired_drop, top1};
 pub use classifier::LinearClassifier;
-pub use embeddings::{read_embeddings, read_labels, write_npy};
+pub use embeddings::{
+    Column, EmbeddingFile, MultiLabels, Presence, RowWriter, Rows, Stored, Targets, npz_names,
+    read_embeddings, read_images, read_labels, read_targets, write_labels, write_npy, write_npz,
+};
 pub use error::Error;
 pub use knn::{KnnConfig, KnnResult, Vote, knn};
 pub use linear::{LinearConfig, Schedule};

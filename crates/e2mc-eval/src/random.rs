@@ -12,6 +12,10 @@ pub(crate) enum Purpose {
     Order = 2,
     /// The split of one class into folds; the index is the class.
     Folds = 3,
+    /// The rows that a diagnostic looks at; the index is the place in the sample.
+    Sample = 4,
+    /// The order among equal values of one dimension; the index is the dimension.
+    Ties = 5,
 }
 
 /// The random numbers of one (seed, purpose, index).
@@ -28,7 +32,7 @@ impl Stream {
     }
 
     /// Uniform in `0..bound`, without bias: draws beyond the last whole multiple of `bound` are taken again.
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         let zone = u64::MAX - u64::MAX % bound;
         loop {
             let draw = self.0.next_u64();
@@ -58,7 +62,7 @@ impl Stream {
     }
 
     /// Uniform in [0, 1) with 32 random bits.
-    fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         f64::from(self.0.next_u32()) * 2.0_f64.powi(-32)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use e2mc::Matrix;
-use e2mc_data::{Dataset, Evaluation, Loader, LoaderConfig, Pipeline};
+use e2mc_data::{Augmentation, Dataset, Evaluation, Loader, LoaderConfig, Pipeline};
 use tch::Kind;
 
 use crate::Error;
@@ -43,8 +43,52 @@ pub fn embed(
         world: 1,
     };
     let loader = Loader::new(dataset, Pipeline::Evaluate(evaluation.clone()), config)?;
+    pass(model, &loader, 0, output, rows)
+}
+
+/// `count` random views of each image of `dataset`, of the first kind that `augmentation` makes: as many matrices `(n, d)`,
+/// the same image in the same row of all. The draws depend on the seed, the view and the image alone.
+///
+/// # Errors
+/// As [`embed`].
+pub fn embed_views(
+    model: &Model,
+    dataset: Arc<dyn Dataset>,
+    augmentation: &Augmentation,
+    output: Output,
+    count: u64,
+    seed: u64,
+    threads: usize,
+) -> Result<Vec<Matrix>, Error> {
+    let rows = dataset.len();
+    let config = LoaderConfig {
+        batch: 256.min(rows.max(1)),
+        seed,
+        threads,
+        shuffle: false,
+        drop_last: false,
+        ..LoaderConfig::default()
+    };
+    let one = Augmentation {
+        views: augmentation.views[..1].to_vec(),
+        ..augmentation.clone()
+    };
+    let loader = Loader::new(dataset, Pipeline::Augment(one), config)?;
+    (0..count)
+        .map(|view| pass(model, &loader, view, output, rows))
+        .collect()
+}
+
+/// The rows of one epoch of `loader`, which comes in the order of the data set.
+fn pass(
+    model: &Model,
+    loader: &Loader,
+    epoch: u64,
+    output: Output,
+    rows: usize,
+) -> Result<Matrix, Error> {
     let mut data: Vec<f32> = Vec::new();
-    for batch in loader.epoch(0, 0) {
+    for batch in loader.epoch(epoch, 0) {
         let batch = batch?;
         let view = &batch.views[0];
         let images = images(view, 0..view.shape[0])?;

@@ -30,7 +30,7 @@ mod train;
 
 pub use collapse::Collapse;
 pub use device::device;
-pub use embed::{Output, embed};
+pub use embed::{Output, embed, embed_views};
 pub use error::Error;
 pub use meter::{EpochSummary, StepLog};
 pub use model::Model;

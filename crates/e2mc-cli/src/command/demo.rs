@@ -43,8 +43,6 @@ pub(crate) struct Arm {
     /// Off-diagonal covariance of the transformed embeddings, summed over the pairs, over d.
     pub(crate) covariance: f64,
     #[serde(skip)]
-    pub(crate) marginal_entropy: Vec<f32>,
-    #[serde(skip)]
     pub(crate) embeddings: Matrix,
 }
 
@@ -225,7 +223,6 @@ impl Judge<'_> {
             scores,
             entropy: value.entropy,
             covariance: value.covariance,
-            marginal_entropy: value.marginal_entropy,
             embeddings,
         })
     }

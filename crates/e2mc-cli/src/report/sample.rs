@@ -2,12 +2,18 @@
 
 use super::{
     AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, HeatMaps, HeatPanel,
-    HistogramPanel, Histograms, LineChart, Lines, Mark, Reference, Report, Section, Series, Table,
-    Verdict,
+    HistogramPanel, Histograms, LineChart, Lines, Mark, Reference, Report, Scatter, ScatterPanel,
+    Section, Series, Table, Verdict,
 };
 
 /// The arms of the comparison, as every block names them.
 pub(super) const ARMS: [&str; 3] = ["untouched base", "base loss alone", "base loss + E2MC"];
+
+/// Drawings in the report.
+pub(super) const DRAWINGS: usize = 22;
+
+/// Heat maps among them.
+pub(super) const HEAT_MAPS: usize = 4;
 
 /// Text that would break a page that does not escape it.
 pub(super) const HOSTILE: &str = "</script><script>alert('a' & \"b\")</script> ]]> \u{0}";
@@ -26,7 +32,12 @@ pub(super) fn report() -> Report {
             section("Training", vec![Block::Lines(loss_lines())]),
             section(
                 "Before & after",
-                vec![Block::Histograms(marginals()), Block::Dots(entropies())],
+                vec![
+                    Block::Histograms(marginals()),
+                    Block::Dots(entropies()),
+                    Block::Scatter(pairs()),
+                    Block::Lines(spectrum()),
+                ],
             ),
             section("Coefficients", vec![Block::Heat(coefficients())]),
             section("How it was made", origins()),
@@ -207,6 +218,7 @@ fn loss_lines() -> Lines {
         caption: "Both runs see the same images in the same order.".to_owned(),
         x_label: "step".to_owned(),
         smooth: 9,
+        logarithmic: false,
         charts: vec![
             chart(
                 "Total loss",
@@ -243,6 +255,7 @@ fn marginals() -> Histograms {
         title: format!("Dimension {}", 83 * i),
         note: "−0.31 → −0.08 nats".to_owned(),
         samples: vec![values(2).collect(), values(1).chain([f32::NAN]).collect()],
+        axis: None,
     };
     let collapsed = HistogramPanel {
         title: "Dimension 511".to_owned(),
@@ -308,6 +321,53 @@ fn coefficients() -> HeatMaps {
                 ..HeatPanel::default()
             },
         ],
+    }
+}
+
+fn pairs() -> Scatter {
+    let place = |i: usize, stream: f64| 0.5 + 0.5 * spread(i, stream) as f32;
+    let before: Vec<[f32; 2]> = (0..400)
+        .map(|i| [place(i, 0.3), 0.5 * place(7 * i, 1.9)])
+        .collect();
+    let x: Vec<[f32; 2]> = before
+        .iter()
+        .enumerate()
+        .map(|(i, [x, _])| [*x, if i % 2 == 0 { *x } else { 1.0 - *x }])
+        .collect();
+    let panel = |title: &str, points: &[[f32; 2]]| ScatterPanel {
+        title: title.to_owned(),
+        note: "1.25 nats from uniform, 1.25 shared, correlation −0.01".to_owned(),
+        x_label: "dimension 3".to_owned(),
+        points: points.to_vec(),
+        coloured_by: before.clone(),
+    };
+    Scatter {
+        title: "Farthest from uniform".to_owned(),
+        caption: "Coloured by the place before.".to_owned(),
+        panels: vec![
+            panel("Dimension 17 over 3, before", &before),
+            panel("Dimension 17 over 3, after", &x),
+        ],
+    }
+}
+
+fn spectrum() -> Lines {
+    let series = |name: &str, exponent: f64| Series {
+        name: name.to_owned(),
+        points: (1..=512)
+            .map(|i| (f64::from(i), f64::from(i).powf(-exponent)))
+            .collect(),
+    };
+    Lines {
+        title: "Spectrum".to_owned(),
+        x_label: "rank".to_owned(),
+        logarithmic: true,
+        charts: vec![LineChart {
+            title: "Variance by direction".to_owned(),
+            series: vec![series(ARMS[0], 1.4), series(ARMS[2], 0.7)],
+            ..LineChart::default()
+        }],
+        ..Lines::default()
     }
 }
 

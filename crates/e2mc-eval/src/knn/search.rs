@@ -25,9 +25,9 @@ const ALIGNMENT: usize = 32;
 
 /// A training row and its similarity to a test row.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Neighbour {
-    pub(super) index: u32,
-    pub(super) similarity: f32,
+pub(crate) struct Neighbour {
+    pub(crate) index: u32,
+    pub(crate) similarity: f32,
 }
 
 /// The `k` nearest training rows of each test row, `(n_test, k)`, best first; at equal similarity the lower row first.
@@ -135,7 +135,7 @@ fn scaled(value: f32, scale: f64) -> f32 {
 }
 
 /// The best `k` of the similarities offered so far, as sortable keys, and up to `k` more that came since the last pruning.
-struct Best {
+pub(crate) struct Best {
     k: usize,
     keys: Vec<u64>,
     /// Anything not above this cannot be among the best: rows are offered in order, and a later equal one loses.
@@ -143,7 +143,7 @@ struct Best {
 }
 
 impl Best {
-    fn new(k: usize) -> Self {
+    pub(crate) fn new(k: usize) -> Self {
         Self {
             k,
             keys: Vec::with_capacity(2 * k),
@@ -152,7 +152,7 @@ impl Best {
     }
 
     /// Offers the similarities to the training rows `first..`.
-    fn offer(&mut self, first: u32, similarities: &[f32]) {
+    pub(crate) fn offer(&mut self, first: u32, similarities: &[f32]) {
         const LANES: usize = 16;
         for (i, chunk) in similarities.chunks(LANES).enumerate() {
             // Most chunks hold nothing of interest; this test is a few vector instructions.
@@ -182,7 +182,7 @@ impl Best {
         self.threshold = neighbour(last).similarity;
     }
 
-    fn into_sorted(mut self) -> impl Iterator<Item = Neighbour> {
+    pub(crate) fn into_sorted(mut self) -> impl Iterator<Item = Neighbour> {
         self.keys.sort_unstable_by_key(|&k| Reverse(k));
         self.keys.truncate(self.k);
         self.keys.into_iter().map(neighbour)
