@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use e2mc_data::{Batch, Dataset, Loader, LoaderConfig, Pipeline};
-use tch::{Device, Tensor};
+use tch::Device;
 
 use crate::Error;
 use crate::checkpoint::{self, Checkpoint, Progress};

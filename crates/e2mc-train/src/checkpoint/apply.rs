@@ -47,7 +47,7 @@ impl Checkpoint {
                 }
                 Some(found) if !is_float(found.kind()) => {
                     table.mis_shaped += 1;
-                    let line = format!("  mis-shaped  {name}: file {:?}", found.kind());
+                    let line = format!("  mis-shaped  {name}: file of {:?} numbers", found.kind());
                     table.lines.push(line);
                 }
                 Some(_) => {}

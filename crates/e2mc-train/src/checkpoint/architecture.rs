@@ -4,6 +4,7 @@ use tch::Kind;
 
 use super::Problem;
 use super::layout::Tensors;
+use super::problem::brief;
 use crate::backbone::{Architecture, BackboneConfig, Stem};
 
 /// A tensor whose name tells where a ResNet is.
@@ -21,8 +22,8 @@ pub(super) fn infer(tensors: &Tensors<'_>, prefix: &str) -> Result<BackboneConfi
         return Err(other(
             "a stem of one convolution, `conv1.weight` of shape [width, channels, k, k]",
             match size("conv1.weight") {
-                Some(size) => format!("`{prefix}conv1.weight` of shape {size:?}"),
-                None => format!("no `{prefix}conv1.weight` beside `{prefix}{LANDMARK}`"),
+                Some(size) => format!("`{}conv1.weight` of shape {size:?}", brief(prefix)),
+                None => format!("no `conv1.weight` beside `{}{LANDMARK}`", brief(prefix)),
             },
         ));
     };

@@ -14,6 +14,7 @@ use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 use tch::Kind;
 
+use super::problem::brief;
 use super::pytorch;
 use super::unread::Unread;
 use super::{METADATA_KEY, Problem};
@@ -102,7 +103,7 @@ impl Archive {
             if shape.len() > MAX_RANK {
                 return Err(beyond(
                     format!("tensors of at most {MAX_RANK} dimensions"),
-                    format!("`{name}` of {}", shape.len()),
+                    format!("`{}` of {}", brief(name), shape.len()),
                 ));
             }
             // libtorch multiplies sizes without looking, zeros or not.
@@ -116,7 +117,7 @@ impl Archive {
             if !fits || total > length.saturating_mul(MAX_UNFOLDING) {
                 return Err(beyond(
                     format!("tensors that fit into the file's {length} bytes"),
-                    format!("`{name}` of shape {shape:?}"),
+                    format!("`{}` of shape {shape:?}", brief(name)),
                 ));
             }
         }
@@ -133,7 +134,7 @@ pub(super) fn shape(name: &str, sizes: &[usize]) -> Result<Vec<i64>, Problem> {
         .map_err(|_| {
             Problem::again(
                 "dimensions of less than 2^63",
-                format!("`{name}` of shape {sizes:?}"),
+                brief(&format!("`{name}` of shape {sizes:?}")),
             )
         })
 }
@@ -156,8 +157,10 @@ fn open_safetensors(path: &Arc<Path>, mut file: File, length: u64) -> Result<Arc
             format!("another format (a header of {size} bytes in a file of {length})"),
         ));
     }
-    let metadata: Metadata = serde_json::from_slice(&header)
-        .map_err(|error| Problem::again(whole, format!("another format ({error})")))?;
+    let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| {
+        let found = brief(&error.to_string());
+        Problem::again(whole, format!("another format ({found})"))
+    })?;
     // The header's length fits into the file, or it could not have been read.
     let start = 8 + size;
     let wanted = start.saturating_add(metadata.data_len() as u64);

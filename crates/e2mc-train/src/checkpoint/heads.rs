@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Problem;
 use super::layout::{Layout, Tensors};
+use super::problem::brief;
 
 /// A method's heads, as far as a file has them: what decides their shapes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +102,10 @@ fn linear_widths(
 
 fn misfit(name: &str, inputs: usize, size: &[i64]) -> Problem {
     Problem {
-        expected: format!("`{name}` with {inputs} inputs, as many as the layer before gives"),
+        expected: format!(
+            "`{}` with {inputs} inputs, as many as the layer before gives",
+            brief(name)
+        ),
         found: format!("the shape {size:?}"),
         hint: "with --layout backbone the heads are left out and new ones can be trained".into(),
     }

@@ -21,6 +21,7 @@ use std::str::FromStr;
 
 use super::architecture::{self, LANDMARK};
 use super::heads::{self, Heads};
+use super::problem::brief;
 use super::unread::Unread;
 use super::{BACKBONE_PREFIX, Problem};
 use crate::Error;
@@ -145,6 +146,13 @@ pub(super) fn recognise(
         }
     }
     let heads = heads::infer(layout, &network, tensors, backbone.features())?;
+    if heads == Heads::None {
+        let all = network.len();
+        network.retain(|name, _| name.starts_with(BACKBONE_PREFIX));
+        if network.len() < all {
+            ignored.push("heads without a projector".into());
+        }
+    }
     Ok(Recognised {
         layout,
         backbone,
@@ -201,7 +209,7 @@ impl Place {
                 let some: Vec<_> = tensors
                     .keys()
                     .take(3)
-                    .map(|name| format!("`{name}`"))
+                    .map(|name| format!("`{}`", brief(name)))
                     .collect();
                 return Err(Problem {
                     expected: format!("the tensors of a ResNet (`conv1.weight`, `{LANDMARK}`, …)"),
@@ -216,7 +224,7 @@ impl Place {
             several => {
                 return Err(Problem {
                     expected: "one network".into(),
-                    found: format!("several, under `{}`", several.join("`, `")),
+                    found: format!("several, under `{}`", brief(&several.join("`, `"))),
                     hint: "save the state_dict of the one you want alone with torch.save".into(),
                 });
             }

@@ -12,12 +12,12 @@ use crate::optim::MOMENTUM;
 const BUFFERS: [&str; 2] = ["mu", "momentum_buffer"];
 
 /// The momentum of each parameter, where the file has one of the right shape for every one of them.
-/// `network` holds the parameters and statistics under our names; parameters in `fixed` do not
+/// `network` holds the parameters and statistics under our names; the parameter `fixed` does not
 /// train, and may be without.
 pub(super) fn momentum(
     file: &BTreeMap<String, Unread>,
     network: &BTreeMap<String, Unread>,
-    fixed: &[&str],
+    fixed: Option<&str>,
 ) -> Option<Vec<(String, Unread)>> {
     let mut names: Vec<&String> = network
         .keys()
@@ -40,7 +40,7 @@ pub(super) fn momentum(
             .iter()
             .find_map(|buffer| file.get(&format!("optimizer.state.{index}.{buffer}")));
         match buffer {
-            _ if fixed.contains(&name.as_str()) => {}
+            _ if fixed == Some(name.as_str()) => {}
             Some(buffer) if buffer.size() == network[name].size() => {
                 momentum.push((format!("{name}.{MOMENTUM}"), buffer.clone()));
             }

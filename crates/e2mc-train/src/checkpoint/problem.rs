@@ -42,3 +42,14 @@ impl Problem {
         }
     }
 }
+
+/// The start of a text that a file decides: a damaged one may hold a very long name, and a
+/// library's message may quote it.
+pub(super) fn brief(text: &str) -> String {
+    const SHOWN: usize = 200;
+    let mut brief: String = text.chars().take(SHOWN).collect();
+    if brief.len() < text.len() {
+        brief.push('…');
+    }
+    brief
+}

@@ -21,6 +21,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::archive::{Archive, MAX_TENSORS, shape};
 use super::pickle_bounds::{Budget, MAX_BYTES};
+use super::problem::brief;
 use super::unread::Unread;
 use super::{METADATA_KEY, Problem};
 
@@ -221,16 +222,6 @@ fn refused(error: PytorchError) -> Problem {
         },
         _ => Problem::again("a whole PyTorch file", found),
     }
-}
-
-/// The library's messages may quote a whole damaged file.
-fn brief(message: &str) -> String {
-    const SHOWN: usize = 200;
-    let mut brief: String = message.chars().take(SHOWN).collect();
-    if brief.len() < message.len() {
-        brief.push('…');
-    }
-    brief
 }
 
 fn kind(name: &str, dtype: DType) -> Result<Kind, Problem> {

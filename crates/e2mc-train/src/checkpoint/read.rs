@@ -8,8 +8,9 @@ use tch::Kind;
 
 use super::archive::Archive;
 use super::heads::Heads;
-use super::layout::{self, Layout, Recognised};
+use super::layout::{self, Layout};
 use super::momentum::momentum;
+use super::problem::brief;
 use super::{
     BACKBONE_PREFIX, Checkpoint, FORMAT_VERSION, Foreign, Header, METHOD_PREFIX, OPTIMIZER_PREFIX,
     Problem, Unread,
@@ -88,7 +89,7 @@ impl Checkpoint {
             });
         }
         let header: Header = serde_json::from_str(&json)
-            .map_err(|error| Problem::again("a valid header", error.to_string()))?;
+            .map_err(|error| Problem::again("a valid header", brief(&error.to_string())))?;
         let mut checkpoint = Self {
             path: path.to_owned(),
             recipe: header.recipe,
@@ -122,27 +123,22 @@ impl Checkpoint {
             .iter()
             .map(|(name, tensor)| (name.as_str(), tensor))
             .collect();
-        let Recognised {
-            layout,
-            backbone,
-            heads,
-            network,
-            unexpected,
-            ignored,
-        } = layout::recognise(&tensors, options.layout)?;
-        let headless = heads == Heads::None;
-        let model: BTreeMap<String, Unread> = network
+        let found = layout::recognise(&tensors, options.layout)?;
+        let model: BTreeMap<String, Unread> = found
+            .network
             .into_iter()
-            .filter(|(name, _)| !headless || name.starts_with(BACKBONE_PREFIX))
             .map(|(ours, name)| (ours, archive.tensors[&name].clone()))
             .collect();
         // SimSiam's code does not train this bias: the batch norm behind it would undo it.
-        let fixed: &[&str] = match heads {
-            Heads::Simsiam { .. } => &["projector.6.bias"],
-            _ => &[],
+        let fixed = match &found.heads {
+            Heads::Simsiam { projector, .. } => {
+                let last = 3 * (projector.len() - 1);
+                Some(format!("projector.{last}.bias"))
+            }
+            _ => None,
         };
         let mut optimizer = Vec::new();
-        if let Some(momentum) = momentum(&archive.tensors, &model, fixed) {
+        if let Some(momentum) = momentum(&archive.tensors, &model, fixed.as_deref()) {
             optimizer = momentum;
             // How many steps it took is not saved, and momentum does not depend on it.
             let source = || Ok(0i64.to_ne_bytes().to_vec());
@@ -151,16 +147,16 @@ impl Checkpoint {
         }
         Ok(Self {
             path: path.to_owned(),
-            recipe: recipe(layout, backbone, heads),
+            recipe: recipe(found.layout, found.backbone, found.heads),
             progress: None,
             model,
             optimizer,
             method: Vec::new(),
             foreign: Some(Foreign {
-                layout,
+                layout: found.layout,
                 epoch: archive.epoch,
-                ignored,
-                unexpected,
+                ignored: found.ignored,
+                unexpected: found.unexpected,
             }),
             allowed: options,
         })
