@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::inspect::InspectOptions;
+use crate::checkpoint::CheckpointOptions;
+use crate::command::convert::ConvertOptions;
 use crate::command::recipes::RecipesOptions;
 use crate::command::report::ReportOptions;
 use crate::command::sweep::SweepOptions;
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     Report(ReportOptions),
     /// Watch a run while it trains
     Watch(WatchOptions),
+    /// Write a checkpoint's network for PyTorch, torchvision or timm, or take theirs
+    Convert(ConvertOptions),
     /// Show the whole job on the sample that comes with the source
     Demo(DemoOptions),
 }
@@ -142,9 +146,15 @@ pub(crate) struct PretrainOptions {
 
 #[derive(Args, Debug)]
 pub(crate) struct ContinueOptions {
-    /// Checkpoint or model file to start from
+    /// Checkpoint or model file to start from, of e2mc or of PyTorch
     #[arg(long, value_name = "FILE", required_unless_present = "resume")]
     pub(crate) checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: CheckpointOptions,
+    /// Steps in which the heads train before the backbone does [default: the recipe's; 500 where
+    /// the checkpoint has no heads]
+    #[arg(long, value_name = "STEPS")]
+    pub(crate) head_warmup: Option<u64>,
     /// What is added to the base loss: the recipe's settings where it has this criterion, else the
     /// published ones [default: the recipe's]
     #[arg(long, value_enum)]
@@ -171,9 +181,11 @@ pub(crate) enum CriterionName {
 
 #[derive(Args, Debug)]
 pub(crate) struct ProbeOptions {
-    /// Checkpoint or model file
+    /// Checkpoint or model file, of e2mc or of PyTorch
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: CheckpointOptions,
     /// Folder of labelled images with a train and a test part
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,

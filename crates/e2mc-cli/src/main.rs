@@ -4,6 +4,7 @@
 //! to standard output (as one JSON object with `--json`), progress and warnings to standard error.
 
 mod arguments;
+mod checkpoint;
 mod command;
 mod evaluation;
 mod failure;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Inspect(options) => command::inspect::run(options),
         Command::Report(options) => command::report::run(options),
         Command::Watch(options) => command::watch::run(options),
+        Command::Convert(options) => command::convert::run(options),
         Command::Demo(options) => command::demo::run(options),
     };
     match result {

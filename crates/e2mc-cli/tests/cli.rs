@@ -3,6 +3,7 @@
 mod cli {
     mod bad_input;
     mod common;
+    mod convert;
     mod demo;
     mod inspect;
     mod methods;

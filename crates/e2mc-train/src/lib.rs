@@ -27,6 +27,7 @@ mod pass;
 mod range;
 mod recipe;
 mod train;
+mod warmup;
 
 pub use collapse::Collapse;
 pub use device::device;
@@ -37,3 +38,4 @@ pub use model::Model;
 pub use recipe::{Recipe, TrainingConfig};
 pub use tch::Device;
 pub use train::{Control, Observer, Outcome, RunOptions, Trainer};
+pub use warmup::DEFAULT_HEAD_WARMUP;

@@ -26,6 +26,9 @@ pub(crate) struct Pass<'a> {
     pub(crate) joins_views: bool,
     /// Parts of equal size; they divide `n`.
     pub(crate) parts: usize,
+    /// Whether the backbone is a fixed function: no gradient reaches its weights, and its running
+    /// statistics stay as they are.
+    pub(crate) frozen: bool,
     /// Whether batch norm goes by its running statistics and keeps them.
     pub(crate) keeps_statistics: bool,
     pub(crate) precision: Precision,
@@ -40,6 +43,7 @@ impl Pass<'_> {
     /// # Errors
     /// Where the views do not fit the backbone.
     pub(crate) fn features(&self) -> Result<Vec<Tensor>, Error> {
+        let _guard = self.frozen.then(tch::no_grad_guard);
         let mut features = Vec::with_capacity(self.views.len());
         if self.parts == 1 {
             for group in self.groups() {
@@ -66,7 +70,7 @@ impl Pass<'_> {
     /// # Errors
     /// Where libtorch runs out of memory.
     pub(crate) fn backward(&self, features: &[Tensor]) -> Result<(), Error> {
-        if self.parts == 1 {
+        if self.parts == 1 || self.frozen {
             return Ok(());
         }
         for group in self.groups() {
@@ -117,7 +121,7 @@ impl Pass<'_> {
             [alone] => alone.shallow_clone(),
             several => Tensor::f_cat(several, 0)?,
         };
-        let statistics = if self.keeps_statistics {
+        let statistics = if self.keeps_statistics || self.frozen {
             Statistics::Running
         } else {
             statistics

@@ -65,6 +65,10 @@ pub struct TrainingConfig {
     /// Whether `continue` takes the optimiser's state over from the checkpoint, where it has one.
     #[serde(default)]
     pub load_optimizer: bool,
+    /// Steps at the start in which the heads train and the backbone stays as it is; where they are
+    /// new, its features are worth more than their first gradients. 0 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_warmup_steps: Option<u64>,
 }
 
 fn one() -> usize {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use e2mc_data::{Batch, Dataset, Loader, LoaderConfig, Pipeline};
-use tch::{Device, Tensor};
+use tch::Device;
 
 use crate::Error;
 use crate::checkpoint::{self, Checkpoint, Progress};
@@ -84,7 +84,8 @@ impl Trainer {
     pub fn new(recipe: Recipe, device: Device, seed: u64) -> Result<Self, Error> {
         recipe.check()?;
         let model = Model::new(&recipe, device, seed)?;
-        let groups = recipe.method.groups();
+        let mut groups = recipe.method.groups();
+        groups.extend(recipe.training.waiting());
         let optimizer = Optimizer::with_groups(&recipe.optimizer, model.parameters(), groups)?;
         let criterion = Criterion::new(&recipe.criterion)?;
         let progress = Progress {
@@ -119,7 +120,7 @@ impl Trainer {
         if takes {
             trainer
                 .optimizer
-                .load_state(clone_all(&checkpoint.optimizer))?;
+                .load_state(checkpoint::read_all(&checkpoint.optimizer)?)?;
         }
         Ok((trainer, takes))
     }
@@ -159,11 +160,11 @@ impl Trainer {
         checkpoint.apply_to(&trainer.model)?;
         trainer
             .optimizer
-            .load_state(clone_all(&checkpoint.optimizer))?;
+            .load_state(checkpoint::read_all(&checkpoint.optimizer)?)?;
         trainer
             .model
             .method
-            .load_state(clone_all(&checkpoint.method))?;
+            .load_state(checkpoint::read_all(&checkpoint.method)?)?;
         trainer.progress = progress;
         Ok(trainer)
     }
@@ -201,6 +202,7 @@ impl Trainer {
     ) -> Result<Outcome, Error> {
         let loader = self.loader(dataset, options)?;
         let batches = loader.batches_per_epoch() as u64;
+        self.recipe.training.check_head_warmup(batches)?;
         let mut saved = None;
         while self.progress.epoch < self.recipe.training.epochs {
             let mut whole = Meter::new();
@@ -281,6 +283,7 @@ impl Trainer {
             joins_views: self.model.method.joins_views(),
             parts: training.accumulate,
             keeps_statistics: training.freeze_batch_norm,
+            frozen: step < training.head_warmup(),
             precision: training.precision,
             device,
         };
@@ -352,11 +355,4 @@ impl Trainer {
         }
         Ok(())
     }
-}
-
-fn clone_all(tensors: &[(String, Tensor)]) -> Vec<(String, Tensor)> {
-    tensors
-        .iter()
-        .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
-        .collect()
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use common::{Bars, StopAfter, options, simsiam, swav, train, vicreg};
 use e2mc_data::Dataset;
-use e2mc_train::checkpoint::{self, Checkpoint};
+use e2mc_train::checkpoint::{self, Checkpoint, Layout, ReadOptions};
 use e2mc_train::layer::Precision;
 use e2mc_train::method::MethodConfig;
 use e2mc_train::optim::ScheduleConfig;
@@ -303,7 +303,7 @@ fn damaged_files_are_refused_with_what_was_found() {
     );
     assert!(cut.ends_with(&expected), "{cut}");
     assert!(error_of(&whole[..40]).contains("another format"));
-    assert!(error_of(b"\x80\x02}q\x00.").contains("another format"));
+    assert!(error_of(b"\x80\x02}q\x00.").contains("another format (a plain pickle"));
     // A header of 2^60 bytes must not be believed.
     let mut huge = whole.clone();
     huge[..8].copy_from_slice(&(1u64 << 60).to_le_bytes());
@@ -348,5 +348,81 @@ fn a_failed_write_leaves_the_older_file_whole() {
         fs::read_dir(folder.path()).unwrap().count(),
         2,
         "no temporary file stays"
+    );
+}
+
+#[test]
+fn new_heads_train_alone_until_they_are_warm() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let mut recipe = recipe("sgd");
+    let model = Model::new(&recipe, Device::Cpu, 1).unwrap();
+    checkpoint::save_model(&path, &recipe, &model, checkpoint::Precision::F32).unwrap();
+    let layout = Some(Layout::Backbone);
+    let options = ReadOptions {
+        layout,
+        ..ReadOptions::default()
+    };
+    let backbone = Checkpoint::read_with(&path, options).unwrap();
+
+    // Without a method there is nothing to train.
+    let error =
+        Trainer::from_weights(backbone.recipe.clone(), &backbone, Device::Cpu, 2).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("`none`: the checkpoint has no heads"),
+        "{error}"
+    );
+
+    recipe.training.head_warmup_steps = Some(3);
+    let (mut trainer, _) =
+        Trainer::from_weights(recipe.clone(), &backbone, Device::Cpu, 2).unwrap();
+    let snapshot = |model: &Model, head: bool| -> Vec<_> {
+        let tensors = model.tensors().into_iter();
+        let chosen = tensors.filter(|(name, _)| name.starts_with("backbone.") != head);
+        chosen.map(|(name, tensor)| (name, tensor.copy())).collect()
+    };
+    let (start, heads) = (snapshot(&model, false), snapshot(&trainer.model, true));
+    assert_eq!(snapshot(&trainer.model, false), start);
+    let (outcome, ..) = train(&mut trainer, 3, Some(&path), 1);
+    assert_eq!(outcome, Outcome::Interrupted);
+    assert_eq!(
+        snapshot(&trainer.model, false),
+        start,
+        "statistics included"
+    );
+    for (before, after) in heads.iter().zip(snapshot(&trainer.model, true)) {
+        assert_ne!(*before, after, "every head tensor has moved");
+    }
+    train(&mut trainer, 4, None, 1);
+    for (before, after) in start.iter().zip(snapshot(&trainer.model, false)) {
+        assert_ne!(*before, after, "then the backbone moves too");
+    }
+    // Stopped within the warm-up, it goes on as if it had not been.
+    let resumed =
+        &mut Trainer::resume(&Checkpoint::read(&path).unwrap(), Device::Cpu, None).unwrap();
+    train(resumed, 4, None, 1);
+    assert!(saved(&trainer, folder.path()) == saved(resumed, folder.path()));
+
+    recipe.training.head_warmup_steps = Some(10);
+    let (mut trainer, _) = Trainer::from_weights(recipe, &backbone, Device::Cpu, 2).unwrap();
+    let stop = AtomicBool::new(false);
+    let mut observer = StopAfter {
+        step: 0,
+        flag: &stop,
+        losses: Vec::new(),
+        entropies: Vec::new(),
+    };
+    let run = trainer.run(
+        Arc::new(Bars(40)),
+        &self::options(None, 1),
+        &stop,
+        &mut observer,
+    );
+    let error = run.unwrap_err().to_string();
+    assert!(
+        error.contains("expected fewer than the 10 steps of the run, found 10"),
+        "{error}"
     );
 }

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use e2mc_train::checkpoint::Checkpoint;
-use e2mc_train::{Device, Recipe, Trainer, device};
+use e2mc_train::{DEFAULT_HEAD_WARMUP, Device, Recipe, Trainer, device};
+use toml::Value;
 
 use crate::arguments::ContinueOptions;
 use crate::failure::Failure;
@@ -39,14 +40,20 @@ pub(crate) fn plan(command: &ContinueOptions, path: &Path) -> Result<(Checkpoint
             "--resume goes on with the run in --out; --checkpoint starts a new one",
         ));
     }
-    let checkpoint = Checkpoint::read(path)?;
-    let recipe = recipe::resolve_with(
+    let checkpoint = command.reading.read(path)?;
+    let mut changes = run::changes(options)?;
+    if let Some(steps) = command.head_warmup {
+        let steps = Value::Integer(i64::try_from(steps).unwrap_or(i64::MAX));
+        changes.push(("training.head_warmup_steps".into(), steps));
+    }
+    let mut recipe = recipe::resolve_with(
         command.criterion,
         &checkpoint.recipe,
         options.recipe.as_deref(),
-        &run::changes(options)?,
+        &changes,
     )?;
     check_architecture(&recipe, &checkpoint)?;
+    warm_up_new_heads(&mut recipe, &checkpoint);
     Ok((checkpoint, recipe))
 }
 
@@ -62,13 +69,15 @@ pub(crate) fn start(
     if wants_optimizer && !taken {
         output::note("the checkpoint has no state for this optimiser: it starts fresh");
     }
+    note_missing(checkpoint, &trainer);
     Ok(trainer)
 }
 
 /// The recipe may leave the network to the checkpoint, but not contradict it.
 fn check_architecture(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<()> {
     let found = &checkpoint.recipe;
-    if recipe.backbone == found.backbone && recipe.method.name() == found.method.name() {
+    let same_method = recipe.method.name() == found.method.name();
+    if checkpoint.is_of(&recipe.backbone) && (same_method || checkpoint.is_headless()) {
         return Ok(());
     }
     let describe = |recipe: &Recipe| format!("{} on {}", recipe.method.name(), recipe.backbone);
@@ -80,6 +89,37 @@ fn check_architecture(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<()> {
             recipe.name,
             describe(found)
         ),
-        "use a recipe without [backbone] and [method]: it takes both from the checkpoint",
+        "use a recipe without [backbone] and [method], which takes both from the checkpoint; or \
+         --layout backbone, which starts new heads",
     ))
+}
+
+/// Heads that the checkpoint does not have start anew, and alone.
+fn warm_up_new_heads(recipe: &mut Recipe, checkpoint: &Checkpoint) {
+    if !checkpoint.is_headless() {
+        return;
+    }
+    let steps = *recipe
+        .training
+        .head_warmup_steps
+        .get_or_insert(DEFAULT_HEAD_WARMUP);
+    output::note(&format!(
+        "{}: no heads are there; those of {} start anew and train alone for {steps} steps, with \
+         the backbone frozen (--head-warmup)",
+        checkpoint.path.display(),
+        recipe.method.name(),
+    ));
+}
+
+/// Says what was allowed to be missing, and so starts anew.
+fn note_missing(checkpoint: &Checkpoint, trainer: &Trainer) {
+    let missing = checkpoint.missing_in(&trainer.model);
+    if !missing.is_empty() && !checkpoint.is_headless() {
+        output::warning(&format!(
+            "{}: {} tensors are missing and start anew: {}",
+            checkpoint.path.display(),
+            missing.len(),
+            missing.join(", ")
+        ));
+    }
 }

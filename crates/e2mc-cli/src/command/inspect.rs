@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use crate::checkpoint::CheckpointOptions;
 use crate::arguments::{MachineOptions, TransformArgument};
 use crate::output;
 use crate::report::save_figures;
@@ -28,6 +29,8 @@ pub(crate) struct InspectOptions {
     /// Checkpoint or model file that embeds --data; two for before and after
     #[arg(long, value_name = "FILE", requires = "data", conflicts_with = "files")]
     checkpoint: Vec<PathBuf>,
+    #[command(flatten)]
+    reading: CheckpointOptions,
     /// Folder of images for --checkpoint; its test part is used where it has one
     #[arg(long, value_name = "DIR", requires = "checkpoint")]
     data: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod continue_;
+pub(crate) mod convert;
 pub(crate) mod demo;
 pub(crate) mod inspect;
 pub(crate) mod pretrain;

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use e2mc_data::Split;
-use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Model, device};
 use serde_json::json;
 
@@ -16,7 +15,7 @@ use crate::output;
 
 pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
     let device = device(&options.machine.device)?;
-    let checkpoint = Checkpoint::read(&options.checkpoint)?;
+    let checkpoint = options.reading.read(&options.checkpoint)?;
     let (train, test) = open(&options.data)?;
     let model = Model::new(&checkpoint.recipe, device, 0)?;
     checkpoint.apply_to(&model)?;

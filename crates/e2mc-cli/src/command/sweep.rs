@@ -75,7 +75,7 @@ pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
         }
         None => {
             let plan = interrupted(options, &folder)?;
-            let base = Checkpoint::read(&plan.checkpoint)?;
+            let base = options.from.reading.read(&plan.checkpoint)?;
             (plan, base)
         }
     };

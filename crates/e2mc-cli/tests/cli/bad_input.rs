@@ -153,7 +153,7 @@ fn checkpoints_that_cannot_be_used() {
         ),
         (
             "pickle.pth",
-            "pickle.pth: expected a safetensors checkpoint",
+            "pickle.pth: expected a file that torch.save wrote",
         ),
     ] {
         for line in [

@@ -4,6 +4,7 @@
 //! The training loop knows nothing of a method but [`Method`]. A new method is one file here, one
 //! arm of [`MethodConfig`] and one fixture in the tests.
 
+mod none;
 mod queue;
 mod simsiam;
 mod sinkhorn;
@@ -34,6 +35,8 @@ pub enum MethodConfig {
     Swav(SwavConfig),
     /// SimSiam (Chen and He 2021).
     Simsiam(SimsiamConfig),
+    /// A backbone without heads: its features can be used, but it cannot be trained.
+    None,
 }
 
 impl MethodConfig {
@@ -43,6 +46,7 @@ impl MethodConfig {
             Self::Vicreg(_) => "vicreg",
             Self::Swav(_) => "swav",
             Self::Simsiam(_) => "simsiam",
+            Self::None => "none",
         }
     }
 
@@ -55,6 +59,7 @@ impl MethodConfig {
             Self::Vicreg(config) => Box::new(Vicreg::new(path, features, config)?),
             Self::Swav(config) => Box::new(Swav::new(path, features, config)?),
             Self::Simsiam(config) => Box::new(Simsiam::new(path, features, config)?),
+            Self::None => Box::new(none::Headless),
         })
     }
 
@@ -75,13 +80,14 @@ impl MethodConfig {
             Self::Vicreg(config) => two_views("VICReg").and_then(|()| config.check()),
             Self::Swav(config) => config.check(views, batch),
             Self::Simsiam(config) => two_views("SimSiam").and_then(|()| config.check()),
+            Self::None => Err(none::untrainable()),
         }
     }
 
     /// The parameters that do not follow the schedule as the others do.
     pub fn groups(&self) -> Vec<ParamGroup> {
         match self {
-            Self::Vicreg(_) => Vec::new(),
+            Self::Vicreg(_) | Self::None => Vec::new(),
             Self::Swav(config) => config.groups(),
             Self::Simsiam(config) => config.groups(),
         }
@@ -92,7 +98,7 @@ impl MethodConfig {
     /// (paper, section 4).
     pub fn transform(&self) -> Transform {
         match self {
-            Self::Vicreg(_) => Transform::Sigmoid,
+            Self::Vicreg(_) | Self::None => Transform::Sigmoid,
             Self::Swav(_) | Self::Simsiam(_) => Transform::Gaussian,
         }
     }

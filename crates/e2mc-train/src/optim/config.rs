@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{AdamwConfig, LarcConfig, LarsConfig, SgdConfig};
 use crate::Error;
 
+/// The name of what the rules with momentum remember of each parameter.
+pub(crate) const MOMENTUM: &str = "momentum";
+
 /// The update rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "lowercase")]
@@ -38,7 +41,7 @@ impl OptimizerConfig {
             Self::Lars(config) => config.momentum,
             Self::Larc(config) => config.momentum,
         };
-        if momentum == 0.0 { &[] } else { &["momentum"] }
+        if momentum == 0.0 { &[] } else { &[MOMENTUM] }
     }
 
     /// Checks every constant.

@@ -123,6 +123,7 @@ pub(crate) fn recipe(method: MethodConfig, optimizer: &str) -> Recipe {
             accumulate: 1,
             freeze_batch_norm: false,
             load_optimizer: false,
+            head_warmup_steps: None,
         },
         optimizer: serde_json::from_value::<OptimizerConfig>(
             serde_json::json!({"name": optimizer}),

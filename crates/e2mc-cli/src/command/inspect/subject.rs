@@ -8,7 +8,6 @@ use e2mc::{Matrix, MatrixView, Transform};
 use e2mc_data::{Dataset, Split};
 use e2mc_eval::diagnostics::{Config, Diagnostics, alignment, diagnose, lidar, sample_rows};
 use e2mc_eval::{EmbeddingFile, Rows, read_embeddings};
-use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Model, Output, device, embed, embed_views};
 
 use super::{InspectOptions, OutputArgument};
@@ -204,7 +203,7 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
     let threads = options.machine.threads();
     let mut subjects = Vec::new();
     for (name, path) in names(&sources).iter().zip(&options.checkpoint) {
-        let checkpoint = Checkpoint::read(path)?;
+        let checkpoint = options.reading.read(path)?;
         let model = Model::new(&checkpoint.recipe, device, 0)?;
         checkpoint.apply_to(&model)?;
         let recipe = &checkpoint.recipe;
