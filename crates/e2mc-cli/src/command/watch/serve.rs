@@ -28,11 +28,9 @@ pub(super) fn run(run: &Path, port: u16, every: f64) -> Result<ExitCode> {
         "watching {}: http://{address}  (Ctrl-C ends it)",
         run.display()
     ));
-    for stream in listener.incoming() {
-        // What one visitor does wrong ends nothing.
-        if let Ok(stream) = stream {
-            let _ = answer(stream, run, every);
-        }
+    // What one visitor does wrong ends nothing.
+    for stream in listener.incoming().flatten() {
+        let _ = answer(stream, run, every);
     }
     Ok(ExitCode::SUCCESS)
 }
