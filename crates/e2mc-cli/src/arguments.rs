@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::command::inspect::InspectOptions;
 use crate::checkpoint::CheckpointOptions;
 use crate::command::convert::ConvertOptions;
+use crate::command::inspect::InspectOptions;
 use crate::command::recipes::RecipesOptions;
 use crate::command::report::ReportOptions;
 use crate::command::sweep::SweepOptions;

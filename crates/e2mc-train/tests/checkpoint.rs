@@ -455,7 +455,8 @@ fn networks_that_are_no_resnet_of_ours_are_refused_with_what_was_found() {
     let base = renamed(&whole, |name| {
         name.trim_start_matches("backbone.").to_owned()
     });
-    let error_of = |change: &dyn Fn(&mut Vec<(String, Vec<i64>)>)| {
+    type Shapes = Vec<(String, Vec<i64>)>;
+    let error_of = |change: &dyn Fn(&mut Shapes)| {
         let mut tensors = base.clone();
         change(&mut tensors);
         plain(&path, &tensors);

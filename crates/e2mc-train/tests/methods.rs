@@ -287,7 +287,7 @@ fn ten_steps_of_swav_equal_those_of_the_twin() {
                 let p = (z[other].matmul(&prototypes.tr()) / 0.1).softmax(1, Kind::Float);
                 let cross =
                     (&codes * p.log()).sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
-                loss = loss - cross.mean(Kind::Float) / 3.0 / 2.0;
+                loss = &loss - cross.mean(Kind::Float) / 3.0 / 2.0;
             }
         }
         let loss = loss + e2mc(&[&h[0], &h[1]]);

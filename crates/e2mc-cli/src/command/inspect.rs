@@ -12,8 +12,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::checkpoint::CheckpointOptions;
 use crate::arguments::{MachineOptions, TransformArgument};
+use crate::checkpoint::CheckpointOptions;
 use crate::output;
 use crate::report::save_figures;
 
