@@ -3,13 +3,17 @@
 mod cli {
     mod bad_input;
     mod common;
+    mod compare;
     mod convert;
     mod demo;
+    mod embed;
+    mod evaluate;
     mod inspect;
     mod methods;
     mod rivals;
     mod score;
     mod stop;
+    mod svm;
     mod sweep;
     mod train;
     mod watch;

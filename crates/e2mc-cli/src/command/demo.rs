@@ -19,8 +19,8 @@ use e2mc_train::{Model, Outcome, Output, Recipe, Trainer, device, embed};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::arguments::{DemoOptions, GuardAction, ProbeName};
-use crate::command::probe;
+use crate::arguments::{DemoOptions, GuardAction};
+use crate::command::probe::{self, ProbeName};
 use crate::evaluation::{Part, Protocol, Scores, evaluate, plus_minus};
 use crate::failure::Failure;
 use crate::output;

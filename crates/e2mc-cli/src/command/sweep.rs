@@ -21,8 +21,9 @@ use e2mc_train::checkpoint::{self, Checkpoint, Precision, write_atomically};
 use e2mc_train::{Device, Model, Outcome, Recipe, Trainer, device};
 use serde_json::{Map, Value, json};
 
-use crate::arguments::{ContinueOptions, ProbeName};
-use crate::command::{continue_, probe};
+use crate::arguments::ContinueOptions;
+use crate::command::continue_;
+use crate::command::probe::{self, ProbeName};
 use crate::evaluation::{Part, Protocol, evaluate};
 use crate::failure::Failure;
 use crate::output;
