@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::checkpoint::CheckpointOptions;
+use crate::command::augment::AugmentOptions;
 use crate::command::compare::CompareOptions;
 use crate::command::convert::ConvertOptions;
 use crate::command::embed::EmbedCommandOptions;
@@ -17,7 +18,9 @@ use crate::command::report::ReportOptions;
 use crate::command::results::ResultsOptions;
 use crate::command::svm::SvmOptions;
 use crate::command::sweep::SweepOptions;
+use crate::command::throughput::ThroughputOptions;
 use crate::command::watch::WatchOptions;
+use crate::data::BadImages;
 
 /// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
 #[derive(Debug, Parser)]
@@ -66,6 +69,10 @@ pub(crate) enum Command {
     Watch(WatchOptions),
     /// Write a checkpoint's network for PyTorch, torchvision or timm, or take theirs
     Convert(ConvertOptions),
+    /// Measure how fast images are decoded and augmented, without a model
+    Throughput(ThroughputOptions),
+    /// Apply one operation to an image, or show what a recipe makes of it
+    Augment(AugmentOptions),
     /// Show the whole job on the sample that comes with the source
     Demo(DemoOptions),
 }
@@ -98,6 +105,8 @@ pub(crate) struct TrainOptions {
     /// Use only the first N images, after a seeded shuffle
     #[arg(long, value_name = "N")]
     pub(crate) max_images: Option<usize>,
+    #[command(flatten)]
+    pub(crate) bad_images: BadImages,
     /// Go on with the run in --out where it was stopped, with its data and settings
     #[arg(long)]
     pub(crate) resume: bool,

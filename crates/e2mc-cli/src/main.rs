@@ -6,6 +6,8 @@
 mod arguments;
 mod checkpoint;
 mod command;
+mod contact_sheet;
+mod data;
 mod evaluation;
 mod failure;
 mod guard;
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
         Command::Report(options) => command::report::run(options),
         Command::Watch(options) => command::watch::run(options),
         Command::Convert(options) => command::convert::run(options),
+        Command::Throughput(options) => command::throughput::run(options),
+        Command::Augment(options) => command::augment::run(options),
         Command::Demo(options) => command::demo::run(options),
     };
     match result {

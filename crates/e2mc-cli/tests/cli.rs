@@ -8,6 +8,7 @@ mod cli {
     mod demo;
     mod embed;
     mod evaluate;
+    mod images;
     mod inspect;
     mod methods;
     mod rivals;

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::arguments::MachineOptions;
 use crate::checkpoint::CheckpointOptions;
+use crate::data::{self, BadImages};
 use crate::evaluation::source::sha256;
 use crate::failure::Failure;
 use crate::output;
@@ -29,6 +30,8 @@ pub(crate) struct EmbedCommandOptions {
     /// Folder of images, labelled or not
     #[arg(long, value_name = "DIR", required_unless_present = "tensor")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    bad_images: BadImages,
     /// Part of the images
     #[arg(long, value_enum, default_value_t = PartName::Train, requires = "data")]
     part: PartName,
@@ -126,7 +129,7 @@ fn stream(
         PartName::Train => Split::Train,
         PartName::Test => Split::Test,
     };
-    let dataset = e2mc_data::open(data, split)?;
+    let dataset = data::open(data, split, options.bad_images)?;
     for warning in dataset.warnings() {
         output::warning(warning);
     }

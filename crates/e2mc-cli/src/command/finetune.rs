@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::arguments::MachineOptions;
 use crate::checkpoint::CheckpointOptions;
+use crate::data::BadImages;
 use crate::evaluation::linear::{self, Row, Run};
 use crate::evaluation::plus_minus;
 use crate::evaluation::record::{self, RecordOptions, Recorder};
@@ -29,6 +30,8 @@ pub(crate) struct FinetuneOptions {
     /// Folder of labelled images with a train and a test part
     #[arg(long, value_name = "DIR")]
     data: std::path::PathBuf,
+    #[command(flatten)]
+    bad_images: BadImages,
     /// Fractions of the training labels, above 0 and at most 1
     #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1])]
     fractions: Vec<f64>,
@@ -90,7 +93,7 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
     let network = Network::open(
         &options.checkpoint,
         &options.reading,
-        &options.data,
+        (&options.data, options.bad_images),
         &options.machine,
     )?;
     let seeds: Vec<u64> = (0..options.seeds)

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod augment;
 pub(crate) mod compare;
 pub(crate) mod continue_;
 pub(crate) mod convert;
@@ -16,4 +17,5 @@ pub(crate) mod results;
 pub(crate) mod score;
 pub(crate) mod svm;
 pub(crate) mod sweep;
+pub(crate) mod throughput;
 pub(crate) mod watch;

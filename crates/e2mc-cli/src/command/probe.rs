@@ -11,6 +11,7 @@ use e2mc_eval::{LinearOptimizer, LinearPreset, Schedule};
 use serde_json::json;
 
 use crate::arguments::MachineOptions;
+use crate::data::{self, BadImages};
 use crate::evaluation::fresh::{Fresh, Views};
 use crate::evaluation::linear::{self, LinearPlan, Parts, ProbeSettings, Row};
 use crate::evaluation::record::{self, RecordOptions, Recorder};
@@ -346,9 +347,9 @@ fn names(dataset: &dyn Dataset) -> HashMap<String, Option<usize>> {
 }
 
 /// The labelled train and test parts of a data set.
-pub(crate) fn open(data: &Path) -> Result<(Part, Part)> {
-    let train = Part::new(e2mc_data::open(data, Split::Train)?)?;
-    let test = Part::new(e2mc_data::open(data, Split::Test)?)?;
+pub(crate) fn open(data: &Path, bad: BadImages) -> Result<(Part, Part)> {
+    let train = Part::new(data::open(data, Split::Train, bad)?)?;
+    let test = Part::new(data::open(data, Split::Test, bad)?)?;
     if train.dataset().classes() != test.dataset().classes() {
         return Err(Failure::new(
             format!(

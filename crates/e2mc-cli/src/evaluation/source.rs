@@ -18,6 +18,7 @@ use super::{Part, voc};
 use crate::arguments::MachineOptions;
 use crate::checkpoint::CheckpointOptions;
 use crate::command::probe;
+use crate::data::BadImages;
 use crate::failure::Failure;
 
 /// Options that `probe`, `knn` and `svm` share.
@@ -37,6 +38,8 @@ pub(crate) struct SourceOptions {
     /// Folder of labelled images with a train and a test part
     #[arg(long, value_name = "DIR", requires = "checkpoint")]
     pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) bad_images: BadImages,
     /// What is taken from the network: backbone, projector, map6x6 (last feature map, average-pooled
     /// 6 x 6) or the name of a backbone layer
     #[arg(long, value_name = "NAME", default_value = "backbone")]
@@ -93,7 +96,7 @@ impl SourceOptions {
             return Ok(Source::Files(files));
         }
         let (checkpoint, data) = self.network_paths()?;
-        let network = Network::open(checkpoint, &self.reading, data, machine)?;
+        let network = Network::open(checkpoint, &self.reading, (data, self.bad_images), machine)?;
         Ok(Source::Network(Box::new(network)))
     }
 
@@ -232,7 +235,7 @@ impl Network {
     pub(crate) fn open(
         checkpoint: &Path,
         reading: &CheckpointOptions,
-        data: &Path,
+        (data, bad): (&Path, BadImages),
         machine: &MachineOptions,
     ) -> Result<Self> {
         if voc::is_voc(data) {
@@ -241,7 +244,7 @@ impl Network {
                 "use `e2mc svm` for several labels an image",
             ));
         }
-        let (train, test) = probe::open(data)?;
+        let (train, test) = probe::open(data, bad)?;
         let (checkpoint, model) = reading.open(checkpoint, device(&machine.device)?)?;
         Ok(Self {
             checkpoint,

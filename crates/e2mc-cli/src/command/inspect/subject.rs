@@ -12,6 +12,7 @@ use e2mc_train::{Output, device, embed, embed_views};
 
 use super::{InspectOptions, OutputArgument};
 use crate::arguments::TransformArgument;
+use crate::data::{self, BadImages};
 use crate::failure::Failure;
 use crate::output;
 
@@ -193,7 +194,7 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
         ));
     }
     let data = options.data.as_deref().expect("required with --checkpoint");
-    let dataset = open(data)?;
+    let dataset = open(data, options.bad_images)?;
     let sources: Vec<String> = options
         .checkpoint
         .iter()
@@ -243,9 +244,6 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
 }
 
 /// The test part, or the training part where there is no other.
-fn open(data: &Path) -> Result<Arc<dyn Dataset>> {
-    match e2mc_data::open(data, Split::Test) {
-        Ok(dataset) => Ok(dataset),
-        Err(_) => Ok(e2mc_data::open(data, Split::Train)?),
-    }
+fn open(folder: &Path, bad: BadImages) -> Result<Arc<dyn Dataset>> {
+    data::open(folder, Split::Test, bad).or_else(|_| data::open(folder, Split::Train, bad))
 }
