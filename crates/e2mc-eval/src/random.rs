@@ -50,7 +50,7 @@ impl Stream {
 
     /// Uniform in `0..bound` up to a bias of `bound / 2^32`, for orders drawn in inner loops.
     pub(crate) fn pick(&mut self, bound: u32) -> u32 {
-        (u64::from(self.0.next_u32()) * u64::from(bound) >> 32) as u32
+        ((u64::from(self.0.next_u32()) * u64::from(bound)) >> 32) as u32
     }
 
     /// 64 fair coins.

@@ -12,9 +12,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use crate::arguments::{MachineOptions, TransformArgument};
 use crate::checkpoint::CheckpointOptions;
 use crate::data::BadImages;
-use crate::arguments::{MachineOptions, TransformArgument};
 use crate::output;
 use crate::report::save_figures;
 

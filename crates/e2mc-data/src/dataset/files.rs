@@ -17,7 +17,7 @@ use crate::{Dataset, Error, Image};
 thread_local! {
     /// The path and the bytes of the image that this thread reads; kept, so that reading allocates
     /// nothing.
-    static SCRATCH: RefCell<(PathBuf, Vec<u8>)> = const { RefCell::new((PathBuf::new(), Vec::new())) };
+    static SCRATCH: RefCell<(PathBuf, Vec<u8>)> = RefCell::default();
 }
 
 /// Is told what is wrong with a bad image, by name.

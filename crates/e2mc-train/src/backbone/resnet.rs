@@ -231,7 +231,12 @@ mod tests {
             // The stages shrink by eight in all.
             let images = Tensor::zeros([1, 1, 64, 64], (Kind::Float, Device::Cpu));
             let map = network
-                .forward(&images, Statistics::Running, Precision::F32, &mut Tap::none())
+                .forward(
+                    &images,
+                    Statistics::Running,
+                    Precision::F32,
+                    &mut Tap::none(),
+                )
                 .unwrap();
             assert_eq!(map.size(), [1, 32, side, side], "{stem:?}");
         }

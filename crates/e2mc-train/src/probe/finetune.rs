@@ -281,8 +281,7 @@ impl Finetuned {
         for batch in loader.epoch(0, 0) {
             let batch = batch?;
             let view = &batch.views[0];
-            let images =
-                images(view, 0..view.shape[0])?.to_device(self.variables.device());
+            let images = images(view, 0..view.shape[0])?.to_device(self.variables.device());
             let scores = tch::no_grad(|| self.forward(&images, Statistics::Running))?;
             let scores = scores.f_to_device(tch::Device::Cpu)?.f_contiguous()?;
             let start = data.len();
