@@ -5,12 +5,22 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::checkpoint::CheckpointOptions;
+use crate::command::augment::AugmentOptions;
+use crate::command::compare::CompareOptions;
 use crate::command::convert::ConvertOptions;
+use crate::command::embed::EmbedCommandOptions;
+use crate::command::finetune::FinetuneOptions;
 use crate::command::inspect::InspectOptions;
+use crate::command::knn::KnnOptions;
+use crate::command::probe::ProbeOptions;
 use crate::command::recipes::RecipesOptions;
 use crate::command::report::ReportOptions;
+use crate::command::results::ResultsOptions;
+use crate::command::svm::SvmOptions;
 use crate::command::sweep::SweepOptions;
+use crate::command::throughput::ThroughputOptions;
 use crate::command::watch::WatchOptions;
+use crate::data::BadImages;
 
 /// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
 #[derive(Debug, Parser)]
@@ -35,6 +45,18 @@ pub(crate) enum Command {
     Sweep(SweepOptions),
     /// Measure frozen features: linear probes at several label fractions, and k-NN
     Probe(ProbeOptions),
+    /// Learn from few labels with all layers: the semi-supervised protocol
+    Finetune(FinetuneOptions),
+    /// Classify by nearest neighbours
+    Knn(KnnOptions),
+    /// Classify by linear support vector machines, one or several labels an image
+    Svm(SvmOptions),
+    /// Write the features of images to a file
+    Embed(EmbedCommandOptions),
+    /// Say whether two evaluations differ beyond chance
+    Compare(CompareOptions),
+    /// Tabulate the results of evaluations
+    Results(ResultsOptions),
     /// List the built-in recipes, or print one
     Recipes(RecipesOptions),
     /// Compute the criterion on a file of embeddings
@@ -47,6 +69,10 @@ pub(crate) enum Command {
     Watch(WatchOptions),
     /// Write a checkpoint's network for PyTorch, torchvision or timm, or take theirs
     Convert(ConvertOptions),
+    /// Measure how fast images are decoded and augmented, without a model
+    Throughput(ThroughputOptions),
+    /// Apply one operation to an image, or show what a recipe makes of it
+    Augment(AugmentOptions),
     /// Show the whole job on the sample that comes with the source
     Demo(DemoOptions),
 }
@@ -79,6 +105,8 @@ pub(crate) struct TrainOptions {
     /// Use only the first N images, after a seeded shuffle
     #[arg(long, value_name = "N")]
     pub(crate) max_images: Option<usize>,
+    #[command(flatten)]
+    pub(crate) bad_images: BadImages,
     /// Go on with the run in --out where it was stopped, with its data and settings
     #[arg(long)]
     pub(crate) resume: bool,
@@ -177,51 +205,6 @@ pub(crate) enum CriterionName {
     Mmcr,
     /// Normality along random directions (LeJEPA), weight 0.05
     Sigreg,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ProbeOptions {
-    /// Checkpoint or model file, of e2mc or of PyTorch
-    #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: PathBuf,
-    #[command(flatten)]
-    pub(crate) reading: CheckpointOptions,
-    /// Folder of labelled images with a train and a test part
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: PathBuf,
-    /// Fractions of the training labels, above 0 and at most 1
-    #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1, 1.0])]
-    pub(crate) fractions: Vec<f64>,
-    /// Label subsets drawn for each fraction, one a seed
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
-    pub(crate) seeds: u64,
-    /// Which classifier
-    #[arg(long, value_enum, default_value_t = ProbeName::Both)]
-    pub(crate) probe: ProbeName,
-    /// Epochs of the SGD probe [default: 100, the paper's]
-    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) sgd_epochs: Option<u32>,
-    /// Learning rate of the SGD probe for a batch of 256 [default: 0.02, the paper's for VICReg]
-    #[arg(long, value_name = "RATE")]
-    pub(crate) sgd_rate: Option<f64>,
-    /// Neighbours of the k-NN vote
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) k: u16,
-    #[command(flatten)]
-    pub(crate) machine: MachineOptions,
-    /// Print the result as one JSON object on standard output
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProbeName {
-    /// Logistic regression by L-BFGS on standardised features
-    Logistic,
-    /// The paper's linear layer by SGD on raw features
-    Sgd,
-    /// One after the other
-    Both,
 }
 
 #[derive(Args, Debug)]

@@ -7,6 +7,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use e2mc_train::backbone::Stem;
 use e2mc_train::checkpoint::{Checkpoint, Layout, ReadOptions};
+use e2mc_train::{Device, Model};
 
 use crate::output;
 
@@ -44,6 +45,14 @@ impl CheckpointOptions {
             output::note(&found);
         }
         Ok(checkpoint)
+    }
+
+    /// A checkpoint and its network on `device`.
+    pub(crate) fn open(&self, path: &Path, device: Device) -> Result<(Checkpoint, Model)> {
+        let checkpoint = self.read(path)?;
+        let model = Model::new(&checkpoint.recipe, device, 0)?;
+        checkpoint.apply_to(&model)?;
+        Ok((checkpoint, model))
     }
 }
 

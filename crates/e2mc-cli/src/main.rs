@@ -6,6 +6,8 @@
 mod arguments;
 mod checkpoint;
 mod command;
+mod contact_sheet;
+mod data;
 mod evaluation;
 mod failure;
 mod guard;
@@ -31,11 +33,19 @@ fn main() -> ExitCode {
         Command::Sweep(options) => command::sweep::run(options),
         Command::Probe(options) => command::probe::run(options),
         Command::Recipes(options) => command::recipes::run(options),
+        Command::Finetune(options) => command::finetune::run(options),
+        Command::Knn(options) => command::knn::run(options),
+        Command::Svm(options) => command::svm::run(options),
+        Command::Embed(options) => command::embed::run(options),
+        Command::Compare(options) => command::compare::run(options),
+        Command::Results(options) => command::results::run(options),
         Command::Score(options) => command::score::run(options),
         Command::Inspect(options) => command::inspect::run(options),
         Command::Report(options) => command::report::run(options),
         Command::Watch(options) => command::watch::run(options),
         Command::Convert(options) => command::convert::run(options),
+        Command::Throughput(options) => command::throughput::run(options),
+        Command::Augment(options) => command::augment::run(options),
         Command::Demo(options) => command::demo::run(options),
     };
     match result {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::arguments::{GuardAction, TrainOptions};
+use crate::data::{self, BadImages};
 use crate::failure::Failure;
 use crate::guard;
 use crate::output;
@@ -80,6 +81,7 @@ pub(crate) struct DataPlan {
     pub(crate) held_out: usize,
     /// Epochs between two checks; 0 keeps no images out.
     pub(crate) knn_every: u64,
+    pub(crate) bad_images: BadImages,
 }
 
 impl DataPlan {
@@ -93,6 +95,7 @@ impl DataPlan {
             max_images: options.max_images,
             held_out: options.held_out,
             knn_every: options.knn_every,
+            bad_images: options.bad_images,
         }
     }
 
@@ -111,7 +114,7 @@ impl DataPlan {
 
     /// The images, before any are held out.
     pub(crate) fn open(&self, seed: u64) -> Result<Arc<dyn Dataset>> {
-        let dataset = e2mc_data::open(&self.data, Split::Train)?;
+        let dataset = data::open(&self.data, Split::Train, self.bad_images)?;
         let Some(wanted) = self.max_images.filter(|&wanted| wanted < dataset.len()) else {
             return Ok(dataset);
         };

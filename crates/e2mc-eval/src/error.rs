@@ -68,8 +68,10 @@ pub enum Error {
     },
 
     /// A label names a class that does not exist.
-    #[error("training label {label} at row {row} is out of range for {classes} classes")]
+    #[error("{set} label {label} at row {row} is out of range for {classes} classes")]
     LabelOutOfRange {
+        /// `training`, `test` or `predicted`.
+        set: &'static str,
         /// Zero-based row.
         row: usize,
         /// The label found.
@@ -190,6 +192,15 @@ pub enum Error {
         expected: &'static str,
     },
 
+    /// A limit on memory that no block fits in.
+    #[error("memory limit of {found} bytes, expected at least {needed}")]
+    Memory {
+        /// The limit.
+        found: usize,
+        /// The least that one block of each set takes.
+        needed: usize,
+    },
+
     /// The linear probe left the finite numbers.
     #[error("linear probe diverged in epoch {epoch} at learning rate {learning_rate}")]
     Diverged {
@@ -308,6 +319,7 @@ impl Error {
                 return Some(format!("choose k of at most {rows} or add training rows"));
             }
             Self::Setting { .. } => return None,
+            Self::Memory { .. } => "raise the limit or use fewer neighbours",
             Self::Diverged { .. } => {
                 "lower the learning rate or standardise the features (the logistic probe does)"
             }

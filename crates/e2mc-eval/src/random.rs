@@ -16,6 +16,12 @@ pub(crate) enum Purpose {
     Sample = 4,
     /// The order among equal values of one dimension; the index is the dimension.
     Ties = 5,
+    /// One random exchange of two models' results; the index is the draw.
+    Permutation = 6,
+    /// One sample with replacement; the index is the draw.
+    Bootstrap = 7,
+    /// The order of the coordinates in dual coordinate descent; the index is the class.
+    Coordinates = 8,
 }
 
 /// The random numbers of one (seed, purpose, index).
@@ -40,6 +46,16 @@ impl Stream {
                 return draw % bound;
             }
         }
+    }
+
+    /// Uniform in `0..bound` up to a bias of `bound / 2^32`, for orders drawn in inner loops.
+    pub(crate) fn pick(&mut self, bound: u32) -> u32 {
+        ((u64::from(self.0.next_u32()) * u64::from(bound)) >> 32) as u32
+    }
+
+    /// 64 fair coins.
+    pub(crate) fn bits(&mut self) -> u64 {
+        self.0.next_u64()
     }
 
     /// Puts `items` in a uniformly random order (Fisher-Yates).

@@ -24,6 +24,7 @@ pub mod method;
 mod model;
 pub mod optim;
 mod pass;
+pub mod probe;
 mod range;
 mod recipe;
 mod train;
@@ -31,7 +32,7 @@ mod warmup;
 
 pub use collapse::Collapse;
 pub use device::device;
-pub use embed::{Output, embed, embed_views};
+pub use embed::{EmbedOptions, Output, embed, embed_batches, embed_images, embed_views};
 pub use error::Error;
 pub use meter::{EpochSummary, StepLog};
 pub use model::Model;

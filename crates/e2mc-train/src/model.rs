@@ -47,6 +47,11 @@ impl Model {
         self.variables.device()
     }
 
+    /// The arithmetic of its convolutions and linear layers.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// The parameters and running statistics by name, sorted.
     pub fn tensors(&self) -> BTreeMap<String, Tensor> {
         self.variables.variables().into_iter().collect()

@@ -19,8 +19,9 @@ use e2mc_train::{Model, Outcome, Output, Recipe, Trainer, device, embed};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::arguments::{DemoOptions, GuardAction, ProbeName};
-use crate::command::probe;
+use crate::arguments::{DemoOptions, GuardAction};
+use crate::command::probe::{self, ProbeName};
+use crate::data::BadImages;
 use crate::evaluation::{Part, Protocol, Scores, evaluate, plus_minus};
 use crate::failure::Failure;
 use crate::output;
@@ -76,7 +77,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
     for folder in &folders {
         clear(folder)?;
     }
-    let (train, test) = probe::open(&options.sample)?;
+    let (train, test) = probe::open(&options.sample, BadImages::default())?;
     let threads = options.machine.threads();
     let judge = Judge {
         options,
@@ -116,6 +117,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
                 max_images: None,
                 held_out: 1000,
                 knn_every: 1,
+                bad_images: BadImages::default(),
             },
             guard: GuardAction::Warn,
             threads,

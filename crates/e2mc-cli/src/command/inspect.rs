@@ -14,6 +14,7 @@ use clap::Args;
 
 use crate::arguments::{MachineOptions, TransformArgument};
 use crate::checkpoint::CheckpointOptions;
+use crate::data::BadImages;
 use crate::output;
 use crate::report::save_figures;
 
@@ -34,6 +35,8 @@ pub(crate) struct InspectOptions {
     /// Folder of images for --checkpoint; its test part is used where it has one
     #[arg(long, value_name = "DIR", requires = "checkpoint")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    bad_images: BadImages,
     /// What --checkpoint gives
     #[arg(long, value_enum, default_value_t = OutputArgument::Embedding)]
     output: OutputArgument,

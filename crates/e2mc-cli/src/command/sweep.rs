@@ -21,8 +21,9 @@ use e2mc_train::checkpoint::{self, Checkpoint, Precision, write_atomically};
 use e2mc_train::{Device, Model, Outcome, Recipe, Trainer, device};
 use serde_json::{Map, Value, json};
 
-use crate::arguments::{ContinueOptions, ProbeName};
-use crate::command::{continue_, probe};
+use crate::arguments::ContinueOptions;
+use crate::command::continue_;
+use crate::command::probe::{self, ProbeName};
 use crate::evaluation::{Part, Protocol, evaluate};
 use crate::failure::Failure;
 use crate::output;
@@ -79,7 +80,7 @@ pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
             (plan, base)
         }
     };
-    let (train_part, test_part) = probe::open(&plan.data.data)?;
+    let (train_part, test_part) = probe::open(&plan.data.data, plan.data.bad_images)?;
     if options.from.checkpoint.is_some() {
         plan.save(&folder)?;
     }

@@ -60,6 +60,7 @@ impl Array<'_> {
     pub(super) fn into_tensor(mut self, rank: usize) -> Result<(Matrix, Vec<usize>), Error> {
         let layout = self.layout_of(rank)?;
         let matrix = values::read_matrix(&mut self.reader, self.path, layout)?;
+        self.check_end()?;
         Ok((matrix, self.shape))
     }
 
@@ -68,44 +69,43 @@ impl Array<'_> {
     }
 
     fn layout_of(&self, rank: usize) -> Result<Layout, Error> {
-        let array = self;
-        let float = match (array.kind, array.size) {
+        let float = match (self.kind, self.size) {
             ('f', 2) => Float::F16,
             ('f', 4) => Float::F32,
             ('f', 8) => Float::F64,
             _ => {
                 let expected = "float16, float32 or float64 values";
-                return Err(array.wrong_type(
+                return Err(self.wrong_type(
                     expected,
                     "convert it with .astype('float32') and save it again",
                 ));
             }
         };
-        if array.shape.len() != rank || (rank > 2 && array.by_columns) {
-            let found = array.shape_text();
-            return Err(array.wrong(
+        if self.shape.len() != rank || (rank > 2 && self.by_columns) {
+            let found = self.shape_text();
+            return Err(self.wrong(
                 values::expected(rank),
                 found,
                 "save one row per image, in C order",
             ));
         }
-        let rows = array.shape[0];
-        let cols = values::product(&array.shape[1..]);
+        let rows = self.shape[0];
+        let cols = values::product(&self.shape[1..]);
         if rows == 0 || cols == 0 {
-            let found = array.shape_text();
-            return Err(array.wrong(
+            let found = self.shape_text();
+            return Err(self.wrong(
                 "at least 1 row and 1 dimension",
                 found,
                 "embed at least one image",
             ));
         }
-        array.check_length()?;
+        self.check_length()?;
         Ok(Layout {
             rows,
             cols,
             float,
-            endian: array.endian,
-            by_columns: array.by_columns,
+            endian: self.endian,
+            by_columns: self.by_columns,
         })
     }
 
@@ -122,9 +122,9 @@ impl Array<'_> {
         }
         self.check_length()?;
         let mut bytes = Vec::new();
-        self.reader
-            .read_to_end(&mut bytes)
-            .map_err(|e| self.io(e))?;
+        let mut values = (&mut self.reader).take(self.remaining);
+        values.read_to_end(&mut bytes).map_err(|e| self.io(e))?;
+        self.check_end()?;
         let (signed, endian) = (self.kind == 'i', self.endian);
         Ok(Integers {
             path: self.path.into(),
@@ -261,6 +261,15 @@ impl<'a> Array<'a> {
             format!("{} bytes", self.remaining),
             TRUNCATED,
         ))
+    }
+
+    /// After the last value comes the end; an archive compares its checksum there.
+    fn check_end(&mut self) -> Result<(), Error> {
+        match self.reader.read(&mut [0]) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(self.wrong("the end of the values", "more bytes".into(), TRUNCATED)),
+            Err(cause) => Err(self.io(cause)),
+        }
     }
 
     fn wrong(&self, expected: &str, found: String, hint: &'static str) -> Error {

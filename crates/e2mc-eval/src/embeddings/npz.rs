@@ -269,5 +269,10 @@ mod tests {
         std::fs::write(&file, flipped).unwrap();
         let found = text(read_labels(format!("{}:label", file.display())));
         assert!(found.contains("cannot read"), "{found}");
+        let mut bytes = std::fs::read(golden("embeddings.npz")).unwrap();
+        bytes[400] ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+        let found = read_embeddings(&file).unwrap_err().to_string();
+        assert!(found.contains("cannot read"), "{found}");
     }
 }

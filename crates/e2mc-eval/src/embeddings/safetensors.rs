@@ -176,8 +176,8 @@ impl<'a> Stored<'a> {
 
     /// How the values lie, if they are a float matrix of at least one row and column.
     fn layout(&self, rank: usize) -> Result<Layout, Error> {
-        let (tensor, name) = (self, &self.name);
-        let float = match tensor.dtype {
+        let name = &self.name;
+        let float = match self.dtype {
             Dtype::F16 => Float::F16,
             Dtype::BF16 => Float::Bf16,
             Dtype::F32 => Float::F32,
@@ -191,14 +191,14 @@ impl<'a> Stored<'a> {
                 ));
             }
         };
-        if tensor.shape.len() != rank {
-            let found = format!("tensor {name:?} of shape {:?}", tensor.shape);
+        if self.shape.len() != rank {
+            let found = format!("tensor {name:?} of shape {:?}", self.shape);
             return Err(self.wrong(values::expected(rank), found, "save one row per image"));
         }
-        let rows = tensor.shape[0];
-        let cols = values::product(&tensor.shape[1..]);
+        let rows = self.shape[0];
+        let cols = values::product(&self.shape[1..]);
         if rows == 0 || cols == 0 {
-            let found = format!("tensor {name:?} of shape {:?}", tensor.shape);
+            let found = format!("tensor {name:?} of shape {:?}", self.shape);
             return Err(self.wrong(
                 "at least 1 row and 1 dimension",
                 found,

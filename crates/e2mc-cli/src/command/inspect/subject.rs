@@ -8,10 +8,11 @@ use e2mc::{Matrix, MatrixView, Transform};
 use e2mc_data::{Dataset, Split};
 use e2mc_eval::diagnostics::{Config, Diagnostics, alignment, diagnose, lidar, sample_rows};
 use e2mc_eval::{EmbeddingFile, Rows, read_embeddings};
-use e2mc_train::{Model, Output, device, embed, embed_views};
+use e2mc_train::{Output, device, embed, embed_views};
 
 use super::{InspectOptions, OutputArgument};
 use crate::arguments::TransformArgument;
+use crate::data::{self, BadImages};
 use crate::failure::Failure;
 use crate::output;
 
@@ -193,7 +194,7 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
         ));
     }
     let data = options.data.as_deref().expect("required with --checkpoint");
-    let dataset = open(data)?;
+    let dataset = open(data, options.bad_images)?;
     let sources: Vec<String> = options
         .checkpoint
         .iter()
@@ -203,9 +204,7 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
     let threads = options.machine.threads();
     let mut subjects = Vec::new();
     for (name, path) in names(&sources).iter().zip(&options.checkpoint) {
-        let checkpoint = options.reading.read(path)?;
-        let model = Model::new(&checkpoint.recipe, device, 0)?;
-        checkpoint.apply_to(&model)?;
+        let (checkpoint, model) = options.reading.open(path, device)?;
         let recipe = &checkpoint.recipe;
         let output = match options.output {
             OutputArgument::Embedding => Output::Projector,
@@ -216,23 +215,23 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
             &model,
             dataset.clone(),
             &recipe.evaluation,
-            output,
+            output.clone(),
             256,
             threads,
         )?;
         let transform = match options.transform {
             Some(TransformArgument::Sigmoid) => Transform::Sigmoid,
             Some(TransformArgument::Gaussian) => Transform::Gaussian,
-            None => recipe.criterion.transform(),
+            None => recipe.transform(),
         };
         let config = config(options, transform, z.cols());
         let mut subject = Subject::measure(name, &path.display().to_string(), &z.view(), &config)?;
         if options.views >= 2 {
             let views = embed_views(
                 &model,
-                dataset.clone(),
+                &dataset,
                 &recipe.augmentation,
-                output,
+                &output,
                 options.views.into(),
                 options.machine.seed,
                 threads,
@@ -245,9 +244,6 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
 }
 
 /// The test part, or the training part where there is no other.
-fn open(data: &Path) -> Result<Arc<dyn Dataset>> {
-    match e2mc_data::open(data, Split::Test) {
-        Ok(dataset) => Ok(dataset),
-        Err(_) => Ok(e2mc_data::open(data, Split::Train)?),
-    }
+fn open(folder: &Path, bad: BadImages) -> Result<Arc<dyn Dataset>> {
+    data::open(folder, Split::Test, bad).or_else(|_| data::open(folder, Split::Train, bad))
 }

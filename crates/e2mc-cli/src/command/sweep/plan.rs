@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::SweepOptions;
 use super::grid::{Grid, Point};
-use crate::arguments::{GuardAction, ProbeName};
+use crate::arguments::GuardAction;
+use crate::command::probe::ProbeName;
 use crate::evaluation::Protocol;
 use crate::failure::Failure;
 use crate::recipe;
