@@ -15,6 +15,7 @@ pub mod checkpoint;
 mod collapse;
 pub mod criterion;
 mod device;
+mod draw;
 mod embed;
 mod error;
 mod head;

@@ -6,6 +6,7 @@ use tch::{Device, Tensor, nn};
 
 use crate::Error;
 use crate::backbone::Backbone;
+use crate::draw::seeded;
 use crate::layer::{Precision, Statistics};
 use crate::method::Method;
 use crate::recipe::Recipe;
@@ -27,12 +28,14 @@ impl Model {
     /// # Errors
     /// Where the recipe's backbone or head is not valid.
     pub fn new(recipe: &Recipe, device: Device, seed: u64) -> Result<Self, Error> {
-        tch::manual_seed(seed as i64);
         // Weights are drawn on the CPU, so that a seed means the same on every device.
         let mut variables = nn::VarStore::new(Device::Cpu);
         let root = variables.root();
-        let backbone = Backbone::new(&(&root / "backbone"), &recipe.backbone)?;
-        let method = recipe.method.build(&root, backbone.features())?;
+        let (backbone, method) = seeded(seed, || -> Result<_, Error> {
+            let backbone = Backbone::new(&(&root / "backbone"), &recipe.backbone)?;
+            let method = recipe.method.build(&root, backbone.features())?;
+            Ok((backbone, method))
+        })?;
         variables.set_device(device);
         Ok(Self {
             variables,

@@ -107,9 +107,11 @@ fn public_swav_files_give_the_authors_outputs() {
         let features = model.features(&expected["input"]).unwrap();
         assert_close(&features, &expected["swav.backbone"], 1e-4, name);
         let embeddings = model.embeddings(&expected["input"]).unwrap();
-        // Both before the authors' normalisation.
         assert_close(&embeddings, &expected["swav.projection"], 1e-4, name);
-        let scores = embeddings.matmul(&model.tensors()["prototypes.weight"].tr());
+        // The prototypes look at directions alone.
+        let lengths = embeddings.norm_scalaropt_dim(2.0, [1i64], true);
+        let normalised = &embeddings / &lengths;
+        let scores = normalised.matmul(&model.tensors()["prototypes.weight"].tr());
         assert_close(&scores.detach(), &expected["swav.scores"], 1e-4, name);
     }
 }

@@ -3,6 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::*;
+use crate::draw::seeded;
 use crate::method::{VicregConfig, vicreg_loss};
 
 /// All criteria, with coefficients that let each term count.
@@ -74,12 +75,16 @@ fn run(config: &CriterionConfig, views: &[Tensor], in_tensors: bool) -> Outcome 
     }
 }
 
+/// The same numbers at every call.
+fn views(count: usize, shape: [i64; 2]) -> Vec<Tensor> {
+    let view = |_| Tensor::randn(shape, (Kind::Float, Device::Cpu));
+    seeded(7, || (0..count).map(view).collect())
+}
+
 #[test]
 fn the_analytic_gradient_agrees_with_autograd() {
     for (n, d) in [(48, 20), (20, 48), (33, 33)] {
-        tch::manual_seed(n * 1000 + d);
-        let view = |_| Tensor::randn([n, d], (Kind::Float, Device::Cpu));
-        let views: Vec<Tensor> = (0..4).map(view).collect();
+        let views = views(4, [n, d]);
         for config in configs() {
             let (fast, slow) = (run(&config, &views, false), run(&config, &views, true));
             let name = format!("{} {n}x{d}", config.name());
@@ -113,9 +118,7 @@ fn the_analytic_gradient_agrees_with_autograd() {
 
 #[test]
 fn the_loss_is_the_weighted_sum_of_the_terms() {
-    tch::manual_seed(5);
-    let view = |_| Tensor::randn([40, 24], (Kind::Float, Device::Cpu));
-    let views: Vec<Tensor> = (0..3).map(view).collect();
+    let views = views(3, [40, 24]);
     for config in configs() {
         let outcome = run(&config, &views, false);
         let weighted = outcome
@@ -141,9 +144,7 @@ fn the_loss_is_the_weighted_sum_of_the_terms() {
 
 #[test]
 fn only_mmcr_looks_at_small_crops() {
-    tch::manual_seed(6);
-    let view = |_| Tensor::randn([40, 24], (Kind::Float, Device::Cpu));
-    let views: Vec<Tensor> = (0..4).map(view).collect();
+    let views = views(4, [40, 24]);
     for config in configs() {
         for in_tensors in [false, true] {
             let (all, full) = (
@@ -159,14 +160,10 @@ fn only_mmcr_looks_at_small_crops() {
 
 #[test]
 fn a_zero_embedding_gets_no_gradient_from_what_acts_on_the_sphere() {
-    tch::manual_seed(7);
-    let views: Vec<Tensor> = (0..2)
-        .map(|_| {
-            let z = Tensor::randn([12, 6], (Kind::Float, Device::Cpu));
-            let _ = z.get(4).zero_();
-            z
-        })
-        .collect();
+    let views = views(2, [12, 6]);
+    for z in &views {
+        let _ = z.get(4).zero_();
+    }
     let base = run(&CriterionConfig::None, &views, false);
     for config in configs() {
         let spherical = match &config {

@@ -36,12 +36,14 @@ pub fn codes(scores: &Tensor, epsilon: f64, iterations: usize) -> Result<Tensor,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::draw::seeded;
     use tch::Device;
+
+    const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
 
     #[test]
     fn many_iterations_use_every_prototype_equally_and_every_row_is_a_distribution() {
-        tch::manual_seed(1);
-        let scores = Tensor::rand([12, 5], (Kind::Float, Device::Cpu)) * 2.0 - 1.0;
+        let scores = seeded(1, || Tensor::rand([12, 5], FLOAT)) * 2.0 - 1.0;
         let codes = codes(&scores, 0.05, 200).unwrap();
         let off = |dimension, expected: f64| {
             let sums = codes.sum_dim_intlist([dimension].as_slice(), false, Kind::Double);
@@ -53,8 +55,7 @@ mod tests {
 
     #[test]
     fn a_constant_added_to_all_scores_changes_nothing() {
-        tch::manual_seed(2);
-        let scores = Tensor::rand([7, 9], (Kind::Float, Device::Cpu));
+        let scores = seeded(2, || Tensor::rand([7, 9], FLOAT));
         let one = codes(&scores, 0.05, 3).unwrap();
         // Without the shift by the largest score exp(100 / 0.05) would not be a number.
         let other = codes(&(&scores + 100.0), 0.05, 3).unwrap();

@@ -13,6 +13,7 @@ use tch::{Kind, Reduction, Tensor, nn};
 use super::training_view;
 use crate::Error;
 use crate::backbone::Backbone;
+use crate::draw::seeded;
 use crate::layer::{Linear, Precision, Statistics};
 use crate::model::Model;
 use crate::optim::{Optimizer, OptimizerConfig, ParamGroup, ScheduleConfig, SgdConfig};
@@ -215,7 +216,6 @@ impl Finetuned {
         precision: Precision,
         seed: u64,
     ) -> Result<Self, Error> {
-        tch::manual_seed(seed as i64);
         // Weights are drawn on the CPU, so that a seed means the same on every device.
         let mut variables = nn::VarStore::new(tch::Device::Cpu);
         let root = variables.root();
@@ -227,7 +227,7 @@ impl Finetuned {
             for (name, mut tensor) in variables.variables() {
                 match name.as_str() {
                     "head.weight" => {
-                        let _ = tensor.f_normal_(0.0, 0.01)?;
+                        let _ = seeded(seed, || tensor.f_normal_(0.0, 0.01))?;
                     }
                     "head.bias" => {
                         let _ = tensor.f_zero_()?;
