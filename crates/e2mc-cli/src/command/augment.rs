@@ -15,10 +15,9 @@ use image::{ExtendedColorType, ImageFormat};
 use npyz::WriterBuilder;
 use serde_json::{Map, Value, json};
 
-use super::throughput::augmentation;
 use crate::contact_sheet::{Cell, draw};
 use crate::failure::Failure;
-use crate::output;
+use crate::{output, recipe};
 
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["op", "recipe"]))]
@@ -74,7 +73,7 @@ pub(crate) fn run(options: &AugmentOptions) -> Result<ExitCode> {
             format!("{name}: {} x {} pixels in {out}", shape[2], shape[1])
         });
     } else if let Some(name) = &options.recipe {
-        let augmentation = augmentation(name)?;
+        let augmentation = recipe::augmentation(name)?;
         stored.with_channels(augmentation.channels, &mut image);
         let (sheet, views) = sheet(&image, &augmentation, options)?;
         write_png(&options.out, &sheet)?;

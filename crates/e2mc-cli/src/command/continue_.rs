@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{DEFAULT_HEAD_WARMUP, Device, Recipe, Trainer, device};
 use toml::Value;
@@ -46,15 +46,39 @@ pub(crate) fn plan(command: &ContinueOptions, path: &Path) -> Result<(Checkpoint
         let steps = Value::Integer(i64::try_from(steps).unwrap_or(i64::MAX));
         changes.push(("training.head_warmup_steps".into(), steps));
     }
-    let mut recipe = recipe::resolve_with(
-        command.criterion,
-        &checkpoint.recipe,
-        options.recipe.as_deref(),
-        &changes,
-    )?;
+    let resolve = |changes: &[(String, Value)]| {
+        let (base, recipe) = (&checkpoint.recipe, options.recipe.as_deref());
+        recipe::resolve_with(command.criterion, base, recipe, changes)
+    };
+    let mut recipe = resolve(&changes)?;
+    let widths = widths_of_heads(&checkpoint, &recipe, &changes)?;
+    if !widths.is_empty() {
+        changes.extend(widths);
+        recipe = resolve(&changes)?;
+    }
     check_architecture(&recipe, &checkpoint)?;
     warm_up_new_heads(&mut recipe, &checkpoint);
     Ok((checkpoint, recipe))
+}
+
+/// The checkpoint's widths of heads where the recipe, but no `changes` of the user, has others: a recipe's are for heads
+/// that start anew.
+fn widths_of_heads(
+    checkpoint: &Checkpoint,
+    recipe: &Recipe,
+    changes: &[(String, Value)],
+) -> Result<Vec<(String, Value)>> {
+    if recipe.method.name() != checkpoint.recipe.method.name() {
+        return Ok(Vec::new());
+    }
+    let found = Value::try_from(&checkpoint.recipe.method).context("the checkpoint's method")?;
+    let planned = Value::try_from(&recipe.method).context("the recipe's method")?;
+    Ok(["projector", "prototypes", "predictor"]
+        .into_iter()
+        .filter(|&name| found.get(name) != planned.get(name))
+        .filter_map(|name| Some((format!("method.{name}"), found.get(name)?.clone())))
+        .filter(|(key, _)| changes.iter().all(|(changed, _)| changed != key))
+        .collect())
 }
 
 /// A new run from a checkpoint's weights.

@@ -144,7 +144,7 @@ fn conflicts_and_bad_files_are_one_clear_error() {
         golden(&world, name);
     }
     let line = "continue --recipe vicreg-imagenet --data data --out run --checkpoint";
-    let ran = world.run(&format!("{line} vicreg_zip.pth"));
+    let ran = world.run(&format!("{line} vicreg_zip.pth --set backbone.width=64"));
     let conflict = "vicreg_zip.pth: expected vicreg on resnet50 as in the recipe `vicreg-imagenet`, found vicreg \
         on resnet50 of width 4";
     assert!(ran.error().contains(conflict), "{}", ran.stderr);

@@ -142,7 +142,7 @@ fn a_sheet_shows_every_view_of_every_draw() {
     assert_ne!(first, fs::read(world.path("other.png")).unwrap());
     // A training recipe, and grey.
     world
-        .run("augment photo.jpg --recipe vicreg-small --draws 1 --out small.png --json")
+        .run("augment photo.jpg --recipe vicreg-small-pretrain --draws 1 --out small.png --json")
         .json();
 }
 
@@ -216,7 +216,8 @@ fn unreadable_images_are_named_and_replaced_up_to_a_limit() {
     for class in ["a", "b"] {
         fs::create_dir_all(world.path(&format!("data/{class}"))).unwrap();
         for number in 0..24_u8 {
-            let shade = |x: u32, y: u32| image::Luma([(x * 9) as u8 ^ (y as u8 * number)]);
+            let shade =
+                |x: u32, y: u32| image::Luma([(x * 9) as u8 ^ (y * u32::from(number)) as u8]);
             let image = image::GrayImage::from_fn(28, 28, shade);
             image
                 .save(world.path(&format!("data/{class}/{number:02}.png")))

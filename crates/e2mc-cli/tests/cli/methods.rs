@@ -116,8 +116,7 @@ fn the_paper_s_recipes_continue_a_checkpoint_of_their_method() {
     let world = World::new();
     world.data("data", 24, 8);
     // The paper's settings on two images of a narrow network, and no longer than a step.
-    let narrow =
-        "--set backbone.width=4 --data data --batch 8 --epochs 1 --knn-every 0 --threads 2";
+    let training = "--data data --batch 8 --epochs 1 --knn-every 0 --threads 2";
     for (method, heads) in [
         (
             "swav",
@@ -134,17 +133,22 @@ fn the_paper_s_recipes_continue_a_checkpoint_of_their_method() {
             "--set augmentation.views=[{count=2,size=64}]"
         };
         let ran = world.run(&format!(
-            "pretrain --recipe {method}-imagenet-pretrain {narrow} {heads} {views} --out {method}"
+            "pretrain --recipe {method}-imagenet-pretrain --set backbone.width=4 {training} {heads} {views} --out {method}"
         ));
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         let ran = world.run(&format!(
-            "continue --recipe {method}-imagenet --checkpoint {method}/model.safetensors {narrow} \
-             {heads} {views} --out {method}-e2mc --json"
+            "continue --recipe {method}-imagenet --checkpoint {method}/model.safetensors {training} \
+             {views} --out {method}-e2mc --json"
         ));
         assert!(ran.json()["terms"]["entropy"].is_f64());
     }
     let ran = world.run(&format!(
-        "continue --recipe swav-imagenet --checkpoint simsiam/model.safetensors {narrow} --out no"
+        "continue --recipe swav-imagenet --checkpoint swav/model.safetensors {training} \
+         --set method.prototypes=9 --out no"
+    ));
+    assert!(ran.error().contains("prototypes.weight"), "{}", ran.stderr);
+    let ran = world.run(&format!(
+        "continue --recipe swav-imagenet --checkpoint simsiam/model.safetensors {training} --out no"
     ));
     assert!(ran.error().contains("expected swav on"), "{}", ran.stderr);
 }

@@ -9,11 +9,11 @@ fn the_paper_s_ablations_continue_a_swav_checkpoint() {
     let world = World::new();
     world.data("data", 24, 8);
     // The paper's settings on a narrow network, two large and two small crops, and no longer than a step.
-    let narrow = "--set backbone.width=4 --data data --batch 8 --epochs 1 --knn-every 0 --threads 2 \
-        --set method.projector=[16,8] --set method.prototypes=6 \
+    let narrow = "--set backbone.width=4 --set method.projector=[16,8] --set method.prototypes=6";
+    let training = "--data data --batch 8 --epochs 1 --knn-every 0 --threads 2 \
         --set augmentation.views=[{count=2,size=64},{count=2,size=32}]";
     let ran = world.run(&format!(
-        "pretrain --recipe swav-imagenet-pretrain {narrow} --out base"
+        "pretrain --recipe swav-imagenet-pretrain {narrow} {training} --out base"
     ));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     for (rival, terms) in [
@@ -22,7 +22,7 @@ fn the_paper_s_ablations_continue_a_swav_checkpoint() {
         ("mmcr", &["mmcr"]),
     ] {
         let ran = world.run(&format!(
-            "continue --recipe swav-imagenet-{rival} --checkpoint base/model.safetensors {narrow} \
+            "continue --recipe swav-imagenet-{rival} --checkpoint base/model.safetensors {training} \
              --out {rival} --json"
         ));
         let found = &ran.json()["terms"];

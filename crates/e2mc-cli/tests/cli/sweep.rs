@@ -137,7 +137,7 @@ fn a_sweep_that_was_stopped_goes_on_as_if_it_had_not_been() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let run = world.path("sweep/runs/1_learning_rate=1e-4");
+    let run = world.path("sweep/runs/1_learning_rate=0.0001");
     let started = Instant::now();
     while fs::read_to_string(run.join("metrics.jsonl")).map_or(0, |text| text.lines().count()) < 8 {
         assert!(
@@ -161,7 +161,7 @@ fn a_sweep_that_was_stopped_goes_on_as_if_it_had_not_been() {
     let resumed = world.run("sweep --out sweep --resume --json");
     assert_eq!(resumed.json()["complete"], true);
     assert!(
-        resumed.stderr.contains("run 1 of 2: learning_rate 1e-4"),
+        resumed.stderr.contains("run 1 of 2: learning_rate 0.0001"),
         "{}",
         resumed.stderr
     );
