@@ -1,8 +1,8 @@
 //! The criterion that continued training adds to a method's loss: one enum, one call site.
 //!
 //! On the CPU values and gradients come from crate `e2mc`; autograd sees one scalar whose gradient
-//! is that one ([`analytic`]). On other devices the same mathematics runs in tensor operations
-//! ([`tensors`]). The authors' conventions hold on both:
+//! is that one (`analytic`). On other devices the same mathematics runs in tensor operations
+//! (`tensors`). The authors' conventions hold on both:
 //! - E2MC: the entropy is averaged over the views, the covariance summed (the published `beta` and
 //!   `gamma` belong to it);
 //! - VCReg, uniformity, SIGReg: a mean over the full-resolution views;
