@@ -15,6 +15,8 @@ setup: ## find libtorch 2.11, or fetch it once (at most 550 MB)
 build: setup ## compile the e2mc command, target/release/e2mc
 	cargo build --release --package e2mc-cli
 
+# Tests run side by side: libtorch's threads must not spin while they wait for each other.
+test: export OMP_WAIT_POLICY = passive
 test: setup ## run all tests
 	cargo test --workspace
 

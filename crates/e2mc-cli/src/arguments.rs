@@ -4,6 +4,24 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::checkpoint::CheckpointOptions;
+use crate::command::augment::AugmentOptions;
+use crate::command::compare::CompareOptions;
+use crate::command::convert::ConvertOptions;
+use crate::command::embed::EmbedCommandOptions;
+use crate::command::finetune::FinetuneOptions;
+use crate::command::inspect::InspectOptions;
+use crate::command::knn::KnnOptions;
+use crate::command::probe::ProbeOptions;
+use crate::command::recipes::RecipesOptions;
+use crate::command::report::ReportOptions;
+use crate::command::results::ResultsOptions;
+use crate::command::svm::SvmOptions;
+use crate::command::sweep::SweepOptions;
+use crate::command::throughput::ThroughputOptions;
+use crate::command::watch::WatchOptions;
+use crate::data::BadImages;
+
 /// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
 #[derive(Debug, Parser)]
 #[command(
@@ -23,10 +41,38 @@ pub(crate) enum Command {
     Pretrain(PretrainOptions),
     /// Train a checkpoint for some more epochs, with the entropy criterion or without
     Continue(ContinueOptions),
+    /// Continue a checkpoint once for every combination of settings, and compare the runs
+    Sweep(SweepOptions),
     /// Measure frozen features: linear probes at several label fractions, and k-NN
     Probe(ProbeOptions),
+    /// Learn from few labels with all layers: the semi-supervised protocol
+    Finetune(FinetuneOptions),
+    /// Classify by nearest neighbours
+    Knn(KnnOptions),
+    /// Classify by linear support vector machines, one or several labels an image
+    Svm(SvmOptions),
+    /// Write the features of images to a file
+    Embed(EmbedCommandOptions),
+    /// Say whether two evaluations differ beyond chance
+    Compare(CompareOptions),
+    /// Tabulate the results of evaluations
+    Results(ResultsOptions),
+    /// List the built-in recipes, or print one
+    Recipes(RecipesOptions),
     /// Compute the criterion on a file of embeddings
     Score(ScoreOptions),
+    /// Look at embeddings: dimensions, directions, neighbours and pairs, with pictures
+    Inspect(InspectOptions),
+    /// Put training runs on one page
+    Report(ReportOptions),
+    /// Watch a run while it trains
+    Watch(WatchOptions),
+    /// Write a checkpoint's network for PyTorch, torchvision or timm, or take theirs
+    Convert(ConvertOptions),
+    /// Measure how fast images are decoded and augmented, without a model
+    Throughput(ThroughputOptions),
+    /// Apply one operation to an image, or show what a recipe makes of it
+    Augment(AugmentOptions),
     /// Show the whole job on the sample that comes with the source
     Demo(DemoOptions),
 }
@@ -52,9 +98,15 @@ pub(crate) struct TrainOptions {
     /// Images a step [default: the recipe's]
     #[arg(long)]
     pub(crate) batch: Option<usize>,
+    /// Parts that a batch goes through the backbone in: memory of one part, the loss and the
+    /// gradient of the whole batch [default: the recipe's]
+    #[arg(long, value_name = "PARTS")]
+    pub(crate) accumulate: Option<usize>,
     /// Use only the first N images, after a seeded shuffle
     #[arg(long, value_name = "N")]
     pub(crate) max_images: Option<usize>,
+    #[command(flatten)]
+    pub(crate) bad_images: BadImages,
     /// Go on with the run in --out where it was stopped, with its data and settings
     #[arg(long)]
     pub(crate) resume: bool,
@@ -122,10 +174,17 @@ pub(crate) struct PretrainOptions {
 
 #[derive(Args, Debug)]
 pub(crate) struct ContinueOptions {
-    /// Checkpoint or model file to start from
+    /// Checkpoint or model file to start from, of e2mc or of PyTorch
     #[arg(long, value_name = "FILE", required_unless_present = "resume")]
     pub(crate) checkpoint: Option<PathBuf>,
-    /// What is added to the base loss [default: the recipe's]
+    #[command(flatten)]
+    pub(crate) reading: CheckpointOptions,
+    /// Steps in which the heads train before the backbone does [default: the recipe's; 500 where
+    /// the checkpoint has no heads]
+    #[arg(long, value_name = "STEPS")]
+    pub(crate) head_warmup: Option<u64>,
+    /// What is added to the base loss: the recipe's settings where it has this criterion, else the
+    /// published ones [default: the recipe's]
     #[arg(long, value_enum)]
     pub(crate) criterion: Option<CriterionName>,
     #[command(flatten)]
@@ -138,49 +197,14 @@ pub(crate) enum CriterionName {
     None,
     /// Entropy and covariance of the embedding
     E2mc,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ProbeOptions {
-    /// Checkpoint or model file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: PathBuf,
-    /// Folder of labelled images with a train and a test part
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: PathBuf,
-    /// Fractions of the training labels, above 0 and at most 1
-    #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1, 1.0])]
-    pub(crate) fractions: Vec<f64>,
-    /// Label subsets drawn for each fraction, one a seed
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
-    pub(crate) seeds: u64,
-    /// Which classifier
-    #[arg(long, value_enum, default_value_t = ProbeName::Both)]
-    pub(crate) probe: ProbeName,
-    /// Epochs of the SGD probe [default: 100, the paper's]
-    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) sgd_epochs: Option<u32>,
-    /// Learning rate of the SGD probe for a batch of 256 [default: 0.02, the paper's for VICReg]
-    #[arg(long, value_name = "RATE")]
-    pub(crate) sgd_rate: Option<f64>,
-    /// Neighbours of the k-NN vote
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) k: u16,
-    #[command(flatten)]
-    pub(crate) machine: MachineOptions,
-    /// Print the result as one JSON object on standard output
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProbeName {
-    /// Logistic regression by L-BFGS on standardised features
-    Logistic,
-    /// The paper's linear layer by SGD on raw features
-    Sgd,
-    /// One after the other
-    Both,
+    /// Variances and covariances of the normalised embedding, 0.1 and 0.001
+    Vcreg,
+    /// Uniformity of the normalised embedding (AUH), weight 0.5 and t 2
+    Uniformity,
+    /// Nuclear norm of the mean view (MMCR), weight 0.005
+    Mmcr,
+    /// Normality along random directions (LeJEPA), weight 0.05
+    Sigreg,
 }
 
 #[derive(Args, Debug)]

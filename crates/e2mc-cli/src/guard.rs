@@ -130,7 +130,7 @@ impl Guard {
         let (bank, queries) = (features(&self.bank)?, features(&self.held_out)?);
         let config = KnnConfig {
             ks: vec![K],
-            vote: Vote::Majority,
+            votes: vec![Vote::Majority],
             ..KnnConfig::default()
         };
         let results = knn(bank.view(), &self.bank_labels, queries.view(), &config)?;

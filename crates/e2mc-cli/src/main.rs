@@ -4,7 +4,10 @@
 //! to standard output (as one JSON object with `--json`), progress and warnings to standard error.
 
 mod arguments;
+mod checkpoint;
 mod command;
+mod contact_sheet;
+mod data;
 mod evaluation;
 mod failure;
 mod guard;
@@ -13,6 +16,8 @@ mod progress;
 mod recipe;
 mod report;
 mod run;
+mod runlog;
+mod tensorboard;
 
 use std::process::ExitCode;
 
@@ -25,8 +30,22 @@ fn main() -> ExitCode {
     let result = match &arguments.command {
         Command::Pretrain(options) => command::pretrain::run(options),
         Command::Continue(options) => command::continue_::run(options),
+        Command::Sweep(options) => command::sweep::run(options),
         Command::Probe(options) => command::probe::run(options),
+        Command::Recipes(options) => command::recipes::run(options),
+        Command::Finetune(options) => command::finetune::run(options),
+        Command::Knn(options) => command::knn::run(options),
+        Command::Svm(options) => command::svm::run(options),
+        Command::Embed(options) => command::embed::run(options),
+        Command::Compare(options) => command::compare::run(options),
+        Command::Results(options) => command::results::run(options),
         Command::Score(options) => command::score::run(options),
+        Command::Inspect(options) => command::inspect::run(options),
+        Command::Report(options) => command::report::run(options),
+        Command::Watch(options) => command::watch::run(options),
+        Command::Convert(options) => command::convert::run(options),
+        Command::Throughput(options) => command::throughput::run(options),
+        Command::Augment(options) => command::augment::run(options),
         Command::Demo(options) => command::demo::run(options),
     };
     match result {

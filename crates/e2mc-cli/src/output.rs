@@ -1,14 +1,23 @@
 //! Standard output: results for people as text, for machines as one JSON object.
 
+use std::io::Write;
+
 use serde::Serialize;
 
 /// Prints `value` as one JSON object, or `text` for people.
 pub(crate) fn result(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) {
     if json {
         let value = serde_json::to_string(value).expect("results hold only strings and numbers");
-        println!("{value}");
+        line(&value);
     } else {
-        println!("{}", text().trim_end());
+        line(text().trim_end());
+    }
+}
+
+/// Standard output may be a pipe whose reader has seen enough, as `head` has.
+fn line(text: &str) {
+    if let Err(error) = writeln!(std::io::stdout(), "{text}") {
+        warning(&format!("the result was not printed: {error}"));
     }
 }
 

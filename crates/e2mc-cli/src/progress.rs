@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::arguments::GuardAction;
 use crate::guard::{Check, Guard};
 use crate::output;
+use crate::tensorboard::EventFile;
 
 /// Seconds between two plain lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -23,6 +24,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Metrics {
     file: File,
     path: PathBuf,
+    events: EventFile,
 }
 
 impl Metrics {
@@ -38,10 +40,26 @@ impl Metrics {
             .append(true)
             .open(path)
             .with_context(|| format!("cannot write {}", path.display()))?;
+        let events = EventFile::create(path.parent().unwrap_or(Path::new(".")), resumed_at)?;
         Ok(Self {
             file,
             path: path.to_owned(),
+            events,
         })
+    }
+
+    /// Adds the numbers of a step or an epoch to TensorBoard's file, as `GROUP/NAME`.
+    fn tensorboard(&mut self, group: &str, step: u64, fields: &Value) -> Result<(), Error> {
+        let mut values: Vec<(String, f64)> = Vec::new();
+        let all = fields.as_object().into_iter().flatten();
+        let nested = fields["collapse"].as_object().into_iter().flatten();
+        for (name, value) in all.chain(nested) {
+            if let Some(value) = value.as_f64().filter(|_| name != "step") {
+                values.push((format!("{group}/{name}"), value));
+            }
+        }
+        let named = values.iter().map(|(name, value)| (name.as_str(), *value));
+        self.events.write(step, named)
     }
 
     /// Appends one event.
@@ -131,10 +149,9 @@ impl<'a> Progress<'a> {
             if let Some(guard) = &self.guard {
                 guard.save_start(knn_start)?;
             }
-            self.metrics.write(
-                "epoch",
-                json!({"epoch": 0, "step": 0, "knn": check.accuracy}),
-            )?;
+            let fields = json!({"epoch": 0, "step": 0, "knn": check.accuracy});
+            self.metrics.tensorboard("epoch", 0, &fields)?;
+            self.metrics.write("epoch", fields)?;
         }
         self.started = Instant::now();
         Ok(())
@@ -198,6 +215,7 @@ impl Observer for Progress<'_> {
         for (name, value) in &log.terms {
             fields[*name] = (*value).into();
         }
+        self.metrics.tensorboard("step", log.step, &fields)?;
         self.metrics.write("step", fields)?;
 
         let epochs = self.recipe.training.epochs;
@@ -253,8 +271,13 @@ impl Observer for Progress<'_> {
         if let Some(check) = &check {
             self.knn.push((summary.epoch, check.accuracy));
             fields["knn"] = check.accuracy.into();
+            if let Some(change) = check.since_start {
+                fields["knn_change"] = (-change.drop).into();
+                fields["knn_change_error"] = change.standard_error.into();
+            }
             line.push_str(&format!("  k-NN {:.2} %", 100.0 * check.accuracy));
         }
+        self.metrics.tensorboard("epoch", summary.step, &fields)?;
         self.metrics.write("epoch", fields)?;
         self.say(&line);
         self.last = Some(summary.clone());
@@ -293,7 +316,8 @@ fn terms(loss: f64, terms: &[(&'static str, f64)]) -> String {
     text
 }
 
-fn duration(seconds: f64) -> String {
+/// Seconds as a person would say them.
+pub(crate) fn duration(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds} s"),

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result};
 use e2mc_data::{Dataset, Selection, Split, stream};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::arguments::{GuardAction, TrainOptions};
+use crate::data::{self, BadImages};
 use crate::failure::Failure;
 use crate::guard;
 use crate::output;
@@ -80,6 +81,7 @@ pub(crate) struct DataPlan {
     pub(crate) held_out: usize,
     /// Epochs between two checks; 0 keeps no images out.
     pub(crate) knn_every: u64,
+    pub(crate) bad_images: BadImages,
 }
 
 impl DataPlan {
@@ -93,6 +95,7 @@ impl DataPlan {
             max_images: options.max_images,
             held_out: options.held_out,
             knn_every: options.knn_every,
+            bad_images: options.bad_images,
         }
     }
 
@@ -111,7 +114,7 @@ impl DataPlan {
 
     /// The images, before any are held out.
     pub(crate) fn open(&self, seed: u64) -> Result<Arc<dyn Dataset>> {
-        let dataset = e2mc_data::open(&self.data, Split::Train)?;
+        let dataset = data::open(&self.data, Split::Train, self.bad_images)?;
         let Some(wanted) = self.max_images.filter(|&wanted| wanted < dataset.len()) else {
             return Ok(dataset);
         };
@@ -148,23 +151,26 @@ pub(crate) fn changes(options: &TrainOptions) -> Result<Vec<(String, toml::Value
         .iter()
         .map(|text| crate::recipe::parse_change(text))
         .collect::<Result<Vec<_>>>()?;
-    if let Some(epochs) = options.epochs {
-        changes.push((
-            "training.epochs".into(),
-            toml::Value::Integer(epochs as i64),
-        ));
-    }
-    if let Some(batch) = options.batch {
-        changes.push(("training.batch".into(), toml::Value::Integer(batch as i64)));
+    let numbers = [
+        ("training.epochs", options.epochs),
+        ("training.batch", options.batch.map(|batch| batch as u64)),
+        (
+            "training.accumulate",
+            options.accumulate.map(|parts| parts as u64),
+        ),
+    ];
+    for (key, number) in numbers {
+        changes.extend(number.map(|number| (key.to_owned(), toml::Value::Integer(number as i64))));
     }
     Ok(changes)
 }
 
 /// The checkpoint of the run in `--out`.
 pub(crate) fn interrupted(options: &TrainOptions) -> Result<Checkpoint> {
-    if !options.set.is_empty() || options.batch.is_some() || options.recipe.is_some() {
+    let numbers = options.batch.or(options.accumulate);
+    if !options.set.is_empty() || numbers.is_some() || options.recipe.is_some() {
         return Err(Failure::usage(
-            "--resume goes on with the settings of the run; --recipe, --set and --batch do not go with it",
+            "--resume goes on with the settings of the run; --recipe, --set, --batch and --accumulate do not go with it",
             "only --epochs may be changed; start a new run for other settings",
         ));
     }
@@ -275,16 +281,21 @@ pub(crate) fn train(trainer: &mut Trainer, plan: Plan) -> Result<Finished> {
     })
 }
 
-/// Raised by SIGINT, SIGTERM and SIGUSR1; a second signal ends the program at once.
-fn stop_flag() -> Result<Arc<AtomicBool>> {
+/// Raised by SIGINT, SIGTERM and SIGUSR1; a second signal ends the program at once. There is one
+/// for the whole program: a signal between two runs stops the second.
+pub(crate) fn stop_flag() -> Result<Arc<AtomicBool>> {
     use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+    static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    if let Some(stop) = STOP.get() {
+        return Ok(stop.clone());
+    }
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGUSR1] {
         signal_hook::flag::register_conditional_shutdown(signal, 1, stop.clone())
             .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
             .context("cannot watch for signals")?;
     }
-    Ok(stop)
+    Ok(STOP.get_or_init(|| stop).clone())
 }
 
 /// Says how a run ended, for `pretrain` and `continue`.
@@ -331,7 +342,7 @@ pub(crate) fn report(options: &TrainOptions, finished: &Finished, epochs: u64) {
 
 /// The exit code of a run that ended early, by a signal or by the guard, with its state saved: a
 /// script must not go on as if it were done.
-const STOPPED_EARLY: u8 = 3;
+pub(crate) const STOPPED_EARLY: u8 = 3;
 
 /// Trains as `pretrain` and `continue` say, then reports.
 pub(crate) fn execute(trainer: &mut Trainer, options: &TrainOptions) -> Result<ExitCode> {

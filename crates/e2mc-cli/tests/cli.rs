@@ -3,8 +3,19 @@
 mod cli {
     mod bad_input;
     mod common;
+    mod compare;
+    mod convert;
     mod demo;
+    mod embed;
+    mod evaluate;
+    mod images;
+    mod inspect;
+    mod methods;
+    mod rivals;
     mod score;
     mod stop;
+    mod svm;
+    mod sweep;
     mod train;
+    mod watch;
 }

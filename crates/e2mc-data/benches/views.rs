@@ -21,7 +21,7 @@ impl Generated {
             let mut grain = stream(1, 0, number as u64, 0);
             let mut image = Image::black(width, height, channels);
             for (index, sample) in image.pixels.iter_mut().enumerate() {
-                let (pixel, channel) = (index / channels, index % channels);
+                let (pixel, channel) = (index % (width * height), index / (width * height));
                 let (x, y) = ((pixel % width) as f32, (pixel / width) as f32);
                 let phase = (number + channel) as f32;
                 let shade = 128.0 + 90.0 * (x / 31.0 + phase).sin() * (y / 23.0 - phase).cos();

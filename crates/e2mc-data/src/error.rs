@@ -16,7 +16,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A folder holds nothing that could be used.
-    #[error("no images in {}: expected IDX files, class folders of images, or images ({extensions})", path.display())]
+    #[error("no images in {}: expected IDX files, tar shards, lists, class folders of images, or images ({extensions})", path.display())]
     NoImages {
         /// The folder.
         path: PathBuf,
@@ -66,6 +66,26 @@ pub enum Error {
         expected: String,
         /// What is there.
         found: String,
+    },
+    /// A list of images has a line that cannot be understood.
+    #[error("{}, line {line}: expected {expected}, found {found:?}", path.display())]
+    List {
+        /// The file.
+        path: PathBuf,
+        /// The line's number, from 1 on.
+        line: usize,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A tar file cannot be read through.
+    #[error("{} is no whole tar file: {source}", path.display())]
+    Shard {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        source: io::Error,
     },
     /// An IDX label file does not belong to its image file.
     #[error("{} does not fit {}: expected {images} labels, found {labels}", path.display(), images_path.display())]
@@ -153,6 +173,40 @@ pub enum Error {
         /// What can be taken.
         expected: &'static str,
     },
+    /// Names of a subset that no image has, or more than one.
+    #[error(
+        "{count} of {names} names in {list} fit not one image, the first {first}: expected exactly one each"
+    )]
+    Names {
+        /// Where the names are from.
+        list: String,
+        /// How many there are.
+        names: usize,
+        /// How many of them do not fit.
+        count: usize,
+        /// The first of these.
+        first: String,
+    },
+    /// The part of the images that may be bad is out of range.
+    #[error("bad images: expected a fraction from 0 to 1, found {found}")]
+    MaxBad {
+        /// What was asked for.
+        found: f64,
+    },
+    /// More images cannot be used than was allowed for.
+    #[error(
+        "{count} of {images} images cannot be used: expected at most {allowed}; the last: {last}"
+    )]
+    TooManyBad {
+        /// How many were met so far.
+        count: usize,
+        /// Number of images in the data set.
+        images: usize,
+        /// How many are allowed.
+        allowed: usize,
+        /// What was wrong with the last of them.
+        last: String,
+    },
     /// The system refused a thread.
     #[error("cannot start loader thread {thread}: {source}")]
     Thread {
@@ -164,6 +218,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the image itself is at fault, so that another may take its place.
+    pub fn is_bad_image(&self) -> bool {
+        matches!(
+            self,
+            Self::Read { .. } | Self::Decode { .. } | Self::ImageTooLarge { .. }
+        )
+    }
+
     /// What the user can do about it, in one line, where there is something to say.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -186,17 +248,26 @@ impl Error {
             }
             Self::LinkCycle { .. } => "remove the link",
             Self::Idx { .. } => "fetch the file again; compressed files keep their .gz name",
+            Self::List { .. } => {
+                "one image a line: its path, and its label behind a tab, a comma or a blank"
+            }
+            Self::Shard { .. } => "fetch or write the file again",
             Self::LabelCount { .. } => "put the label file that belongs to the images beside them",
-            Self::Decode { .. } => "replace or remove the file; PNG and JPEG can be read",
+            Self::Decode { .. } => "replace or remove the file; JPEG, PNG and WebP can be read",
             Self::ImageTooLarge { .. } => "scale the image down or remove it",
             Self::ImageSize { .. } => "set `resize` so that images of every size are accepted",
             Self::Recipe { .. } => "correct the recipe",
             Self::Loader { .. } => "correct the setting",
             Self::BatchTooLarge { .. } => "use a smaller batch or more images",
             Self::Unlabelled { .. } => {
-                "use class folders, or put the IDX label file beside the images"
+                "use class folders, a list with labels, or the label file beside the images"
             }
             Self::Part { .. } => "ask for another number or fraction of images",
+            Self::Names { .. } => "the list has to belong to the data set's training part",
+            Self::MaxBad { .. } => "0.001 allows for one image in a thousand",
+            Self::TooManyBad { .. } => {
+                "replace or remove the files, or allow for more of them (--max-bad-images)"
+            }
             Self::Thread { .. } => "use fewer loader threads",
         };
         Some(hint.to_owned())

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::augment::crop::{self, Region, Resizer};
+use crate::augment::crop::Region;
 use crate::augment::recipe::{check_normalisation, check_size, demand};
+use crate::augment::resize::{Resizer, Target};
 use crate::augment::{Filter, Normaliser};
 use crate::decode::PIXEL_LIMIT;
 use crate::{Error, Image};
@@ -80,7 +81,6 @@ pub struct Evaluator {
     evaluation: Evaluation,
     normaliser: Normaliser,
     resizer: Resizer,
-    resized: Image,
     cropped: Image,
 }
 
@@ -95,13 +95,13 @@ impl Evaluator {
             normaliser: Normaliser::new(&evaluation.mean, &evaluation.std),
             evaluation: evaluation.clone(),
             resizer: Resizer::default(),
-            resized: Image::default(),
             cropped: Image::default(),
         })
     }
 
-    /// Prepares an image that has the recipe's channels and writes it as `(channels, crop, crop)`
-    /// into `out`, which has exactly that size. `name` says what an error calls the image.
+    /// Prepares an image and writes it as `(channels, crop, crop)` into `out`, which has exactly that
+    /// size. The image has the recipe's channels, or one, which is then repeated. `name` says what an
+    /// error calls the image.
     ///
     /// # Errors
     /// Nothing is to be resized and the image is not `crop` x `crop`, or an image is so long that it
@@ -125,36 +125,48 @@ impl Evaluator {
             self.normaliser.normalise(image, out);
             return Ok(());
         };
-        let (width, height) = resized_size(image.width, image.height, shorter);
-        if width * height > PIXEL_LIMIT {
-            let name = format!("{} at {shorter} pixels for its shorter side", name());
-            return Err(Error::ImageTooLarge {
-                name,
-                width,
-                height,
-                limit: PIXEL_LIMIT,
-            });
-        }
-        self.resizer.resize(
-            image,
-            Region::whole(image),
-            Filter::Bilinear,
-            width,
-            height,
-            &mut self.resized,
-        );
-        // torchvision rounds half pixels to even.
-        let middle = |length: usize| ((length - side) as f64 / 2.0).round_ties_even() as usize;
-        let region = Region {
-            left: middle(width),
-            top: middle(height),
-            width: side,
-            height: side,
-        };
-        crop::crop(&self.resized, region, &mut self.cropped);
+        let target = centre_crop(image, shorter, side, name)?;
+        let whole = Region::whole(image);
+        self.resizer
+            .resize(image, whole, Filter::Bilinear, target, &mut self.cropped);
         self.normaliser.normalise(&self.cropped, out);
         Ok(())
     }
+}
+
+/// The middle, `side` x `side`, of an image whose shorter side is resized to `shorter`, which is no
+/// less. Only what remains of the crop is made.
+///
+/// # Errors
+/// The image is so long that it would exceed [`PIXEL_LIMIT`] when resized.
+pub(crate) fn centre_crop(
+    image: &Image,
+    shorter: usize,
+    side: usize,
+    name: impl Fn() -> String,
+) -> Result<Target, Error> {
+    let (width, height) = resized_size(image.width, image.height, shorter);
+    if width * height > PIXEL_LIMIT {
+        let name = format!("{} at {shorter} pixels for its shorter side", name());
+        return Err(Error::ImageTooLarge {
+            name,
+            width,
+            height,
+            limit: PIXEL_LIMIT,
+        });
+    }
+    // torchvision rounds half pixels to even.
+    let middle = |length: usize| ((length - side) as f64 / 2.0).round_ties_even() as usize;
+    let part = Region {
+        left: middle(width),
+        top: middle(height),
+        width: side,
+        height: side,
+    };
+    Ok(Target {
+        part,
+        ..Target::whole(width, height)
+    })
 }
 
 /// Width and height with the shorter side at `shorter` and the longer in proportion, cut off to

@@ -1,6 +1,7 @@
 //! From images on disk to batches of augmented views.
 //!
-//! One direction: a [`Dataset`] (IDX files or a folder of PNG and JPEG images) gives [`Image`]s, a
+//! One direction: a [`Dataset`] (folders of JPEG, PNG and WebP files, lists of them, tar shards, or
+//! IDX files) gives [`Image`]s, a
 //! [`Pipeline`] (random [`Augmentation`] or deterministic [`Evaluation`]) makes normalised views of
 //! them, and a [`Loader`] does both on several threads and hands over [`Batch`]es in order.
 //!
@@ -29,14 +30,16 @@ pub mod evaluate;
 pub mod loader;
 pub mod random;
 pub mod subset;
+pub mod throughput;
 
 mod error;
 mod image;
+mod vectorised;
 
-pub use augment::{Augmentation, Blur, Filter, Jitter, ViewRecipe};
-pub use dataset::{Dataset, Selection, Split, open};
+pub use augment::{Augmentation, Blur, Filter, Jitter, Operation, Outcome, ViewRecipe};
+pub use dataset::{Dataset, OpenOptions, Selection, Split, open, open_with};
 pub use error::Error;
 pub use evaluate::Evaluation;
 pub use image::Image;
-pub use loader::{Batch, Epoch, Loader, LoaderConfig, Pipeline, View};
+pub use loader::{BadImage, Batch, Epoch, Loader, LoaderConfig, Pipeline, View};
 pub use random::{Stream, stream};

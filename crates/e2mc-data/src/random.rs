@@ -15,6 +15,8 @@ pub(crate) mod purpose {
     pub(crate) const SUBSET: u64 = u64::MAX - 1;
     /// The choice of a hold-out, one stream a class.
     pub(crate) const HOLD_OUT: u64 = u64::MAX - 2;
+    /// What takes the place of a bad image, one stream an image.
+    pub(crate) const SUBSTITUTE: u64 = u64::MAX - 3;
 }
 
 /// An endless sequence of random numbers.

@@ -1,4 +1,6 @@
-//! Parts of a data set: label subsets and hold-outs, stratified and seeded.
+//! Parts of a data set: label subsets by fraction, number or name, and hold-outs.
+
+use std::collections::HashMap;
 
 use crate::random::{Stream, purpose, stream};
 use crate::{Dataset, Error};
@@ -70,6 +72,63 @@ pub fn hold_out(
             .collect(),
         held,
     ))
+}
+
+/// The images that a list names, one a line, in rising order: by the file's name alone, as in
+/// ImageNet's 1% and 10% files (`n01440764_10026.JPEG`), or with as much of its path as is given.
+/// `list` is what an error calls the list.
+///
+/// # Errors
+/// A name fits no image, or more than one, or is given twice.
+pub fn named(dataset: &dyn Dataset, names: &str, list: &str) -> Result<Vec<usize>, Error> {
+    let names: Vec<&str> = names
+        .lines()
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect();
+    // By their last parts, which are all but unique; then by the whole.
+    let last = |name: &str| name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned();
+    let mut wanted: HashMap<String, Vec<usize>> = HashMap::with_capacity(names.len());
+    for (place, name) in names.iter().enumerate() {
+        wanted.entry(last(name)).or_default().push(place);
+    }
+    let mut found = vec![Vec::new(); names.len()];
+    for index in 0..dataset.len() {
+        let path = dataset.name(index);
+        for &place in wanted.get(&last(&path)).into_iter().flatten() {
+            let rest = path.strip_suffix(names[place]);
+            if rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(['/', '\\'])) {
+                found[place].push(index);
+            }
+        }
+    }
+    let unfit = |found: &&Vec<usize>| found.len() != 1;
+    if let Some(first) = found.iter().position(|found| found.len() != 1) {
+        return Err(Error::Names {
+            list: list.to_owned(),
+            names: names.len(),
+            count: found.iter().filter(unfit).count(),
+            first: names[first].to_owned(),
+        });
+    }
+    let mut indices = found.concat();
+    indices.sort_unstable();
+    if let Some(pair) = indices.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Error::Names {
+            list: list.to_owned(),
+            names: names.len(),
+            count: names.len() - indices.chunk_by(|a, b| a == b).count(),
+            first: format!("{} (given twice)", dataset.name(pair[0])),
+        });
+    }
+    if indices.is_empty() {
+        return Err(part(
+            dataset,
+            &format!("the names in {list}"),
+            "at least one name",
+        ));
+    }
+    Ok(indices)
 }
 
 fn check_count(dataset: &dyn Dataset, count: usize) -> Result<(), Error> {

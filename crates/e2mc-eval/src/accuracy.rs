@@ -1,6 +1,8 @@
 //! Accuracies, what they are over several seeds, and how far two of them differ beyond chance.
 
-use crate::Error;
+use e2mc::MatrixView;
+
+use crate::{Error, check};
 
 /// Top-1 accuracy, as a fraction from 0 to 1: how many predictions equal their label.
 ///
@@ -14,6 +16,37 @@ pub fn top1(predictions: &[usize], labels: &[usize]) -> Result<f64, Error> {
         .filter(|(p, l)| p == l)
         .count();
     Ok(right as f64 / labels.len() as f64)
+}
+
+/// Top-k accuracy, as a fraction from 0 to 1: how many labels are among the `k` classes of greatest score; of equal
+/// scores, the lower class comes first. A class of score minus infinity, which the classifier cannot predict, is never
+/// among them. With `k = 1` this is [`top1`] of the largest scores.
+///
+/// # Errors
+/// [`Error::Nothing`] without labels; [`Error::Length`] if there are not as many rows of scores; a label that is no
+/// column.
+pub fn top_k(scores: MatrixView<'_>, labels: &[usize], k: usize) -> Result<f64, Error> {
+    if labels.is_empty() {
+        return Err(Error::Nothing {
+            what: "label to compare with",
+        });
+    }
+    if scores.rows() != labels.len() {
+        return Err(Error::Length {
+            what: "matrix of scores",
+            found: scores.rows(),
+            expected: labels.len(),
+        });
+    }
+    check::labels(labels, scores.cols(), check::TEST)?;
+    let right = labels.iter().enumerate().filter(|&(row, &label)| {
+        let scores = scores.row(row);
+        let own = scores[label];
+        let before = scores.iter().enumerate();
+        let before = before.filter(|&(class, &s)| s > own || (s == own && class < label));
+        own > f32::NEG_INFINITY && before.count() < k
+    });
+    Ok(right.count() as f64 / labels.len() as f64)
 }
 
 /// A mean and how uncertain it is.
@@ -124,7 +157,11 @@ pub fn paired_drop(
     })
 }
 
-fn same_length(what: &'static str, list: &[usize], labels: &[usize]) -> Result<(), Error> {
+pub(crate) fn same_length(
+    what: &'static str,
+    list: &[usize],
+    labels: &[usize],
+) -> Result<(), Error> {
     if list.len() != labels.len() {
         return Err(Error::Length {
             what,
@@ -149,6 +186,22 @@ mod tests {
     fn top1_counts_equal_labels() {
         assert_eq!(top1(&[1, 2, 3, 4], &[1, 0, 3, 0]).unwrap(), 0.5);
         assert_eq!(top1(&[7], &[7]).unwrap(), 1.0);
+    }
+
+    #[test]
+    fn top_k_ranks_ties_by_class_and_never_counts_what_cannot_be_predicted() {
+        let low = f32::NEG_INFINITY;
+        let scores = [0.1, 0.5, 0.5, 0.2, low, 1.0, low, 0.0];
+        let scores = MatrixView::new(&scores, 2, 4).unwrap();
+        let at = |labels: [usize; 2], k| top_k(scores, &labels, k).unwrap();
+        assert_eq!(
+            (at([1, 1], 1), at([2, 1], 1), at([2, 1], 2)),
+            (1.0, 0.5, 1.0)
+        );
+        assert_eq!((at([0, 3], 2), at([0, 3], 4)), (0.5, 1.0));
+        assert_eq!(at([1, 0], 4), 0.5);
+        assert!(top_k(scores, &[0, 4], 1).is_err());
+        assert!(top_k(scores, &[0], 1).is_err());
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl LinearClassifier {
 
     fn check(&self, features: MatrixView<'_>) -> Result<(), Error> {
         check::matrix(features, check::TEST)?;
-        check::width(self.dims(), features)
+        check::width(self.dims(), features.cols())
     }
 
     /// The logits of each block of rows, in order.

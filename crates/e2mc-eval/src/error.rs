@@ -68,8 +68,10 @@ pub enum Error {
     },
 
     /// A label names a class that does not exist.
-    #[error("training label {label} at row {row} is out of range for {classes} classes")]
+    #[error("{set} label {label} at row {row} is out of range for {classes} classes")]
     LabelOutOfRange {
+        /// `training`, `test` or `predicted`.
+        set: &'static str,
         /// Zero-based row.
         row: usize,
         /// The label found.
@@ -114,6 +116,55 @@ pub enum Error {
         expected: usize,
     },
 
+    /// Fewer rows than a statement about their distribution needs.
+    #[error("the embeddings have {rows} row(s), expected at least 2")]
+    TooFewRows {
+        /// The rows found.
+        rows: usize,
+    },
+
+    /// A single column.
+    #[error("the embeddings have {cols} column(s) in {rows} rows, expected at least 2")]
+    TooFewColumns {
+        /// The rows found.
+        rows: usize,
+        /// The columns found.
+        cols: usize,
+    },
+
+    /// More columns than a matrix of their covariances may have.
+    #[error("the embeddings have {cols} columns, expected at most {limit}")]
+    TooManyColumns {
+        /// The columns found.
+        cols: usize,
+        /// The most that are supported.
+        limit: usize,
+    },
+
+    /// A spectrum that cannot be found.
+    #[error("the spectrum of a matrix of order {order} was not found: the values are too large")]
+    Eigenvalues {
+        /// The matrix's rows.
+        order: usize,
+    },
+
+    /// Views of the same images that do not match.
+    #[error(
+        "view {view} has {rows} rows of {cols} dimensions, expected {expected_rows} of {expected_cols}"
+    )]
+    ViewShape {
+        /// Which view, counted from 0.
+        view: usize,
+        /// Its rows.
+        rows: usize,
+        /// Its columns.
+        cols: usize,
+        /// The rows of the first view.
+        expected_rows: usize,
+        /// The columns of the first view.
+        expected_cols: usize,
+    },
+
     /// A list of results is empty.
     #[error("no {what} given, expected at least 1")]
     Nothing {
@@ -139,6 +190,15 @@ pub enum Error {
         value: String,
         /// The valid range in words.
         expected: &'static str,
+    },
+
+    /// A limit on memory that no block fits in.
+    #[error("memory limit of {found} bytes, expected at least {needed}")]
+    Memory {
+        /// The limit.
+        found: usize,
+        /// The least that one block of each set takes.
+        needed: usize,
     },
 
     /// The linear probe left the finite numbers.
@@ -198,6 +258,19 @@ pub enum Error {
         value: f64,
     },
 
+    /// A value beyond the range of float16.
+    #[error("{}: {value} at row {row}, column {column}, beyond the range of float16", path.display())]
+    TooLargeForHalf {
+        /// The file.
+        path: PathBuf,
+        /// Zero-based row.
+        row: usize,
+        /// Zero-based column.
+        column: usize,
+        /// The value.
+        value: f32,
+    },
+
     /// A label that is no class number.
     #[error("{} holds label {value} at row {row}, expected a class number from 0", path.display())]
     BadLabel {
@@ -234,11 +307,19 @@ impl Error {
                 "take a larger subset or fix the regularisation instead of a grid"
             }
             Self::Length { .. } => "evaluate both on the same rows in the same order",
+            Self::TooFewRows { .. } => "embed more images; one row per image",
+            Self::TooFewColumns { .. } => {
+                "save one row per image; is the matrix transposed or one of labels?"
+            }
+            Self::TooManyColumns { .. } => "look at a part of the columns, or project them first",
+            Self::Eigenvalues { .. } => "rescale the embeddings",
+            Self::ViewShape { .. } => "embed the same images in the same order for every view",
             Self::Nothing { .. } => return None,
             Self::NeighbourCount { rows, .. } => {
                 return Some(format!("choose k of at most {rows} or add training rows"));
             }
             Self::Setting { .. } => return None,
+            Self::Memory { .. } => "raise the limit or use fewer neighbours",
             Self::Diverged { .. } => {
                 "lower the learning rate or standardise the features (the logistic probe does)"
             }
@@ -251,6 +332,7 @@ impl Error {
             Self::Format { hint, .. } => hint,
             Self::NoTensor { .. } => "name one of them as FILE:tensor",
             Self::Overflow { .. } => "rescale the embeddings before saving them",
+            Self::TooLargeForHalf { .. } => "store float32 instead",
             Self::BadLabel { .. } => "number the classes 0, 1, 2, ...; drop unlabelled rows first",
         };
         Some(hint.into())

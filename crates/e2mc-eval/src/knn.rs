@@ -7,16 +7,22 @@
 //! class. A row of zeros has similarity 0 to every row. The result does not depend on the number of threads.
 //!
 //! Cost: `2 n_train n_test d` operations as blocked matrix products on all cores; memory of one normalised copy of the
-//! test embeddings, about 16 bytes for each test row and neighbour, and a few blocks.
+//! test embeddings, about 16 bytes for each test row and neighbour, and a few blocks. [`knn_within`] keeps all that
+//! within a limit: it reads the training rows in panels, and takes the test rows in as many parts as needed.
 
-mod search;
+mod plan;
+pub(crate) mod search;
 mod vote;
 
 use e2mc::MatrixView;
 use rayon::prelude::*;
 
-use crate::{Error, check};
+use crate::{Error, Rows, check};
+use plan::Plan;
 use vote::Ballot;
+
+/// How many classes are ranked for each test row.
+pub const RANKED: usize = 5;
 
 /// How much each neighbour's vote counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,8 +38,8 @@ pub enum Vote {
 pub struct KnnConfig {
     /// The numbers of neighbours, each from 1 to the number of training rows; one result for each.
     pub ks: Vec<usize>,
-    /// How much each neighbour's vote counts.
-    pub vote: Vote,
+    /// How much each neighbour's vote counts; one result for each.
+    pub votes: Vec<Vote>,
     /// The temperature of [`Vote::Weighted`], above 0; the majority vote ignores it.
     pub temperature: f64,
 }
@@ -43,7 +49,7 @@ impl Default for KnnConfig {
     fn default() -> Self {
         Self {
             ks: vec![20],
-            vote: Vote::Weighted,
+            votes: vec![Vote::Weighted],
             temperature: 0.07,
         }
     }
@@ -65,8 +71,13 @@ impl KnnConfig {
                 });
             }
         }
-        if self.vote == Vote::Weighted && !(self.temperature > 0.0 && self.temperature.is_finite())
-        {
+        if self.votes.is_empty() {
+            return Err(Error::Nothing {
+                what: "vote for k-NN",
+            });
+        }
+        let weighted = self.votes.contains(&Vote::Weighted);
+        if weighted && !(self.temperature > 0.0 && self.temperature.is_finite()) {
             return Err(setting(
                 "temperature of k-NN",
                 self.temperature,
@@ -85,17 +96,34 @@ fn setting(name: &'static str, value: impl ToString, expected: &'static str) -> 
     }
 }
 
-/// The predictions that `k` neighbours make.
+/// What `k` neighbours say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnnResult {
     /// The number of neighbours.
     pub k: usize,
+    /// How they voted.
+    pub vote: Vote,
     /// The predicted label of each test row.
     pub predictions: Vec<usize>,
+    /// The labels of most votes for each test row, the prediction first; none where fewer labels have a vote.
+    pub ranked: Vec<[Option<usize>; RANKED]>,
+}
+
+impl KnnResult {
+    /// Top-5 accuracy, as a fraction from 0 to 1: how many labels are among the five of most votes.
+    ///
+    /// # Errors
+    /// [`Error::Nothing`] without labels; [`Error::Length`] if there is not one for each test row.
+    pub fn top5(&self, labels: &[usize]) -> Result<f64, Error> {
+        crate::accuracy::same_length("list of predictions", &self.predictions, labels)?;
+        let right = self.ranked.iter().zip(labels);
+        let right = right.filter(|(ranked, label)| ranked.contains(&Some(**label)));
+        Ok(right.count() as f64 / labels.len() as f64)
+    }
 }
 
 /// Classifies the rows of `test` `(n_test, d)` by the votes of their nearest rows of `train` `(n_train, d)` in cosine
-/// similarity, for each k of `config.ks` in its order. Labels may be any numbers.
+/// similarity: for each k of `config.ks` in its order one result for each of `config.votes`. Labels may be any numbers.
 ///
 /// Equal similarities are settled by the lower training row, equal votes by the lower class; a row of zeros has
 /// similarity 0 to every row. Exact, on all cores, and the same on any number of them.
@@ -110,6 +138,25 @@ pub fn knn(
     config: &KnnConfig,
 ) -> Result<Vec<KnnResult>, Error> {
     check::pair(train, test)?;
+    knn_within(&train, train_labels, &test, config, None)
+}
+
+/// [`knn`] on embeddings that need not be in memory, within a limit of `memory` bytes (the labels, the results, and what
+/// `train` and `test` hold themselves do not count). The result does not depend on the limit; the less there is, the more
+/// often the training rows are read.
+///
+/// # Errors
+/// As [`knn`], and where rows cannot be read or the limit is too low for a single block.
+pub fn knn_within(
+    train: &dyn Rows,
+    train_labels: &[usize],
+    test: &dyn Rows,
+    config: &KnnConfig,
+    memory: Option<usize>,
+) -> Result<Vec<KnnResult>, Error> {
+    check::shape(train.rows(), train.cols(), check::TRAINING)?;
+    check::shape(test.rows(), test.cols(), check::TEST)?;
+    check::width(train.cols(), test.cols())?;
     check::label_count(train.rows(), train_labels, check::TRAINING)?;
     config.validate(train.rows())?;
     let limit = u32::MAX as usize;
@@ -121,27 +168,41 @@ pub fn knn(
     }
 
     let largest = config.ks.iter().copied().max().unwrap_or(1);
-    let neighbours = search::nearest(train, test, largest);
+    let plan = Plan::new(train, test, largest, memory)?;
     let ballot = Ballot::new(train_labels, config);
-    // One entry per k for each test row, transposed below into one list per k.
-    let votes: Vec<usize> = neighbours
-        .par_chunks(largest)
-        .map_init(
-            || ballot.box_of_votes(),
-            |votes, row| ballot.count(row, votes),
-        )
-        .flatten_iter()
-        .collect();
-    let per_row = config.ks.len();
-    Ok(config
-        .ks
-        .iter()
-        .enumerate()
-        .map(|(i, &k)| KnnResult {
+    let mut results: Vec<KnnResult> = ballot
+        .elections()
+        .map(|(k, vote)| KnnResult {
             k,
-            predictions: votes.iter().skip(i).step_by(per_row).copied().collect(),
+            vote,
+            predictions: Vec::with_capacity(test.rows()),
+            ranked: Vec::with_capacity(test.rows()),
         })
-        .collect())
+        .collect();
+    for start in (0..test.rows()).step_by(plan.test_rows) {
+        let rows = start..(start + plan.test_rows).min(test.rows());
+        let neighbours = search::nearest(train, test, rows, largest, &plan)?;
+        // One winner for each election of each test row.
+        let winners: Vec<[Option<usize>; RANKED]> = neighbours
+            .par_chunks(largest)
+            .map_init(
+                || ballot.box_of_votes(),
+                |votes, row| ballot.count(row, votes),
+            )
+            .flatten_iter()
+            .collect();
+        let per_row = results.len();
+        for (i, result) in results.iter_mut().enumerate() {
+            let ranked = winners.iter().skip(i).step_by(per_row);
+            result.ranked.extend(ranked.copied());
+        }
+    }
+    for result in &mut results {
+        let first = result.ranked.iter().map(|ranked| ranked[0]);
+        let first = first.map(|label| label.expect("at least one neighbour votes"));
+        result.predictions = first.collect();
+    }
+    Ok(results)
 }
 
 #[cfg(test)]

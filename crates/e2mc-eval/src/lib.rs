@@ -2,8 +2,11 @@
 //!
 //! - [`knn()`]: exact cosine k-NN, weighted as DINO's or by majority, several k at once;
 //! - [`Probe`]: a linear classifier on frozen features, by the paper's SGD or by logistic regression;
-//! - [`top1`], [`Estimate`], [`paired_drop`]: accuracies, over seeds, and between two models;
-//! - [`read_embeddings`], [`read_labels`], [`write_npy`]: `.npy` and `.safetensors` files.
+//! - [`svm()`]: one-vs-rest linear support vector machines, with [`average_precisions`] for several labels a row;
+//! - [`top1`], [`top_k`], [`Confusion`], [`Estimate`]: accuracies, by class, and over seeds;
+//! - [`diagnostics`]: what an embedding looks like without labels: spectrum, marginals, neighbours, independence;
+//! - [`compare`]: whether two models differ beyond chance on the same samples;
+//! - [`read_embeddings`], [`read_targets`], [`RowWriter`], [`write_npz`]: `.npy`, `.npz` and `.safetensors` files.
 //!
 //! Every result depends on the input and the seed alone, not on the number of threads.
 //!
@@ -22,27 +25,46 @@
 //! ```
 
 mod accuracy;
+mod average_precision;
 mod check;
 mod classifier;
+mod confusion;
+pub mod diagnostics;
 mod embeddings;
 mod error;
+mod folds;
 mod knn;
 mod lbfgs;
 mod linear;
 mod logistic;
+mod overlap;
 mod probe;
 mod product;
 mod random;
+mod significance;
 mod softmax;
 mod standardise;
+mod svm;
 #[cfg(test)]
 mod testing;
+mod voc;
 
-pub use accuracy::{Estimate, PairedDrop, paired_drop, top1};
+pub use accuracy::{Estimate, PairedDrop, paired_drop, top_k, top1};
+pub use average_precision::{Interpolation, average_precision, average_precisions};
+pub use check::MOST_CLASSES;
 pub use classifier::LinearClassifier;
-pub use embeddings::{read_embeddings, read_labels, write_npy};
+pub use confusion::Confusion;
+pub use embeddings::{
+    Column, EmbeddingFile, MultiLabels, Presence, RowWriter, Rows, Stored, Targets, npz_names,
+    read_embeddings, read_images, read_labels, read_targets, write_labels, write_npy, write_npz,
+};
 pub use error::Error;
-pub use knn::{KnnConfig, KnnResult, Vote, knn};
-pub use linear::{LinearConfig, Schedule};
+pub use knn::{KnnConfig, KnnResult, RANKED, Vote, knn, knn_within};
+pub use linear::{LinearConfig, LinearOptimizer, LinearPreset, LinearTrainer, Schedule};
 pub use logistic::{L2, LogisticConfig, LogisticReport};
+pub use overlap::equal_rows;
 pub use probe::{Fit, FitReport, Prediction, Probe};
+pub use significance::{CompareConfig, Comparison, compare, holm};
+pub use standardise::unit_length;
+pub use svm::{Cost, SvmClass, SvmConfig, SvmFit, svm};
+pub use voc::{VOC_CLASSES, VocImages, read_voc};

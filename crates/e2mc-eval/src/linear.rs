@@ -2,7 +2,7 @@
 //! momentum, a cosine schedule; the accuracy that counts is the last epoch's.
 //!
 //! A step is `v = momentum v + g + weight_decay w; w = w - lr v` with `v = 0` at first, for weights and biases alike, as
-//! PyTorch's SGD. Weights start from N(0, 0.01^2), biases from 0. The features are those of the fixed evaluation
+//! PyTorch's SGD; LARC scales `g + weight_decay w` by the norms of both ([`LinearOptimizer`]). Weights start from N(0, 0.01^2), biases from 0. The features are those of the fixed evaluation
 //! crop: cached features see no random crops and flips, which the paper's probe trains on. Nothing is standardised.
 //!
 //! Every row is seen once an epoch, in an order that depends on the seed and the epoch; the last batch of an epoch may be
@@ -12,10 +12,15 @@
 use e2mc::MatrixView;
 
 use crate::classifier::LinearClassifier;
-use crate::product::{Operand, multiply, multiply_add};
-use crate::random::{Purpose, Stream};
-use crate::softmax::cross_entropy;
 use crate::{Error, check};
+
+mod batch_norm;
+mod layer;
+mod preset;
+mod update;
+
+pub use layer::LinearTrainer;
+pub use preset::LinearPreset;
 
 /// How the learning rate goes over the epochs.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +36,20 @@ pub enum Schedule {
     },
     /// The same rate throughout.
     Constant,
+}
+
+/// The update rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LinearOptimizer {
+    /// Stochastic gradient descent with momentum.
+    Sgd,
+    /// The same within layer-wise adaptive rate control, without clipping: `g + weight_decay w` is multiplied with
+    /// `trust |w| / (|g| + weight_decay |w| + 1e-8)`, weights and biases each by their own; where either norm is 0, the
+    /// bare gradient is taken. SimSiam's evaluation calls it LARS.
+    Larc {
+        /// Above 0.
+        trust: f64,
+    },
 }
 
 /// The settings of a linear probe by SGD on softmax cross-entropy: weights from N(0, 0.01^2), biases from 0, then
@@ -49,39 +68,15 @@ pub struct LinearConfig {
     pub weight_decay: f64,
     /// How the learning rate goes over the epochs.
     pub schedule: Schedule,
+    /// The update rule.
+    pub optimizer: LinearOptimizer,
+    /// Batch norm before the layer, over channels of this many neighbouring features each (1: every feature for itself);
+    /// it divides the number of features.
+    pub batch_norm: Option<usize>,
 }
 
 impl LinearConfig {
-    /// VICReg's with all labels: 100 epochs, batch 256, learning rate 0.02, momentum 0.9, weight decay 1e-6, cosine (paper,
-    /// appendix B.2).
-    pub fn vicreg() -> Self {
-        Self {
-            epochs: 100,
-            batch: 256,
-            learning_rate: 0.02,
-            momentum: 0.9,
-            weight_decay: 1e-6,
-            schedule: Schedule::Cosine,
-        }
-    }
-
-    /// VICReg's with 1% or 10% of the labels: weight decay 1e-4 (paper, appendix B.2).
-    pub fn vicreg_few_labels() -> Self {
-        Self {
-            weight_decay: 1e-4,
-            ..Self::vicreg()
-        }
-    }
-
-    /// SwAV's: learning rate 0.3 (paper, appendix B.2).
-    pub fn swav() -> Self {
-        Self {
-            learning_rate: 0.3,
-            ..Self::vicreg()
-        }
-    }
-
-    fn validate(&self) -> Result<(), Error> {
+    fn validate(&self, dims: usize) -> Result<(), Error> {
         let check = |good: bool, name, value: String, expected| {
             if good {
                 Ok(())
@@ -130,6 +125,24 @@ impl LinearConfig {
             decay.to_string(),
             expected,
         )?;
+        if let LinearOptimizer::Larc { trust } = self.optimizer {
+            let good = trust > 0.0 && trust.is_finite();
+            let expected = "a finite number above 0";
+            check(
+                good,
+                "trust of the linear probe's LARC",
+                trust.to_string(),
+                expected,
+            )?;
+        }
+        if let Some(places) = self.batch_norm {
+            check(
+                places > 0 && dims.is_multiple_of(places),
+                "features in a channel of the linear probe's batch norm",
+                places.to_string(),
+                "a divisor of the number of features",
+            )?;
+        }
         if let Schedule::Step { factor, .. } = self.schedule {
             let good = factor > 0.0 && factor.is_finite();
             let expected = "a finite number above 0";
@@ -160,16 +173,6 @@ impl LinearConfig {
     }
 }
 
-impl Default for LinearConfig {
-    /// [`LinearConfig::vicreg`].
-    fn default() -> Self {
-        Self::vicreg()
-    }
-}
-
-/// The standard deviation of the initial weights.
-const INITIAL_DEVIATION: f64 = 0.01;
-
 /// Fits the probe; returns it with the mean cross-entropy over the last epoch's steps.
 pub(crate) fn fit(
     train: MatrixView<'_>,
@@ -178,136 +181,36 @@ pub(crate) fn fit(
     config: &LinearConfig,
     seed: u64,
 ) -> Result<(LinearClassifier, f64), Error> {
-    config.validate()?;
+    config.validate(train.cols())?;
     check::matrix(train, check::TRAINING)?;
     check::class_counts(train.rows(), labels, classes)?;
-    let mut weights = vec![0.0; classes * train.cols()];
-    Stream::new(seed, Purpose::Weights, 0).fill_normal(&mut weights, INITIAL_DEVIATION);
-    let mut layer = Layer {
-        weights,
-        bias: vec![0.0; classes],
-    };
-    let loss = layer.train(train, labels, config, seed)?;
-    let Layer { weights, bias } = layer;
-    let outputs = (0..classes).collect();
-    Ok((
-        LinearClassifier {
-            weights,
-            bias,
-            outputs,
-            classes,
-            standardiser: None,
-        },
-        loss,
-    ))
+    let mut trainer = LinearTrainer::new(train.cols(), classes, config, seed)?;
+    let loss = train_on(&mut trainer, train, labels, config)?;
+    Ok((trainer.classifier(), loss))
 }
 
-struct Layer {
-    /// `(classes, d)`, row-major.
-    weights: Vec<f32>,
-    bias: Vec<f32>,
-}
-
-impl Layer {
-    /// Trains for all epochs; returns the last one's mean loss.
-    fn train(
-        &mut self,
-        train: MatrixView<'_>,
-        labels: &[usize],
-        config: &LinearConfig,
-        seed: u64,
-    ) -> Result<f64, Error> {
-        let (rows, dims, classes) = (train.rows(), train.cols(), self.bias.len());
-        let mut weights = Momentum::new(self.weights.len());
-        let mut bias = Momentum::new(classes);
-        let mut features = Vec::new();
-        let mut residuals = Vec::new();
-        let mut loss = 0.0;
-        for epoch in 0..config.epochs {
-            let rate = config.rate(epoch);
-            let update = Update {
-                rate: rate as f32,
-                momentum: config.momentum as f32,
-                decay: config.weight_decay as f32,
-            };
-            let mut order: Vec<usize> = (0..rows).collect();
-            Stream::new(seed, Purpose::Order, epoch as u64).shuffle(&mut order);
-            loss = 0.0;
-            for batch in order.chunks(config.batch) {
-                features.clear();
-                residuals.clear();
-                for &row in batch {
-                    features.extend_from_slice(train.row(row));
-                    residuals.extend_from_slice(&self.bias);
-                }
-                let x = Operand::new(&features, batch.len(), dims);
-                let w = Operand::new(&self.weights, classes, dims);
-                multiply_add(&mut residuals, x, w.transposed());
-                loss += cross_entropy(&mut residuals, classes, batch.iter().map(|&r| labels[r]));
-
-                let scale = (batch.len() as f32).recip();
-                residuals.iter_mut().for_each(|r| *r *= scale);
-                let r = Operand::new(&residuals, batch.len(), classes);
-                multiply(&mut weights.gradient, r.transposed(), x);
-                bias.gradient.fill(0.0);
-                for row in residuals.chunks_exact(classes) {
-                    bias.gradient
-                        .iter_mut()
-                        .zip(row)
-                        .for_each(|(sum, r)| *sum += r);
-                }
-                weights.step(&mut self.weights, update);
-                bias.step(&mut self.bias, update);
+/// All epochs on cached features that have been checked; returns the last one's mean loss.
+fn train_on(
+    trainer: &mut LinearTrainer,
+    train: MatrixView<'_>,
+    labels: &[usize],
+    config: &LinearConfig,
+) -> Result<f64, Error> {
+    let (mut features, mut classes) = (Vec::new(), Vec::new());
+    let mut loss = 0.0;
+    for _ in 0..config.epochs {
+        for batch in trainer.order(train.rows()).chunks(config.batch) {
+            features.clear();
+            classes.clear();
+            for &row in batch {
+                features.extend_from_slice(train.row(row));
+                classes.push(labels[row]);
             }
-            loss /= rows as f64;
-            let mut parameters = self.weights.iter().chain(&self.bias);
-            if !loss.is_finite() || parameters.any(|p| !p.is_finite()) {
-                return Err(Error::Diverged {
-                    epoch,
-                    learning_rate: rate,
-                });
-            }
+            trainer.learn(&features, &classes);
         }
-        Ok(loss)
+        loss = trainer.end_epoch()?;
     }
-}
-
-/// One epoch's constants of the update.
-#[derive(Clone, Copy)]
-struct Update {
-    rate: f32,
-    momentum: f32,
-    decay: f32,
-}
-
-struct Momentum {
-    gradient: Vec<f32>,
-    velocity: Vec<f32>,
-}
-
-impl Momentum {
-    fn new(len: usize) -> Self {
-        Self {
-            gradient: vec![0.0; len],
-            velocity: vec![0.0; len],
-        }
-    }
-
-    fn step(
-        &mut self,
-        parameters: &mut [f32],
-        Update {
-            rate,
-            momentum,
-            decay,
-        }: Update,
-    ) {
-        let moving = self.velocity.iter_mut().zip(&self.gradient);
-        for (p, (v, g)) in parameters.iter_mut().zip(moving) {
-            *v = momentum * *v + g + decay * *p;
-            *p -= rate * *v;
-        }
-    }
+    Ok(loss)
 }
 
 #[cfg(test)]

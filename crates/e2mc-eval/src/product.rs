@@ -1,23 +1,36 @@
-//! Matrix products on float32 slices: the one place that calls the `gemm` kernels.
+//! Matrix products on slices of float32 or float64: the one place that calls the `gemm` kernels.
 //!
 //! Every product runs on the calling thread. Callers split their work into blocks whose sizes depend on the data
 //! alone and hand the blocks to rayon, so that no result depends on the number of threads.
 
 use gemm::Parallelism;
 
+/// The numbers that `gemm` has kernels for and that are used here.
+pub(crate) trait Number: Copy + 'static {
+    const ONE: Self;
+}
+
+impl Number for f32 {
+    const ONE: Self = 1.0;
+}
+
+impl Number for f64 {
+    const ONE: Self = 1.0;
+}
+
 /// A row-major `(rows, cols)` operand, read as it is or transposed.
 #[derive(Clone, Copy)]
-pub(crate) struct Operand<'a> {
-    data: &'a [f32],
+pub(crate) struct Operand<'a, T = f32> {
+    data: &'a [T],
     rows: usize,
     cols: usize,
     row_stride: isize,
     col_stride: isize,
 }
 
-impl<'a> Operand<'a> {
+impl<'a, T> Operand<'a, T> {
     /// `data` as `rows` rows of `cols` values.
-    pub(crate) fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+    pub(crate) fn new(data: &'a [T], rows: usize, cols: usize) -> Self {
         assert_eq!(data.len(), rows * cols, "operand of {rows} x {cols}");
         Self {
             data,
@@ -41,16 +54,16 @@ impl<'a> Operand<'a> {
 }
 
 /// Writes `lhs * rhs` to `out`, row-major `(lhs.rows, rhs.cols)`.
-pub(crate) fn multiply(out: &mut [f32], lhs: Operand<'_>, rhs: Operand<'_>) {
+pub(crate) fn multiply<T: Number>(out: &mut [T], lhs: Operand<'_, T>, rhs: Operand<'_, T>) {
     run(out, lhs, rhs, false);
 }
 
 /// Adds `lhs * rhs` to `out`, row-major `(lhs.rows, rhs.cols)`.
-pub(crate) fn multiply_add(out: &mut [f32], lhs: Operand<'_>, rhs: Operand<'_>) {
+pub(crate) fn multiply_add<T: Number>(out: &mut [T], lhs: Operand<'_, T>, rhs: Operand<'_, T>) {
     run(out, lhs, rhs, true);
 }
 
-fn run(out: &mut [f32], lhs: Operand<'_>, rhs: Operand<'_>, add: bool) {
+fn run<T: Number>(out: &mut [T], lhs: Operand<'_, T>, rhs: Operand<'_, T>, add: bool) {
     assert_eq!(lhs.cols, rhs.rows, "inner dimensions of a product");
     assert_eq!(out.len(), lhs.rows * rhs.cols, "output of a product");
     // SAFETY: `Operand` holds exactly rows * cols values and its strides stay within them, in both readings; `out`
@@ -70,8 +83,8 @@ fn run(out: &mut [f32], lhs: Operand<'_>, rhs: Operand<'_>, add: bool) {
             rhs.data.as_ptr(),
             rhs.col_stride,
             rhs.row_stride,
-            1.0,
-            1.0,
+            T::ONE,
+            T::ONE,
             false,
             false,
             false,

@@ -12,6 +12,16 @@ pub(crate) enum Purpose {
     Order = 2,
     /// The split of one class into folds; the index is the class.
     Folds = 3,
+    /// The rows that a diagnostic looks at; the index is the place in the sample.
+    Sample = 4,
+    /// The order among equal values of one dimension; the index is the dimension.
+    Ties = 5,
+    /// One random exchange of two models' results; the index is the draw.
+    Permutation = 6,
+    /// One sample with replacement; the index is the draw.
+    Bootstrap = 7,
+    /// The order of the coordinates in dual coordinate descent; the index is the class.
+    Coordinates = 8,
 }
 
 /// The random numbers of one (seed, purpose, index).
@@ -28,7 +38,7 @@ impl Stream {
     }
 
     /// Uniform in `0..bound`, without bias: draws beyond the last whole multiple of `bound` are taken again.
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         let zone = u64::MAX - u64::MAX % bound;
         loop {
             let draw = self.0.next_u64();
@@ -36,6 +46,16 @@ impl Stream {
                 return draw % bound;
             }
         }
+    }
+
+    /// Uniform in `0..bound` up to a bias of `bound / 2^32`, for orders drawn in inner loops.
+    pub(crate) fn pick(&mut self, bound: u32) -> u32 {
+        ((u64::from(self.0.next_u32()) * u64::from(bound)) >> 32) as u32
+    }
+
+    /// 64 fair coins.
+    pub(crate) fn bits(&mut self) -> u64 {
+        self.0.next_u64()
     }
 
     /// Puts `items` in a uniformly random order (Fisher-Yates).
@@ -58,7 +78,7 @@ impl Stream {
     }
 
     /// Uniform in [0, 1) with 32 random bits.
-    fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         f64::from(self.0.next_u32()) * 2.0_f64.powi(-32)
     }
 }

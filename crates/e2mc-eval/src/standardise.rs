@@ -72,6 +72,31 @@ impl Standardiser {
     }
 }
 
+/// The rows of `matrix` `(n, d)` at length 1; rows of zeros stay.
+pub fn unit_length(matrix: MatrixView<'_>) -> Matrix {
+    let mut out = Matrix::zeros(matrix.rows(), matrix.cols());
+    let cols = matrix.cols().max(1);
+    let rows = out.data_mut().par_chunks_mut(cols);
+    rows.zip(matrix.data().par_chunks(cols))
+        .for_each(|(out, row)| {
+            let scale = inverse_norm(row);
+            for (out, &value) in out.iter_mut().zip(row) {
+                *out = (f64::from(value) * scale) as f32;
+            }
+        });
+    out
+}
+
+/// One over the length of `row`, or 0 for a row of zeros; in float64 the squares neither overflow nor vanish.
+pub(crate) fn inverse_norm(row: &[f32]) -> f64 {
+    let squares: f64 = row.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+    if squares > 0.0 {
+        squares.sqrt().recip()
+    } else {
+        0.0
+    }
+}
+
 fn sum_of_rows(matrix: MatrixView<'_>, add: impl Fn(&mut [f64], &[f32]) + Sync) -> Vec<f64> {
     let dims = matrix.cols();
     let parts: Vec<Vec<f64>> = matrix
@@ -121,6 +146,12 @@ mod tests {
             let expected = if c == 1 { 0.0 } else { 1.0 };
             assert!((variance - expected).abs() < 1e-5, "{c}: {variance}");
         }
+    }
+
+    #[test]
+    fn rows_get_length_1_and_zeros_stay() {
+        let m = Matrix::new(vec![3.0, 4.0, 0.0, 0.0, 0.0, 1e-30], 3, 2).unwrap();
+        assert_eq!(unit_length(m.view()).data(), [0.6, 0.8, 0.0, 0.0, 0.0, 1.0]);
     }
 
     #[test]

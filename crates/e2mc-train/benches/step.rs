@@ -7,7 +7,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use e2mc_train::backbone::{Architecture, Backbone, BackboneConfig, Stem};
-use e2mc_train::layer::{BatchNorm, Linear, Precision};
+use e2mc_train::layer::{BatchNorm, Linear, Precision, Statistics};
 use e2mc_train::optim::{Optimizer, OptimizerConfig, SgdConfig};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -51,9 +51,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut times = Vec::new();
     for step in 0..STEPS.0 + STEPS.1 {
         let start = Instant::now();
-        let features = backbone.forward(&images, true, Precision::F32)?;
+        let features = backbone.forward(&images, Statistics::Batch, Precision::F32)?;
         let hidden = norm
-            .forward(&first.forward(&features, Precision::F32)?, true)?
+            .forward(
+                &first.forward(&features, Precision::F32)?,
+                Statistics::Batch,
+            )?
             .relu_();
         let loss = second
             .forward(&hidden, Precision::F32)?

@@ -1,21 +1,145 @@
 //! A data set through a network in evaluation mode: images in, one row of numbers each out.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use e2mc::Matrix;
-use e2mc_data::{Dataset, Evaluation, Loader, LoaderConfig, Pipeline, View};
+use e2mc_data::{Augmentation, Dataset, Evaluation, Loader, LoaderConfig, Pipeline};
 use tch::{Kind, Tensor};
 
 use crate::Error;
 use crate::model::Model;
+use crate::pass::images;
 
 /// Which numbers of the network are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// The backbone's pooled features: what is evaluated and used.
     Backbone,
     /// The head's embedding: what the losses see.
     Projector,
+    /// The last feature map, average-pooled 6 x 6 with stride 1 and laid out channel by channel: 8192 numbers of a
+    /// ResNet-50 at 224 x 224 (paper, iNat18).
+    Map6x6,
+    /// What comes out of the backbone's layer of that name; a feature map is averaged over its places.
+    Layer(String),
+}
+
+impl FromStr for Output {
+    type Err = std::convert::Infallible;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Ok(match name {
+            "backbone" => Self::Backbone,
+            "projector" => Self::Projector,
+            "map6x6" => Self::Map6x6,
+            layer => Self::Layer(layer.strip_prefix("backbone.").unwrap_or(layer).to_owned()),
+        })
+    }
+}
+
+impl std::fmt::Display for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Backbone => "backbone",
+            Self::Projector => "projector",
+            Self::Map6x6 => "map6x6",
+            Self::Layer(name) => name,
+        })
+    }
+}
+
+/// How images go through the network.
+#[derive(Clone, Debug)]
+pub struct EmbedOptions {
+    /// Which numbers are wanted.
+    pub output: Output,
+    /// What becomes of an image first.
+    pub pipeline: Pipeline,
+    /// Images at a time, at least 1.
+    pub batch: usize,
+    /// Threads that prepare images, at least 1.
+    pub threads: usize,
+    /// Seed of a random pipeline.
+    pub seed: u64,
+    /// The epoch that a random pipeline's draws belong to.
+    pub epoch: u64,
+    /// Batches to leave out at the start.
+    pub skip_batches: usize,
+}
+
+impl Model {
+    /// The numbers that `output` names, `(n, d)` in float32, of images `(n, c, h, w)`, in evaluation mode.
+    ///
+    /// # Errors
+    /// Where the images do not fit the network, or there is no such layer.
+    pub fn output(&self, images: &Tensor, output: &Output) -> Result<Tensor, Error> {
+        let images = images.to_device(self.device());
+        tch::no_grad(|| {
+            let rows = match output {
+                Output::Backbone => self.features(&images)?,
+                Output::Projector => self.embeddings(&images)?,
+                Output::Map6x6 => {
+                    let map = self.backbone.map(&images, self.precision())?;
+                    let (_, _, height, width) = map.size4()?;
+                    if height.min(width) < 6 {
+                        return Err(Error::config(
+                            "output",
+                            "a last feature map of at least 6 x 6 for map6x6",
+                            format!("{height} x {width}"),
+                        ));
+                    }
+                    map.f_avg_pool2d([6, 6], [1, 1], [0, 0], false, true, None::<i64>)?
+                        .f_flatten(1, -1)?
+                }
+                Output::Layer(name) => {
+                    let out = self.backbone.layer(&images, name, self.precision())?;
+                    out.f_mean_dim([2i64, 3].as_slice(), false, Kind::Float)?
+                }
+            };
+            Ok(rows
+                .f_to_kind(Kind::Float)?
+                .f_to_device(tch::Device::Cpu)?
+                .f_contiguous()?)
+        })
+    }
+}
+
+/// Gives `take` the rows of `dataset` batch by batch, in its order: the values `(n, d)` row-major, and `d`. Memory does
+/// not grow with the data set.
+///
+/// # Errors
+/// Where an image cannot be read or does not fit the network, and what `take` fails with.
+pub fn embed_batches<E: From<Error>>(
+    model: &Model,
+    dataset: Arc<dyn Dataset>,
+    options: &EmbedOptions,
+    mut take: impl FnMut(&[f32], usize) -> Result<(), E>,
+) -> Result<(), E> {
+    let config = LoaderConfig {
+        batch: options.batch.min(dataset.len().max(1)),
+        seed: options.seed,
+        threads: options.threads,
+        prefetch: 2,
+        shuffle: false,
+        drop_last: false,
+        rank: 0,
+        world: 1,
+    };
+    let loader = Loader::new(dataset, options.pipeline.clone(), config).map_err(Error::from)?;
+    let mut values: Vec<f32> = Vec::new();
+    for batch in loader.epoch(options.epoch, options.skip_batches) {
+        let batch = batch.map_err(Error::from)?;
+        let view = &batch.views[0];
+        let images = images(view, 0..view.shape[0])?;
+        let rows = model.output(&images, &options.output)?;
+        values.resize(rows.numel(), 0.0);
+        rows.f_copy_data(&mut values, rows.numel())
+            .map_err(Error::from)?;
+        take(&values, values.len() / batch.indices.len().max(1))?;
+        loader.recycle(batch);
+    }
+    Ok(())
 }
 
 /// One row per image of `dataset`, in its order: `(n, d)`.
@@ -30,44 +154,97 @@ pub fn embed(
     batch: usize,
     threads: usize,
 ) -> Result<Matrix, Error> {
-    let rows = dataset.len();
-    let config = LoaderConfig {
-        batch: batch.min(rows.max(1)),
-        seed: 0,
+    let options = EmbedOptions {
+        output,
+        pipeline: Pipeline::Evaluate(evaluation.clone()),
+        batch,
         threads,
-        prefetch: 2,
-        shuffle: false,
-        drop_last: false,
-        rank: 0,
-        world: 1,
+        seed: 0,
+        epoch: 0,
+        skip_batches: 0,
     };
-    let loader = Loader::new(dataset, Pipeline::Evaluate(evaluation.clone()), config)?;
+    gather(model, dataset, &options)
+}
+
+/// `count` random views of each image of `dataset`, of the first kind that `augmentation` makes: as many matrices `(n, d)`,
+/// the same image in the same row of all. The draws depend on the seed, the view and the image alone.
+///
+/// # Errors
+/// As [`embed`].
+pub fn embed_views(
+    model: &Model,
+    dataset: &Arc<dyn Dataset>,
+    augmentation: &Augmentation,
+    output: &Output,
+    count: u64,
+    seed: u64,
+    threads: usize,
+) -> Result<Vec<Matrix>, Error> {
+    let one = Augmentation {
+        views: augmentation.views[..1].to_vec(),
+        ..augmentation.clone()
+    };
+    (0..count)
+        .map(|epoch| {
+            let options = EmbedOptions {
+                output: output.clone(),
+                pipeline: Pipeline::Augment(one.clone()),
+                batch: 256,
+                threads,
+                seed,
+                epoch,
+                skip_batches: 0,
+            };
+            gather(model, dataset.clone(), &options)
+        })
+        .collect()
+}
+
+/// All rows of [`embed_batches`] in one matrix.
+fn gather(
+    model: &Model,
+    dataset: Arc<dyn Dataset>,
+    options: &EmbedOptions,
+) -> Result<Matrix, Error> {
+    let rows = dataset.len();
     let mut data: Vec<f32> = Vec::new();
-    for batch in loader.epoch(0, 0) {
-        let batch = batch?;
-        let images = to_tensor(&batch.views[0])?;
-        let rows = match output {
-            Output::Backbone => model.features(&images)?,
-            Output::Projector => model.embeddings(&images)?,
-        };
-        let rows = rows
-            .to_kind(Kind::Float)
-            .to_device(tch::Device::Cpu)
-            .contiguous();
-        let start = data.len();
-        data.resize(start + rows.numel(), 0.0);
-        rows.f_copy_data(&mut data[start..], rows.numel())?;
-        loader.recycle(batch);
-    }
+    embed_batches(model, dataset, options, |values, _| {
+        data.extend_from_slice(values);
+        Ok::<(), Error>(())
+    })?;
     let cols = data.len() / rows.max(1);
     Ok(Matrix::new(data, rows, cols)?)
 }
 
-/// A batch's view as a tensor `(n, c, h, w)` on the CPU.
+/// One row per image of `images`, which are normalised already: `(n, c, h, w)` values, `batch` of them at a time.
 ///
 /// # Errors
-/// Where libtorch cannot allocate it.
-pub(crate) fn to_tensor(view: &View) -> Result<Tensor, Error> {
-    let shape = view.shape.map(|size| size as i64);
-    Ok(Tensor::f_from_slice(&view.data)?.f_view(shape)?)
+/// Where the values do not fill the shape, or the images do not fit the network.
+pub fn embed_images(
+    model: &Model,
+    images: &[f32],
+    shape: [usize; 4],
+    output: &Output,
+    batch: usize,
+) -> Result<Matrix, Error> {
+    let [rows, c, h, w] = shape;
+    let size = c * h * w;
+    if rows == 0 || size == 0 || images.len() != rows * size {
+        return Err(Error::config(
+            "images",
+            format!("{shape:?} values"),
+            images.len(),
+        ));
+    }
+    let mut data = Vec::new();
+    for images in images.chunks(batch.max(1) * size) {
+        let shape = [images.len() / size, c, h, w].map(|length| length as i64);
+        let images = Tensor::f_from_slice(images)?.f_view(shape)?;
+        let rows = model.output(&images, output)?;
+        let start = data.len();
+        data.resize(start + rows.numel(), 0.0);
+        rows.f_copy_data(&mut data[start..], rows.numel())?;
+    }
+    let cols = data.len() / rows;
+    Ok(Matrix::new(data, rows, cols)?)
 }

@@ -116,7 +116,8 @@ impl Error {
             }
             Self::Checkpoint { hint, .. } => Some(hint.clone()),
             Self::Tensors { .. } => Some(
-                "the checkpoint is of another architecture: give the recipe that it was trained with"
+                "give the recipe that it was trained with, or --layout if it is another's; differences that \
+                 are right can be allowed with --allow-missing PREFIX and --allow-unexpected PREFIX"
                     .into(),
             ),
             Self::Io { source, .. } => io_hint(source),

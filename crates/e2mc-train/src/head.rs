@@ -1,69 +1,110 @@
-//! The head between the backbone and the loss: a multi-layer perceptron.
+//! The heads between the backbone and the loss: multi-layer perceptrons.
 //!
-//! VICReg calls it the expander: (Linear, batch norm, ReLU) repeated, then a last Linear without
-//! bias (Bardes et al. 2022, section 4). The parameters' names are those of the public VICReg
-//! checkpoints: `0.weight`, `0.bias`, `1.weight`, …, counted as `nn.Sequential` does.
+//! (Linear, batch norm, ReLU) repeated, then a last Linear; methods differ in the biases and in a
+//! last batch norm, which [`HeadStyle`] says. The parameters' names are counted as `nn.Sequential`
+//! does (`0.weight`, `0.bias`, `1.weight`, …), which is how the public checkpoints name them.
 
 use tch::{Tensor, nn};
 
 use crate::Error;
-use crate::layer::{BatchNorm, Linear, Precision};
+use crate::layer::{BatchNorm, Linear, Precision, Statistics};
 
-/// (Linear, batch norm, ReLU) for all layers but the last, which is a Linear without bias.
-#[derive(Debug)]
-pub(crate) struct Expander {
-    hidden: Vec<(Linear, BatchNorm)>,
-    last: Linear,
+/// The bias of a head's last linear layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bias {
+    /// There is none.
+    None,
+    /// It is a parameter.
+    Trained,
+    /// It is there and never moves.
+    Frozen,
 }
 
-impl Expander {
-    /// Makes the head for `features` inputs with the given layer widths, the embedding's last.
+/// What a head has beside its widths.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadStyle {
+    /// Whether the hidden linear layers have a bias, which the batch norm after them undoes.
+    pub(crate) hidden_bias: bool,
+    /// The last linear layer's bias.
+    pub(crate) last_bias: Bias,
+    /// Whether a batch norm without weight and bias follows the last linear layer.
+    pub(crate) last_norm: bool,
+}
+
+/// A head, from features or from another head's outputs.
+#[derive(Debug)]
+pub(crate) struct Head {
+    hidden: Vec<(Linear, BatchNorm)>,
+    last: Linear,
+    last_norm: Option<BatchNorm>,
+}
+
+impl Head {
+    /// Makes the head for `inputs` numbers a row with the given layer widths, its output's last.
+    /// `field` is the setting that holds the widths.
     ///
     /// # Errors
     /// Without layers, or where one is 0 wide.
-    pub(crate) fn new(path: &nn::Path, features: usize, layers: &[usize]) -> Result<Self, Error> {
+    pub(crate) fn new(
+        path: &nn::Path,
+        field: &str,
+        inputs: usize,
+        layers: &[usize],
+        style: HeadStyle,
+    ) -> Result<Self, Error> {
         let Some((&dims, widths)) = layers.split_last() else {
-            return Err(Error::config(
-                "method.projector",
-                "at least one layer width",
-                "none",
-            ));
+            return Err(Error::config(field, "at least one layer width", "none"));
         };
         if layers.contains(&0) {
-            return Err(Error::config(
-                "method.projector",
-                "widths of at least 1",
-                format!("{layers:?}"),
-            ));
+            let found = format!("{layers:?}");
+            return Err(Error::config(field, "widths of at least 1", found));
         }
-        let mut inputs = features;
+        let mut inputs = inputs;
         let mut hidden = Vec::with_capacity(widths.len());
         for (i, &width) in widths.iter().enumerate() {
             // Three modules a layer in nn.Sequential: Linear, BatchNorm1d, ReLU.
-            let linear = Linear::new(&(path / (3 * i)), inputs, width, true)?;
+            let linear = Linear::new(&(path / (3 * i)), inputs, width, style.hidden_bias)?;
             hidden.push((linear, BatchNorm::new(&(path / (3 * i + 1)), width, true)?));
             inputs = width;
         }
-        let last = Linear::new(&(path / (3 * widths.len())), inputs, dims, false)?;
-        Ok(Self { hidden, last })
+        let place = 3 * widths.len();
+        let bias = style.last_bias != Bias::None;
+        let last = Linear::new(&(path / place), inputs, dims, bias)?;
+        if style.last_bias == Bias::Frozen {
+            last.freeze_bias();
+        }
+        let last_norm = if style.last_norm {
+            Some(BatchNorm::new(&(path / (place + 1)), dims, false)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            hidden,
+            last,
+            last_norm,
+        })
     }
 
-    /// Features `(n, features)` to embeddings `(n, d)`.
+    /// Rows `(n, inputs)` to `(n, d)`, in float32.
     ///
     /// # Errors
     /// Where libtorch refuses the input's shape.
     pub(crate) fn forward(
         &self,
-        features: &Tensor,
-        train: bool,
+        rows: &Tensor,
+        statistics: Statistics,
         precision: Precision,
     ) -> Result<Tensor, Error> {
-        let mut x = features.shallow_clone();
+        let mut x = rows.shallow_clone();
         for (linear, norm) in &self.hidden {
             x = norm
-                .forward(&linear.forward(&x, precision)?, train)?
+                .forward(&linear.forward(&x, precision)?, statistics)?
                 .relu_();
         }
-        self.last.forward(&x, precision)
+        let x = self.last.forward(&x, precision)?;
+        match &self.last_norm {
+            Some(norm) => norm.forward(&x, statistics),
+            None => Ok(x),
+        }
     }
 }

@@ -34,6 +34,17 @@ impl Precision {
     }
 }
 
+/// Which statistics batch norm normalises by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistics {
+    /// The batch's own, which also move the running ones: training.
+    Batch,
+    /// The batch's own, while the running ones stay: a batch that will be seen again.
+    Unrecorded,
+    /// The running ones, which stay: evaluation.
+    Running,
+}
+
 /// A square convolution without bias, padded so that stride 1 keeps the size.
 #[derive(Debug)]
 pub struct Conv {
@@ -119,16 +130,16 @@ impl BatchNorm {
         })
     }
 
-    /// Normalises `(n, width)` or `(n, width, h, w)`, keeping its kind: by its own statistics in
-    /// training, which also moves the running ones, otherwise by the running ones.
+    /// Normalises `(n, width)` or `(n, width, h, w)`, keeping its kind.
     ///
     /// # Errors
-    /// Where `x` has another shape, or in training with a single value a channel, whose variance
-    /// does not exist.
-    pub fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor, Error> {
+    /// Where `x` has another shape, or by its own statistics with a single value a channel, whose
+    /// variance does not exist.
+    pub fn forward(&self, x: &Tensor, statistics: Statistics) -> Result<Tensor, Error> {
         let size = x.size();
         let values: i64 = size.iter().product::<i64>() / size.get(1).copied().unwrap_or(1).max(1);
-        if train && values < 2 {
+        let own = statistics != Statistics::Running;
+        if own && values < 2 {
             return Err(Error::config(
                 "training.batch",
                 "at least 2 values a channel for batch statistics",
@@ -140,12 +151,13 @@ impl BatchNorm {
             .as_ref()
             .map(|(weight, bias)| (weight, bias))
             .unzip();
+        let running = |tensor| (statistics != Statistics::Unrecorded).then_some(tensor);
         Ok(x.f_batch_norm(
             weight,
             bias,
-            Some(&self.running_mean),
-            Some(&self.running_var),
-            train,
+            running(&self.running_mean),
+            running(&self.running_var),
+            own,
             Self::MOMENTUM,
             Self::EPSILON,
             true,
@@ -179,6 +191,14 @@ impl Linear {
             None
         };
         Ok(Self { weight, bias })
+    }
+
+    /// Leaves the bias, if there is one, as it was drawn or loaded: it is no longer a parameter.
+    pub(crate) fn freeze_bias(&self) {
+        if let Some(bias) = &self.bias {
+            // The handle that comes back is to the same tensor.
+            let _ = bias.set_requires_grad(false);
+        }
     }
 
     /// `(n, inputs)` to `(n, outputs)`, in float32 whatever the precision of the product.

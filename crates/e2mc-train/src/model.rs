@@ -6,7 +6,8 @@ use tch::{Device, Tensor, nn};
 
 use crate::Error;
 use crate::backbone::Backbone;
-use crate::layer::Precision;
+use crate::draw::seeded;
+use crate::layer::{Precision, Statistics};
 use crate::method::Method;
 use crate::recipe::Recipe;
 
@@ -27,12 +28,14 @@ impl Model {
     /// # Errors
     /// Where the recipe's backbone or head is not valid.
     pub fn new(recipe: &Recipe, device: Device, seed: u64) -> Result<Self, Error> {
-        tch::manual_seed(seed as i64);
         // Weights are drawn on the CPU, so that a seed means the same on every device.
         let mut variables = nn::VarStore::new(Device::Cpu);
         let root = variables.root();
-        let backbone = Backbone::new(&(&root / "backbone"), &recipe.backbone)?;
-        let method = recipe.method.build(&root, backbone.features())?;
+        let (backbone, method) = seeded(seed, || -> Result<_, Error> {
+            let backbone = Backbone::new(&(&root / "backbone"), &recipe.backbone)?;
+            let method = recipe.method.build(&root, backbone.features())?;
+            Ok((backbone, method))
+        })?;
         variables.set_device(device);
         Ok(Self {
             variables,
@@ -45,6 +48,11 @@ impl Model {
     /// Where the parameters live.
     pub fn device(&self) -> Device {
         self.variables.device()
+    }
+
+    /// The arithmetic of its convolutions and linear layers.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The parameters and running statistics by name, sorted.
@@ -66,8 +74,9 @@ impl Model {
     /// Where the images do not fit the network.
     pub fn features(&self, images: &Tensor) -> Result<Tensor, Error> {
         tch::no_grad(|| {
-            self.backbone
-                .forward(&images.to_device(self.device()), false, self.precision)
+            let images = images.to_device(self.device());
+            let statistics = Statistics::Running;
+            self.backbone.forward(&images, statistics, self.precision)
         })
     }
 

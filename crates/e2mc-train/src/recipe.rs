@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use e2mc::Transform;
 use e2mc_data::{Augmentation, Evaluation};
 
 use crate::Error;
@@ -10,6 +11,7 @@ use crate::criterion::CriterionConfig;
 use crate::layer::Precision;
 use crate::method::MethodConfig;
 use crate::optim::{OptimizerConfig, ScheduleConfig};
+use crate::range::above_zero;
 
 /// All settings of a training run. Unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,12 +53,38 @@ pub struct TrainingConfig {
     /// `f32`, or `bf16` for convolutions and linear layers (losses and statistics stay float32).
     #[serde(default)]
     pub precision: Precision,
+    /// Parts of equal size that a batch goes through the backbone in. The loss and the criterion
+    /// see the whole batch whatever this is; memory is that of one part. Each part has batch
+    /// statistics of its own.
+    #[serde(default = "one")]
+    pub accumulate: usize,
+    /// Whether batch norm in the backbone normalises by its running statistics and keeps them, as
+    /// in evaluation.
+    #[serde(default)]
+    pub freeze_batch_norm: bool,
     /// Whether `continue` takes the optimiser's state over from the checkpoint, where it has one.
     #[serde(default)]
     pub load_optimizer: bool,
+    /// Steps at the start in which the heads train and the backbone stays as it is; where they are
+    /// new, its features are worth more than their first gradients. 0 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_warmup_steps: Option<u64>,
+}
+
+fn one() -> usize {
+    1
 }
 
 impl Recipe {
+    /// The map to the unit interval under which entropies are reported: the criterion's, or the
+    /// method's where the criterion has none.
+    pub fn transform(&self) -> Transform {
+        match self.criterion {
+            CriterionConfig::E2mc { transform, .. } => transform.into(),
+            _ => self.method.transform(),
+        }
+    }
+
     /// Checks every setting and how they fit together, before any file or device is touched.
     ///
     /// # Errors
@@ -73,20 +101,26 @@ impl Recipe {
                 training.batch,
             ));
         }
-        if !(training.learning_rate.is_finite() && training.learning_rate > 0.0) {
+        let parts = training.accumulate;
+        if parts == 0 || !training.batch.is_multiple_of(parts) || training.batch / parts < 2 {
             return Err(Error::config(
-                "training.learning_rate",
-                "a number above 0",
-                training.learning_rate,
+                "training.accumulate",
+                format!(
+                    "a number that divides training.batch, {}, into parts of at least 2 images",
+                    training.batch
+                ),
+                parts,
             ));
         }
+        above_zero("training.learning_rate", training.learning_rate)?;
         self.backbone.check()?;
         self.criterion.check()?;
         self.optimizer.check()?;
         self.schedule.check()?;
         self.augmentation.check()?;
         self.evaluation.check()?;
-        self.method.check_views(self.augmentation.view_count())?;
+        self.method
+            .check(self.augmentation.view_count(), training.batch)?;
         for (field, channels) in [
             ("augmentation.channels", self.augmentation.channels),
             ("evaluation.channels", self.evaluation.channels),

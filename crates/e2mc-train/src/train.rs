@@ -1,21 +1,21 @@
-//! The one training loop.
+//! The one training loop, whatever the method, the criterion and the number of parts.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use e2mc_data::{Batch, Dataset, Loader, LoaderConfig, Pipeline};
-use tch::{Device, Kind, Tensor};
+use tch::Device;
 
 use crate::Error;
 use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::collapse::Collapse;
 use crate::criterion::Criterion;
-use crate::embed::to_tensor;
+use crate::meter::{EpochSummary, Meter, StepLog};
 use crate::method::{Objective, StepContext};
 use crate::model::Model;
 use crate::optim::Optimizer;
+use crate::pass::Pass;
 use crate::recipe::Recipe;
 
 /// Where a run reads, writes and how often it reports.
@@ -27,50 +27,6 @@ pub struct RunOptions {
     pub log_every: u64,
     /// Where the checkpoint goes after each epoch and at a stop; nowhere if `None`.
     pub checkpoint: Option<PathBuf>,
-}
-
-/// What the loop reports while it runs. Terms are means since the last report.
-#[derive(Clone, Debug)]
-pub struct StepLog {
-    /// Optimiser steps done.
-    pub step: u64,
-    /// The epoch, counted from 1.
-    pub epoch: u64,
-    /// Batches done in this epoch, of how many.
-    pub batch: u64,
-    /// Batches in an epoch.
-    pub batches: u64,
-    /// The learning rate of the last step.
-    pub learning_rate: f64,
-    /// The whole loss.
-    pub loss: f64,
-    /// The parts: name and unweighted value.
-    pub terms: Vec<(&'static str, f64)>,
-    /// Images a second since the last report (each gives several views).
-    pub images_per_s: f64,
-    /// Share of the time since the last report that was spent waiting for data, 0 to 1.
-    pub waiting: f64,
-}
-
-/// What an epoch amounted to.
-#[derive(Clone, Debug)]
-pub struct EpochSummary {
-    /// The epoch, counted from 1.
-    pub epoch: u64,
-    /// Optimiser steps done in all.
-    pub step: u64,
-    /// Mean of the whole loss over the epoch.
-    pub loss: f64,
-    /// Means of the parts.
-    pub terms: Vec<(&'static str, f64)>,
-    /// Seconds that the epoch took.
-    pub seconds: f64,
-    /// Images a second over the epoch.
-    pub images_per_s: f64,
-    /// Share of the epoch spent waiting for data, 0 to 1.
-    pub waiting: f64,
-    /// Signs of collapse in the last batch's embeddings.
-    pub collapse: Collapse,
 }
 
 /// Whether to go on.
@@ -128,7 +84,9 @@ impl Trainer {
     pub fn new(recipe: Recipe, device: Device, seed: u64) -> Result<Self, Error> {
         recipe.check()?;
         let model = Model::new(&recipe, device, seed)?;
-        let optimizer = Optimizer::new(&recipe.optimizer, model.parameters())?;
+        let mut groups = recipe.method.groups();
+        groups.extend(recipe.training.waiting());
+        let optimizer = Optimizer::with_groups(&recipe.optimizer, model.parameters(), groups)?;
         let criterion = Criterion::new(&recipe.criterion)?;
         let progress = Progress {
             seed,
@@ -162,7 +120,7 @@ impl Trainer {
         if takes {
             trainer
                 .optimizer
-                .load_state(clone_all(&checkpoint.optimizer))?;
+                .load_state(checkpoint::read_all(&checkpoint.optimizer)?)?;
         }
         Ok((trainer, takes))
     }
@@ -202,11 +160,11 @@ impl Trainer {
         checkpoint.apply_to(&trainer.model)?;
         trainer
             .optimizer
-            .load_state(clone_all(&checkpoint.optimizer))?;
+            .load_state(checkpoint::read_all(&checkpoint.optimizer)?)?;
         trainer
             .model
             .method
-            .load_state(clone_all(&checkpoint.method))?;
+            .load_state(checkpoint::read_all(&checkpoint.method)?)?;
         trainer.progress = progress;
         Ok(trainer)
     }
@@ -244,6 +202,7 @@ impl Trainer {
     ) -> Result<Outcome, Error> {
         let loader = self.loader(dataset, options)?;
         let batches = loader.batches_per_epoch() as u64;
+        self.recipe.training.check_head_warmup(batches)?;
         let mut saved = None;
         while self.progress.epoch < self.recipe.training.epochs {
             let mut whole = Meter::new();
@@ -274,7 +233,7 @@ impl Trainer {
             self.progress.epoch += 1;
             self.progress.batch = 0;
             let embedding = embedding.expect("an epoch has at least one batch, the loader checks");
-            let collapse = Collapse::measure(&embedding, self.recipe.criterion.transform())?;
+            let collapse = Collapse::measure(&embedding, self.recipe.transform())?;
             let control = observer.epoch(&self.model, &whole.summary(self.progress, collapse))?;
             self.save_to(options.checkpoint.as_deref(), &mut saved)?;
             if control == Control::Stop {
@@ -288,11 +247,13 @@ impl Trainer {
     }
 
     fn loader(&self, dataset: Arc<dyn Dataset>, options: &RunOptions) -> Result<Loader, Error> {
+        let training = &self.recipe.training;
         let config = LoaderConfig {
-            batch: self.recipe.training.batch,
+            batch: training.batch,
             seed: self.progress.seed,
             threads: options.threads,
-            prefetch: 4,
+            // A batch that is worked on in parts is a large one, and slow: one in store is enough.
+            prefetch: if training.accumulate > 1 { 1 } else { 4 },
             shuffle: true,
             drop_last: true,
             rank: 0,
@@ -310,29 +271,32 @@ impl Trainer {
         saved: Option<&Path>,
     ) -> Result<(Objective, f64), Error> {
         let Progress { epoch, step, .. } = self.progress;
-        let precision = self.recipe.training.precision;
-        let context = StepContext {
-            step,
-            epoch,
-            precision,
-        };
-        let device = self.model.device();
-        let views = batch
-            .views
-            .iter()
-            .map(|view| Ok(to_tensor(view)?.to_device(device)))
-            .collect::<Result<Vec<_>, Error>>()?;
-
-        let epochs = self.recipe.training.epochs;
-        let base = self.recipe.training.learning_rate;
+        let training = &self.recipe.training;
+        let (base, epochs) = (training.learning_rate, training.epochs);
         let learning_rate = self.recipe.schedule.rate(base, step, batches, epochs);
-        self.model.method.before_step(context);
-        let Model {
-            backbone, method, ..
-        } = &mut self.model;
-        let mut objective = method.objective(backbone, &views, context)?;
+        let device = self.model.device();
+
+        self.model.method.before_step()?;
+        let pass = Pass {
+            backbone: &self.model.backbone,
+            views: &batch.views,
+            joins_views: self.model.method.joins_views(),
+            parts: training.accumulate,
+            keeps_statistics: training.freeze_batch_norm,
+            frozen: step < training.head_warmup(),
+            precision: training.precision,
+            device,
+        };
+        let features = pass.features()?;
+        let resolutions: Vec<_> = batch.views.iter().map(|view| view.shape[2]).collect();
+        let context = StepContext {
+            epoch,
+            resolutions: &resolutions,
+            precision: training.precision,
+        };
+        let mut objective = self.model.method.objective(&features, context)?;
         self.criterion
-            .add_to(&mut objective)
+            .add_to(&mut objective, self.progress.seed, step)
             .map_err(|error| match error {
                 Error::Criterion(error) => {
                     self.not_finite("an embedding", error.to_string(), saved)
@@ -352,7 +316,7 @@ impl Trainer {
         }
         self.optimizer.zero_grad();
         objective.loss.f_backward()?;
-        self.model.method.after_backward(context);
+        pass.backward(&features)?;
         self.optimizer.step(learning_rate)?;
         self.progress.step += 1;
         self.progress.batch += 1;
@@ -390,110 +354,5 @@ impl Trainer {
             *saved = Some(path.to_owned());
         }
         Ok(())
-    }
-}
-
-fn clone_all(tensors: &[(String, Tensor)]) -> Vec<(String, Tensor)> {
-    tensors
-        .iter()
-        .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
-        .collect()
-}
-
-/// Sums of loss and terms since a moment; they stay on the device until somebody asks.
-struct Meter {
-    started: Instant,
-    waited_before: f64,
-    waited: f64,
-    images: usize,
-    steps: u64,
-    sums: Vec<(&'static str, Tensor)>,
-}
-
-impl Meter {
-    fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            waited_before: 0.0,
-            waited: 0.0,
-            images: 0,
-            steps: 0,
-            sums: Vec::new(),
-        }
-    }
-
-    /// The meter that goes on where this one ends.
-    fn next(self) -> Self {
-        Self {
-            waited_before: self.waited,
-            waited: self.waited,
-            ..Self::new()
-        }
-    }
-
-    fn add(&mut self, objective: &Objective, images: usize, waited: f64) {
-        let loss = objective.loss.detach();
-        let terms = objective.terms.iter().map(|term| (term.name, &term.value));
-        let values = std::iter::once(("loss", &loss)).chain(terms);
-        if self.sums.is_empty() {
-            self.sums = values
-                .map(|(name, value)| (name, value.to_kind(Kind::Double)))
-                .collect();
-        } else {
-            for ((_, sum), (_, value)) in self.sums.iter_mut().zip(values) {
-                *sum = &*sum + value;
-            }
-        }
-        self.steps += 1;
-        self.images += images;
-        self.waited = waited;
-    }
-
-    /// The mean loss, then the mean terms.
-    fn means(&self) -> Vec<(&'static str, f64)> {
-        let steps = self.steps as f64;
-        self.sums
-            .iter()
-            .map(|(name, sum)| (*name, sum.double_value(&[]) / steps))
-            .collect()
-    }
-
-    fn rates(&self) -> (f64, f64, f64) {
-        let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
-        let waiting = ((self.waited - self.waited_before) / seconds).clamp(0.0, 1.0);
-        (seconds, self.images as f64 / seconds, waiting)
-    }
-
-    fn log(&self, progress: Progress, batches: u64, learning_rate: f64) -> StepLog {
-        let mut terms = self.means();
-        let (_, loss) = terms.remove(0);
-        let (_, images_per_s, waiting) = self.rates();
-        StepLog {
-            step: progress.step,
-            epoch: progress.epoch + 1,
-            batch: progress.batch,
-            batches,
-            learning_rate,
-            loss,
-            terms,
-            images_per_s,
-            waiting,
-        }
-    }
-
-    fn summary(&self, progress: Progress, collapse: Collapse) -> EpochSummary {
-        let mut terms = self.means();
-        let (_, loss) = terms.remove(0);
-        let (seconds, images_per_s, waiting) = self.rates();
-        EpochSummary {
-            epoch: progress.epoch,
-            step: progress.step,
-            loss,
-            terms,
-            seconds,
-            images_per_s,
-            waiting,
-            collapse,
-        }
     }
 }

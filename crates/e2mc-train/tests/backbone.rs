@@ -5,7 +5,7 @@ use std::path::Path;
 
 use e2mc_train::Error;
 use e2mc_train::backbone::{Architecture, Backbone, BackboneConfig, Stem};
-use e2mc_train::layer::{BatchNorm, Conv, Linear, Precision};
+use e2mc_train::layer::{BatchNorm, Conv, Linear, Precision, Statistics};
 use tch::{Device, Kind, Tensor, nn};
 
 const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
@@ -136,10 +136,14 @@ fn matches_the_authors_file(name: &str) {
     tch::no_grad(|| {
         let input = &golden["input"];
         close(
-            &backbone.forward(input, false, Precision::F32).unwrap(),
+            &backbone
+                .forward(input, Statistics::Running, Precision::F32)
+                .unwrap(),
             "eval_features",
         );
-        let _ = backbone.forward(input, true, Precision::F32).unwrap();
+        let _ = backbone
+            .forward(input, Statistics::Batch, Precision::F32)
+            .unwrap();
         close(
             &variables.variables()["bn1.running_mean"],
             "bn1_running_mean",
@@ -159,7 +163,9 @@ fn trains_like_torchvision(name: &str) {
     let (variables, backbone) = network(&name.parse().unwrap());
     fill_like_the_training_file(&variables);
     let input = &golden(name)["input"];
-    let features = backbone.forward(input, true, Precision::F32).unwrap();
+    let features = backbone
+        .forward(input, Statistics::Batch, Precision::F32)
+        .unwrap();
     weighted_sum(&features).backward();
     let named = variables.variables();
     let mut compared = 0;
@@ -359,7 +365,7 @@ fn images_of_another_shape_are_refused() {
     for shape in [&[2, 3, 8, 8][..], &[2, 8, 8], &[0, 1, 8, 8], &[2, 1, 0, 8]] {
         let images = Tensor::zeros(shape, FLOAT);
         let (field, expected, found) =
-            config_error(backbone.forward(&images, false, Precision::F32));
+            config_error(backbone.forward(&images, Statistics::Running, Precision::F32));
         assert_eq!(field, "backbone.channels");
         assert_eq!(expected, "images (n, 1, h, w)");
         assert_eq!(found, format!("{shape:?}"));
@@ -373,11 +379,13 @@ fn evaluation_sees_each_image_alone_and_changes_nothing() {
         fill_like_the_training_file(&variables);
         let images = Tensor::randn([3, 1, 32, 32], FLOAT);
         let before: Vec<_> = sorted_copies(&variables);
-        let all = backbone.forward(&images, false, Precision::F32).unwrap();
+        let all = backbone
+            .forward(&images, Statistics::Running, Precision::F32)
+            .unwrap();
         assert_eq!(all.size(), [3, 256]);
         for i in 0..3 {
             let one = backbone
-                .forward(&images.narrow(0, i, 1), false, Precision::F32)
+                .forward(&images.narrow(0, i, 1), Statistics::Running, Precision::F32)
                 .unwrap();
             assert_close(&one, &all.narrow(0, i, 1), 1e-5, "alone");
         }
@@ -407,10 +415,14 @@ fn the_layout_of_images_in_memory_does_not_matter() {
         .permute([0, 3, 1, 2]);
     let slice = Tensor::cat(&[&images, &images], 3).narrow(3, 0, 16);
     assert!(!pixels.is_contiguous() && !slice.is_contiguous());
-    let expected = backbone.forward(&images, false, Precision::F32).unwrap();
+    let expected = backbone
+        .forward(&images, Statistics::Running, Precision::F32)
+        .unwrap();
     for same in [pixels, slice] {
         assert_eq!(
-            backbone.forward(&same, false, Precision::F32).unwrap(),
+            backbone
+                .forward(&same, Statistics::Running, Precision::F32)
+                .unwrap(),
             expected
         );
     }
@@ -428,7 +440,9 @@ fn bfloat16_stays_near_float32_and_trains_the_float32_parameters() {
         for mut parameter in variables.trainable_variables() {
             parameter.zero_grad();
         }
-        let features = backbone.forward(&images, true, precision).unwrap();
+        let features = backbone
+            .forward(&images, Statistics::Batch, precision)
+            .unwrap();
         weighted_sum(&features).backward();
         let named = variables.variables();
         let gradient = |name: &str| named[name].grad().copy();
@@ -451,8 +465,12 @@ fn bfloat16_stays_near_float32_and_trains_the_float32_parameters() {
     for (name, tensor) in variables.variables() {
         assert_eq!(tensor.kind(), Kind::Float, "{name}");
     }
-    let evaluated = backbone.forward(&images, false, Precision::Bf16).unwrap();
-    let expected = backbone.forward(&images, false, Precision::F32).unwrap();
+    let evaluated = backbone
+        .forward(&images, Statistics::Running, Precision::Bf16)
+        .unwrap();
+    let expected = backbone
+        .forward(&images, Statistics::Running, Precision::F32)
+        .unwrap();
     assert_close(&evaluated, &expected, 0.05, "evaluation");
 }
 
@@ -468,7 +486,7 @@ fn batch_norm_normalises_and_records_unbiased_variance() {
         let x = Tensor::randn([64, 5], FLOAT) * 3.0 + 2.0;
         let mean = x.mean_dim([0i64].as_slice(), true, Kind::Float);
         let biased = x.var_dim([0i64].as_slice(), false, true);
-        let y = norm.forward(&x, true).unwrap();
+        let y = norm.forward(&x, Statistics::Batch).unwrap();
         assert_close(
             &y,
             &((&x - &mean) / (biased + 1e-5).sqrt()),
@@ -491,7 +509,7 @@ fn batch_norm_normalises_and_records_unbiased_variance() {
         );
         let expected = (&x - &named["running_mean"]) / (&named["running_var"] + 1e-5).sqrt();
         assert_close(
-            &norm.forward(&x, false).unwrap(),
+            &norm.forward(&x, Statistics::Running).unwrap(),
             &expected,
             1e-5,
             "evaluation",
@@ -506,7 +524,7 @@ fn batch_norm_computes_in_float32_on_bfloat16() {
         let norm = BatchNorm::new(&variables.root(), 5, affine).unwrap();
         // So far from 0 that a bfloat16 sum would lose the variance.
         let x = (Tensor::randn([512, 5], FLOAT) + 64.0).to_kind(Kind::BFloat16);
-        let y = norm.forward(&x, true).unwrap();
+        let y = norm.forward(&x, Statistics::Batch).unwrap();
         assert_eq!(y.kind(), Kind::BFloat16);
         let x = x.to_kind(Kind::Float);
         let named = variables.variables();
@@ -522,16 +540,22 @@ fn batch_norm_computes_in_float32_on_bfloat16() {
 fn batch_norm_refuses_a_single_value_a_channel_in_training() {
     let variables = nn::VarStore::new(Device::Cpu);
     let norm = BatchNorm::new(&variables.root(), 5, true).unwrap();
-    let (field, _, found) = config_error(norm.forward(&Tensor::zeros([1, 5], FLOAT), true));
+    let (field, _, found) =
+        config_error(norm.forward(&Tensor::zeros([1, 5], FLOAT), Statistics::Batch));
     assert_eq!(
         (field.as_str(), found.as_str()),
         ("training.batch", "[1, 5]")
     );
-    let _ = norm.forward(&Tensor::zeros([1, 5], FLOAT), false).unwrap();
     let _ = norm
-        .forward(&Tensor::zeros([1, 5, 1, 2], FLOAT), true)
+        .forward(&Tensor::zeros([1, 5], FLOAT), Statistics::Running)
         .unwrap();
-    assert!(norm.forward(&Tensor::zeros([4, 6], FLOAT), true).is_err());
+    let _ = norm
+        .forward(&Tensor::zeros([1, 5, 1, 2], FLOAT), Statistics::Batch)
+        .unwrap();
+    assert!(
+        norm.forward(&Tensor::zeros([4, 6], FLOAT), Statistics::Batch)
+            .is_err()
+    );
 }
 
 #[test]

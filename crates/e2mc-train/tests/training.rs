@@ -1,162 +1,23 @@
 //! The loop: determinism, resuming, checkpoints and what happens when numbers explode.
 
+mod common;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use e2mc_data::{Dataset, Error as DataError, Evaluation, Image, stream};
-use e2mc_train::backbone::{BackboneConfig, Stem};
-use e2mc_train::checkpoint::{self, Checkpoint};
-use e2mc_train::criterion::{CriterionConfig, TransformName};
+use common::{Bars, StopAfter, options, simsiam, swav, train, vicreg};
+use e2mc_data::Dataset;
+use e2mc_train::checkpoint::{self, Checkpoint, Layout, ReadOptions};
 use e2mc_train::layer::Precision;
-use e2mc_train::method::{MethodConfig, VicregConfig};
-use e2mc_train::optim::{OptimizerConfig, ScheduleConfig};
-use e2mc_train::{
-    Control, EpochSummary, Error, Model, Observer, Outcome, Output, Recipe, RunOptions, StepLog,
-    Trainer, TrainingConfig, embed,
-};
+use e2mc_train::method::MethodConfig;
+use e2mc_train::optim::ScheduleConfig;
+use e2mc_train::{Error, Model, Outcome, Output, Recipe, Trainer, embed};
 use tch::Device;
 
-/// Noise with a bright bar whose place is the class.
-struct Bars(usize);
-
-impl Dataset for Bars {
-    fn len(&self) -> usize {
-        self.0
-    }
-
-    fn read(&self, index: usize, image: &mut Image) -> Result<(), DataError> {
-        let mut noise = stream(7, 0, index as u64, 0);
-        image.width = 28;
-        image.height = 28;
-        image.channels = 1;
-        image.pixels.clear();
-        for pixel in 0..28 * 28 {
-            let bright = pixel % 28 / 7 == index % 4;
-            image
-                .pixels
-                .push((noise.uniform() * 80.0) as u8 + if bright { 150 } else { 0 });
-        }
-        Ok(())
-    }
-
-    fn label(&self, index: usize) -> Option<usize> {
-        Some(index % 4)
-    }
-
-    fn classes(&self) -> &[String] {
-        &[]
-    }
-
-    fn name(&self, index: usize) -> String {
-        format!("bars[{index}]")
-    }
-
-    fn native_size(&self) -> Option<(usize, usize)> {
-        Some((28, 28))
-    }
-}
-
 fn recipe(optimizer: &str) -> Recipe {
-    Recipe {
-        name: "test".into(),
-        description: String::new(),
-        backbone: BackboneConfig {
-            architecture: "resnet18".parse::<BackboneConfig>().unwrap().architecture,
-            width: 4,
-            stem: Stem::SmallStride2,
-            channels: 1,
-        },
-        method: MethodConfig::Vicreg(VicregConfig {
-            projector: vec![16, 16],
-            ..VicregConfig::default()
-        }),
-        criterion: CriterionConfig::E2mc {
-            transform: TransformName::Sigmoid,
-            beta: 10.0,
-            gamma: 10.0,
-            epsilon: 1e-7,
-        },
-        training: TrainingConfig {
-            epochs: 2,
-            batch: 8,
-            learning_rate: 0.01,
-            precision: Precision::F32,
-            load_optimizer: false,
-        },
-        optimizer: serde_json::from_value::<OptimizerConfig>(
-            serde_json::json!({"name": optimizer}),
-        )
-        .unwrap(),
-        schedule: ScheduleConfig::Cosine {
-            warmup: 0.5,
-            end: 0.1,
-        },
-        augmentation: e2mc_data::Augmentation::small_grey(),
-        evaluation: Evaluation::small_grey(),
-    }
-}
-
-/// Raises the stop flag after some steps, as a signal would.
-struct StopAfter<'a> {
-    step: u64,
-    flag: &'a AtomicBool,
-    losses: Vec<f64>,
-    entropies: Vec<f64>,
-}
-
-impl Observer for StopAfter<'_> {
-    fn step(&mut self, log: &StepLog) -> Result<(), Error> {
-        self.losses.push(log.loss);
-        if log.step >= self.step {
-            self.flag.store(true, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    fn epoch(&mut self, _: &Model, summary: &EpochSummary) -> Result<Control, Error> {
-        let entropy = summary
-            .terms
-            .iter()
-            .find(|term| term.0 == "entropy")
-            .map(|term| term.1);
-        self.entropies.extend(entropy);
-        Ok(Control::Continue)
-    }
-}
-
-fn options(checkpoint: Option<&Path>, threads: usize) -> RunOptions {
-    RunOptions {
-        threads,
-        log_every: 1,
-        checkpoint: checkpoint.map(Path::to_owned),
-    }
-}
-
-/// Trains `trainer` until `step` at most; returns how it ended and the losses seen.
-fn train(
-    trainer: &mut Trainer,
-    step: u64,
-    checkpoint: Option<&Path>,
-    threads: usize,
-) -> (Outcome, Vec<f64>, Vec<f64>) {
-    let flag = AtomicBool::new(false);
-    let mut observer = StopAfter {
-        step,
-        flag: &flag,
-        losses: Vec::new(),
-        entropies: Vec::new(),
-    };
-    let outcome = trainer
-        .run(
-            Arc::new(Bars(40)),
-            &options(checkpoint, threads),
-            &flag,
-            &mut observer,
-        )
-        .unwrap();
-    (outcome, observer.losses, observer.entropies)
+    common::recipe(vicreg(), optimizer)
 }
 
 fn saved(trainer: &Trainer, folder: &Path) -> Vec<u8> {
@@ -167,14 +28,14 @@ fn saved(trainer: &Trainer, folder: &Path) -> Vec<u8> {
 
 /// Interrupts after `step` of 10 steps, resumes from the file, and compares every byte with a run
 /// that was never interrupted.
-fn resumes_exactly(optimizer: &str, step: u64) {
+fn resumes_exactly(recipe: &Recipe, step: u64) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint.safetensors");
-    let mut whole = Trainer::new(recipe(optimizer), Device::Cpu, 3).unwrap();
+    let mut whole = Trainer::new(recipe.clone(), Device::Cpu, 3).unwrap();
     let (outcome, losses, _) = train(&mut whole, u64::MAX, None, 2);
     assert_eq!((outcome, losses.len()), (Outcome::Finished, 10));
 
-    let mut first = Trainer::new(recipe(optimizer), Device::Cpu, 3).unwrap();
+    let mut first = Trainer::new(recipe.clone(), Device::Cpu, 3).unwrap();
     let (outcome, mut pieces, _) = train(&mut first, step, Some(&path), 2);
     assert_eq!((outcome, pieces.len() as u64), (Outcome::Interrupted, step));
     let checkpoint = Checkpoint::read(&path).unwrap();
@@ -192,13 +53,30 @@ fn resumes_exactly(optimizer: &str, step: u64) {
 #[test]
 fn stopping_within_an_epoch_and_resuming_equals_never_stopping() {
     for optimizer in ["adamw", "lars", "larc", "sgd"] {
-        resumes_exactly(optimizer, 3);
+        resumes_exactly(&recipe(optimizer), 3);
+    }
+}
+
+#[test]
+fn every_method_resumes_exactly_with_its_queue_empty_half_full_and_in_use() {
+    for step in [3, 6, 8] {
+        resumes_exactly(&common::recipe(swav(), "larc"), step);
+    }
+    resumes_exactly(&common::recipe(simsiam(), "sgd"), 3);
+}
+
+#[test]
+fn a_run_in_parts_resumes_exactly() {
+    for method in [vicreg(), swav(), simsiam()] {
+        let mut recipe = common::recipe(method, "adamw");
+        recipe.training.accumulate = 4;
+        resumes_exactly(&recipe, 8);
     }
 }
 
 #[test]
 fn stopping_at_the_end_of_an_epoch_and_resuming_equals_never_stopping() {
-    resumes_exactly("adamw", 5);
+    resumes_exactly(&recipe("adamw"), 5);
 }
 
 #[test]
@@ -215,14 +93,74 @@ fn the_same_seed_gives_the_same_bytes_whatever_the_number_of_loader_threads() {
 }
 
 #[test]
-fn training_lowers_the_loss_and_raises_the_entropy() {
-    let mut long = recipe("adamw");
-    long.training.epochs = 12;
-    let mut trainer = Trainer::new(long, Device::Cpu, 1).unwrap();
-    let (_, losses, entropies) = train(&mut trainer, u64::MAX, None, 2);
-    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
-    assert!(mean(&losses[55..]) < mean(&losses[..5]), "{losses:?}");
-    assert!(entropies.last() > entropies.first(), "{entropies:?}");
+fn training_lowers_the_loss_and_raises_the_entropy_with_every_method() {
+    for method in [vicreg(), swav(), simsiam()] {
+        let mut long = common::recipe(method, "adamw");
+        long.training.epochs = 12;
+        let mut trainer = Trainer::new(long, Device::Cpu, 1).unwrap();
+        let (_, losses, entropies) = train(&mut trainer, u64::MAX, None, 2);
+        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+        assert!(mean(&losses[55..]) < mean(&losses[..5]), "{losses:?}");
+        assert!(entropies.last() > entropies.first(), "{entropies:?}");
+    }
+}
+
+#[test]
+fn settings_that_do_not_fit_together_are_refused_by_name() {
+    let refused = |method: MethodConfig, change: fn(&mut Recipe)| {
+        let mut recipe = common::recipe(method, "adamw");
+        change(&mut recipe);
+        Trainer::new(recipe, Device::Cpu, 1)
+            .unwrap_err()
+            .to_string()
+    };
+    let swav_with = |change: fn(&mut e2mc_train::method::SwavConfig)| {
+        let MethodConfig::Swav(mut config) = swav() else {
+            unreachable!()
+        };
+        change(&mut config);
+        refused(MethodConfig::Swav(config), |_| ())
+    };
+    let parts = "setting `training.accumulate`: expected a number that divides training.batch, 8, \
+        into parts of at least 2 images, found ";
+    for (parts_found, change) in [
+        (
+            "3",
+            (|recipe| recipe.training.accumulate = 3) as fn(&mut Recipe),
+        ),
+        ("0", |recipe| recipe.training.accumulate = 0),
+        ("8", |recipe| recipe.training.accumulate = 8),
+    ] {
+        assert_eq!(refused(vicreg(), change), format!("{parts}{parts_found}"));
+    }
+    assert_eq!(
+        swav_with(|config| config.queue = 20),
+        "setting `method.queue`: expected a multiple of training.batch, 8, or 0, found 20"
+    );
+    for views in [vec![], vec![0, 0], vec![0, 4]] {
+        let MethodConfig::Swav(mut config) = swav() else {
+            unreachable!()
+        };
+        config.codes_from = views.clone();
+        assert_eq!(
+            refused(MethodConfig::Swav(config), |_| ()),
+            format!(
+                "setting `method.codes_from`: expected different views from 0 to 3, found {views:?}"
+            )
+        );
+    }
+    assert_eq!(
+        swav_with(|config| config.temperature = 0.0),
+        "setting `method.temperature`: expected a number above 0, found 0"
+    );
+    assert_eq!(
+        swav_with(|config| config.prototypes = 1),
+        "setting `method.prototypes`: expected at least 2, found 1"
+    );
+    assert_eq!(
+        refused(simsiam(), |recipe| recipe.augmentation.views[0].count = 2),
+        "setting `augmentation.views`: expected 2 views for SimSiam, found 3"
+    );
 }
 
 #[test]
@@ -245,7 +183,8 @@ fn bfloat16_trains_close_to_float32() {
     assert!(
         half.iter()
             .zip(full)
-            .all(|(half, full)| (half - full).abs() < 0.2 * full),
+            .take(4)
+            .all(|(half, full)| (half - full).abs() < 0.05 * full),
         "{losses:?}"
     );
 }
@@ -365,7 +304,7 @@ fn damaged_files_are_refused_with_what_was_found() {
     );
     assert!(cut.ends_with(&expected), "{cut}");
     assert!(error_of(&whole[..40]).contains("another format"));
-    assert!(error_of(b"\x80\x02}q\x00.").contains("another format"));
+    assert!(error_of(b"\x80\x02}q\x00.").contains("another format (a plain pickle"));
     // A header of 2^60 bytes must not be believed.
     let mut huge = whole.clone();
     huge[..8].copy_from_slice(&(1u64 << 60).to_le_bytes());
@@ -410,5 +349,81 @@ fn a_failed_write_leaves_the_older_file_whole() {
         fs::read_dir(folder.path()).unwrap().count(),
         2,
         "no temporary file stays"
+    );
+}
+
+#[test]
+fn new_heads_train_alone_until_they_are_warm() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let mut recipe = recipe("sgd");
+    let model = Model::new(&recipe, Device::Cpu, 1).unwrap();
+    checkpoint::save_model(&path, &recipe, &model, checkpoint::Precision::F32).unwrap();
+    let layout = Some(Layout::Backbone);
+    let options = ReadOptions {
+        layout,
+        ..ReadOptions::default()
+    };
+    let backbone = Checkpoint::read_with(&path, options).unwrap();
+
+    // Without a method there is nothing to train.
+    let error =
+        Trainer::from_weights(backbone.recipe.clone(), &backbone, Device::Cpu, 2).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("`none`: the checkpoint has no heads"),
+        "{error}"
+    );
+
+    recipe.training.head_warmup_steps = Some(3);
+    let (mut trainer, _) =
+        Trainer::from_weights(recipe.clone(), &backbone, Device::Cpu, 2).unwrap();
+    let snapshot = |model: &Model, head: bool| -> Vec<_> {
+        let tensors = model.tensors().into_iter();
+        let chosen = tensors.filter(|(name, _)| name.starts_with("backbone.") != head);
+        chosen.map(|(name, tensor)| (name, tensor.copy())).collect()
+    };
+    let (start, heads) = (snapshot(&model, false), snapshot(&trainer.model, true));
+    assert_eq!(snapshot(&trainer.model, false), start);
+    let (outcome, ..) = train(&mut trainer, 3, Some(&path), 1);
+    assert_eq!(outcome, Outcome::Interrupted);
+    assert_eq!(
+        snapshot(&trainer.model, false),
+        start,
+        "statistics included"
+    );
+    for (before, after) in heads.iter().zip(snapshot(&trainer.model, true)) {
+        assert_ne!(*before, after, "every head tensor has moved");
+    }
+    train(&mut trainer, 4, None, 1);
+    for (before, after) in start.iter().zip(snapshot(&trainer.model, false)) {
+        assert_ne!(*before, after, "then the backbone moves too");
+    }
+    // Stopped within the warm-up, it goes on as if it had not been.
+    let resumed =
+        &mut Trainer::resume(&Checkpoint::read(&path).unwrap(), Device::Cpu, None).unwrap();
+    train(resumed, 4, None, 1);
+    assert!(saved(&trainer, folder.path()) == saved(resumed, folder.path()));
+
+    recipe.training.head_warmup_steps = Some(10);
+    let (mut trainer, _) = Trainer::from_weights(recipe, &backbone, Device::Cpu, 2).unwrap();
+    let stop = AtomicBool::new(false);
+    let mut observer = StopAfter {
+        step: 0,
+        flag: &stop,
+        losses: Vec::new(),
+        entropies: Vec::new(),
+    };
+    let run = trainer.run(
+        Arc::new(Bars(40)),
+        &self::options(None, 1),
+        &stop,
+        &mut observer,
+    );
+    let error = run.unwrap_err().to_string();
+    assert!(
+        error.contains("expected fewer than the 10 steps of the run, found 10"),
+        "{error}"
     );
 }

@@ -126,16 +126,7 @@ impl Criterion {
         gradient: &mut [f32],
         workspace: &'w mut Workspace,
     ) -> Result<&'w Value, Error> {
-        let expected = z.data().len();
-        if gradient.len() != expected {
-            let (rows, cols, found) = (z.rows(), z.cols(), gradient.len());
-            return Err(Error::GradientLength {
-                rows,
-                cols,
-                expected,
-                found,
-            });
-        }
+        z.check_gradient(gradient)?;
         self.evaluate(Level::detect(), z, Some(gradient), workspace)
     }
 
@@ -180,7 +171,7 @@ impl Criterion {
         let gradient = with_gradient.then_some((entropy_gradient, -self.beta / d as f64));
         marginals.run(level, centred, gradient, columns, pool);
         if columns.iter().any(|columns| !columns.finite) {
-            return Err(first_not_finite(z));
+            return Err(z.not_finite());
         }
         let entropies = columns.iter().flat_map(|columns| columns.entropy).take(d);
         value.entropy = entropies.clone().sum::<f64>() / d as f64;
@@ -235,7 +226,6 @@ impl Criterion {
     }
 
     fn check(&self, z: MatrixView) -> Result<(), Error> {
-        let (rows, cols) = (z.rows(), z.cols());
         for (name, value) in [("beta", self.beta), ("gamma", self.gamma)] {
             if !value.is_finite() {
                 return Err(Error::Coefficient {
@@ -254,33 +244,7 @@ impl Criterion {
                 expected,
             });
         }
-        if rows < 2 {
-            return Err(Error::TooFewRows { rows });
-        }
-        if u32::try_from(rows).is_err() {
-            return Err(Error::TooManyRows {
-                rows,
-                limit: u32::MAX as usize,
-            });
-        }
-        if cols == 0 {
-            return Err(Error::NoColumns { rows });
-        }
-        Ok(())
-    }
-}
-
-/// The error that names the first value, in row-major order, that is NaN or infinite.
-fn first_not_finite(z: MatrixView) -> Error {
-    let index = z
-        .data()
-        .iter()
-        .position(|value| !value.is_finite())
-        .unwrap_or_default();
-    Error::NotFinite {
-        row: index / z.cols(),
-        column: index % z.cols(),
-        value: z.data()[index],
+        z.check_batch()
     }
 }
 

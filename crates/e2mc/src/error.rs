@@ -68,12 +68,58 @@ pub enum Error {
     /// A coefficient of the criterion is out of its range.
     #[error("criterion has {name} = {value}, expected {expected}")]
     Coefficient {
-        /// `beta`, `gamma` or `epsilon`.
+        /// For instance `beta`, `gamma` or `epsilon`.
         name: &'static str,
         /// The value found.
         value: f64,
         /// The valid range in words.
         expected: &'static str,
+    },
+
+    /// A criterion over several views was given none.
+    #[error("criterion was given no view, expected at least 1")]
+    NoViews,
+
+    /// The views, or their gradients, do not belong together.
+    #[error(
+        "view {view} has {rows} x {cols} embeddings, expected {expected_rows} x {expected_cols} as view 0"
+    )]
+    ViewShape {
+        /// Zero-based index of the first view that differs.
+        view: usize,
+        /// Its rows.
+        rows: usize,
+        /// Its columns.
+        cols: usize,
+        /// The first view's rows.
+        expected_rows: usize,
+        /// The first view's columns.
+        expected_cols: usize,
+    },
+
+    /// Not one gradient buffer a view.
+    #[error("{found} gradient buffers were given for {expected} views")]
+    ViewGradients {
+        /// The number of views.
+        expected: usize,
+        /// The number of buffers.
+        found: usize,
+    },
+
+    /// Random directions of another width than the embedding's.
+    #[error("directions have {found} coordinates, expected {expected} as the embedding")]
+    Directions {
+        /// The embedding's columns.
+        expected: usize,
+        /// The directions' coordinates.
+        found: usize,
+    },
+
+    /// The eigenvalues of a Gram matrix were not found.
+    #[error("eigenvalues of a {order} x {order} Gram matrix did not converge")]
+    Eigenvalues {
+        /// Rows of the matrix.
+        order: usize,
     },
 }
 
@@ -95,8 +141,22 @@ impl Error {
             Self::GradientLength { .. } => {
                 Some("the gradient has the shape of the embedding, row-major".into())
             }
-            Self::Coefficient { .. } => {
-                Some("the published settings are vicreg, swav and simsiam".into())
+            Self::Coefficient { name, .. } => match *name {
+                "beta" | "gamma" | "epsilon" => {
+                    Some("the published settings are vicreg, swav and simsiam".into())
+                }
+                _ => Some("the published settings are the criterion's defaults".into()),
+            },
+            Self::NoViews => None,
+            Self::ViewShape { .. } => {
+                Some("all views embed the same images in the same space, row by row".into())
+            }
+            Self::ViewGradients { .. } => Some("pass one gradient buffer for each view".into()),
+            Self::Directions { .. } => {
+                Some("draw the directions for the embedding's number of columns".into())
+            }
+            Self::Eigenvalues { .. } => {
+                Some("look for a diverged model: its embeddings are degenerate".into())
             }
         }
     }

@@ -25,6 +25,7 @@ mod panels;
 mod product;
 #[cfg(test)]
 mod reference;
+pub mod rival;
 mod simd;
 mod sort;
 mod spacings;

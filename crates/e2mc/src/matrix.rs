@@ -48,6 +48,50 @@ impl<'a> MatrixView<'a> {
     pub fn row(&self, index: usize) -> &'a [f32] {
         &self.data[index * self.cols..][..self.cols]
     }
+
+    /// Checks the shape that every criterion needs: two rows at least, one column at least.
+    pub(crate) fn check_batch(&self) -> Result<(), Error> {
+        let Self { rows, cols, .. } = *self;
+        if rows < 2 {
+            return Err(Error::TooFewRows { rows });
+        }
+        if u32::try_from(rows).is_err() {
+            return Err(Error::TooManyRows {
+                rows,
+                limit: u32::MAX as usize,
+            });
+        }
+        if cols == 0 {
+            return Err(Error::NoColumns { rows });
+        }
+        Ok(())
+    }
+
+    /// Checks that a gradient's buffer has the matrix's size.
+    pub(crate) fn check_gradient(&self, gradient: &[f32]) -> Result<(), Error> {
+        let (rows, cols, found) = (self.rows, self.cols, gradient.len());
+        let expected = self.data.len();
+        if found != expected {
+            return Err(Error::GradientLength {
+                rows,
+                cols,
+                expected,
+                found,
+            });
+        }
+        Ok(())
+    }
+
+    /// The error that names the first value, in row-major order, that is NaN or infinite.
+    pub(crate) fn not_finite(&self) -> Error {
+        let bad = self.data.iter().position(|value| !value.is_finite());
+        let index = bad.unwrap_or_default();
+        Error::NotFinite {
+            row: index / self.cols,
+            column: index % self.cols,
+            value: self.data[index],
+        }
+    }
 }
 
 /// An owned `(n, d)` matrix, row-major.

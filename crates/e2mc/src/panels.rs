@@ -91,6 +91,12 @@ impl Panels {
         &self.lines[index * self.rows..][..self.rows]
     }
 
+    /// Panel `index` to write to: `rows` lines.
+    #[inline(always)]
+    pub(crate) fn panel_mut(&mut self, index: usize) -> &mut [Row] {
+        &mut self.lines[index * self.rows..][..self.rows]
+    }
+
     /// All panels to write to, `group` at a time, the last group perhaps smaller.
     pub(crate) fn groups_mut(
         &mut self,
@@ -110,6 +116,12 @@ pub(crate) struct PanelsMut<'a> {
 }
 
 impl PanelsMut<'_> {
+    /// Panels in the group.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.lines.len() / self.rows
+    }
+
     /// Panel `index` of the group: `rows` lines.
     #[inline(always)]
     pub(crate) fn panel(&mut self, index: usize) -> &mut [Row] {

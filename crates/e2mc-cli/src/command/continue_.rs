@@ -1,13 +1,14 @@
 //! `e2mc continue`: the paper's second step, on a model that is already trained.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use e2mc_train::checkpoint::Checkpoint;
-use e2mc_train::{Recipe, Trainer, device};
-use toml::{Table, Value};
+use e2mc_train::{DEFAULT_HEAD_WARMUP, Device, Recipe, Trainer, device};
+use toml::Value;
 
-use crate::arguments::{ContinueOptions, CriterionName};
+use crate::arguments::ContinueOptions;
 use crate::failure::Failure;
 use crate::output;
 use crate::recipe;
@@ -18,45 +19,89 @@ pub(crate) fn run(command: &ContinueOptions) -> Result<ExitCode> {
     let device = device(&options.machine.device)?;
     let mut trainer = match &command.checkpoint {
         None => Trainer::resume(&run::interrupted(options)?, device, options.epochs)?,
-        Some(_) if options.resume => {
-            return Err(Failure::usage(
-                "--checkpoint and --resume exclude each other",
-                "--resume goes on with the run in --out; --checkpoint starts a new one",
-            ));
-        }
         Some(path) => {
-            let checkpoint = Checkpoint::read(path)?;
-            let mut changes = run::changes(options)?;
-            if command.criterion == Some(CriterionName::None) {
-                let none = Table::from_iter([("name".to_owned(), "none".into())]);
-                changes.push(("criterion".into(), Value::Table(none)));
-            }
-            let recipe = recipe::resolve(
-                Some(&checkpoint.recipe),
-                options.recipe.as_deref(),
-                &changes,
-            )?;
-            check_architecture(&recipe, &checkpoint)?;
+            let (checkpoint, recipe) = plan(command, path)?;
             if options.dry_run {
                 run::print_plan(&recipe, options)?;
                 return Ok(ExitCode::SUCCESS);
             }
-            let wants_optimizer = recipe.training.load_optimizer;
-            let (trainer, taken) =
-                Trainer::from_weights(recipe, &checkpoint, device, options.machine.seed)?;
-            if wants_optimizer && !taken {
-                output::note("the checkpoint has no state for this optimiser: it starts fresh");
-            }
-            trainer
+            start(recipe, &checkpoint, device, options.machine.seed)?
         }
     };
     run::execute(&mut trainer, options)
 }
 
+/// What to start from and the settings of the new run.
+pub(crate) fn plan(command: &ContinueOptions, path: &Path) -> Result<(Checkpoint, Recipe)> {
+    let options = &command.train;
+    if options.resume {
+        return Err(Failure::usage(
+            "--checkpoint and --resume exclude each other",
+            "--resume goes on with the run in --out; --checkpoint starts a new one",
+        ));
+    }
+    let checkpoint = command.reading.read(path)?;
+    let mut changes = run::changes(options)?;
+    if let Some(steps) = command.head_warmup {
+        let steps = Value::Integer(i64::try_from(steps).unwrap_or(i64::MAX));
+        changes.push(("training.head_warmup_steps".into(), steps));
+    }
+    let resolve = |changes: &[(String, Value)]| {
+        let (base, recipe) = (&checkpoint.recipe, options.recipe.as_deref());
+        recipe::resolve_with(command.criterion, base, recipe, changes)
+    };
+    let mut recipe = resolve(&changes)?;
+    let widths = widths_of_heads(&checkpoint, &recipe, &changes)?;
+    if !widths.is_empty() {
+        changes.extend(widths);
+        recipe = resolve(&changes)?;
+    }
+    check_architecture(&recipe, &checkpoint)?;
+    warm_up_new_heads(&mut recipe, &checkpoint);
+    Ok((checkpoint, recipe))
+}
+
+/// The checkpoint's widths of heads where the recipe, but no `changes` of the user, has others: a recipe's are for heads
+/// that start anew.
+fn widths_of_heads(
+    checkpoint: &Checkpoint,
+    recipe: &Recipe,
+    changes: &[(String, Value)],
+) -> Result<Vec<(String, Value)>> {
+    if recipe.method.name() != checkpoint.recipe.method.name() {
+        return Ok(Vec::new());
+    }
+    let found = Value::try_from(&checkpoint.recipe.method).context("the checkpoint's method")?;
+    let planned = Value::try_from(&recipe.method).context("the recipe's method")?;
+    Ok(["projector", "prototypes", "predictor"]
+        .into_iter()
+        .filter(|&name| found.get(name) != planned.get(name))
+        .filter_map(|name| Some((format!("method.{name}"), found.get(name)?.clone())))
+        .filter(|(key, _)| changes.iter().all(|(changed, _)| changed != key))
+        .collect())
+}
+
+/// A new run from a checkpoint's weights.
+pub(crate) fn start(
+    recipe: Recipe,
+    checkpoint: &Checkpoint,
+    device: Device,
+    seed: u64,
+) -> Result<Trainer> {
+    let wants_optimizer = recipe.training.load_optimizer;
+    let (trainer, taken) = Trainer::from_weights(recipe, checkpoint, device, seed)?;
+    if wants_optimizer && !taken {
+        output::note("the checkpoint has no state for this optimiser: it starts fresh");
+    }
+    note_missing(checkpoint, &trainer);
+    Ok(trainer)
+}
+
 /// The recipe may leave the network to the checkpoint, but not contradict it.
 fn check_architecture(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<()> {
     let found = &checkpoint.recipe;
-    if recipe.backbone == found.backbone && recipe.method.name() == found.method.name() {
+    let same_method = recipe.method.name() == found.method.name();
+    if checkpoint.is_of(&recipe.backbone) && (same_method || checkpoint.is_headless()) {
         return Ok(());
     }
     let describe = |recipe: &Recipe| format!("{} on {}", recipe.method.name(), recipe.backbone);
@@ -68,6 +113,37 @@ fn check_architecture(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<()> {
             recipe.name,
             describe(found)
         ),
-        "use a recipe without [backbone] and [method]: it takes both from the checkpoint",
+        "use a recipe without [backbone] and [method], which takes both from the checkpoint; or \
+         --layout backbone, which starts new heads",
     ))
+}
+
+/// Heads that the checkpoint does not have start anew, and alone.
+fn warm_up_new_heads(recipe: &mut Recipe, checkpoint: &Checkpoint) {
+    if !checkpoint.is_headless() {
+        return;
+    }
+    let steps = *recipe
+        .training
+        .head_warmup_steps
+        .get_or_insert(DEFAULT_HEAD_WARMUP);
+    output::note(&format!(
+        "{}: no heads are there; those of {} start anew and train alone for {steps} steps, with \
+         the backbone frozen (--head-warmup)",
+        checkpoint.path.display(),
+        recipe.method.name(),
+    ));
+}
+
+/// Says what was allowed to be missing, and so starts anew.
+fn note_missing(checkpoint: &Checkpoint, trainer: &Trainer) {
+    let missing = checkpoint.missing_in(&trainer.model);
+    if !missing.is_empty() && !checkpoint.is_headless() {
+        output::warning(&format!(
+            "{}: {} tensors are missing and start anew: {}",
+            checkpoint.path.display(),
+            missing.len(),
+            missing.join(", ")
+        ));
+    }
 }

@@ -19,8 +19,9 @@ use e2mc_train::{Model, Outcome, Output, Recipe, Trainer, device, embed};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::arguments::{DemoOptions, GuardAction, ProbeName};
-use crate::command::probe;
+use crate::arguments::{DemoOptions, GuardAction};
+use crate::command::probe::{self, ProbeName};
+use crate::data::BadImages;
 use crate::evaluation::{Part, Protocol, Scores, evaluate, plus_minus};
 use crate::failure::Failure;
 use crate::output;
@@ -42,8 +43,6 @@ pub(crate) struct Arm {
     pub(crate) entropy: f64,
     /// Off-diagonal covariance of the transformed embeddings, summed over the pairs, over d.
     pub(crate) covariance: f64,
-    #[serde(skip)]
-    pub(crate) marginal_entropy: Vec<f32>,
     #[serde(skip)]
     pub(crate) embeddings: Matrix,
 }
@@ -78,7 +77,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
     for folder in &folders {
         clear(folder)?;
     }
-    let (train, test) = probe::open(&options.sample)?;
+    let (train, test) = probe::open(&options.sample, BadImages::default())?;
     let threads = options.machine.threads();
     let judge = Judge {
         options,
@@ -118,6 +117,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
                 max_images: None,
                 held_out: 1000,
                 knn_every: 1,
+                bad_images: BadImages::default(),
             },
             guard: GuardAction::Warn,
             threads,
@@ -136,7 +136,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
 
     let comparison = Comparison {
         arms,
-        transform: recipe.criterion.transform(),
+        transform: recipe.transform(),
         train_images: train.len(),
         test_images: test.len(),
         seeds: options.seeds,
@@ -215,7 +215,7 @@ impl Judge<'_> {
             self.threads,
         )?;
         let criterion = e2mc::Criterion {
-            transform: self.recipe.criterion.transform(),
+            transform: self.recipe.transform(),
             ..e2mc::Criterion::vicreg()
         };
         let value = criterion.value(embeddings.view())?;
@@ -225,7 +225,6 @@ impl Judge<'_> {
             scores,
             entropy: value.entropy,
             covariance: value.covariance,
-            marginal_entropy: value.marginal_entropy,
             embeddings,
         })
     }

@@ -119,6 +119,59 @@ impl Ticks {
         number::fixed(value, (2 - self.exponent).max(0) as usize)
     }
 
+    /// Ticks on a `domain` of logarithms to base ten: at whole powers, as many as fit on `length` pixels; where those are
+    /// fewer than two, at 1, 2 and 5 times them.
+    pub(crate) fn powers(domain: Domain, length: f64, width: impl Fn(&str) -> f64) -> Self {
+        let (first, last) = (domain.lo.ceil() as i32, domain.hi.floor() as i32);
+        let whole = |step: i32| (first..=last).filter(move |k| k.rem_euclid(step) == 0);
+        let room = |labels: &[String], count: usize| {
+            let widest = labels.iter().map(|label| width(label)).fold(0.0, f64::max);
+            length / count.max(1) as f64 >= widest + 14.0
+        };
+        for step in 1..=(last - first).max(1) {
+            let values: Vec<f64> = whole(step).map(f64::from).collect();
+            let labels: Vec<String> = whole(step).map(|k| power_label(1.0, k)).collect();
+            if values.len() < 2 {
+                break;
+            }
+            if room(&labels, values.len()) {
+                return Self::of_powers(values, labels);
+            }
+        }
+        let fine: Vec<(f64, i32)> = (domain.lo.floor() as i32..=last)
+            .flat_map(|k| [1.0_f64, 2.0, 5.0].map(|digit| (digit, k)))
+            .filter(|(digit, k)| {
+                let at = digit.log10() + f64::from(*k);
+                (domain.lo..=domain.hi).contains(&at)
+            })
+            .collect();
+        let values: Vec<f64> = fine
+            .iter()
+            .map(|(digit, k)| digit.log10() + f64::from(*k))
+            .collect();
+        let labels: Vec<String> = fine
+            .iter()
+            .map(|(digit, k)| power_label(*digit, *k))
+            .collect();
+        if values.len() >= 2 && room(&labels, values.len()) {
+            return Self::of_powers(values, labels);
+        }
+        let ends = [domain.lo, domain.hi];
+        Self::of_powers(
+            ends.to_vec(),
+            ends.map(|at| number::significant(10f64.powf(at))).to_vec(),
+        )
+    }
+
+    fn of_powers(values: Vec<f64>, labels: Vec<String>) -> Self {
+        Self {
+            values,
+            labels,
+            note: None,
+            exponent: 0,
+        }
+    }
+
     /// As many ticks as fit on `length` pixels when a label needs `width(label)` of them.
     pub(crate) fn fitting(domain: Domain, length: f64, width: impl Fn(&str) -> f64) -> Self {
         let fits = |ticks: &Self| {
@@ -136,6 +189,17 @@ impl Ticks {
             .map(|target| Self::new(domain, target))
             .find(fits)
             .unwrap_or_else(|| Self::new(domain, 2))
+    }
+}
+
+/// `digit` times a power of ten, in digits where those are few.
+fn power_label(digit: f64, exponent: i32) -> String {
+    if (-3..=4).contains(&exponent) {
+        number::fixed(digit * 10f64.powi(exponent), (-exponent).max(0) as usize)
+    } else if digit == 1.0 {
+        number::power(exponent)
+    } else {
+        format!("{digit}×{}", number::power(exponent))
     }
 }
 

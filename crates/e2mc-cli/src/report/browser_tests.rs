@@ -1,4 +1,5 @@
-//! What only a browser can tell: nothing is cut off, nothing overlaps, the values follow the keys.
+//! What only a browser can tell: nothing is cut off, nothing overlaps, the values follow the keys, the console stays
+//! silent and nothing is asked for from anywhere.
 //!
 //! Needs Chromium or Chrome on the path, and says so where there is none.
 
@@ -18,6 +19,18 @@ const BROWSERS: [&str; 4] = [
     "google-chrome",
     "google-chrome-stable",
 ];
+
+/// Runs in the page before everything else and remembers what goes wrong.
+const WITNESS: &str = r#"<script>
+const problems = [];
+addEventListener('error', (event) => problems.push(`error: ${event.message ?? 'a part does not load'}`), true);
+addEventListener('unhandledrejection', (event) => problems.push(`rejection: ${event.reason}`));
+addEventListener('securitypolicyviolation', (event) => problems.push(`policy: ${event.blockedURI}`));
+for (const level of ['error', 'warn']) {
+  const say = console[level].bind(console);
+  console[level] = (...words) => { problems.push(`${level}: ${words.join(' ')}`); say(...words); };
+}
+</script>"#;
 
 /// Runs in the page after everything else and writes its complaints into the page.
 const PROBE: &str = r#"<script>
@@ -43,7 +56,7 @@ for (const panel of document.querySelectorAll('.panel')) {
   }));
 }
 let followed = 0;
-for (const figure of document.querySelectorAll('figure.lines, figure.histograms')) {
+for (const figure of document.querySelectorAll('figure.lines, figure.histograms, figure.scatters, figure.heat')) {
   const places = () => [...figure.querySelectorAll('.readout .at')].map((at) => at.textContent);
   const before = places();
   const drawing = figure.querySelector('.panel > svg');
@@ -55,10 +68,14 @@ for (const figure of document.querySelectorAll('figure.lines, figure.histograms'
   if (places().join() !== before.join()) complaints.push('readouts do not return');
   followed += 1;
 }
+complaints.push(...problems);
+complaints.push(...performance.getEntriesByType('resource').map((entry) => `asks for ${entry.name}`));
+const cell = [...document.querySelectorAll('tbody tr')].find((row) => row.cells[0].textContent === 'base loss + E2MC');
+const known = cell.cells[2].textContent;
 const colour = getComputedStyle(document.body).backgroundColor;
 const result = document.createElement('pre');
 result.id = 'probe';
-result.textContent = JSON.stringify({ width, colour, followed, complaints });
+result.textContent = JSON.stringify({ width, colour, followed, known, complaints });
 document.body.append(result);
 </script>
 </body>"#;
@@ -112,7 +129,12 @@ fn probe(width: u32, scheme: u32) -> Option<String> {
     let profile = Folder::new(&format!("browser-{width}"));
     let (page, dom) = (profile.0.join("page.html"), profile.0.join("dom.html"));
     // Windows have a least width, frames have none.
-    let html = escape(&sample::report().to_html().replace("</body>", PROBE));
+    let html = sample::report().to_html();
+    let html = escape(
+        &html
+            .replacen("<head>", &format!("<head>{WITNESS}"), 1)
+            .replace("</body>", PROBE),
+    );
     let frame = format!(
         "<!DOCTYPE html><html style=\"color-scheme: light dark\"><body>\
          <iframe style=\"width: {width}px; height: 900px; border: 0\" srcdoc=\"{html}\" \
@@ -134,7 +156,7 @@ fn probe(width: u32, scheme: u32) -> Option<String> {
 }
 
 #[test]
-fn nothing_is_cut_off_or_overlaps_on_phone_and_desk() {
+fn the_page_works_on_phone_and_desk_and_asks_for_nothing() {
     let mut found = Vec::new();
     for (width, scheme) in [(375, 1), (1280, 0)] {
         let Some(result) = probe(width, scheme) else {
@@ -151,7 +173,8 @@ fn nothing_is_cut_off_or_overlaps_on_phone_and_desk() {
     };
     for (result, width) in [(phone, 375), (desk, 1280)] {
         assert!(result.contains("\"complaints\":[]"), "{result}");
-        assert!(result.contains("\"followed\":2"), "{result}");
+        assert!(result.contains("\"followed\":5"), "{result}");
+        assert!(result.contains("\"known\":\"79.34 ± 0.28\""), "{result}");
         assert!(result.contains(&format!("\"width\":{width},")), "{result}");
     }
     assert!(phone.contains("rgb(251, 251, 250)"), "light: {phone}");

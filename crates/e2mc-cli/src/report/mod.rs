@@ -11,9 +11,12 @@
 
 mod axis;
 mod chart;
+mod figures;
 mod ink;
 mod number;
 mod page;
+#[cfg(feature = "png")]
+mod png;
 mod table;
 mod text;
 
@@ -25,8 +28,12 @@ mod sample;
 mod tests;
 
 pub(crate) use chart::dots::{AxisStart, DotPanel, Dots};
+pub(crate) use chart::heat::{HeatMaps, HeatPanel};
 pub(crate) use chart::histograms::{HistogramPanel, Histograms, Reference};
 pub(crate) use chart::lines::{LineChart, Lines, Series};
 pub(crate) use chart::marks::Mark;
+pub(crate) use chart::scatter::{Scatter, ScatterPanel};
+pub(crate) use figures::save_figures;
+pub(crate) use number::{fixed, significant};
 pub(crate) use page::{Block, Finding, Report, Section, Verdict};
 pub(crate) use table::{Cell, Column, Estimate, Table};

@@ -6,8 +6,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::chart::dots::Dots;
+use super::chart::heat::HeatMaps;
 use super::chart::histograms::Histograms;
 use super::chart::lines::Lines;
+use super::chart::scatter::Scatter;
 use super::ink::{self, Inks};
 use super::table::Table;
 use super::text::{anchor, escape, prose};
@@ -53,6 +55,10 @@ pub(crate) enum Block {
     Dots(Dots),
     /// Distributions, overlaid.
     Histograms(Histograms),
+    /// Points in the unit square.
+    Scatter(Scatter),
+    /// A quantity over a grid of two settings.
+    Heat(HeatMaps),
     /// A command or a file, word for word.
     Code {
         /// What it is.
@@ -82,6 +88,10 @@ pub(crate) enum Verdict {
     Worse,
     /// No difference beyond the noise.
     NoDifference,
+    /// As it should be, of a single thing that is compared with nothing.
+    Good,
+    /// Not as it should be, of a single thing.
+    Concern,
     /// A fact that is neither.
     Note,
 }
@@ -92,8 +102,15 @@ impl Verdict {
             Self::Better => ("better", "Better"),
             Self::Worse => ("worse", "Worse"),
             Self::NoDifference => ("even", "No difference"),
+            Self::Good => ("good", "Good"),
+            Self::Concern => ("concern", "Look here"),
             Self::Note => ("note", "Note"),
         }
+    }
+
+    /// The kind of news in a word or two, as the page says it.
+    pub(crate) fn words(self) -> &'static str {
+        self.class_and_words().1
     }
 }
 
@@ -124,13 +141,18 @@ impl Report {
         })
     }
 
-    fn render(&self, out: &mut String) -> fmt::Result {
-        let inks = Inks::of(
+    /// The inks of all names on the page, in reading order.
+    pub(super) fn inks(&self) -> Inks {
+        Inks::of(
             self.sections
                 .iter()
                 .flat_map(|s| &s.blocks)
                 .flat_map(Block::names),
-        );
+        )
+    }
+
+    fn render(&self, out: &mut String) -> fmt::Result {
+        let inks = self.inks();
         let title = escape(&self.title);
         write!(
             out,
@@ -197,22 +219,29 @@ impl Section {
 
 impl Block {
     /// The names that need an ink, in reading order.
-    fn names(&self) -> Vec<&str> {
+    pub(super) fn names(&self) -> Vec<&str> {
         match self {
             Self::Lines(lines) => lines.names(),
             Self::Dots(dots) => dots.names(),
             Self::Histograms(histograms) => histograms.names(),
-            Self::Findings(_) | Self::Table(_) | Self::Code { .. } | Self::KeyValues(_) => vec![],
+            Self::Findings(_)
+            | Self::Table(_)
+            | Self::Scatter(_)
+            | Self::Heat(_)
+            | Self::Code { .. }
+            | Self::KeyValues(_) => vec![],
         }
     }
 
-    fn render(&self, out: &mut String, inks: &Inks) -> fmt::Result {
+    pub(super) fn render(&self, out: &mut String, inks: &Inks) -> fmt::Result {
         match self {
             Self::Findings(findings) => render_findings(out, findings),
             Self::Table(table) => table.render(out),
             Self::Lines(lines) => lines.render(out, inks),
             Self::Dots(dots) => dots.render(out, inks),
             Self::Histograms(histograms) => histograms.render(out, inks),
+            Self::Scatter(scatter) => scatter.render(out),
+            Self::Heat(maps) => maps.render(out),
             Self::Code { caption, text } => render_code(out, caption, text),
             Self::KeyValues(pairs) => render_key_values(out, pairs),
         }

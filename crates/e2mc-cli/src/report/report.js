@@ -28,8 +28,8 @@ for (const figure of document.querySelectorAll('figure.chart')) {
     const values = hit.values.map((text, i) => {
       const value = document.createElement('span');
       const slot = panel.slots[i];
-      value.className = `value s${slot}`;
-      value.innerHTML = `<svg class="glyph" viewBox="-6 -6 12 12"><use href="#m${slot}" class="mark"/></svg>`;
+      value.className = slot ? `value s${slot}` : 'value';
+      if (slot) value.innerHTML = `<svg class="glyph" viewBox="-6 -6 12 12"><use href="#m${slot}" class="mark"/></svg>`;
       value.append(text);
       return value;
     });

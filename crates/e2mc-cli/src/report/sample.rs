@@ -1,12 +1,19 @@
 //! A whole report for the tests: every block, with the awkward values and names that real runs have.
 
 use super::{
-    AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, HistogramPanel, Histograms,
-    LineChart, Lines, Mark, Reference, Report, Section, Series, Table, Verdict,
+    AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, HeatMaps, HeatPanel,
+    HistogramPanel, Histograms, LineChart, Lines, Mark, Reference, Report, Scatter, ScatterPanel,
+    Section, Series, Table, Verdict,
 };
 
 /// The arms of the comparison, as every block names them.
 pub(super) const ARMS: [&str; 3] = ["untouched base", "base loss alone", "base loss + E2MC"];
+
+/// Drawings in the report.
+pub(super) const DRAWINGS: usize = 22;
+
+/// Heat maps among them.
+pub(super) const HEAT_MAPS: usize = 4;
 
 /// Text that would break a page that does not escape it.
 pub(super) const HOSTILE: &str = "</script><script>alert('a' & \"b\")</script> ]]> \u{0}";
@@ -25,8 +32,14 @@ pub(super) fn report() -> Report {
             section("Training", vec![Block::Lines(loss_lines())]),
             section(
                 "Before & after",
-                vec![Block::Histograms(marginals()), Block::Dots(entropies())],
+                vec![
+                    Block::Histograms(marginals()),
+                    Block::Dots(entropies()),
+                    Block::Scatter(pairs()),
+                    Block::Lines(spectrum()),
+                ],
             ),
+            section("Coefficients", vec![Block::Heat(coefficients())]),
             section("How it was made", origins()),
         ],
     }
@@ -205,6 +218,7 @@ fn loss_lines() -> Lines {
         caption: "Both runs see the same images in the same order.".to_owned(),
         x_label: "step".to_owned(),
         smooth: 9,
+        logarithmic: false,
         charts: vec![
             chart(
                 "Total loss",
@@ -241,6 +255,7 @@ fn marginals() -> Histograms {
         title: format!("Dimension {}", 83 * i),
         note: "−0.31 → −0.08 nats".to_owned(),
         samples: vec![values(2).collect(), values(1).chain([f32::NAN]).collect()],
+        axis: None,
     };
     let collapsed = HistogramPanel {
         title: "Dimension 511".to_owned(),
@@ -259,6 +274,100 @@ fn marginals() -> Histograms {
         }),
         panels: (0..4).map(panel).chain([collapsed]).collect(),
         ..Histograms::default()
+    }
+}
+
+/// The paper's Table D.2: SwAV at 800 epochs, 1 % of the labels; what was not measured is missing.
+fn coefficients() -> HeatMaps {
+    let paper = [
+        [Some(53.69), Some(53.63), None, Some(53.66)],
+        [None, Some(54.09), None, Some(53.88)],
+        [Some(53.85), Some(54.29), Some(54.99), Some(55.27)],
+        [None, Some(51.53), None, Some(55.12)],
+    ];
+    let panel = |title: &str, error: Option<f64>, scale: f64, unit: &str| HeatPanel {
+        title: title.to_owned(),
+        unit: unit.to_owned(),
+        decimals: 2,
+        cells: paper
+            .iter()
+            .map(|row| {
+                let cell = |value: &Option<f64>| {
+                    value.map(|value| Estimate {
+                        value: scale * value,
+                        standard_error: error,
+                        runs: vec![],
+                    })
+                };
+                row.iter().map(cell).collect()
+            })
+            .collect(),
+        reference: Some(("base".to_owned(), scale * 53.69)),
+    };
+    let labels = |values: [&str; 4]| values.map(str::to_owned).to_vec();
+    HeatMaps {
+        title: "Top-1 accuracy by coefficients".to_owned(),
+        caption: "One run a cell.".to_owned(),
+        x_label: "gamma".to_owned(),
+        x: labels(["0", "1", "10", "25"]),
+        y_label: "beta".to_owned(),
+        y: labels(["0", "0.1", "1", "10"]),
+        panels: vec![
+            panel("1 % of labels, logistic", Some(0.12), 1.0, "%"),
+            panel("20-NN", None, 1.0, "%"),
+            panel("Narrow cells", Some(0.12), 1e9, ""),
+            HeatPanel {
+                title: "Not measured".to_owned(),
+                ..HeatPanel::default()
+            },
+        ],
+    }
+}
+
+fn pairs() -> Scatter {
+    let place = |i: usize, stream: f64| 0.5 + 0.5 * spread(i, stream) as f32;
+    let before: Vec<[f32; 2]> = (0..400)
+        .map(|i| [place(i, 0.3), 0.5 * place(7 * i, 1.9)])
+        .collect();
+    let x: Vec<[f32; 2]> = before
+        .iter()
+        .enumerate()
+        .map(|(i, [x, _])| [*x, if i % 2 == 0 { *x } else { 1.0 - *x }])
+        .collect();
+    let panel = |title: &str, points: &[[f32; 2]]| ScatterPanel {
+        title: title.to_owned(),
+        note: "1.25 nats from uniform, 1.25 shared, correlation −0.01".to_owned(),
+        x_label: "dimension 3".to_owned(),
+        points: points.to_vec(),
+        coloured_by: before.clone(),
+    };
+    Scatter {
+        title: "Farthest from uniform".to_owned(),
+        caption: "Coloured by the place before.".to_owned(),
+        panels: vec![
+            panel("Dimension 17 over 3, before", &before),
+            panel("Dimension 17 over 3, after", &x),
+        ],
+    }
+}
+
+fn spectrum() -> Lines {
+    let series = |name: &str, exponent: f64| Series {
+        name: name.to_owned(),
+        points: (1..=512)
+            .map(|i| (f64::from(i), f64::from(i).powf(-exponent)))
+            .collect(),
+    };
+    Lines {
+        title: "Spectrum".to_owned(),
+        x_label: "rank".to_owned(),
+        logarithmic: true,
+        charts: vec![LineChart {
+            title: "Variance by direction".to_owned(),
+            series: vec![series(ARMS[0], 1.4), series(ARMS[2], 0.7)],
+            ..LineChart::default()
+        }],
+        ..Lines::default()
     }
 }
 

@@ -36,6 +36,13 @@ pub(crate) enum Cell {
     Text(String),
     /// A number, set with the column's decimals.
     Number(f64),
+    /// A number with decimals of its own, in a column of different quantities.
+    Value {
+        /// The number.
+        value: f64,
+        /// Digits after the point.
+        decimals: usize,
+    },
     /// A mean with its standard error, set with the column's decimals.
     Estimate(Estimate),
     /// Not measured.
@@ -127,6 +134,7 @@ fn render_cell(out: &mut String, cell: &Cell, decimals: usize, heading: bool) ->
     let (class, content) = match cell {
         Cell::Text(text) => ("text", prose(text)),
         Cell::Number(value) => ("number", number::fixed(*value, decimals)),
+        Cell::Value { value, decimals } => ("number", number::fixed(*value, *decimals)),
         Cell::Estimate(estimate) => {
             let value = number::fixed(estimate.value, decimals);
             let error = estimate.standard_error.filter(|error| error.is_finite());

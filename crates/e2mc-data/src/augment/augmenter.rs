@@ -1,12 +1,93 @@
 //! Making views.
 
+use std::fmt;
+
 use super::blur::Blurrer;
 use super::colour::{self, Change};
-use super::crop::{self, Region, Resizer};
+use super::crop::Region;
 use super::normalise::Normaliser;
 use super::recipe::{Augmentation, ViewRecipe};
-use super::solarize::solarize;
+use super::resize::{Resizer, Target};
+use super::solarize::{self, solarize};
 use crate::{Error, Image, Stream};
+
+/// What chance has decided for a view.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ViewParameters {
+    /// What is cut out of the image.
+    pub region: Region,
+    /// Whether left and right are exchanged.
+    pub flipped: bool,
+    /// Changes of colour, in this order.
+    pub changes: [Option<Change>; 4],
+    /// Whether all colour is taken out.
+    pub grey: bool,
+    /// The standard deviation of the blur in pixels, if there is one.
+    pub blur: Option<f32>,
+    /// Whether samples from 128 up are inverted.
+    pub solarized: bool,
+}
+
+impl ViewRecipe {
+    /// Draws the parameters of a view of an image of this size.
+    pub fn draw(&self, width: usize, height: usize, stream: &mut Stream) -> ViewParameters {
+        // The order of the draws is part of every result: it must not change.
+        let region = Region::random(width, height, self.scale, self.ratio, stream);
+        let flipped = stream.bernoulli(self.flip);
+        let changes = if stream.bernoulli(self.jitter.probability) {
+            Change::draw(&self.jitter, stream)
+        } else {
+            [None; 4]
+        };
+        let grey = stream.bernoulli(self.grey);
+        let [low, high] = self.blur.sigma;
+        let blur = stream
+            .bernoulli(self.blur.probability)
+            .then(|| stream.range(low, high));
+        ViewParameters {
+            region,
+            flipped,
+            changes,
+            grey,
+            blur,
+            solarized: stream.bernoulli(self.solarize),
+        }
+    }
+}
+
+impl fmt::Display for ViewParameters {
+    /// One short line for each operation.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Region {
+            left,
+            top,
+            width,
+            height,
+        } = self.region;
+        write!(f, "crop {width}x{height} at {left},{top}")?;
+        if self.flipped {
+            write!(f, "\nflip")?;
+        }
+        for change in self.changes.iter().flatten() {
+            match change {
+                Change::Brightness(factor) => write!(f, "\nbrightness {factor:.2}")?,
+                Change::Contrast(factor) => write!(f, "\ncontrast {factor:.2}")?,
+                Change::Saturation(factor) => write!(f, "\nsaturation {factor:.2}")?,
+                Change::Hue(turn) => write!(f, "\nhue {turn:+.3}")?,
+            }
+        }
+        if self.grey {
+            write!(f, "\ngrey")?;
+        }
+        if let Some(sigma) = self.blur {
+            write!(f, "\nblur {sigma:.2}")?;
+        }
+        if self.solarized {
+            write!(f, "\nsolarize")?;
+        }
+        Ok(())
+    }
+}
 
 /// Makes the views of an augmentation. Each thread has its own, for it keeps its buffers.
 #[derive(Debug)]
@@ -36,46 +117,69 @@ impl Augmenter {
         })
     }
 
-    /// Makes view number `view` of an image that has the recipe's channels, with the draws of
-    /// `stream`, and writes it as `(channels, size, size)` into `out`, which has exactly that size.
+    /// The recipes of the views.
+    pub fn recipes(&self) -> &[ViewRecipe] {
+        &self.views
+    }
+
+    /// Draws the parameters of all views of an image of this size into `parameters`, view number v
+    /// with the stream that `stream(v)` gives; the part of the image that they need.
+    pub fn draw(
+        &self,
+        width: usize,
+        height: usize,
+        stream: impl Fn(u64) -> Stream,
+        parameters: &mut Vec<ViewParameters>,
+    ) -> Region {
+        parameters.clear();
+        let views = self.views.iter().zip(0..);
+        parameters
+            .extend(views.map(|(view, number)| view.draw(width, height, &mut stream(number))));
+        let regions = parameters.iter().map(|parameters| parameters.region);
+        regions.reduce(Region::union).expect("a recipe has a view")
+    }
+
+    /// Makes view number `view` of an image, with the draws of `stream`, and writes it as
+    /// `(channels, size, size)` into `out`, which has exactly that size.
+    ///
+    /// The image has the recipe's channels, or one, which is then repeated.
     pub fn view(&mut self, image: &Image, view: usize, stream: &mut Stream, out: &mut [f32]) {
-        debug_assert_eq!(image.channels, self.channels);
-        let recipe = &self.views[view];
+        let parameters = self.views[view].draw(image.width, image.height, stream);
+        self.view_with(image, view, &parameters, out);
+    }
+
+    /// As [`view`](Self::view), with these parameters.
+    pub fn view_with(
+        &mut self,
+        image: &Image,
+        view: usize,
+        parameters: &ViewParameters,
+        out: &mut [f32],
+    ) {
+        self.pixels(image, view, parameters);
+        self.normaliser.normalise(&self.view, out);
+    }
+
+    /// The view as bytes, with the channels of the image.
+    pub fn pixels(&mut self, image: &Image, view: usize, parameters: &ViewParameters) -> &Image {
+        debug_assert!([1, self.channels].contains(&image.channels));
+        let ViewRecipe { size, filter, .. } = self.views[view];
         let pixels = &mut self.view;
-        let region = Region::random(
-            image.width,
-            image.height,
-            recipe.scale,
-            recipe.ratio,
-            stream,
-        );
-        self.resizer.resize(
-            image,
-            region,
-            recipe.filter,
-            recipe.size,
-            recipe.size,
-            pixels,
-        );
-        if stream.bernoulli(recipe.flip) {
-            crop::flip(pixels);
+        let target = Target {
+            mirrored: parameters.flipped,
+            ..Target::whole(size, size)
+        };
+        self.resizer
+            .resize(image, parameters.region, filter, target, pixels);
+        let changes = parameters.changes.into_iter().flatten();
+        colour::adjust(pixels, changes, parameters.grey);
+        if let Some(sigma) = parameters.blur {
+            self.blurrer.blur(pixels, sigma);
         }
-        if stream.bernoulli(recipe.jitter.probability) {
-            for change in Change::draw(&recipe.jitter, stream).into_iter().flatten() {
-                change.apply(pixels);
-            }
+        if parameters.solarized {
+            solarize(pixels, solarize::THRESHOLD);
         }
-        if stream.bernoulli(recipe.grey) {
-            colour::grey(pixels);
-        }
-        if stream.bernoulli(recipe.blur.probability) {
-            let [low, high] = recipe.blur.sigma;
-            self.blurrer.blur(pixels, stream.range(low, high));
-        }
-        if stream.bernoulli(recipe.solarize) {
-            solarize(pixels);
-        }
-        self.normaliser.normalise(pixels, out);
+        &self.view
     }
 }
 

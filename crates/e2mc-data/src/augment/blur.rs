@@ -5,7 +5,9 @@
 //! (Gwosdek et al., *Theoretical Foundations of Gaussian Convolution by Extended Box Filtering*, SSVM
 //! 2011). Every pass rounds to bytes; the border pixel is repeated outwards.
 
+use super::transpose::transpose;
 use crate::Image;
+use crate::vectorised::vectorised;
 
 /// Box filters in each direction.
 const PASSES: usize = 3;
@@ -13,7 +15,7 @@ const PASSES: usize = 3;
 /// Blurs images; keeps its buffers.
 #[derive(Debug, Default)]
 pub struct Blurrer {
-    turned: Vec<u8>,
+    turned: Image,
     other: Vec<u8>,
     sums: Vec<u32>,
 }
@@ -25,30 +27,16 @@ impl Blurrer {
         if kernel.is_identity() {
             return;
         }
-        let Image {
-            width,
-            height,
-            channels,
-            ref mut pixels,
-        } = *image;
-        self.turned.resize(pixels.len(), 0);
         // Both directions are filtered down the rows, where whole rows are added at once.
-        transpose(pixels, &mut self.turned, width, channels);
-        for _ in 0..PASSES {
-            self.other.resize(pixels.len(), 0);
-            kernel.filter_columns(
-                &self.turned,
-                &mut self.other,
-                height * channels,
-                &mut self.sums,
-            );
-            std::mem::swap(&mut self.turned, &mut self.other);
-        }
-        transpose(&self.turned, pixels, height, channels);
-        for _ in 0..PASSES {
-            kernel.filter_columns(pixels, &mut self.other, width * channels, &mut self.sums);
-            std::mem::swap(pixels, &mut self.other);
-        }
+        transpose(image, &mut self.turned);
+        let Self {
+            turned,
+            other,
+            sums,
+        } = self;
+        kernel.filter(turned, other, sums);
+        transpose(turned, image);
+        kernel.filter(image, other, sums);
     }
 }
 
@@ -86,6 +74,18 @@ impl Kernel {
         self.radius == 0 && self.outer == 0
     }
 
+    /// Filters down the columns of all planes, three times.
+    fn filter(&self, image: &mut Image, other: &mut Vec<u8>, sums: &mut Vec<u32>) {
+        let width = image.width;
+        for plane in image.planes_mut() {
+            other.resize(2 * plane.len(), 0);
+            let (first, second) = other.split_at_mut(plane.len());
+            self.filter_columns(plane, first, width, sums);
+            self.filter_columns(first, second, width, sums);
+            self.filter_columns(second, plane, width, sums);
+        }
+    }
+
     /// Filters down the columns of `source`, whose rows are `stride` bytes, into `target`.
     /// `sums` holds, for each column, the sum over the radius.
     fn filter_columns(&self, source: &[u8], target: &mut [u8], stride: usize, sums: &mut Vec<u32>) {
@@ -102,37 +102,73 @@ impl Kernel {
         for (y, target) in target.chunks_exact_mut(stride).enumerate() {
             let y = y as isize;
             let (above, below) = (row(y - radius - 1), row(y + radius + 1));
-            let leaving = row(y - radius);
-            let samples = above.iter().zip(below).zip(leaving);
-            for ((target, sum), ((&above, &below), &leaving)) in
-                target.iter_mut().zip(sums.iter_mut()).zip(samples)
-            {
-                let (above, below) = (u32::from(above), u32::from(below));
-                let bulk = *sum * self.inner + (above + below) * self.outer;
-                *target = ((bulk + (1 << 23)) >> 24) as u8;
-                *sum = *sum + below - u32::from(leaving);
+            let (inner, outer) = (self.inner, self.outer);
+            match self.radius {
+                // The usual widths (up to 2.2 pixels), without running sums.
+                0 => filter_row_0(above, row(y), below, target, inner, outer),
+                1 => {
+                    let (before, after) = (row(y - 1), row(y + 1));
+                    filter_row_1(above, before, row(y), after, below, target, inner, outer);
+                }
+                _ => filter_row(above, row(y - radius), below, sums, target, inner, outer),
             }
         }
     }
 }
 
-/// Exchanges rows and columns of pixels; `width` is that of the source.
-fn transpose(source: &[u8], target: &mut [u8], width: usize, channels: usize) {
-    match channels {
-        1 => transpose_pixels(source, target, width),
-        _ => transpose_pixels(
-            source.as_chunks::<3>().0,
-            target.as_chunks_mut::<3>().0,
-            width,
-        ),
+/// One sample of 24-bit fixed point, rounded.
+#[inline(always)]
+fn mix(near: u32, far: u32, inner: u32, outer: u32) -> u8 {
+    ((near * inner + far * outer + (1 << 23)) >> 24) as u8
+}
+
+vectorised! {
+    fn filter_row_0(above: &[u8], here: &[u8], below: &[u8], out: &mut [u8], inner: u32, outer: u32) {
+        for (((out, &above), &here), &below) in out.iter_mut().zip(above).zip(here).zip(below) {
+            *out = mix(u32::from(here), u32::from(above) + u32::from(below), inner, outer);
+        }
     }
 }
 
-fn transpose_pixels<P: Copy>(source: &[P], target: &mut [P], width: usize) {
-    let height = source.len() / width;
-    for (x, column) in target.chunks_exact_mut(height).enumerate() {
-        for (target, row) in column.iter_mut().zip(source.chunks_exact(width)) {
-            *target = row[x];
+vectorised! {
+    fn filter_row_1(
+        above: &[u8],
+        before: &[u8],
+        here: &[u8],
+        after: &[u8],
+        below: &[u8],
+        out: &mut [u8],
+        inner: u32,
+        outer: u32,
+    ) {
+        let near = before.iter().zip(here).zip(after);
+        for (((out, &above), &below), ((&a, &b), &c)) in
+            out.iter_mut().zip(above).zip(below).zip(near)
+        {
+            let near = u16::from(a) + u16::from(b) + u16::from(c);
+            let far = u16::from(above) + u16::from(below);
+            *out = mix(u32::from(near), u32::from(far), inner, outer);
+        }
+    }
+}
+
+vectorised! {
+    fn filter_row(
+        above: &[u8],
+        leaving: &[u8],
+        below: &[u8],
+        sums: &mut [u32],
+        out: &mut [u8],
+        inner: u32,
+        outer: u32,
+    ) {
+        let samples = above.iter().zip(below).zip(leaving);
+        for ((out, sum), ((&above, &below), &leaving)) in
+            out.iter_mut().zip(sums.iter_mut()).zip(samples)
+        {
+            let (above, below) = (u32::from(above), u32::from(below));
+            *out = mix(*sum, above + below, inner, outer);
+            *sum = *sum + below - u32::from(leaving);
         }
     }
 }
@@ -155,10 +191,11 @@ mod tests {
             let sample = |x: usize, y: usize, channel: usize, step: isize| {
                 let x = (x as isize + step * dx).clamp(0, source.width as isize - 1) as usize;
                 let y = (y as isize + step * dy).clamp(0, source.height as isize - 1) as usize;
-                u64::from(source.pixels[(y * source.width + x) * source.channels + channel])
+                u64::from(source.pixels[(channel * source.height + y) * source.width + x])
             };
             for (index, out) in image.pixels.iter_mut().enumerate() {
-                let (pixel, channel) = (index / source.channels, index % source.channels);
+                let size = source.width * source.height;
+                let (pixel, channel) = (index % size, index / size);
                 let (x, y) = (pixel % source.width, pixel / source.width);
                 let reach = radius as isize;
                 let near: u64 = (-reach..=reach)

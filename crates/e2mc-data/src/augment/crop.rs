@@ -1,10 +1,5 @@
-//! Cropping, resizing, flipping.
+//! Regions: drawing, copying and mirroring them.
 
-use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
-use fast_image_resize::pixels::{InnerPixel, U8, U8x3};
-use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions};
-
-use super::recipe::Filter;
 use crate::{Image, Stream};
 
 /// How often a crop is drawn before the centre is taken, as in torchvision.
@@ -26,11 +21,29 @@ pub struct Region {
 impl Region {
     /// All of an image.
     pub fn whole(image: &Image) -> Self {
+        Self::of_size(image.width, image.height)
+    }
+
+    /// All of an image of this size.
+    pub fn of_size(width: usize, height: usize) -> Self {
         Self {
             left: 0,
             top: 0,
-            width: image.width,
-            height: image.height,
+            width,
+            height,
+        }
+    }
+
+    /// The smallest region that holds both.
+    pub fn union(self, other: Self) -> Self {
+        let (left, top) = (self.left.min(other.left), self.top.min(other.top));
+        let right = (self.left + self.width).max(other.left + other.width);
+        let bottom = (self.top + self.height).max(other.top + other.height);
+        Self {
+            left,
+            top,
+            width: right - left,
+            height: bottom - top,
         }
     }
 
@@ -86,90 +99,22 @@ impl Region {
     }
 }
 
-/// Resizes parts of images; keeps its buffers.
-#[derive(Debug, Default)]
-pub struct Resizer {
-    inner: fast_image_resize::Resizer,
-}
-
-impl Resizer {
-    /// Crops `region` out of `image` and resizes it to `width` x `height`, as torchvision's
-    /// `resized_crop`: the filter sees no pixel outside the region.
-    pub fn resize(
-        &mut self,
-        image: &Image,
-        region: Region,
-        filter: Filter,
-        width: usize,
-        height: usize,
-        out: &mut Image,
-    ) {
-        out.reshape(width, height, image.channels);
-        match image.channels {
-            1 => self.resize_pixels::<U8>(image, region, filter, out),
-            _ => self.resize_pixels::<U8x3>(image, region, filter, out),
-        }
-    }
-
-    fn resize_pixels<P: PixelTrait + InnerPixel>(
-        &mut self,
-        image: &Image,
-        region: Region,
-        filter: Filter,
-        out: &mut Image,
-    ) {
-        let filter = match filter {
-            Filter::Bilinear => FilterType::Bilinear,
-            Filter::Bicubic => FilterType::CatmullRom,
-        };
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-        let fits = "an image's buffer fits its size";
-        let source =
-            TypedImageRef::<P>::from_buffer(image.width as u32, image.height as u32, &image.pixels)
-                .expect(fits);
-        let source = TypedCroppedImage::from_ref(
-            &source,
-            region.left as u32,
-            region.top as u32,
-            region.width as u32,
-            region.height as u32,
-        )
-        .expect("a region lies inside its image");
-        let (width, height) = (out.width as u32, out.height as u32);
-        let mut target = TypedImage::<P>::from_buffer(width, height, &mut out.pixels).expect(fits);
-        self.inner
-            .resize_typed(&source, &mut target, &options)
-            .expect("a view without a crop box resizes");
-    }
-}
-
 /// Copies a region.
 pub fn crop(image: &Image, region: Region, out: &mut Image) {
-    let channels = image.channels;
-    out.reshape(region.width, region.height, channels);
-    let rows = image
-        .pixels
-        .chunks_exact(image.width * channels)
-        .skip(region.top);
-    for (out, row) in out
-        .pixels
-        .chunks_exact_mut(region.width * channels)
-        .zip(rows)
-    {
-        out.copy_from_slice(&row[region.left * channels..][..region.width * channels]);
+    out.reshape(region.width, region.height, image.channels);
+    let planes = image.planes().zip(out.planes_mut());
+    for (from, to) in planes {
+        let rows = from.chunks_exact(image.width).skip(region.top);
+        for (to, row) in to.chunks_exact_mut(region.width).zip(rows) {
+            to.copy_from_slice(&row[region.left..][..region.width]);
+        }
     }
 }
 
 /// Mirrors left and right.
 pub fn flip(image: &mut Image) {
-    let channels = image.channels;
-    for row in image.pixels.chunks_exact_mut(image.width * channels) {
-        if channels == 1 {
-            row.reverse();
-        } else {
-            let (pixels, _) = row.as_chunks_mut::<3>();
-            pixels.reverse();
-        }
+    for row in image.pixels.chunks_exact_mut(image.width) {
+        row.reverse();
     }
 }
 
@@ -246,75 +191,28 @@ mod tests {
         );
     }
 
-    /// A picture without symmetry.
-    fn picture(width: usize, height: usize, channels: usize) -> Image {
-        let mut image = Image::black(width, height, channels);
-        let mut stream = stream(3, 0, 0, 0);
-        image
-            .pixels
-            .iter_mut()
-            .for_each(|sample| *sample = stream.below(256) as u8);
-        image
-    }
-
     #[test]
-    fn the_filter_sees_nothing_outside_the_region() {
-        let region = Region {
-            left: 5,
-            top: 3,
-            width: 11,
-            height: 17,
+    fn a_union_holds_both_and_no_more() {
+        let region = |left, top, width, height| Region {
+            left,
+            top,
+            width,
+            height,
         };
-        for channels in [1, 3] {
-            let image = picture(31, 29, channels);
-            let mut cut = Image::default();
-            crop(&image, region, &mut cut);
-            let whole = Region::whole(&cut);
-            assert_eq!((whole.width, whole.height), (11, 17));
-            let (mut direct, mut copied) = (Image::default(), Image::default());
-            let mut resizer = Resizer::default();
-            for filter in [Filter::Bilinear, Filter::Bicubic] {
-                for size in [4, 11, 28] {
-                    resizer.resize(&image, region, filter, size, size, &mut direct);
-                    resizer.resize(&cut, whole, filter, size, size, &mut copied);
-                    assert_eq!(direct, copied);
-                }
-            }
-        }
+        let both = region(3, 9, 4, 2).union(region(5, 1, 1, 20));
+        assert_eq!(both, region(3, 1, 4, 20));
     }
 
     #[test]
-    fn resizing_to_the_same_size_copies() {
-        let image = picture(9, 7, 3);
-        let mut out = Image::default();
-        Resizer::default().resize(
-            &image,
-            Region::whole(&image),
-            Filter::Bicubic,
-            9,
-            7,
-            &mut out,
-        );
-        assert_eq!(out, image);
-    }
-
-    #[test]
-    fn flipping_mirrors_pixels_and_keeps_channels_in_order() {
-        let mut image = Image {
-            width: 2,
-            height: 2,
-            channels: 3,
-            pixels: (0..12).collect(),
-        };
-        flip(&mut image);
-        assert_eq!(image.pixels, [3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8]);
+    fn flipping_mirrors_every_row() {
         let mut image = Image {
             width: 3,
-            height: 1,
-            channels: 1,
-            pixels: vec![1, 2, 3],
+            height: 2,
+            channels: 3,
+            pixels: (0..18).collect(),
         };
         flip(&mut image);
-        assert_eq!(image.pixels, [3, 2, 1]);
+        assert_eq!(image.pixels[..6], [2, 1, 0, 5, 4, 3]);
+        assert_eq!(image.pixels[12..], [14, 13, 12, 17, 16, 15]);
     }
 }

@@ -136,6 +136,21 @@ const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 const SWAV_STD: [f32; 3] = [0.228, 0.224, 0.225];
 
 impl Augmentation {
+    /// The names of the recipes that are built in.
+    pub const NAMES: [&'static str; 5] = ["vicreg", "swav", "simsiam", "probe", "small-grey"];
+
+    /// A built-in recipe by its name, if there is one.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "vicreg" => Self::vicreg(),
+            "swav" => Self::swav(),
+            "simsiam" => Self::simsiam(),
+            "probe" => Self::crop_and_flip(),
+            "small-grey" => Self::small_grey(),
+            _ => return None,
+        })
+    }
+
     /// VICReg's two views, which differ in blur and solarize (paper, Appendix B.1).
     pub fn vicreg() -> Self {
         let view = |blur, solarize| ViewRecipe {

@@ -1,34 +1,14 @@
 //! Folders of images: one folder per class, or all in one without labels.
 
-use std::cell::RefCell;
-use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::decode::decode;
-use crate::{Dataset, Error, Image};
-
-/// The extensions that make a file a candidate, in any case. What it is, its content tells.
-const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
-const EXTENSION_LIST: &str = ".png, .jpg or .jpeg";
-
-thread_local! {
-    /// The bytes of the file that this thread reads; kept, so that reading allocates nothing.
-    static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Images in the files of a folder.
-#[derive(Debug)]
-pub struct ImageFolder {
-    root: PathBuf,
-    /// Paths relative to the root, in the order of classes, then of names.
-    files: Vec<Box<Path>>,
-    /// Empty when there are no labels.
-    labels: Vec<u32>,
-    classes: Vec<String>,
-    warnings: Vec<String>,
-}
+use super::files::{EXTENSION_LIST, is_candidate};
+use super::index::{Index, Source};
+use super::names::Names;
+use super::parallel;
+use crate::Error;
 
 /// The visible entries of a folder, each kind sorted by name.
 #[derive(Default)]
@@ -38,91 +18,116 @@ struct Listing {
     others: Vec<PathBuf>,
 }
 
-impl ImageFolder {
-    /// Lists a folder of class folders, or a flat folder of images. Class folders are searched to
-    /// the bottom; names that start with a dot are passed over.
-    ///
-    /// # Errors
-    /// A folder cannot be listed, there are no images, a class has none, or images lie beside
-    /// class folders.
-    pub fn open(root: &Path) -> Result<Self, Error> {
-        let Listing {
-            folders,
-            images,
-            others,
-        } = list(root)?;
-        let mut dataset = Self {
-            root: root.to_owned(),
-            files: Vec::new(),
-            labels: Vec::new(),
-            classes: Vec::new(),
-            warnings: Vec::new(),
-        };
-        let mut skipped = others;
-        let mut ancestors = vec![canonical(root)?];
-        let mut empty = None;
-        for folder in &folders {
-            let before = dataset.files.len();
-            dataset.add_tree(folder, &mut ancestors, &mut skipped)?;
-            if dataset.files.len() == before {
-                empty.get_or_insert(folder);
-                continue;
-            }
-            let label = dataset.classes.len() as u32;
-            dataset.labels.resize(dataset.files.len(), label);
-            dataset.classes.push(file_name(folder));
+/// What lies below a folder.
+#[derive(Default)]
+struct Tree {
+    names: Names,
+    /// Files that are no images: how many, and one of them.
+    skipped: (usize, Option<PathBuf>),
+    sources: Vec<Source>,
+}
+
+/// Lists folders and counts what it finds.
+struct Lister<'a> {
+    root: &'a Path,
+    found: AtomicUsize,
+    progress: Option<&'a (dyn Fn(usize) + Sync)>,
+}
+
+/// The images in a folder of class folders, or in a flat folder. Class folders are searched to the
+/// bottom, several at a time; names that start with a dot are passed over. `progress` is told the
+/// number of images found so far.
+///
+/// # Errors
+/// A folder cannot be listed, there are no images, a class has none, or images lie beside class
+/// folders.
+pub(super) fn list_images(
+    root: &Path,
+    progress: Option<&(dyn Fn(usize) + Sync)>,
+) -> Result<Index, Error> {
+    let lister = Lister {
+        root,
+        found: AtomicUsize::new(0),
+        progress,
+    };
+    let mut index = Index::default();
+    index.sources.push(Source::of(root)?);
+    let Listing {
+        folders,
+        images,
+        others,
+    } = list(root)?;
+    let mut skipped = (others.len(), others.into_iter().next());
+    let ancestors = [canonical(root)?];
+    let trees = parallel::map(&folders, |folder| {
+        let mut tree = Tree::default();
+        let mut ancestors = ancestors.to_vec();
+        lister.add_tree(folder, &mut ancestors, &mut tree)?;
+        Ok(tree)
+    })?;
+    let mut empty = None;
+    for (folder, tree) in folders.iter().zip(trees) {
+        skipped.0 += tree.skipped.0;
+        skipped.1 = skipped.1.or(tree.skipped.1);
+        index.sources.extend(tree.sources);
+        if tree.names.len() == 0 {
+            empty.get_or_insert(folder);
+            continue;
         }
-        match (images.first(), dataset.classes.first(), empty) {
-            (Some(image), Some(class), _) => {
-                let (image, class) = (file_name(image), format!("{class}/"));
-                return Err(Error::MixedFolder {
-                    path: root.to_owned(),
-                    image,
-                    class,
-                });
-            }
-            (None, Some(_), Some(folder)) => {
-                return Err(Error::EmptyClass {
-                    path: folder.clone(),
-                    extensions: EXTENSION_LIST,
-                });
-            }
-            (None, None, _) => {
-                return Err(Error::NoImages {
-                    path: root.to_owned(),
-                    extensions: EXTENSION_LIST,
-                });
-            }
-            (Some(_), None, Some(folder)) => {
-                dataset.warnings.push(format!(
-                    "{} holds no images and was left out",
-                    folder.display()
-                ));
-            }
-            _ => {}
+        let label = index.classes.len() as u32;
+        index.names.append(&tree.names);
+        index.labels.resize(index.names.len(), label);
+        index.classes.push(file_name(folder));
+    }
+    match (images.first(), index.classes.first(), empty) {
+        (Some(image), Some(class), _) => {
+            let (image, class) = (file_name(image), format!("{class}/"));
+            return Err(Error::MixedFolder {
+                path: root.to_owned(),
+                image,
+                class,
+            });
         }
-        for image in images {
-            dataset.push(&image);
+        (None, Some(_), Some(folder)) => {
+            return Err(Error::EmptyClass {
+                path: folder.clone(),
+                extensions: EXTENSION_LIST,
+            });
         }
-        if let Some(first) = skipped.first() {
-            let (count, files) = (
-                skipped.len(),
-                if skipped.len() == 1 { "file" } else { "files" },
-            );
-            dataset.warnings.push(format!(
-                "{count} {files} without the extension {EXTENSION_LIST} left out, the first {}",
-                first.display()
+        (None, None, _) => {
+            return Err(Error::NoImages {
+                path: root.to_owned(),
+                extensions: EXTENSION_LIST,
+            });
+        }
+        (Some(_), None, Some(folder)) => {
+            index.warnings.push(format!(
+                "{} holds no images and was left out",
+                folder.display()
             ));
         }
-        Ok(dataset)
+        _ => {}
     }
+    lister.add_images(&images, &mut index.names);
+    if let (count, Some(first)) = skipped {
+        let files = if count == 1 { "file" } else { "files" };
+        index.warnings.push(format!(
+            "{count} {files} without the extension {EXTENSION_LIST} left out, the first {}",
+            first.display()
+        ));
+    }
+    index.names.shrink();
+    index.labels.shrink_to_fit();
+    Ok(index)
+}
 
+impl Lister<'_> {
     /// Adds all images below a folder. `ancestors` are the real paths of the folders around it.
     fn add_tree(
-        &mut self,
+        &self,
         folder: &Path,
         ancestors: &mut Vec<PathBuf>,
-        skipped: &mut Vec<PathBuf>,
+        tree: &mut Tree,
     ) -> Result<(), Error> {
         let real = canonical(folder)?;
         if ancestors.contains(&real) {
@@ -131,68 +136,32 @@ impl ImageFolder {
             });
         }
         ancestors.push(real);
+        tree.sources.push(Source::of(folder)?);
         let Listing {
             folders,
             images,
             others,
         } = list(folder)?;
-        for image in images {
-            self.push(&image);
+        self.add_images(&images, &mut tree.names);
+        tree.skipped.0 += others.len();
+        if tree.skipped.1.is_none() {
+            tree.skipped.1 = others.into_iter().next();
         }
-        skipped.extend(others);
         for folder in folders {
-            self.add_tree(&folder, ancestors, skipped)?;
+            self.add_tree(&folder, ancestors, tree)?;
         }
         ancestors.pop();
         Ok(())
     }
 
-    fn push(&mut self, path: &Path) {
-        self.files
-            .push(path.strip_prefix(&self.root).unwrap_or(path).into());
-    }
-}
-
-impl Dataset for ImageFolder {
-    fn len(&self) -> usize {
-        self.files.len()
-    }
-
-    fn read(&self, index: usize, image: &mut Image) -> Result<(), Error> {
-        let path = self.root.join(&self.files[index]);
-        BYTES.with_borrow_mut(|bytes| {
-            bytes.clear();
-            File::open(&path)
-                .and_then(|mut file| file.read_to_end(bytes))
-                .map_err(|source| Error::Read {
-                    path: path.clone(),
-                    source,
-                })?;
-            decode(bytes, &path.display(), image)
-        })
-    }
-
-    fn label(&self, index: usize) -> Option<usize> {
-        self.labels.get(index).map(|&label| label as usize)
-    }
-
-    fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
-    fn name(&self, index: usize) -> String {
-        self.root
-            .join(&self.files[index])
-            .to_string_lossy()
-            .into_owned()
-    }
-
-    fn native_size(&self) -> Option<(usize, usize)> {
-        None
-    }
-
-    fn warnings(&self) -> &[String] {
-        &self.warnings
+    fn add_images(&self, images: &[PathBuf], names: &mut Names) {
+        for path in images {
+            names.push(path.strip_prefix(self.root).unwrap_or(path).as_os_str());
+        }
+        let before = self.found.fetch_add(images.len(), Ordering::Relaxed);
+        if let Some(progress) = self.progress {
+            progress(before + images.len());
+        }
     }
 }
 
@@ -235,15 +204,6 @@ fn list(folder: &Path) -> Result<Listing, Error> {
         paths.sort_unstable();
     }
     Ok(listing)
-}
-
-fn is_candidate(path: &Path) -> bool {
-    let extension = path.extension().and_then(OsStr::to_str);
-    extension.is_some_and(|found| {
-        EXTENSIONS
-            .iter()
-            .any(|wanted| found.eq_ignore_ascii_case(wanted))
-    })
 }
 
 fn canonical(path: &Path) -> Result<PathBuf, Error> {

@@ -1,15 +1,23 @@
 //! Data sets: what holds images, by index.
 
+mod files;
 mod folder;
 mod idx;
+mod index;
+mod labels;
+mod list;
+mod names;
 mod open;
+mod parallel;
 mod selection;
+mod shards;
 
-pub use folder::ImageFolder;
+pub use files::{ImageFiles, OnBad};
 pub use idx::IdxImages;
-pub use open::{Split, open};
+pub use open::{OpenOptions, Split, open, open_with};
 pub use selection::Selection;
 
+use crate::decode::Wanted;
 use crate::{Error, Image};
 
 /// Images by index, with labels where there are any. Shared by the threads of a loader.
@@ -29,6 +37,22 @@ pub trait Dataset: Send + Sync {
     /// The image cannot be read or decoded; the error names it.
     fn read(&self, index: usize, image: &mut Image) -> Result<(), Error>;
 
+    /// Reads of an image at least the part that is wanted; the pixels outside are unspecified. See
+    /// [`decode_region`](crate::decode::decode_region).
+    ///
+    /// # Errors
+    /// The image cannot be read or decoded; the error names it.
+    fn read_region(
+        &self,
+        index: usize,
+        wanted: Wanted<'_>,
+        image: &mut Image,
+    ) -> Result<(), Error> {
+        self.read(index, image)?;
+        wanted(image.width, image.height);
+        Ok(())
+    }
+
     /// The class of an image, as an index into [`classes`](Self::classes).
     fn label(&self, index: usize) -> Option<usize>;
 
@@ -40,6 +64,17 @@ pub trait Dataset: Send + Sync {
 
     /// Width and height when all images are alike, else `None`.
     fn native_size(&self) -> Option<(usize, usize)>;
+
+    /// The fraction of the images that a loader may find to be unreadable, from 0 to 1. It puts others
+    /// of the same class in their places; with 0 the first is an error.
+    fn max_bad(&self) -> f64 {
+        0.0
+    }
+
+    /// Is told of an image that a loader has found to be unreadable, and why; perhaps repeatedly.
+    fn note_bad(&self, index: usize, reason: &str) {
+        let _ = (index, reason);
+    }
 
     /// Harmless things that the user should know, such as files that were left out; one line each.
     fn warnings(&self) -> &[String] {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::decode::Wanted;
 use crate::{Dataset, Error, Image};
 
 /// A data set restricted to some of its images: a hold-out, a label subset, the first few.
@@ -54,6 +55,15 @@ impl Dataset for Selection {
         self.dataset.read(self.indices[index], image)
     }
 
+    fn read_region(
+        &self,
+        index: usize,
+        wanted: Wanted<'_>,
+        image: &mut Image,
+    ) -> Result<(), Error> {
+        self.dataset.read_region(self.indices[index], wanted, image)
+    }
+
     fn label(&self, index: usize) -> Option<usize> {
         self.dataset.label(self.indices[index])
     }
@@ -68,6 +78,14 @@ impl Dataset for Selection {
 
     fn native_size(&self) -> Option<(usize, usize)> {
         self.dataset.native_size()
+    }
+
+    fn max_bad(&self) -> f64 {
+        self.dataset.max_bad()
+    }
+
+    fn note_bad(&self, index: usize, reason: &str) {
+        self.dataset.note_bad(self.indices[index], reason);
     }
 
     fn warnings(&self) -> &[String] {

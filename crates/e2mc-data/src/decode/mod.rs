@@ -1,40 +1,66 @@
-//! PNG and JPEG to pixels, as Pillow and torchvision see them.
+//! JPEG, PNG and WebP to pixels, as Pillow and torchvision see them.
 //!
 //! The format is told by the content, never by the name. Palettes are expanded, transparency is
 //! dropped, 16 bits become 8, CMYK becomes RGB. The EXIF orientation is ignored, as torchvision
-//! ignores it. JPEG samples may differ from libjpeg's by a few levels (another inverse DCT and
+//! ignores it. PNG (but for 16-bit grey, which Pillow clips to white) and ordinary JPEG files (sequential, grey or YCbCr with whole or half chroma)
+//! give Pillow's very pixels; other JPEG files may differ by a few levels (another inverse DCT and
 //! chroma upsampling, both within the standard).
 
+mod container;
 mod jpeg;
-mod png;
 
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::augment::crop::Region;
 use crate::{Error, Image};
+
+/// Told an image's width and height, says which part of it will be looked at.
+pub type Wanted<'a> = &'a mut dyn FnMut(usize, usize) -> Region;
 
 /// The most pixels that are decoded; about where Pillow refuses too (2^31 / 12).
 pub const PIXEL_LIMIT: usize = 178_956_970;
 
-/// Decodes a PNG or JPEG file into `image`: 1 channel if it is stored as grey, else 3. `name` is
+/// Decodes an image file into `image`: 1 channel if it is stored as grey, else 3. `name` is
 /// what error messages call it.
 ///
 /// # Errors
-/// The bytes are neither PNG nor JPEG, are damaged or cut off, or have more pixels than
+/// The bytes are of no known format, are damaged or cut off, or have more pixels than
 /// [`PIXEL_LIMIT`].
 pub fn decode(bytes: &[u8], name: &dyn Display, image: &mut Image) -> Result<(), Error> {
-    // The decoders are not ours, and the bytes are anybody's: a panic in there is a bad file.
+    decode_region(bytes, name, &mut Region::of_size, image)
+}
+
+/// Decodes as [`decode`], but of ordinary JPEG files only the part that is wanted: the pixels outside
+/// are unspecified, those inside are the same. `wanted` is called once.
+///
+/// Damage below the part may go unnoticed, for nothing there is read.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_region(
+    bytes: &[u8],
+    name: &dyn Display,
+    wanted: Wanted<'_>,
+    image: &mut Image,
+) -> Result<(), Error> {
+    // The decoders are not ours alone, and the bytes are anybody's: a panic in there is a bad file.
     let result = catch_unwind(AssertUnwindSafe(|| {
-        if bytes.starts_with(png::SIGNATURE) {
-            png::decode(bytes, image)
-        } else if bytes.starts_with(jpeg::SIGNATURE) {
-            jpeg::decode(bytes, image)
-        } else {
-            Err(Failure::Damaged(format!(
-                "expected PNG or JPEG, found {}",
-                describe(bytes)
-            )))
+        if bytes.starts_with(jpeg::SIGNATURE) {
+            return jpeg::decode(bytes, wanted, image);
         }
+        if container::is_png(bytes) {
+            container::decode_png(bytes, image)?;
+        } else if container::is_webp(bytes) {
+            container::decode_webp(bytes, image)?;
+        } else {
+            return Err(Failure::Damaged(format!(
+                "expected JPEG, PNG or WebP, found {}",
+                describe(bytes)
+            )));
+        }
+        wanted(image.width, image.height);
+        Ok(())
     }));
     let damaged = || Err(Failure::Damaged("the data is damaged".to_owned()));
     result

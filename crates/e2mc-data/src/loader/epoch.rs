@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::assembly::Assembly;
 use super::worker::Worker;
-use super::{Batch, LoaderConfig, Source};
+use super::{BadImage, Batch, LoaderConfig, Source};
 use crate::Error;
 
 /// Samples that a thread takes at a time, at most: few enough that the threads finish a batch
@@ -61,6 +61,8 @@ struct Slot {
     done: usize,
     /// The first sample that failed, so that it does not depend on which thread came first.
     error: Option<(usize, Error)>,
+    /// Images that were replaced.
+    bad: Vec<BadImage>,
 }
 
 /// Samples of a batch that a thread has taken on.
@@ -195,6 +197,9 @@ impl Shared {
         if let Some((_, error)) = slot.error {
             return Err(error);
         }
+        if !slot.bad.is_empty() {
+            self.source.note_bad(slot.bad)?;
+        }
         let assembly = Arc::into_inner(slot.assembly);
         Ok(assembly
             .expect("threads let go of an assembly before they report it done")
@@ -221,7 +226,7 @@ impl Shared {
                     }
                 }
                 drop(assembly);
-                self.report(batch, samples.len(), error);
+                self.report(batch, samples.len(), error, worker.take_bad());
             }
         });
         if let Err(panic) = catch_unwind(work) {
@@ -279,17 +284,25 @@ impl Shared {
             claimed: 0,
             done: 0,
             error: None,
+            bad: Vec::new(),
         }
     }
 
     /// Notes that samples of a batch are done; the caller has let go of the assembly.
-    fn report(&self, batch: usize, samples: usize, error: Option<(usize, Error)>) {
+    fn report(
+        &self,
+        batch: usize,
+        samples: usize,
+        error: Option<(usize, Error)>,
+        bad: Vec<BadImage>,
+    ) {
         let mut state = self.lock();
         // Only what is done leaves the window, so the batch is still in it.
         let Some(slot) = state.window.iter_mut().find(|slot| slot.batch == batch) else {
             return;
         };
         slot.done += samples;
+        slot.bad.extend(bad);
         let first = slot
             .error
             .as_ref()

@@ -12,7 +12,8 @@ mod worker;
 pub use config::{LoaderConfig, Pipeline};
 pub use epoch::Epoch;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::random::{purpose, stream};
 use crate::{Dataset, Error};
@@ -37,6 +38,15 @@ pub struct Batch {
     pub views: Vec<View>,
 }
 
+/// An image that could not be used, and was replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadImage {
+    /// Which one of the data set it is.
+    pub index: usize,
+    /// What is wrong with it, by name.
+    pub reason: String,
+}
+
 /// Makes the batches of a data set, epoch by epoch.
 pub struct Loader {
     source: Arc<Source>,
@@ -51,6 +61,8 @@ struct Source {
     shapes: Vec<[usize; 3]>,
     /// Batches that were given back.
     spare: Mutex<Vec<Batch>>,
+    /// The bad images of the batches that were handed over, with what is wrong with them.
+    bad: Mutex<BTreeMap<usize, String>>,
 }
 
 impl Loader {
@@ -71,6 +83,7 @@ impl Loader {
             config,
             shapes,
             spare: Mutex::new(Vec::new()),
+            bad: Mutex::new(BTreeMap::new()),
         };
         Ok(Self {
             source: Arc::new(source),
@@ -119,6 +132,16 @@ impl Loader {
         )
     }
 
+    /// The images that could not be used so far, in the order of the data set.
+    pub fn bad_images(&self) -> Vec<BadImage> {
+        let bad = self.source.lock_bad();
+        let image = |(&index, reason): (&usize, &String)| BadImage {
+            index,
+            reason: reason.clone(),
+        };
+        bad.iter().map(image).collect()
+    }
+
     /// Gives a batch's buffers back, to be used for a later one.
     pub fn recycle(&self, batch: Batch) {
         self.source.recycle(batch);
@@ -126,6 +149,38 @@ impl Loader {
 }
 
 impl Source {
+    fn lock_bad(&self) -> MutexGuard<'_, BTreeMap<usize, String>> {
+        self.bad.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many images may be bad.
+    fn bad_allowed(&self) -> usize {
+        (self.dataset.max_bad() * self.dataset.len() as f64) as usize
+    }
+
+    /// Notes the bad images of a batch that is handed over. Batches are in order, and so whether
+    /// and where there are too many depends on nothing else.
+    fn note_bad(&self, mut found: Vec<BadImage>) -> Result<(), Error> {
+        found.sort_unstable_by_key(|image| image.index);
+        let images = self.dataset.len();
+        let allowed = self.bad_allowed();
+        let mut bad = self.lock_bad();
+        for BadImage { index, reason } in found {
+            self.dataset.note_bad(index, &reason);
+            let last = reason.clone();
+            bad.insert(index, reason);
+            if bad.len() > allowed {
+                return Err(Error::TooManyBad {
+                    count: bad.len(),
+                    images,
+                    allowed,
+                    last,
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn recycle(&self, batch: Batch) {
         let fits = batch.views.len() == self.shapes.len();
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,11 +1,12 @@
 //! What one thread does with one image.
 
-use super::Source;
 use super::assembly::Assembly;
 use super::config::Pipeline;
-use crate::augment::Augmenter;
+use super::{BadImage, Source};
+use crate::augment::crop::Region;
+use crate::augment::{Augmenter, ViewParameters};
 use crate::evaluate::Evaluator;
-use crate::random::stream;
+use crate::random::{purpose, stream};
 use crate::{Error, Image};
 
 /// A thread's tools and scratch images.
@@ -15,6 +16,10 @@ pub(super) struct Worker<'a> {
     maker: Maker,
     stored: Image,
     converted: Image,
+    /// What chance has decided for each view of the present image.
+    parameters: Vec<ViewParameters>,
+    /// Images that had to be replaced since they were last asked for.
+    bad: Vec<BadImage>,
 }
 
 enum Maker {
@@ -39,10 +44,18 @@ impl<'a> Worker<'a> {
             maker,
             stored: Image::default(),
             converted: Image::default(),
+            parameters: Vec::new(),
+            bad: Vec::new(),
         }
     }
 
-    /// Makes all views of the sample at `position`.
+    /// The images that had to be replaced since the last call.
+    pub(super) fn take_bad(&mut self) -> Vec<BadImage> {
+        std::mem::take(&mut self.bad)
+    }
+
+    /// Makes all views of the sample at `position`, of another image if its own is bad and bad ones
+    /// are allowed.
     ///
     /// # Safety
     /// No other thread works on this sample, and the assembly is not finished.
@@ -51,16 +64,69 @@ impl<'a> Worker<'a> {
         assembly: &Assembly,
         position: usize,
     ) -> Result<(), Error> {
-        let index = assembly.indices[position];
+        let own = assembly.indices[position];
+        let mut index = own;
+        for _ in 0..self.source.bad_allowed() {
+            // SAFETY: the caller's promise.
+            match unsafe { self.make_of(index, own, assembly, position) } {
+                Err(error) if error.is_bad_image() => {
+                    let reason = error.to_string();
+                    self.bad.push(BadImage { index, reason });
+                    index = self.substitute(own, index).ok_or(error)?;
+                }
+                result => return result,
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.make_of(index, own, assembly, position) }
+    }
+
+    /// The image that is tried after `last` in place of `own`: from a random place on, the next of
+    /// the same class.
+    fn substitute(&self, own: usize, last: usize) -> Option<usize> {
+        let Source {
+            dataset, config, ..
+        } = self.source;
+        let count = dataset.len();
+        let start = if last == own {
+            stream(config.seed, self.epoch, purpose::SUBSTITUTE, own as u64).below(count)
+        } else {
+            last + 1
+        };
+        let label = dataset.label(own);
+        let mut others = (0..count).map(|step| (start + step) % count);
+        others.find(|&index| ![own, last].contains(&index) && dataset.label(index) == label)
+    }
+
+    /// Makes all views of image `index`, with the draws of image `own`.
+    ///
+    /// # Safety
+    /// As [`make`](Self::make).
+    unsafe fn make_of(
+        &mut self,
+        index: usize,
+        own: usize,
+        assembly: &Assembly,
+        position: usize,
+    ) -> Result<(), Error> {
         let Source {
             dataset,
             config,
             shapes,
             ..
         } = self.source;
-        dataset.read(index, &mut self.stored)?;
+        // The draws come first: they tell what has to be decoded.
+        let mut wanted = |width: usize, height: usize| match &self.maker {
+            Maker::Augment(augmenter) => {
+                let stream = |view| stream(config.seed, self.epoch, own as u64, view);
+                augmenter.draw(width, height, stream, &mut self.parameters)
+            }
+            Maker::Evaluate(_) => Region::of_size(width, height),
+        };
+        dataset.read_region(index, &mut wanted, &mut self.stored)?;
+        // One channel is as good as three alike, and less work.
         let channels = shapes[0][0];
-        let image = if self.stored.channels == channels {
+        let image = if [1, channels].contains(&self.stored.channels) {
             &self.stored
         } else {
             self.stored.with_channels(channels, &mut self.converted);
@@ -71,8 +137,7 @@ impl<'a> Worker<'a> {
             let out = unsafe { assembly.sample(position, view) };
             match &mut self.maker {
                 Maker::Augment(augmenter) => {
-                    let mut stream = stream(config.seed, self.epoch, index as u64, view as u64);
-                    augmenter.view(image, view, &mut stream, out);
+                    augmenter.view_with(image, view, &self.parameters[view], out);
                 }
                 Maker::Evaluate(evaluator) => evaluator.view(image, || dataset.name(index), out)?,
             }

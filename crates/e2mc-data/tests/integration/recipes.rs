@@ -8,13 +8,8 @@ fn parse(text: &str) -> Result<Augmentation, String> {
 
 #[test]
 fn built_in_recipes_are_valid_and_survive_a_file() {
-    for recipe in [
-        Augmentation::vicreg(),
-        Augmentation::swav(),
-        Augmentation::simsiam(),
-        Augmentation::small_grey(),
-        Augmentation::crop_and_flip(),
-    ] {
+    for name in Augmentation::NAMES {
+        let recipe = Augmentation::named(name).unwrap();
         recipe.check().unwrap();
         assert_eq!(
             parse(&serde_json::to_string(&recipe).unwrap()).unwrap(),
@@ -22,6 +17,7 @@ fn built_in_recipes_are_valid_and_survive_a_file() {
         );
         assert_eq!(recipe.shapes().len(), recipe.view_count());
     }
+    assert_eq!(Augmentation::named("mocov2"), None);
     for recipe in [Evaluation::imagenet(), Evaluation::small_grey()] {
         recipe.check().unwrap();
         let text = serde_json::to_string(&recipe).unwrap();

@@ -3,14 +3,15 @@
 //! The header's three entries are parsed here without a general parser of Python literals: nothing in it can recurse,
 //! overflow, or make the reader allocate more than the file holds.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use e2mc::Matrix;
 
+use super::integers::{self, Integers};
+use super::rows::Located;
 use super::source;
-use super::values::{self, Endian, Float, Layout, ordered};
+use super::values::{self, Endian, Float, Layout};
 use crate::Error;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -20,97 +21,126 @@ const TRUNCATED: &str = "the file is truncated or damaged; copy it or write it a
 
 /// Reads a float matrix.
 pub(super) fn read_matrix(path: &Path) -> Result<Matrix, Error> {
-    let mut array = Array::open(path, "a float matrix in .npy format")?;
-    let float = match (array.kind, array.size) {
-        ('f', 2) => Float::F16,
-        ('f', 4) => Float::F32,
-        ('f', 8) => Float::F64,
-        _ => {
-            let expected = "float16, float32 or float64 values";
-            return Err(array.wrong_type(
-                expected,
-                "convert it with .astype('float32') and save it again",
+    Array::open(path, "a float matrix in .npy format")?.into_matrix()
+}
+
+/// Reads a float tensor of `rank` dimensions, and its shape.
+pub(super) fn read_tensor(path: &Path, rank: usize) -> Result<(Matrix, Vec<usize>), Error> {
+    Array::open(path, "a float tensor in .npy format")?.into_tensor(rank)
+}
+
+/// Reads integers of any shape.
+pub(super) fn read_integers(path: &Path) -> Result<Integers, Error> {
+    Array::open(path, "a list of integers in .npy format")?.into_integers()
+}
+
+/// The shape of the array.
+pub(super) fn shape(path: &Path) -> Result<Vec<usize>, Error> {
+    Ok(Array::open(path, "a list of integers in .npy format")?.shape)
+}
+
+/// Where the rows of a float matrix lie in the file, for reading some of them.
+pub(super) fn locate(path: &Path) -> Result<Located, Error> {
+    let array = Array::open(path, "a float matrix in .npy format")?;
+    let (layout, offset) = (array.layout()?, array.offset);
+    Ok(Located {
+        path: path.into(),
+        offset,
+        layout,
+    })
+}
+
+impl Array<'_> {
+    /// The array as a float matrix of at least one row and column.
+    pub(super) fn into_matrix(self) -> Result<Matrix, Error> {
+        Ok(self.into_tensor(2)?.0)
+    }
+
+    /// The array as a matrix whose rows are the entries of the first dimension, and its shape.
+    pub(super) fn into_tensor(mut self, rank: usize) -> Result<(Matrix, Vec<usize>), Error> {
+        let layout = self.layout_of(rank)?;
+        let matrix = values::read_matrix(&mut self.reader, self.path, layout)?;
+        self.check_end()?;
+        Ok((matrix, self.shape))
+    }
+
+    fn layout(&self) -> Result<Layout, Error> {
+        self.layout_of(2)
+    }
+
+    fn layout_of(&self, rank: usize) -> Result<Layout, Error> {
+        let float = match (self.kind, self.size) {
+            ('f', 2) => Float::F16,
+            ('f', 4) => Float::F32,
+            ('f', 8) => Float::F64,
+            _ => {
+                let expected = "float16, float32 or float64 values";
+                return Err(self.wrong_type(
+                    expected,
+                    "convert it with .astype('float32') and save it again",
+                ));
+            }
+        };
+        if self.shape.len() != rank || (rank > 2 && self.by_columns) {
+            let found = self.shape_text();
+            return Err(self.wrong(
+                values::expected(rank),
+                found,
+                "save one row per image, in C order",
             ));
         }
-    };
-    let &[rows, cols] = &array.shape[..] else {
-        let found = array.shape_text();
-        return Err(array.wrong(
-            "a matrix of shape (rows, dims)",
-            found,
-            "save one row per image",
-        ));
-    };
-    if rows == 0 || cols == 0 {
-        let found = array.shape_text();
-        return Err(array.wrong(
-            "at least 1 row and 1 dimension",
-            found,
-            "embed at least one image",
-        ));
-    }
-    array.check_length()?;
-    let layout = Layout {
-        rows,
-        cols,
-        float,
-        endian: array.endian,
-        by_columns: array.by_columns,
-    };
-    values::read_matrix(&mut array.file, path, layout)
-}
-
-/// Reads a list of class numbers.
-pub(super) fn read_labels(path: &Path) -> Result<Vec<usize>, Error> {
-    let mut array = Array::open(path, "a list of integers in .npy format")?;
-    if !matches!(array.kind, 'i' | 'u') {
-        let hint = "save the class numbers with .astype('int64')";
-        return Err(array.wrong_type("integer labels", hint));
-    }
-    if array.shape.len() != 1 {
-        let found = array.shape_text();
-        return Err(array.wrong(
-            "labels of shape (rows,)",
-            found,
-            "flatten them with .ravel()",
-        ));
-    }
-    array.check_length()?;
-    let mut bytes = Vec::new();
-    array
-        .file
-        .read_to_end(&mut bytes)
-        .map_err(|e| array.io(e))?;
-    let mut labels = Vec::with_capacity(array.shape[0]);
-    for (row, bytes) in bytes.chunks_exact(array.size).enumerate() {
-        let negative = array.kind == 'i'
-            && bytes[if array.endian == Endian::Little {
-                array.size - 1
-            } else {
-                0
-            }] >> 7
-                == 1;
-        // Sign-extended to 16 bytes.
-        let mut wide = [if negative { 0xff } else { 0 }; 16];
-        match array.endian {
-            Endian::Little => wide[..array.size].copy_from_slice(bytes),
-            Endian::Big => wide[16 - array.size..].copy_from_slice(bytes),
+        let rows = self.shape[0];
+        let cols = values::product(&self.shape[1..]);
+        if rows == 0 || cols == 0 {
+            let found = self.shape_text();
+            return Err(self.wrong(
+                "at least 1 row and 1 dimension",
+                found,
+                "embed at least one image",
+            ));
         }
-        let value = ordered(wide, array.endian, i128::from_le_bytes);
-        labels.push(usize::try_from(value).map_err(|_| Error::BadLabel {
-            path: path.into(),
-            row,
-            value,
-        })?);
+        self.check_length()?;
+        Ok(Layout {
+            rows,
+            cols,
+            float,
+            endian: self.endian,
+            by_columns: self.by_columns,
+        })
     }
-    Ok(labels)
+
+    /// The array as integers of any shape.
+    pub(super) fn into_integers(mut self) -> Result<Integers, Error> {
+        if !matches!(self.kind, 'i' | 'u') {
+            let hint = "save the class numbers with .astype('int64')";
+            return Err(self.wrong_type("integer labels", hint));
+        }
+        if self.by_columns && self.shape.len() > 1 {
+            let found = format!("{} in Fortran order", self.shape_text());
+            let hint = "save numpy.ascontiguousarray(labels)";
+            return Err(self.wrong("labels in C order", found, hint));
+        }
+        self.check_length()?;
+        let mut bytes = Vec::new();
+        let mut values = (&mut self.reader).take(self.remaining);
+        values.read_to_end(&mut bytes).map_err(|e| self.io(e))?;
+        self.check_end()?;
+        let (signed, endian) = (self.kind == 'i', self.endian);
+        Ok(Integers {
+            path: self.path.into(),
+            values: integers::decode(&bytes, self.size, signed, endian),
+            shape: self.shape,
+        })
+    }
 }
 
-/// An opened file whose header has been read.
-struct Array<'a> {
+/// An array whose header has been read.
+pub(super) struct Array<'a> {
     path: &'a Path,
     /// At the first value.
-    file: File,
+    reader: Box<dyn Read + 'a>,
+    /// Bytes before the first value.
+    offset: u64,
     /// Bytes from there to the end.
     remaining: u64,
     /// The type as the file writes it, such as `<f4`.
@@ -121,12 +151,21 @@ struct Array<'a> {
     size: usize,
     endian: Endian,
     by_columns: bool,
-    shape: Vec<usize>,
+    pub(super) shape: Vec<usize>,
 }
 
 impl<'a> Array<'a> {
     fn open(path: &'a Path, expected: &str) -> Result<Self, Error> {
-        let (mut file, length) = source::open(path, expected)?;
+        let (file, length) = source::open(path, expected)?;
+        Self::from_reader(path, Box::new(file), length)
+    }
+
+    /// Reads the header; `length` is that of the whole array with its header, in bytes.
+    pub(super) fn from_reader(
+        path: &'a Path,
+        mut reader: Box<dyn Read + 'a>,
+        length: u64,
+    ) -> Result<Self, Error> {
         let wrong = |expected: String, found: String, hint| Error::Format {
             path: path.into(),
             expected,
@@ -135,7 +174,7 @@ impl<'a> Array<'a> {
         };
         let mut take = |count: usize| -> Result<Vec<u8>, Error> {
             let mut bytes = vec![0; count];
-            match file.read_exact(&mut bytes) {
+            match reader.read_exact(&mut bytes) {
                 Ok(()) => Ok(bytes),
                 Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Err(wrong(
                     "an .npy header".into(),
@@ -152,7 +191,7 @@ impl<'a> Array<'a> {
         let start = take(length.min(MAGIC.len() as u64 + 2) as usize)?;
         if !start.starts_with(MAGIC) {
             let (found, hint) = if start.starts_with(b"PK") {
-                ("a zip archive (.npz?)", "save one array with numpy.save")
+                ("a zip archive", "give it a name that ends in .npz")
             } else {
                 ("another kind of file", "write it with numpy.save")
             };
@@ -195,7 +234,8 @@ impl<'a> Array<'a> {
         })?;
         Ok(Self {
             path,
-            file,
+            reader,
+            offset: offset as u64,
             remaining: length - offset as u64,
             kind: header.kind,
             size: header.size,
@@ -221,6 +261,15 @@ impl<'a> Array<'a> {
             format!("{} bytes", self.remaining),
             TRUNCATED,
         ))
+    }
+
+    /// After the last value comes the end; an archive compares its checksum there.
+    fn check_end(&mut self) -> Result<(), Error> {
+        match self.reader.read(&mut [0]) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(self.wrong("the end of the values", "more bytes".into(), TRUNCATED)),
+            Err(cause) => Err(self.io(cause)),
+        }
     }
 
     fn wrong(&self, expected: &str, found: String, hint: &'static str) -> Error {

@@ -11,6 +11,10 @@ pub(super) enum Source<'a> {
     Npy {
         path: &'a Path,
     },
+    Npz {
+        path: &'a Path,
+        array: Option<&'a str>,
+    },
     Safetensors {
         path: &'a Path,
         tensor: Option<&'a str>,
@@ -18,26 +22,33 @@ pub(super) enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Splits `FILE.safetensors:TENSOR`; anything else is a path whose extension tells the format.
+    /// Splits `FILE.safetensors:TENSOR` and `FILE.npz:ARRAY`; anything else is a path whose extension tells the format.
     pub(super) fn parse(source: &'a Path) -> Result<Self, Error> {
-        const MARK: &str = ".safetensors:";
         // A path that is not Unicode cannot carry a tensor's name, which is.
-        if let Some((text, at)) = source.to_str().and_then(|t| Some((t, t.find(MARK)?))) {
-            let (path, tensor) = (&text[..at + MARK.len() - 1], &text[at + MARK.len()..]);
-            return Ok(Self::Safetensors {
-                path: Path::new(path),
-                tensor: Some(tensor),
-            });
+        let named = |mark: &str| {
+            let text = source.to_str()?;
+            let at = text.find(mark)? + mark.len();
+            Some((Path::new(&text[..at - 1]), Some(&text[at..])))
+        };
+        if let Some((path, tensor)) = named(".safetensors:") {
+            return Ok(Self::Safetensors { path, tensor });
+        }
+        if let Some((path, array)) = named(".npz:") {
+            return Ok(Self::Npz { path, array });
         }
         match source.extension().and_then(|e| e.to_str()) {
             Some("npy") => Ok(Self::Npy { path: source }),
+            Some("npz") => Ok(Self::Npz {
+                path: source,
+                array: None,
+            }),
             Some("safetensors") => Ok(Self::Safetensors {
                 path: source,
                 tensor: None,
             }),
             other => Err(Error::Format {
                 path: source.into(),
-                expected: "a name that ends in .npy or .safetensors".into(),
+                expected: "a name that ends in .npy, .npz or .safetensors".into(),
                 found: other.map_or("no extension".into(), |e| format!(".{e}")),
                 hint: "save the embeddings with numpy.save or safetensors",
             }),
@@ -105,6 +116,12 @@ mod tests {
             parse("d/x.safetensors:a:b.c"),
             tensors("d/x.safetensors", Some("a:b.c"))
         );
+        let arrays = |path, array| Source::Npz {
+            path: Path::new(path),
+            array,
+        };
+        assert_eq!(parse("x.npz"), arrays("x.npz", None));
+        assert_eq!(parse("d/x.npz:label"), arrays("d/x.npz", Some("label")));
         assert_eq!(
             parse("x.safetensors:t.npy"),
             tensors("x.safetensors", Some("t.npy"))
@@ -114,8 +131,8 @@ mod tests {
     #[test]
     fn an_unknown_extension_is_named() {
         let text = |t| Source::parse(Path::new(t)).unwrap_err().to_string();
-        let expected = "expected a name that ends in .npy or .safetensors, found";
-        assert_eq!(text("z.npz"), format!("z.npz: {expected} .npz"));
+        let expected = "expected a name that ends in .npy, .npz or .safetensors, found";
+        assert_eq!(text("z.pt"), format!("z.pt: {expected} .pt"));
         assert_eq!(text("dir/z"), format!("dir/z: {expected} no extension"));
     }
 }

@@ -45,6 +45,22 @@ pub(super) struct Layout {
     pub(super) by_columns: bool,
 }
 
+/// The shape that a message asks for.
+pub(super) fn expected(rank: usize) -> &'static str {
+    match rank {
+        2 => "a matrix of shape (rows, dims)",
+        4 => "images of shape (n, channels, height, width)",
+        _ => "a tensor of another rank",
+    }
+}
+
+/// The number of values in a row; the caller has compared it with the file's size.
+pub(super) fn product(lengths: &[usize]) -> usize {
+    lengths
+        .iter()
+        .fold(1, |product, &l| product.saturating_mul(l))
+}
+
 /// Values decoded at a time.
 const PIECE: usize = 1 << 16;
 /// Columns of a Fortran-ordered file that are read together: their values fill one cache line of each output row.

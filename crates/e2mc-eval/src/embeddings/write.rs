@@ -14,23 +14,38 @@ use crate::Error;
 /// [`Error::Io`] if the folder does not exist or cannot be written to, or the disk is full.
 pub fn write_npy(path: impl AsRef<Path>, matrix: MatrixView<'_>) -> Result<(), Error> {
     let path = path.as_ref();
-    write_whole(path, |out| {
-        out.write_all(&header(matrix.rows(), matrix.cols()))?;
+    write_file(path, |out| {
+        out.write_all(&header("<f4", &[matrix.rows(), matrix.cols()]))?;
         for value in matrix.data() {
             out.write_all(&value.to_le_bytes())?;
         }
         Ok(())
     })
-    .map_err(|cause| Error::Io {
+}
+
+/// [`write_whole`] with an error that names the file.
+pub(crate) fn write_file(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&mut std::fs::File>) -> io::Result<()>,
+) -> Result<(), Error> {
+    write_whole(path, fill).map_err(|cause| Error::Io {
         action: "write",
         path: path.into(),
         cause,
     })
 }
 
-fn header(rows: usize, cols: usize) -> Vec<u8> {
+/// The header of an array of that type (`<f4`) and shape, of one or two dimensions.
+pub(crate) fn header(description: &str, shape: &[usize]) -> Vec<u8> {
+    let shape = match shape {
+        [rows] => format!("({rows},)"),
+        lengths => {
+            let lengths: Vec<String> = lengths.iter().map(usize::to_string).collect();
+            format!("({})", lengths.join(", "))
+        }
+    };
     let mut text =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {cols}), }}");
+        format!("{{'descr': '{description}', 'fortran_order': False, 'shape': {shape}, }}");
     // The values begin at a multiple of 64 bytes.
     let unpadded = 10 + text.len() + 1;
     text.extend(std::iter::repeat_n(
@@ -45,7 +60,8 @@ fn header(rows: usize, cols: usize) -> Vec<u8> {
     bytes
 }
 
-fn write_whole(
+/// Fills a temporary file beside `path`, which then takes its place.
+pub(crate) fn write_whole(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut std::fs::File>) -> io::Result<()>,
 ) -> io::Result<()> {

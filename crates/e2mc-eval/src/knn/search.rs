@@ -9,45 +9,37 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
-use e2mc::MatrixView;
 use rayon::prelude::*;
 
+use super::plan::{ALIGNMENT, Plan, TRAIN_ROWS};
 use crate::product::{Operand, multiply};
-
-/// Training rows of one product; with [`TEST_ROWS`] it makes a tile of similarities that stays in the second-level cache.
-const TRAIN_ROWS: usize = 512;
-/// Training rows normalised at a time, between two waits for all threads.
-const TRAIN_PANEL: usize = 16 * TRAIN_ROWS;
-/// Most test rows of one product.
-const TEST_ROWS: usize = 512;
-/// Every block is padded to a multiple of this, away from the product's special cases for few rows.
-const ALIGNMENT: usize = 32;
+use crate::standardise::inverse_norm;
+use crate::{Error, Rows, check};
 
 /// A training row and its similarity to a test row.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Neighbour {
-    pub(super) index: u32,
-    pub(super) similarity: f32,
+pub(crate) struct Neighbour {
+    pub(crate) index: u32,
+    pub(crate) similarity: f32,
 }
 
-/// The `k` nearest training rows of each test row, `(n_test, k)`, best first; at equal similarity the lower row first.
+/// The `k` nearest training rows of each of the `wanted` test rows, best first; at equal similarity the lower row first.
 ///
-/// The caller has checked that both are finite and of equal width, and that `1 <= k <= train.rows() <= u32::MAX`.
-pub(super) fn nearest(train: MatrixView<'_>, test: MatrixView<'_>, k: usize) -> Vec<Neighbour> {
-    let dims = test.cols();
-    // Smaller blocks for few test rows, so that they still occupy all cores.
-    let block = test
-        .rows()
-        .div_ceil(32)
-        .next_multiple_of(ALIGNMENT)
-        .min(TEST_ROWS);
-    let test_rows = normalised(test, block);
-    let mut best: Vec<Best> = (0..test.rows()).map(|_| Best::new(k)).collect();
+/// The caller has checked that both are of equal width, and that `1 <= k <= train.rows() <= u32::MAX`.
+pub(super) fn nearest(
+    train: &dyn Rows,
+    test: &dyn Rows,
+    wanted: Range<usize>,
+    k: usize,
+    plan: &Plan,
+) -> Result<Vec<Neighbour>, Error> {
+    let (dims, block) = (test.cols(), plan.block);
+    let mut best: Vec<Best> = wanted.clone().map(|_| Best::new(k)).collect();
+    let test_rows = normalised(test, wanted, block)?;
 
-    let panel_rows = TRAIN_PANEL.min(train.rows());
-    for start in (0..train.rows()).step_by(panel_rows) {
-        let rows = start..(start + panel_rows).min(train.rows());
-        let panel = normalised_columns(train, rows.clone());
+    for start in (0..train.rows()).step_by(plan.panel_rows) {
+        let rows = start..(start + plan.panel_rows).min(train.rows());
+        let panel = normalised_columns(train, rows.clone())?;
         best.par_chunks_mut(block)
             .zip(test_rows.par_chunks(block * dims))
             .for_each_init(Vec::new, |tile, (best, test_rows)| {
@@ -67,44 +59,49 @@ pub(super) fn nearest(train: MatrixView<'_>, test: MatrixView<'_>, k: usize) -> 
                 }
             });
     }
-    best.into_par_iter()
+    Ok(best
+        .into_par_iter()
         .flat_map_iter(Best::into_sorted)
-        .collect()
+        .collect())
 }
 
-/// All rows at unit length (rows of zeros stay), then rows of zeros up to a multiple of `multiple`.
-fn normalised(matrix: MatrixView<'_>, multiple: usize) -> Vec<f32> {
-    let dims = matrix.cols();
-    let mut out = vec![0.0; matrix.rows().next_multiple_of(multiple) * dims];
+/// The rows at unit length (rows of zeros stay), then rows of zeros up to a multiple of `multiple`.
+fn normalised(test: &dyn Rows, rows: Range<usize>, multiple: usize) -> Result<Vec<f32>, Error> {
+    let dims = test.cols();
+    let values = test.read(rows.clone())?;
+    check::finite(&values, dims, rows.start, check::TEST)?;
+    let mut out = vec![0.0; rows.len().next_multiple_of(multiple) * dims];
     out.par_chunks_mut(dims)
-        .zip(0..matrix.rows())
-        .for_each(|(out, index)| {
-            let row = matrix.row(index);
+        .zip(values.par_chunks(dims))
+        .for_each(|(out, row)| {
             let scale = inverse_norm(row);
             for (out, &value) in out.iter_mut().zip(row) {
                 *out = scaled(value, scale);
             }
         });
-    out
+    Ok(out)
 }
 
 /// The given rows at unit length as columns: blocks of `(d, TRAIN_ROWS)`, row-major, the last one only as wide as needed,
 /// padded with columns of zeros.
-fn normalised_columns(matrix: MatrixView<'_>, rows: Range<usize>) -> Vec<f32> {
-    let dims = matrix.cols();
+fn normalised_columns(train: &dyn Rows, rows: Range<usize>) -> Result<Vec<f32>, Error> {
+    let dims = train.cols();
+    let values = train.read(rows.clone())?;
+    check::finite(&values, dims, rows.start, check::TRAINING)?;
+    let row = |index: usize| &values[index * dims..][..dims];
     let mut out = vec![0.0; rows.len().next_multiple_of(ALIGNMENT) * dims];
     out.par_chunks_mut(TRAIN_ROWS * dims)
         .enumerate()
         .for_each(|(i, block)| {
             let width = block.len() / dims;
-            let first = rows.start + i * TRAIN_ROWS;
-            let filled = width.min(rows.end - first);
+            let first = i * TRAIN_ROWS;
+            let filled = width.min(rows.len() - first);
             // As many rows at a time as fill a cache line of each output row.
             for start in (0..filled).step_by(16) {
                 let group = start..(start + 16).min(filled);
                 let mut scales = [0.0; 16];
                 for (scale, r) in scales.iter_mut().zip(group.clone()) {
-                    *scale = inverse_norm(matrix.row(first + r));
+                    *scale = inverse_norm(row(first + r));
                 }
                 for (d, out) in block.chunks_exact_mut(width).enumerate() {
                     for ((out, r), &scale) in out[group.clone()]
@@ -112,22 +109,12 @@ fn normalised_columns(matrix: MatrixView<'_>, rows: Range<usize>) -> Vec<f32> {
                         .zip(group.clone())
                         .zip(&scales)
                     {
-                        *out = scaled(matrix.row(first + r)[d], scale);
+                        *out = scaled(row(first + r)[d], scale);
                     }
                 }
             }
         });
-    out
-}
-
-/// One over the length of `row`, or 0 for a row of zeros; in float64 the squares neither overflow nor vanish.
-fn inverse_norm(row: &[f32]) -> f64 {
-    let squares: f64 = row.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
-    if squares > 0.0 {
-        squares.sqrt().recip()
-    } else {
-        0.0
-    }
+    Ok(out)
 }
 
 fn scaled(value: f32, scale: f64) -> f32 {
@@ -135,7 +122,7 @@ fn scaled(value: f32, scale: f64) -> f32 {
 }
 
 /// The best `k` of the similarities offered so far, as sortable keys, and up to `k` more that came since the last pruning.
-struct Best {
+pub(crate) struct Best {
     k: usize,
     keys: Vec<u64>,
     /// Anything not above this cannot be among the best: rows are offered in order, and a later equal one loses.
@@ -143,7 +130,7 @@ struct Best {
 }
 
 impl Best {
-    fn new(k: usize) -> Self {
+    pub(crate) fn new(k: usize) -> Self {
         Self {
             k,
             keys: Vec::with_capacity(2 * k),
@@ -152,7 +139,7 @@ impl Best {
     }
 
     /// Offers the similarities to the training rows `first..`.
-    fn offer(&mut self, first: u32, similarities: &[f32]) {
+    pub(crate) fn offer(&mut self, first: u32, similarities: &[f32]) {
         const LANES: usize = 16;
         for (i, chunk) in similarities.chunks(LANES).enumerate() {
             // Most chunks hold nothing of interest; this test is a few vector instructions.
@@ -182,7 +169,7 @@ impl Best {
         self.threshold = neighbour(last).similarity;
     }
 
-    fn into_sorted(mut self) -> impl Iterator<Item = Neighbour> {
+    pub(crate) fn into_sorted(mut self) -> impl Iterator<Item = Neighbour> {
         self.keys.sort_unstable_by_key(|&k| Reverse(k));
         self.keys.truncate(self.k);
         self.keys.into_iter().map(neighbour)

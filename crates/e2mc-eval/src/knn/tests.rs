@@ -6,9 +6,15 @@ use e2mc::Matrix;
 fn config(ks: &[usize], vote: Vote) -> KnnConfig {
     KnnConfig {
         ks: ks.to_vec(),
-        vote,
+        votes: vec![vote],
         ..KnnConfig::default()
     }
+}
+
+fn nearest(train: &Matrix, test: &Matrix, k: usize) -> Vec<search::Neighbour> {
+    let (train, test) = (train.view(), test.view());
+    let plan = Plan::new(&train, &test, k, None).unwrap();
+    search::nearest(&train, &test, 0..test.rows(), k, &plan).unwrap()
 }
 
 /// k-NN as one would write it down: all similarities in float64, a full sort, a plain count.
@@ -37,7 +43,7 @@ fn slow_twin(
             near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             let mut votes = vec![0.0; labels.iter().max().unwrap() + 1];
             for &(similarity, j) in &near[..k] {
-                votes[labels[j]] += match config.vote {
+                votes[labels[j]] += match config.votes[0] {
                     Vote::Majority => 1.0,
                     Vote::Weighted => (similarity / config.temperature).exp(),
                 };
@@ -110,10 +116,61 @@ fn many_ks_at_once_are_the_same_as_one_at_a_time() {
 }
 
 #[test]
+fn all_votes_at_once_are_the_same_as_one_at_a_time() {
+    let (train, labels) = embeddings_and_labels(300, 8, 9, 3);
+    let (test, truth) = embeddings_and_labels(50, 8, 9, 4);
+    let run = |votes: &[Vote]| {
+        let config = KnnConfig {
+            ks: vec![20, 3],
+            votes: votes.to_vec(),
+            ..KnnConfig::default()
+        };
+        knn(train.view(), &labels, test.view(), &config).unwrap()
+    };
+    let both = run(&[Vote::Majority, Vote::Weighted]);
+    let (majority, weighted) = (run(&[Vote::Majority]), run(&[Vote::Weighted]));
+    let order = [&majority[0], &weighted[0], &majority[1], &weighted[1]];
+    assert!(both.iter().eq(order));
+    for result in &both {
+        let top1 = top1(&result.predictions, &truth).unwrap();
+        let top5 = result.top5(&truth).unwrap();
+        assert!(top1 <= top5 && top5 <= 1.0, "{top1} {top5}");
+    }
+    // Three neighbours name three labels at most.
+    assert!(both[2].ranked.iter().all(|ranked| ranked[3].is_none()));
+}
+
+#[test]
+fn a_limit_on_memory_changes_nothing_but_the_memory() {
+    let (train, labels) = embeddings_and_labels(2000, 16, 7, 3);
+    let (test, _) = embeddings_and_labels(300, 16, 7, 4);
+    let config = config(&[5, 20], Vote::Weighted);
+    let free = knn(train.view(), &labels, test.view(), &config).unwrap();
+    let (train, test) = (train.view(), test.view());
+    let within = |memory| knn_within(&train, &labels, &test, &config, Some(memory));
+    let Err(Error::Memory { needed, .. }) = within(1000) else {
+        panic!("1000 bytes are too few");
+    };
+    let plan = Plan::new(&train, &test, 20, Some(needed)).unwrap();
+    assert_eq!((plan.panel_rows, plan.test_rows), (512, 32));
+    for memory in [needed, needed + 50_000, 1 << 30] {
+        assert_eq!(within(memory).unwrap(), free);
+    }
+    // From a file, which is read in panels.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("train.npy");
+    crate::write_npy(&path, train).unwrap();
+    let file = crate::EmbeddingFile::open(&path).unwrap();
+    let limit = needed + 512 * 16 * 4;
+    let found = knn_within(&file, &labels, &test, &config, Some(limit)).unwrap();
+    assert_eq!(found, free);
+}
+
+#[test]
 fn the_number_of_threads_changes_nothing() {
     let (train, labels) = embeddings_and_labels(3000, 24, 10, 5);
     let (test, _) = embeddings_and_labels(700, 24, 10, 6);
-    let neighbours = |threads| in_pool(threads, || search::nearest(train.view(), test.view(), 25));
+    let neighbours = |threads| in_pool(threads, || nearest(&train, &test, 25));
     let run = |threads| {
         in_pool(threads, || {
             knn(
@@ -206,7 +263,7 @@ fn equal_rows_get_equal_similarities_and_the_lower_row_wins() {
         train.data_mut()[place * 40..][..40].copy_from_slice(&row);
     }
     let test = Matrix::new(row, 1, 40).unwrap();
-    let near = search::nearest(train.view(), test.view(), 9);
+    let near = nearest(&train, &test, 9);
     assert_eq!(near[0].index, 0);
     for (n, place) in near[1..].iter().zip(places) {
         assert_eq!(
@@ -232,7 +289,7 @@ fn ties_in_the_vote_go_to_the_lower_class_and_labels_may_be_any_numbers() {
 fn in_one_dimension_the_first_rows_of_the_same_sign_vote() {
     let (train, labels) = embeddings_and_labels(2100, 1, 4, 16);
     let (test, _) = embeddings_and_labels(50, 1, 4, 17);
-    let near = search::nearest(train.view(), test.view(), 5);
+    let near = nearest(&train, &test, 5);
     for (x, near) in test.data().iter().zip(near.chunks(5)) {
         let same_sign = (0..2100)
             .filter(|&j| (train.data()[j] > 0.0) == (*x > 0.0))
@@ -271,7 +328,7 @@ fn a_tiny_temperature_is_the_nearest_neighbour() {
     let (test, _) = embeddings_and_labels(40, 6, 5, 15);
     let cold = KnnConfig {
         ks: vec![1, 50],
-        vote: Vote::Weighted,
+        votes: vec![Vote::Weighted],
         temperature: 1e-12,
     };
     let results = knn(train.view(), &labels, test.view(), &cold).unwrap();

@@ -1,4 +1,6 @@
+use super::layer::INITIAL_DEVIATION;
 use super::*;
+use crate::random::{Purpose, Stream};
 use crate::testing::{embeddings_and_labels, golden, golden_embeddings, separable};
 use crate::top1;
 use e2mc::Matrix;
@@ -47,9 +49,24 @@ fn slow_twin(
                     }
                 }
             }
-            for i in 0..w.len() {
-                v[i] = config.momentum * v[i] + g[i] + config.weight_decay * w[i];
-                w[i] -= config.rate(epoch) * v[i];
+            for is_bias in [false, true] {
+                let own: Vec<usize> = (0..w.len())
+                    .filter(|i| (i % width == dims) == is_bias)
+                    .collect();
+                let norm = |of: &[f64]| own.iter().map(|&i| of[i] * of[i]).sum::<f64>().sqrt();
+                let (weight, slope) = (norm(&w), norm(&g));
+                let (mut scale, mut decay) = (1.0, config.weight_decay);
+                if let LinearOptimizer::Larc { trust } = config.optimizer {
+                    if weight == 0.0 || slope == 0.0 {
+                        decay = 0.0;
+                    } else {
+                        scale = trust * weight / (slope + decay * weight + 1e-8);
+                    }
+                }
+                for i in own {
+                    v[i] = config.momentum * v[i] + scale * (g[i] + decay * w[i]);
+                    w[i] -= config.rate(epoch) * v[i];
+                }
             }
         }
     }
@@ -93,16 +110,106 @@ fn agrees_with_pytorch() {
         weight_decay: 1e-2,
         ..LinearConfig::vicreg()
     };
-    let mut layer = Layer {
-        weights: (0..80)
-            .map(|j| (0.01 * (0.37 * f64::from(j)).sin()) as f32)
-            .collect(),
-        bias: vec![0.0; 5],
-    };
-    let loss = layer.train(train, &labels[..90], &config, 0).unwrap();
+    let mut trainer = LinearTrainer::new(16, 5, &config, 0).unwrap();
+    trainer.weights.values = golden_weights();
+    let loss = train_on(&mut trainer, train, &labels[..90], &config).unwrap();
     assert!((loss - expected["loss"].as_f64().unwrap()).abs() < 1e-5);
-    close(&layer.weights, &list("weights"), 1e-5);
-    close(&layer.bias, &list("bias"), 1e-5);
+    close(&trainer.weights.values, &list("weights"), 1e-5);
+    close(&trainer.bias.values, &list("bias"), 1e-5);
+}
+
+fn golden_weights() -> Vec<f32> {
+    let weight = |j: i32| (0.01 * (0.37 * f64::from(j)).sin()) as f32;
+    (0..80).map(weight).collect()
+}
+
+#[test]
+fn batch_norm_agrees_with_pytorch() {
+    let text = std::fs::read_to_string(golden("batch_norm.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let (embeddings, labels) = golden_embeddings();
+    let train = MatrixView::new(&embeddings.data()[..90 * 16], 90, 16).unwrap();
+    let test = MatrixView::new(&embeddings.data()[400 * 16..410 * 16], 10, 16).unwrap();
+    let config = LinearConfig {
+        epochs: 30,
+        batch: 128,
+        weight_decay: 1e-2,
+        schedule: Schedule::Constant,
+        batch_norm: Some(4),
+        ..LinearConfig::vicreg()
+    };
+    let mut trainer = LinearTrainer::new(16, 5, &config, 0).unwrap();
+    trainer.weights.values = golden_weights();
+    let loss = train_on(&mut trainer, train, &labels[..90], &config).unwrap();
+    assert!((loss - expected["loss"].as_f64().unwrap()).abs() < 1e-5);
+    let scores = expected["scores"].as_array().unwrap();
+    let scores: Vec<f64> = scores.iter().map(|v| v.as_f64().unwrap()).collect();
+    let found = trainer.classifier().scores(test).unwrap();
+    close(found.data(), &scores, 1e-4);
+}
+
+#[test]
+fn a_batch_of_one_row_is_normalised_by_what_came_before() {
+    let (train, labels) = embeddings_and_labels(21, 6, 3, 1);
+    let config = LinearConfig {
+        epochs: 3,
+        batch: 20,
+        batch_norm: Some(1),
+        ..LinearPreset::Swav.config(1.0)
+    };
+    let (classifier, loss) = fit(train.view(), &labels, 3, &config, 1).unwrap();
+    let scores = classifier.scores(train.view()).unwrap();
+    assert!(loss.is_finite() && scores.data().iter().all(|s| s.is_finite()));
+    let config = LinearConfig {
+        batch_norm: Some(4),
+        ..config
+    };
+    let error = fit(train.view(), &labels, 3, &config, 1).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("a divisor of the number of features")
+    );
+}
+
+#[test]
+fn batches_that_come_one_by_one_give_the_same_bits_as_cached_features() {
+    let (train, labels) = embeddings_and_labels(83, 8, 4, 1);
+    for preset in [
+        LinearPreset::Vicreg,
+        LinearPreset::Simsiam,
+        LinearPreset::Inat18,
+    ] {
+        let config = LinearConfig {
+            epochs: 5,
+            batch: 20,
+            ..preset.config(0.1)
+        };
+        let (cached, loss) = fit(train.view(), &labels, 4, &config, 9).unwrap();
+        let mut trainer = LinearTrainer::new(8, 4, &config, 9).unwrap();
+        let mut last = 0.0;
+        while trainer.epoch() < config.epochs {
+            for batch in trainer.order(83).chunks(20) {
+                let rows = batch.iter().flat_map(|&row| train.view().row(row));
+                let features: Vec<f32> = rows.copied().collect();
+                let classes: Vec<usize> = batch.iter().map(|&row| labels[row]).collect();
+                trainer.step(&features, &classes).unwrap();
+            }
+            last = trainer.end_epoch().unwrap();
+        }
+        assert_eq!((trainer.classifier(), last), (cached, loss), "{preset:?}");
+    }
+}
+
+#[test]
+fn a_trainer_refuses_what_does_not_fit() {
+    let config = LinearConfig::default();
+    let mut trainer = LinearTrainer::new(3, 2, &config, 0).unwrap();
+    assert!(trainer.step(&[0.0; 6], &[0]).is_err());
+    assert!(trainer.step(&[0.0; 3], &[2]).is_err());
+    assert!(trainer.step(&[0.0, f32::NAN, 0.0], &[1]).is_err());
+    assert!(trainer.end_epoch().is_err());
+    assert!(LinearTrainer::new(0, 2, &config, 0).is_err());
 }
 
 #[test]
@@ -112,8 +219,15 @@ fn agrees_with_the_slow_twin_with_short_batches_and_every_schedule() {
         milestones: vec![2, 4],
         factor: 0.1,
     };
-    for schedule in [Schedule::Cosine, Schedule::Constant, step] {
+    let larc = LinearOptimizer::Larc { trust: 0.1 };
+    for (schedule, optimizer) in [
+        (Schedule::Cosine, LinearOptimizer::Sgd),
+        (Schedule::Constant, LinearOptimizer::Sgd),
+        (step, LinearOptimizer::Sgd),
+        (Schedule::Cosine, larc),
+    ] {
         let config = LinearConfig {
+            optimizer,
             epochs: 6,
             batch: 20,
             learning_rate: 0.5,
@@ -133,7 +247,7 @@ fn rates_follow_the_schedule_and_scale_with_the_batch() {
     let config = LinearConfig {
         epochs: 4,
         batch: 512,
-        ..LinearConfig::swav()
+        ..LinearPreset::Swav.config(1.0)
     };
     let rates: Vec<f64> = (0..4).map(|e| config.rate(e)).collect();
     for (found, expected) in rates.iter().zip([0.6, 0.512_132, 0.3, 0.087_868]) {

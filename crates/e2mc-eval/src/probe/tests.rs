@@ -7,7 +7,7 @@ fn probes() -> [Probe; 2] {
     [
         Probe::Sgd(LinearConfig {
             epochs: 20,
-            ..LinearConfig::swav()
+            ..crate::LinearPreset::Swav.config(1.0)
         }),
         Probe::Logistic(LogisticConfig {
             l2: L2::Fixed(1e-3),

@@ -78,3 +78,25 @@ save_file(
     "many.safetensors",
 )
 save_file({"bias": matrix[0].float(), "z": matrix.float()}, "one_matrix.safetensors")
+
+# The probe of iNat18: batch norm over 4 channels of 4 places each, then the linear layer; plain SGD with momentum.
+norm, layer = torch.nn.BatchNorm1d(4), torch.nn.Linear(16, classes)
+with torch.no_grad():
+    layer.weight.copy_(weights.float().reshape(classes, 16))
+    layer.bias.zero_()
+parameters = [*norm.parameters(), *layer.parameters()]
+optimiser = torch.optim.SGD(parameters, lr=0.02 * 128 / 256, momentum=0.9, weight_decay=1e-2)
+for _ in range(30):
+    normal = norm(features.reshape(90, 4, 4)).reshape(90, 16)
+    loss = torch.nn.functional.cross_entropy(layer(normal), targets)
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+norm.eval()
+with torch.no_grad():
+    scores = layer(norm(torch.from_numpy(embeddings[400:410]).float().reshape(10, 4, 4)).reshape(10, 16))
+with open("batch_norm.json", "w") as file:
+    json.dump({"torch": torch.__version__, "loss": loss.item(), "scores": scores.ravel().tolist()}, file)
+
+# Compressed, as numpy.savez_compressed writes it.
+np.savez_compressed("deflated.npz", embeddings=embeddings[:20].astype(np.float32), label=labels)

@@ -35,7 +35,7 @@ impl Architecture {
     ];
 
     /// Blocks in each of the four stages.
-    pub(super) fn blocks(self) -> [usize; 4] {
+    pub(crate) fn blocks(self) -> [usize; 4] {
         match self {
             Self::Resnet18 => [2, 2, 2, 2],
             Self::Resnet34 | Self::Resnet50 => [3, 4, 6, 3],
@@ -45,7 +45,7 @@ impl Architecture {
     }
 
     /// Whether blocks narrow to a quarter of their outputs in between.
-    pub(super) fn bottleneck(self) -> bool {
+    pub(crate) fn bottleneck(self) -> bool {
         !matches!(self, Self::Resnet18 | Self::Resnet34)
     }
 
@@ -112,7 +112,7 @@ impl BackboneConfig {
     }
 
     /// A stage's output channels over its inner width.
-    pub(super) fn expansion(&self) -> usize {
+    pub(crate) fn expansion(&self) -> usize {
         if self.architecture.bottleneck() { 4 } else { 1 }
     }
 

@@ -6,6 +6,7 @@
 mod allocator;
 mod config;
 mod resnet;
+mod tap;
 
 use tch::nn::Path;
 use tch::{Kind, Tensor};
@@ -13,8 +14,9 @@ use tch::{Kind, Tensor};
 pub use config::{Architecture, BackboneConfig, Stem};
 
 use crate::Error;
-use crate::layer::Precision;
+use crate::layer::{Precision, Statistics};
 use resnet::ResNet;
+use tap::Tap;
 
 /// A network whose features are wanted.
 #[derive(Debug)]
@@ -45,16 +47,52 @@ impl Backbone {
         self.config.features()
     }
 
-    /// Images `(n, c, h, w)` to pooled features `(n, features)` in float32. In training, batch
-    /// norm uses and records the batch's statistics.
+    /// Images `(n, c, h, w)` to pooled features `(n, features)` in float32, normalised by
+    /// `statistics`.
     ///
     /// # Errors
     /// Where the images do not have the network's channels.
     pub fn forward(
         &self,
         images: &Tensor,
-        train: bool,
+        statistics: Statistics,
         precision: Precision,
+    ) -> Result<Tensor, Error> {
+        let map = self.forward_map(images, statistics, precision, &mut Tap::none())?;
+        Ok(map.f_mean_dim([2i64, 3].as_slice(), false, Kind::Float)?)
+    }
+
+    /// Images `(n, c, h, w)` to the last feature map `(n, features, h', w')` in float32, in evaluation mode.
+    ///
+    /// # Errors
+    /// Where the images do not have the network's channels.
+    pub fn map(&self, images: &Tensor, precision: Precision) -> Result<Tensor, Error> {
+        let map = self.forward_map(images, Statistics::Running, precision, &mut Tap::none())?;
+        Ok(map.f_to_kind(Kind::Float)?)
+    }
+
+    /// What comes out of the layer of that name (torchvision's: `bn1`, `layer3`, `layer4.1.conv2`) for images
+    /// `(n, c, h, w)`, in float32 and in evaluation mode.
+    ///
+    /// # Errors
+    /// Where the images do not have the network's channels, or there is no such layer; then some names are listed.
+    pub fn layer(
+        &self,
+        images: &Tensor,
+        name: &str,
+        precision: Precision,
+    ) -> Result<Tensor, Error> {
+        let mut tap = Tap::on(name);
+        let _ = self.forward_map(images, Statistics::Running, precision, &mut tap)?;
+        Ok(tap.found()?.f_to_kind(Kind::Float)?)
+    }
+
+    fn forward_map(
+        &self,
+        images: &Tensor,
+        statistics: Statistics,
+        precision: Precision,
+        tap: &mut Tap<'_>,
     ) -> Result<Tensor, Error> {
         let size = images.size();
         if size.len() != 4 || size[1] != self.config.channels as i64 || size.contains(&0) {
@@ -64,7 +102,6 @@ impl Backbone {
                 format!("{size:?}"),
             ));
         }
-        let map = self.network.forward(images, train, precision)?;
-        Ok(map.f_mean_dim([2i64, 3].as_slice(), false, Kind::Float)?)
+        self.network.forward(images, statistics, precision, tap)
     }
 }

@@ -7,26 +7,39 @@
 use tch::nn::Path;
 use tch::{TchError, Tensor};
 
-use super::{BackboneConfig, Stem};
+use super::{BackboneConfig, Stem, Tap};
 use crate::Error;
-use crate::layer::{BatchNorm, Conv, Precision};
+use crate::layer::{BatchNorm, Conv, Precision, Statistics};
 
 /// A convolution and its batch norm.
 #[derive(Debug)]
 struct Unit {
     conv: Conv,
     norm: BatchNorm,
+    /// The two layers' names.
+    names: [String; 2],
 }
 
 impl Unit {
-    fn forward(&self, x: &Tensor, train: bool, precision: Precision) -> Result<Tensor, Error> {
-        self.norm.forward(&self.conv.forward(x, precision)?, train)
+    fn forward(
+        &self,
+        x: &Tensor,
+        statistics: Statistics,
+        precision: Precision,
+        tap: &mut Tap<'_>,
+    ) -> Result<Tensor, Error> {
+        let y = self.conv.forward(x, precision)?;
+        tap.see(&self.names[0], &y)?;
+        let y = self.norm.forward(&y, statistics)?;
+        tap.see(&self.names[1], &y)?;
+        Ok(y)
     }
 }
 
 /// `relu(body(x) + shortcut(x))`, with a ReLU between the body's units.
 #[derive(Debug)]
 struct Block {
+    name: String,
     body: Vec<Unit>,
     /// `None` where shapes agree: the identity.
     shortcut: Option<Unit>,
@@ -35,6 +48,7 @@ struct Block {
 impl Block {
     fn new(
         path: &Path,
+        name: String,
         inputs: usize,
         width: usize,
         stride: usize,
@@ -55,6 +69,7 @@ impl Block {
             body.push(Unit {
                 conv: Conv::new(&conv, channels, outputs, kernel, stride)?,
                 norm: BatchNorm::new(&norm, outputs, true)?,
+                names: ["conv", "bn"].map(|layer| format!("{name}.{layer}{i}")),
             });
             channels = outputs;
         }
@@ -63,26 +78,39 @@ impl Block {
             Some(Unit {
                 conv: Conv::new(&(&path / 0), inputs, outputs, 1, stride)?,
                 norm: BatchNorm::new(&(&path / 1), outputs, true)?,
+                names: ["0", "1"].map(|layer| format!("{name}.downsample.{layer}")),
             })
         } else {
             None
         };
-        Ok(Self { body, shortcut })
+        Ok(Self {
+            name,
+            body,
+            shortcut,
+        })
     }
 
-    fn forward(&self, x: &Tensor, train: bool, precision: Precision) -> Result<Tensor, Error> {
+    fn forward(
+        &self,
+        x: &Tensor,
+        statistics: Statistics,
+        precision: Precision,
+        tap: &mut Tap<'_>,
+    ) -> Result<Tensor, Error> {
         let mut y = x.shallow_clone();
         for (i, unit) in self.body.iter().enumerate() {
             if i > 0 {
                 y = y.f_relu_()?;
             }
-            y = unit.forward(&y, train, precision)?;
+            y = unit.forward(&y, statistics, precision, tap)?;
         }
         let mut sum = match &self.shortcut {
-            Some(unit) => y.f_add_(&unit.forward(x, train, precision)?)?,
+            Some(unit) => y.f_add_(&unit.forward(x, statistics, precision, tap)?)?,
             None => y.f_add_(x)?,
         };
-        Ok(sum.f_relu_()?)
+        let sum = sum.f_relu_()?;
+        tap.see(&self.name, &sum)?;
+        Ok(sum)
     }
 }
 
@@ -111,15 +139,19 @@ impl ResNet {
                 stride,
             )?,
             norm: BatchNorm::new(&(path / "bn1"), config.width, true)?,
+            names: ["conv1", "bn1"].map(str::to_owned),
         };
         let mut blocks = Vec::new();
         let mut channels = config.width;
         for (stage, count) in config.architecture.blocks().into_iter().enumerate() {
-            let path = path / format!("layer{}", stage + 1);
+            let stage_name = format!("layer{}", stage + 1);
+            let path = path / &stage_name;
             let width = config.width << stage;
             for i in 0..count {
                 let stride = if i == 0 && stage > 0 { 2 } else { 1 };
-                blocks.push(Block::new(&(&path / i), channels, width, stride, config)?);
+                let name = format!("{stage_name}.{i}");
+                let path = &path / i;
+                blocks.push(Block::new(&path, name, channels, width, stride, config)?);
                 channels = width * config.expansion();
             }
         }
@@ -134,16 +166,29 @@ impl ResNet {
     pub(super) fn forward(
         &self,
         images: &Tensor,
-        train: bool,
+        statistics: Statistics,
         precision: Precision,
+        tap: &mut Tap<'_>,
     ) -> Result<Tensor, Error> {
         let images = channels_last(images)?;
-        let mut x = self.stem.forward(&images, train, precision)?.f_relu_()?;
+        let mut stem = self.stem.forward(&images, statistics, precision, tap)?;
+        let mut x = stem.f_relu_()?;
+        tap.see("relu", &x)?;
         if self.pool {
             x = x.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)?;
+            tap.see("maxpool", &x)?;
         }
-        for block in &self.blocks {
-            x = block.forward(&x, train, precision)?;
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = block.forward(&x, statistics, precision, tap)?;
+            let (stage, _) = block.name.split_once('.').unwrap_or_default();
+            // The last block of a stage is what comes out of the stage.
+            if self
+                .blocks
+                .get(i + 1)
+                .is_none_or(|next| !next.name.starts_with(stage))
+            {
+                tap.see(stage, &x)?;
+            }
         }
         Ok(x)
     }
@@ -185,7 +230,14 @@ mod tests {
             let network = ResNet::new(&variables.root(), &config).unwrap();
             // The stages shrink by eight in all.
             let images = Tensor::zeros([1, 1, 64, 64], (Kind::Float, Device::Cpu));
-            let map = network.forward(&images, false, Precision::F32).unwrap();
+            let map = network
+                .forward(
+                    &images,
+                    Statistics::Running,
+                    Precision::F32,
+                    &mut Tap::none(),
+                )
+                .unwrap();
             assert_eq!(map.size(), [1, 32, side, side], "{stem:?}");
         }
     }
@@ -204,7 +256,9 @@ mod tests {
             let network = ResNet::new(&variables.root(), &config).unwrap();
             let shape = [2, channels as i64, 16, 16];
             let images = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
-            let map = network.forward(&images, true, Precision::F32).unwrap();
+            let map = network
+                .forward(&images, Statistics::Batch, Precision::F32, &mut Tap::none())
+                .unwrap();
             assert_eq!(map.stride(), [2 * 2 * 128, 1, 2 * 128, 128]);
         }
     }

@@ -1,6 +1,7 @@
-//! Checkpoints: everything a run needs to go on as if it had never stopped.
+//! Checkpoints: everything a run needs to go on as if it had never stopped, and the networks that
+//! others have trained.
 //!
-//! One safetensors file holds the network's tensors under PyTorch-like names
+//! Our own file is one safetensors file. It holds the network's tensors under PyTorch-like names
 //! (`backbone.conv1.weight`, `projector.0.weight`), the optimiser's buffers under `optimizer/`, the
 //! method's own state under `method/`, and in the header, under the single metadata key `e2mc`, a
 //! JSON object with the format version, the resolved recipe and the progress. Random draws depend
@@ -8,26 +9,47 @@
 //!
 //! A *model file* is the same without optimiser and progress: half the size or less, also in half
 //! precision. Files appear whole or not at all (temporary file, then rename).
+//!
+//! [`Checkpoint::read`] also takes what others wrote: PyTorch's `.pth` in both its formats, without
+//! ever executing a pickle, and plain safetensors. Whose it is, is recognised by the tensors' names
+//! and shapes ([`Layout`]). [`export()`] gives networks back to PyTorch.
 
+mod apply;
+mod architecture;
+mod archive;
+mod export;
+mod heads;
+mod layout;
+mod momentum;
+mod pickle_bounds;
+mod pickle_write;
+mod problem;
+mod pytorch;
 mod read;
 mod save;
+mod unread;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
 
+pub use export::{Export, Names, export};
+pub use layout::Layout;
+pub use read::ReadOptions;
 pub use save::{Precision, save, save_model, write_atomically};
+pub use unread::Unread;
+pub(crate) use unread::read_all;
 
-use crate::Error;
-use crate::model::Model;
 use crate::recipe::Recipe;
+use problem::Problem;
 
 const FORMAT_VERSION: u32 = 1;
 const METADATA_KEY: &str = "e2mc";
 const OPTIMIZER_PREFIX: &str = "optimizer/";
 const METHOD_PREFIX: &str = "method/";
+/// Where our names have the backbone; everything else is a head.
+const BACKBONE_PREFIX: &str = "backbone.";
 
 /// How far a run has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,78 +75,37 @@ struct Header {
     progress: Option<Progress>,
 }
 
-/// A checkpoint in memory.
+/// A checkpoint, opened: its numbers are read when they are used.
 #[derive(Debug)]
 pub struct Checkpoint {
-    /// Where it was read.
+    /// Where it is.
     pub path: PathBuf,
-    /// How the model was made and trained.
+    /// How the model was made and trained. Of a file that this project did not write: the network
+    /// as inferred from the tensors, and conventional values for the rest, which a recipe replaces.
     pub recipe: Recipe,
     /// How far training had come; `None` in a model file.
     pub progress: Option<Progress>,
     /// The network's tensors.
-    pub model: BTreeMap<String, Tensor>,
+    pub model: BTreeMap<String, Unread>,
     /// The optimiser's buffers; empty in a model file.
-    pub optimizer: Vec<(String, Tensor)>,
+    pub optimizer: Vec<(String, Unread)>,
     /// The method's state beside parameters.
-    pub method: Vec<(String, Tensor)>,
+    pub method: Vec<(String, Unread)>,
+    /// What was found in a file that this project did not write.
+    pub foreign: Option<Foreign>,
+    /// Which differences to the model are allowed.
+    allowed: ReadOptions,
 }
 
-impl Checkpoint {
-    /// Puts the network's tensors into `model`, all of them or none.
-    ///
-    /// # Errors
-    /// Lists every tensor that is missing, unexpected or of another shape.
-    pub fn apply_to(&self, model: &Model) -> Result<(), Error> {
-        let mut lines = Vec::new();
-        let mut counts = [0usize; 3];
-        let own = model.tensors();
-        for (name, tensor) in &own {
-            match self.model.get(name) {
-                None => {
-                    counts[0] += 1;
-                    lines.push(format!("  missing     {name} {:?}", tensor.size()));
-                }
-                Some(found) if found.size() != tensor.size() => {
-                    counts[2] += 1;
-                    lines.push(format!(
-                        "  mis-shaped  {name}: model {:?}, file {:?}",
-                        tensor.size(),
-                        found.size()
-                    ));
-                }
-                Some(_) => {}
-            }
-        }
-        for (name, tensor) in self
-            .model
-            .iter()
-            .filter(|(name, _)| !own.contains_key(*name))
-        {
-            counts[1] += 1;
-            lines.push(format!("  unexpected  {name} {:?}", tensor.size()));
-        }
-        if !lines.is_empty() {
-            const SHOWN: usize = 20;
-            let hidden = lines.len().saturating_sub(SHOWN);
-            lines.truncate(SHOWN);
-            if hidden > 0 {
-                lines.push(format!("  … and {hidden} more"));
-            }
-            let [missing, unexpected, mis_shaped] = counts;
-            return Err(Error::Tensors {
-                path: self.path.clone(),
-                summary: format!(
-                    "{missing} missing, {unexpected} unexpected, {mis_shaped} mis-shaped"
-                ),
-                table: lines.join("\n"),
-            });
-        }
-        tch::no_grad(|| {
-            for (name, mut tensor) in own {
-                tensor.f_copy_(&self.model[&name])?;
-            }
-            Ok(())
-        })
-    }
+/// What was found in a file that this project did not write.
+#[derive(Clone, Debug)]
+pub struct Foreign {
+    /// Whose names its tensors have.
+    pub layout: Layout,
+    /// The epoch that it says it was saved after.
+    pub epoch: Option<u64>,
+    /// What else is in the file and is not used.
+    pub ignored: Vec<String>,
+    /// The file's names of tensors beside the network's that belong to nothing known.
+    unexpected: Vec<String>,
 }

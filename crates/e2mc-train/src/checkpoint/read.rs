@@ -1,93 +1,111 @@
-//! Reading checkpoints, distrusting every byte.
+//! The one way in: any checkpoint that can be read, whoever wrote it.
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use safetensors::{Dtype, SafeTensors};
-use tch::{Kind, Tensor};
+use e2mc_data::{Augmentation, Evaluation};
+use tch::Kind;
 
-use super::{Checkpoint, FORMAT_VERSION, Header, METADATA_KEY, METHOD_PREFIX, OPTIMIZER_PREFIX};
+use super::archive::Archive;
+use super::heads::Heads;
+use super::layout::{self, Layout};
+use super::momentum::momentum;
+use super::problem::brief;
+use super::{
+    BACKBONE_PREFIX, Checkpoint, FORMAT_VERSION, Foreign, Header, METHOD_PREFIX, OPTIMIZER_PREFIX,
+    Problem, Unread,
+};
 use crate::Error;
+use crate::backbone::{BackboneConfig, Stem};
+use crate::criterion::CriterionConfig;
+use crate::layer::Precision;
+use crate::method::{MethodConfig, SimsiamConfig, SwavConfig, VicregConfig};
+use crate::optim::{LarcConfig, LarsConfig, OptimizerConfig, STEPS, ScheduleConfig, SgdConfig};
+use crate::recipe::{Recipe, TrainingConfig};
+
+/// The dictionary that our own `.pth` files keep the network in.
+pub(super) const STATE_DICT: &str = "state_dict";
+
+/// How to take a checkpoint that is not quite what it should be.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// Whose names the tensors have; a guess from the names if `None`.
+    pub layout: Option<Layout>,
+    /// Starts of our names of tensors that the file may lack.
+    pub allow_missing: Vec<String>,
+    /// Starts of the names, ours or the file's as the error lists them, of tensors that the file
+    /// may have too many.
+    pub allow_unexpected: Vec<String>,
+}
 
 impl Checkpoint {
-    /// Reads a checkpoint or a model file.
+    /// Opens a checkpoint or a model file: our own, PyTorch's or plain safetensors.
     ///
     /// # Errors
-    /// Where the file is missing, empty, truncated, not a safetensors file, not written by this
-    /// project, or holds numbers that are not floating point.
+    /// Where the file is missing, empty, damaged or beyond the limits, holds no network that is
+    /// known, or one that cannot be told from another.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let fail = |expected: &str, found: String, hint: &str| Error::Checkpoint {
-            path: path.to_owned(),
-            expected: expected.into(),
-            found,
-            hint: hint.into(),
+        Self::read_with(path, ReadOptions::default())
+    }
+
+    /// As [`Checkpoint::read`], with a layout given or differences allowed.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
+    pub fn read_with(path: &Path, options: ReadOptions) -> Result<Self, Error> {
+        let archive = Archive::open(path)?;
+        let headless = options.layout == Some(Layout::Backbone);
+        let as_found = matches!(options.layout, None | Some(Layout::E2mc | Layout::Backbone));
+        let checkpoint = match archive.header.is_some() && as_found {
+            true => Self::of_ours(path, archive, options),
+            false => Self::of_others(path, archive, options),
         };
-        let bytes = fs::read(path).map_err(|source| Error::Io {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        })?;
-        let again = "take an earlier checkpoint, or copy the file again";
-        if bytes.is_empty() {
-            return Err(fail("a checkpoint", "an empty file".into(), again));
+        let mut checkpoint = checkpoint.map_err(|problem| problem.of(path))?;
+        if headless {
+            checkpoint.drop_heads();
         }
-        if let Some(wanted) = declared_size(&bytes).filter(|&wanted| wanted != bytes.len() as u64) {
-            return Err(fail(
-                &format!("{wanted} bytes, as its header says"),
-                format!("{} bytes", bytes.len()),
-                again,
-            ));
-        }
-        let format = "a safetensors checkpoint made by `e2mc pretrain` or `e2mc continue`";
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| {
-            fail(
-                format,
-                format!("another format ({error})"),
-                "give a .safetensors file of e2mc",
-            )
-        })?;
-        let json = metadata
-            .metadata()
-            .as_ref()
-            .and_then(|map| map.get(METADATA_KEY));
-        let Some(json) = json else {
-            return Err(fail(
-                format,
-                "a safetensors file without an `e2mc` entry in its header".into(),
-                "only checkpoints of e2mc can be read",
-            ));
-        };
-        let version = serde_json::from_str::<serde_json::Value>(json)
+        Ok(checkpoint)
+    }
+
+    /// Leaves the backbone alone, to be continued with other heads.
+    fn drop_heads(&mut self) {
+        self.recipe.method = MethodConfig::None;
+        self.model
+            .retain(|name, _| name.starts_with(BACKBONE_PREFIX));
+        self.optimizer.clear();
+        self.method.clear();
+    }
+
+    fn of_ours(path: &Path, archive: Archive, options: ReadOptions) -> Result<Self, Problem> {
+        let json = archive.header.unwrap_or_default();
+        let version = serde_json::from_str::<serde_json::Value>(&json)
             .ok()
             .and_then(|header| header.get("version")?.as_u64());
         if version != Some(FORMAT_VERSION.into()) {
-            return Err(fail(
-                &format!("format version {FORMAT_VERSION}"),
-                version.map_or("none".into(), |version| format!("version {version}")),
-                "use the release of e2mc that wrote the file",
-            ));
+            return Err(Problem {
+                expected: format!("format version {FORMAT_VERSION}"),
+                found: version.map_or("none".into(), |version| format!("version {version}")),
+                hint: "use the release of e2mc that wrote the file".into(),
+            });
         }
-        let header: Header = serde_json::from_str(json)
-            .map_err(|error| fail("a valid header", error.to_string(), again))?;
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|error| fail("a whole file", error.to_string(), again))?;
-
+        let header: Header = serde_json::from_str(&json)
+            .map_err(|error| Problem::again("a valid header", brief(&error.to_string())))?;
         let mut checkpoint = Self {
             path: path.to_owned(),
             recipe: header.recipe,
             progress: header.progress,
-            model: Default::default(),
+            model: BTreeMap::new(),
             optimizer: Vec::new(),
             method: Vec::new(),
+            foreign: None,
+            allowed: options,
         };
-        for (name, view) in file.iter() {
-            let tensor = to_tensor(view.dtype(), view.shape(), view.data())?.ok_or_else(|| {
-                fail(
-                    "floating-point tensors",
-                    format!("`{name}` of type {:?}", view.dtype()),
-                    "only checkpoints of e2mc can be read",
-                )
-            })?;
+        for (name, tensor) in archive.tensors {
+            // In a .pth the network has a dictionary of its own.
+            let dictionary = name.strip_prefix(STATE_DICT);
+            let name = dictionary
+                .and_then(|name| name.strip_prefix('.'))
+                .unwrap_or(&name);
             if let Some(name) = name.strip_prefix(OPTIMIZER_PREFIX) {
                 checkpoint.optimizer.push((name.to_owned(), tensor));
             } else if let Some(name) = name.strip_prefix(METHOD_PREFIX) {
@@ -98,36 +116,134 @@ impl Checkpoint {
         }
         Ok(checkpoint)
     }
+
+    fn of_others(path: &Path, archive: Archive, options: ReadOptions) -> Result<Self, Problem> {
+        let tensors = archive
+            .tensors
+            .iter()
+            .map(|(name, tensor)| (name.as_str(), tensor))
+            .collect();
+        let found = layout::recognise(&tensors, options.layout)?;
+        let model: BTreeMap<String, Unread> = found
+            .network
+            .into_iter()
+            .map(|(ours, name)| (ours, archive.tensors[&name].clone()))
+            .collect();
+        // SimSiam's code does not train this bias: the batch norm behind it would undo it.
+        let fixed = match &found.heads {
+            Heads::Simsiam { projector, .. } => {
+                let last = 3 * (projector.len() - 1);
+                Some(format!("projector.{last}.bias"))
+            }
+            _ => None,
+        };
+        let mut optimizer = Vec::new();
+        if let Some(momentum) = momentum(&archive.tensors, &model, fixed.as_deref()) {
+            optimizer = momentum;
+            // How many steps it took is not saved, and momentum does not depend on it.
+            let source = || Ok(0i64.to_ne_bytes().to_vec());
+            let steps = Unread::new(&path.into(), STEPS, Kind::Int64, Vec::new(), source);
+            optimizer.push((STEPS.into(), steps));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            recipe: recipe(found.layout, found.backbone, found.heads),
+            progress: None,
+            model,
+            optimizer,
+            method: Vec::new(),
+            foreign: Some(Foreign {
+                layout: found.layout,
+                epoch: archive.epoch,
+                ignored: found.ignored,
+                unexpected: found.unexpected,
+            }),
+            allowed: options,
+        })
+    }
 }
 
-/// The size that a safetensors header promises, where the header itself is whole.
-fn declared_size(bytes: &[u8]) -> Option<u64> {
-    let length = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
-    let end = usize::try_from(length.checked_add(8)?).ok()?;
-    let json: serde_json::Value = serde_json::from_slice(bytes.get(8..end)?).ok()?;
-    let ends = json
-        .as_object()?
-        .values()
-        .filter_map(|info| info["data_offsets"][1].as_u64());
-    (end as u64).checked_add(ends.max()?)
-}
-
-fn to_tensor(dtype: Dtype, shape: &[usize], data: &[u8]) -> Result<Option<Tensor>, Error> {
-    let kind = match dtype {
-        Dtype::F32 => Kind::Float,
-        Dtype::F16 => Kind::Half,
-        Dtype::BF16 => Kind::BFloat16,
-        Dtype::F64 => Kind::Double,
-        Dtype::I64 => Kind::Int64,
-        _ => return Ok(None),
+/// The network as found, the optimiser of the layout's authors, and for the rest what is usual for
+/// such a network: a recipe that `continue` is given replaces it.
+fn recipe(layout: Layout, backbone: BackboneConfig, heads: Heads) -> Recipe {
+    let (method, optimizer, mut augmentation) = match heads {
+        Heads::Vicreg { projector } => (
+            MethodConfig::Vicreg(VicregConfig {
+                projector,
+                ..VicregConfig::default()
+            }),
+            OptimizerConfig::Lars(LarsConfig::default()),
+            Augmentation::vicreg(),
+        ),
+        Heads::Swav {
+            projector,
+            prototypes,
+        } => {
+            let usual = SwavConfig::default();
+            (
+                MethodConfig::Swav(SwavConfig {
+                    projector,
+                    prototypes: prototypes.unwrap_or(usual.prototypes),
+                    ..usual
+                }),
+                OptimizerConfig::Larc(LarcConfig::default()),
+                Augmentation::swav(),
+            )
+        }
+        Heads::Simsiam {
+            projector,
+            predictor,
+        } => {
+            let usual = SimsiamConfig::default();
+            (
+                MethodConfig::Simsiam(SimsiamConfig {
+                    projector,
+                    predictor: predictor.unwrap_or(usual.predictor),
+                    ..usual
+                }),
+                OptimizerConfig::Sgd(SgdConfig::default()),
+                Augmentation::simsiam(),
+            )
+        }
+        Heads::None => (
+            MethodConfig::None,
+            OptimizerConfig::Lars(LarsConfig::default()),
+            Augmentation::vicreg(),
+        ),
     };
-    let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
-    let tensor = Tensor::f_from_data_size(data, &shape, kind)?;
-    // Stored in half precision, used in single.
-    let half = matches!(kind, Kind::Half | Kind::BFloat16);
-    Ok(Some(if half {
-        tensor.f_to_kind(Kind::Float)?
-    } else {
-        tensor
-    }))
+    let mut evaluation = Evaluation::imagenet();
+    if backbone.stem != Stem::Imagenet {
+        evaluation.resize = Some(32);
+        evaluation.crop = 32;
+    }
+    if backbone.channels == 1 {
+        // The grey of ImageNet's means and deviations.
+        evaluation.channels = 1;
+        evaluation.mean = vec![0.449];
+        evaluation.std = vec![0.226];
+    }
+    augmentation.channels = evaluation.channels;
+    augmentation.mean = evaluation.mean.clone();
+    augmentation.std = evaluation.std.clone();
+    Recipe {
+        name: format!("found-{layout}"),
+        description: "Network as found in a checkpoint, everything else as is usual for it".into(),
+        backbone,
+        method,
+        criterion: CriterionConfig::None,
+        training: TrainingConfig {
+            epochs: 1,
+            batch: 256,
+            learning_rate: 0.003,
+            precision: Precision::F32,
+            accumulate: 1,
+            freeze_batch_norm: false,
+            load_optimizer: false,
+            head_warmup_steps: None,
+        },
+        optimizer,
+        schedule: ScheduleConfig::Constant { warmup: 0.0 },
+        augmentation,
+        evaluation,
+    }
 }

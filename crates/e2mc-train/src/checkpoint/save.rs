@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -38,7 +39,8 @@ pub fn save(
     let mut tensors: Vec<(String, Tensor)> = model.tensors().into_iter().collect();
     tensors.extend(prefixed(OPTIMIZER_PREFIX, optimizer));
     tensors.extend(prefixed(METHOD_PREFIX, model.method.state()));
-    write(path, recipe, Some(progress), tensors, Precision::F32)
+    let header = header(path, recipe, Some(progress))?;
+    write(path, Some(header), tensors, Precision::F32)
 }
 
 /// Writes a model file: weights and recipe only.
@@ -51,13 +53,9 @@ pub fn save_model(
     model: &Model,
     precision: Precision,
 ) -> Result<(), Error> {
-    write(
-        path,
-        recipe,
-        None,
-        model.tensors().into_iter().collect(),
-        precision,
-    )
+    let header = header(path, recipe, None)?;
+    let tensors = model.tensors().into_iter().collect();
+    write(path, Some(header), tensors, precision)
 }
 
 /// Writes a file whole or not at all: into a temporary file beside it, then renamed.
@@ -65,6 +63,14 @@ pub fn save_model(
 /// # Errors
 /// Where the folder or the disk does not take it; an older file of that name is then untouched.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_atomically_with(path, |file| file.write_all(bytes))
+}
+
+/// As [`write_atomically`], for what is written piece by piece.
+pub(super) fn write_atomically_with(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), Error> {
     let fail = |source: io::Error| Error::Io {
         action: "write",
         path: path.to_owned(),
@@ -81,7 +87,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut file = builder
         .tempfile_in(folder.unwrap_or(Path::new(".")))
         .map_err(fail)?;
-    file.write_all(bytes)
+    write(file.as_file_mut())
         .and_then(|()| file.as_file().sync_all())
         .map_err(fail)?;
     file.persist(path).map_err(|error| fail(error.error))?;
@@ -95,31 +101,39 @@ fn prefixed(prefix: &str, tensors: Vec<(String, Tensor)>) -> Vec<(String, Tensor
         .collect()
 }
 
-fn write(
+/// The JSON that tells our files from others.
+pub(super) fn header(
     path: &Path,
     recipe: &Recipe,
     progress: Option<Progress>,
-    tensors: Vec<(String, Tensor)>,
-    precision: Precision,
-) -> Result<(), Error> {
+) -> Result<String, Error> {
     let header = Header {
         version: FORMAT_VERSION,
         recipe: recipe.clone(),
         progress,
     };
-    let json = serde_json::to_string(&header).map_err(|error| Error::Io {
+    serde_json::to_string(&header).map_err(|error| Error::Io {
         action: "write",
         path: path.to_owned(),
         source: error.into(),
-    })?;
+    })
+}
+
+/// Writes a safetensors file.
+pub(super) fn write(
+    path: &Path,
+    header: Option<String>,
+    tensors: Vec<(String, Tensor)>,
+    precision: Precision,
+) -> Result<(), Error> {
     let tensors = tensors
         .into_iter()
         .map(|(name, tensor)| Ok((name, Stored::new(&tensor, precision)?)))
         .collect::<Result<Vec<_>, Error>>()?;
     // One metadata key: the library keeps them in a hash map, whose order would make the bytes of
     // equal checkpoints differ.
-    let metadata = HashMap::from([(METADATA_KEY.to_owned(), json)]);
-    let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|error| Error::Io {
+    let metadata = header.map(|json| HashMap::from([(METADATA_KEY.to_owned(), json)]));
+    let bytes = safetensors::serialize(tensors, metadata).map_err(|error| Error::Io {
         action: "write",
         path: path.to_owned(),
         source: io::Error::other(error),
@@ -127,15 +141,15 @@ fn write(
     write_atomically(path, &bytes)
 }
 
-/// A tensor as safetensors wants it: contiguous bytes on the CPU, copied only when asked for.
-struct Stored {
+/// A tensor as files want it: contiguous bytes on the CPU, copied only when asked for.
+pub(super) struct Stored {
     tensor: Tensor,
     dtype: Dtype,
     shape: Vec<usize>,
 }
 
 impl Stored {
-    fn new(tensor: &Tensor, precision: Precision) -> Result<Self, Error> {
+    pub(super) fn new(tensor: &Tensor, precision: Precision) -> Result<Self, Error> {
         let tensor = tensor.detach();
         let (tensor, dtype) = match (tensor.kind(), precision) {
             (Kind::Float, Precision::F16) => (tensor.f_to_kind(Kind::Half)?, Dtype::F16),

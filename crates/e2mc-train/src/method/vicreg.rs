@@ -13,10 +13,17 @@ use tch::{Kind, Reduction, Tensor, nn};
 
 use super::{Method, Objective, StepContext};
 use crate::Error;
-use crate::backbone::Backbone;
 use crate::criterion::off_diagonal_covariance;
-use crate::head::Expander;
-use crate::layer::Precision;
+use crate::head::{Bias, Head, HeadStyle};
+use crate::layer::{Precision, Statistics};
+use crate::range::at_least_zero;
+
+/// The expander: (Linear, batch norm, ReLU), then a Linear without bias (section 4.2).
+const EXPANDER: HeadStyle = HeadStyle {
+    hidden_bias: true,
+    last_bias: Bias::None,
+    last_norm: false,
+};
 
 /// The expander's layers and the loss weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,11 +50,19 @@ impl Default for VicregConfig {
     }
 }
 
+impl VicregConfig {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        at_least_zero("method.invariance", self.invariance)?;
+        at_least_zero("method.variance", self.variance)?;
+        at_least_zero("method.covariance", self.covariance)
+    }
+}
+
 /// The method with its expander.
 #[derive(Debug)]
 pub struct Vicreg {
     config: VicregConfig,
-    projector: Expander,
+    projector: Head,
 }
 
 impl Vicreg {
@@ -56,16 +71,14 @@ impl Vicreg {
     /// # Errors
     /// Where a setting is out of range.
     pub fn new(path: &nn::Path, features: usize, config: &VicregConfig) -> Result<Self, Error> {
-        for (field, weight) in [
-            ("method.invariance", config.invariance),
-            ("method.variance", config.variance),
-            ("method.covariance", config.covariance),
-        ] {
-            if !(weight.is_finite() && weight >= 0.0) {
-                return Err(Error::config(field, "a number of at least 0", weight));
-            }
-        }
-        let projector = Expander::new(&(path / "projector"), features, &config.projector)?;
+        config.check()?;
+        let projector = Head::new(
+            &(path / "projector"),
+            "method.projector",
+            features,
+            &config.projector,
+            EXPANDER,
+        )?;
         Ok(Self {
             config: config.clone(),
             projector,
@@ -74,23 +87,22 @@ impl Vicreg {
 }
 
 impl Method for Vicreg {
-    fn objective(
-        &mut self,
-        backbone: &Backbone,
-        views: &[Tensor],
-        context: StepContext,
-    ) -> Result<Objective, Error> {
-        // One forward pass a view: batch norm sees each view's own statistics, as in the
-        // authors' code.
-        let embed = |view: &Tensor| -> Result<Tensor, Error> {
-            let features = backbone.forward(view, true, context.precision)?;
-            self.projector.forward(&features, true, context.precision)
+    fn objective(&mut self, features: &[Tensor], context: StepContext) -> Result<Objective, Error> {
+        // Batch norm sees each view's own statistics, as in the authors' code.
+        let embed = |view: &Tensor| {
+            let (statistics, precision) = (Statistics::Batch, context.precision);
+            self.projector.forward(view, statistics, precision)
         };
-        Ok(loss(&self.config, embed(&views[0])?, embed(&views[1])?))
+        Ok(loss(
+            &self.config,
+            embed(&features[0])?,
+            embed(&features[1])?,
+        ))
     }
 
     fn embed(&self, features: &Tensor, precision: Precision) -> Result<Tensor, Error> {
-        self.projector.forward(features, false, precision)
+        let statistics = Statistics::Running;
+        self.projector.forward(features, statistics, precision)
     }
 }
 

@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
 
-use super::config::{above_zero, at_least_zero, decay_rate};
 use crate::Error;
+use crate::range::{above_zero, at_least_zero, decay_rate};
 
 /// AdamW's constants. The defaults are PyTorch's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

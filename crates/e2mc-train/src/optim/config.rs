@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{AdamwConfig, LarcConfig, LarsConfig, SgdConfig};
 use crate::Error;
 
+/// The name of what the rules with momentum remember of each parameter.
+pub(crate) const MOMENTUM: &str = "momentum";
+
 /// The update rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "lowercase")]
@@ -38,7 +41,7 @@ impl OptimizerConfig {
             Self::Lars(config) => config.momentum,
             Self::Larc(config) => config.momentum,
         };
-        if momentum == 0.0 { &[] } else { &["momentum"] }
+        if momentum == 0.0 { &[] } else { &[MOMENTUM] }
     }
 
     /// Checks every constant.
@@ -53,28 +56,4 @@ impl OptimizerConfig {
             Self::Adamw(config) => config.check(),
         }
     }
-}
-
-/// Refuses a value that is not a finite number of at least 0.
-pub(super) fn at_least_zero(field: &str, value: f64) -> Result<(), Error> {
-    if value.is_finite() && value >= 0.0 {
-        return Ok(());
-    }
-    Err(Error::config(field, "a number of at least 0", value))
-}
-
-/// Refuses a value that is not a finite number above 0.
-pub(super) fn above_zero(field: &str, value: f64) -> Result<(), Error> {
-    if value.is_finite() && value > 0.0 {
-        return Ok(());
-    }
-    Err(Error::config(field, "a number above 0", value))
-}
-
-/// Refuses a decay rate that would never forget.
-pub(super) fn decay_rate(field: &str, value: f64) -> Result<(), Error> {
-    if (0.0..1.0).contains(&value) {
-        return Ok(());
-    }
-    Err(Error::config(field, "a number from 0 to below 1", value))
 }

@@ -1,6 +1,7 @@
 //! Parameters with a rate of their own.
 
 use crate::Error;
+use crate::range::at_least_zero;
 
 /// Where a group's learning rate comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,6 +69,6 @@ impl ParamGroup {
 
     pub(super) fn check(&self) -> Result<(), Error> {
         let (Rate::Scaled(value) | Rate::Fixed(value)) = self.rate;
-        super::config::at_least_zero(&format!("optimizer rate of `{}`", self.prefix), value)
+        at_least_zero(&format!("optimizer rate of `{}`", self.prefix), value)
     }
 }

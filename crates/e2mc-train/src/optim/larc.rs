@@ -7,9 +7,9 @@
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
 
-use super::config::{above_zero, at_least_zero, decay_rate};
 use super::sgd::Direction;
 use crate::Error;
+use crate::range::{above_zero, at_least_zero, decay_rate};
 
 /// LARC's constants. The defaults are those of SwAV's code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,9 +8,9 @@
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
 
-use super::config::{above_zero, at_least_zero, decay_rate};
 use super::sgd::{Direction, decayed};
 use crate::Error;
+use crate::range::{above_zero, at_least_zero, decay_rate};
 
 /// LARS's constants. The defaults are VICReg's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

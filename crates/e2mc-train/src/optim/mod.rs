@@ -14,10 +14,12 @@ mod schedule;
 mod sgd;
 
 pub use adamw::AdamwConfig;
+pub(crate) use config::MOMENTUM;
 pub use config::OptimizerConfig;
 pub use group::{ParamGroup, Rate};
 pub use larc::LarcConfig;
 pub use lars::LarsConfig;
 pub use optimizer::Optimizer;
+pub(crate) use optimizer::STEPS;
 pub use schedule::ScheduleConfig;
 pub use sgd::SgdConfig;

@@ -9,7 +9,7 @@ use super::{OptimizerConfig, ParamGroup};
 use crate::Error;
 
 /// The state's name for the number of steps done.
-const STEPS: &str = "steps";
+pub(crate) const STEPS: &str = "steps";
 
 /// Moves named parameters along their gradients.
 #[derive(Debug)]

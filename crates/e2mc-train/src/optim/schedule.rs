@@ -4,8 +4,8 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::config::at_least_zero;
 use crate::Error;
+use crate::range::at_least_zero;
 
 /// A learning-rate schedule, in epochs. It is evaluated at every step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
 
-use super::config::{at_least_zero, decay_rate};
 use crate::Error;
+use crate::range::{at_least_zero, decay_rate};
 
 /// SGD's constants. Without further ones the paper's: momentum 0.9, no weight decay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,17 +3,20 @@
 use anyhow::{Context, Result};
 
 use super::{Comparison, figures, findings};
+use crate::command::inspect::{Subject, embedding_sections};
+use crate::command::report;
 use crate::report::{Block, Report, Section};
 
 /// The page.
 pub(super) fn report(comparison: &Comparison) -> Result<Report> {
     let training = &comparison.recipe.training;
+    let logs = figures::logs(comparison)?;
     let section = |heading: &str, prose: &[&str], blocks| Section {
         heading: heading.into(),
         prose: prose.iter().map(|&text| text.into()).collect(),
         blocks,
     };
-    Ok(Report {
+    let mut report = Report {
         title: "Effective entropy maximisation: the demo".into(),
         subtitle: format!(
             "One base model continued twice for {} epochs on {} images: with its own loss alone, \
@@ -43,19 +46,29 @@ pub(super) fn report(comparison: &Comparison) -> Result<Report> {
                    of coordinates towards zero covariance. It acts on the projector's output; what \
                    is used, and probed above, is the backbone before it.",
                 ],
-                vec![
-                    Block::Histograms(figures::marginals(comparison)),
-                    Block::Dots(figures::embedding_dots(comparison)),
-                ],
+                vec![Block::Dots(figures::embedding_dots(comparison))],
             ),
             section(
                 "Training",
                 &[],
-                vec![Block::Lines(figures::losses(comparison)?)],
+                vec![
+                    Block::Lines(report::terms(&logs)),
+                    Block::Lines(report::quality(&logs)),
+                ],
             ),
-            section("How it was made", &[], made(comparison)?),
         ],
-    })
+    };
+    // What the criterion did to the embedding, in detail.
+    let subjects = [0, 2].map(|arm| {
+        let arm = &comparison.arms[arm];
+        Subject::of_matrix(arm.name, arm.embeddings.view(), comparison.transform)
+    });
+    let subjects = subjects.into_iter().collect::<Result<Vec<_>>>()?;
+    report.sections.extend(embedding_sections(&subjects));
+    report
+        .sections
+        .push(section("How it was made", &[], made(comparison)?));
+    Ok(report)
 }
 
 fn made(comparison: &Comparison) -> Result<Vec<Block>> {

@@ -8,8 +8,9 @@ use super::super::number::fixed;
 use super::super::text::escape;
 use super::Frame;
 
-const WIDTH: f64 = 152.0;
-const HEIGHT: f64 = 124.0;
+/// Width and height of a small panel, and of a wide one.
+const SMALL: (f64, f64) = (152.0, 124.0);
+const WIDE: (f64, f64) = (336.0, 190.0);
 
 /// A peak this many times the typical one would flatten all other panels, and is cut.
 const CUT: f64 = 4.0;
@@ -31,6 +32,8 @@ pub(crate) struct Histograms {
     pub(crate) bins: usize,
     /// A density to compare with.
     pub(crate) reference: Option<Reference>,
+    /// Panels as large as those of line charts, for a few that matter; each has its own density axis.
+    pub(crate) wide: bool,
     /// A panel each.
     pub(crate) panels: Vec<HistogramPanel>,
 }
@@ -45,6 +48,8 @@ pub(crate) struct HistogramPanel {
     /// Values of each series, in the same order. Those outside the range or not finite are not
     /// counted, which the panel mentions.
     pub(crate) samples: Vec<Vec<f32>>,
+    /// What this panel counts, and from where to where, if not the same as the others.
+    pub(crate) axis: Option<(String, (f64, f64))>,
 }
 
 /// A constant density, drawn as a dashed line.
@@ -107,13 +112,30 @@ impl Histograms {
     }
 
     pub(crate) fn render(&self, out: &mut String, inks: &Inks) -> fmt::Result {
-        super::open_figure(out, "histograms", &self.title, &self.legend(inks))?;
+        let kind = if self.wide {
+            "histograms wide"
+        } else {
+            "histograms"
+        };
+        super::open_figure(out, kind, &self.title, &self.legend(inks))?;
         let densities: Vec<Vec<Density>> = self.panels.iter().map(|p| self.densities(p)).collect();
         let top = self.top(&densities);
         for (panel, densities) in self.panels.iter().zip(&densities) {
-            self.render_panel(out, panel, densities, top, inks)?;
+            let own = 1.06 * highest(densities).max(f64::MIN_POSITIVE);
+            self.render_panel(
+                out,
+                panel,
+                densities,
+                if self.wide { own } else { top },
+                inks,
+            )?;
         }
-        let remarks: Vec<String> = self.cut(&densities, top).into_iter().collect();
+        let cut = if self.wide {
+            None
+        } else {
+            self.cut(&densities, top)
+        };
+        let remarks: Vec<String> = cut.into_iter().collect();
         super::close_figure(out, &self.caption, &remarks)
     }
 
@@ -138,8 +160,13 @@ impl Histograms {
     fn densities(&self, panel: &HistogramPanel) -> Vec<Density> {
         let series = panel.samples.iter().take(self.series.len());
         series
-            .map(|samples| Density::new(samples, self.range, self.bins))
+            .map(|samples| Density::new(samples, self.range_of(panel), self.bins))
             .collect()
+    }
+
+    /// The values that a panel counts.
+    fn range_of(&self, panel: &HistogramPanel) -> (f64, f64) {
+        panel.axis.as_ref().map_or(self.range, |axis| axis.1)
     }
 
     /// The density at the top of every panel's axis: the highest peak, unless it is `CUT` times
@@ -191,6 +218,7 @@ impl Histograms {
         top: f64,
         inks: &Inks,
     ) -> fmt::Result {
+        let (width, height) = if self.wide { WIDE } else { SMALL };
         let slots: Vec<usize> = self.series.iter().map(|name| inks.slot(name)).collect();
         super::open_panel(out, &panel.title, "", &slots)?;
         write!(
@@ -202,17 +230,16 @@ impl Histograms {
             .iter()
             .all(|density| density.total == density.outside)
         {
-            super::empty_svg(out, WIDTH, HEIGHT, &panel.title)?;
+            super::empty_svg(out, width, height, &panel.title)?;
         } else {
-            let (x, y) = (
-                Domain::new(self.range.0, self.range.1),
-                Domain::new(0.0, top),
-            );
-            let frame = Frame::new(WIDTH, HEIGHT, 0.0, x, y);
-            super::open_svg(out, WIDTH, HEIGHT, &self.summary(panel, densities))?;
-            frame.render(out, &self.x_label)?;
+            let range = self.range_of(panel);
+            let (x, y) = (Domain::new(range.0, range.1), Domain::new(0.0, top));
+            let frame = Frame::new(width, height, 0.0, x, y);
+            super::open_svg(out, width, height, &self.summary(panel, densities))?;
+            let x_label = panel.axis.as_ref().map_or(&self.x_label, |axis| &axis.0);
+            frame.render(out, x_label)?;
             for (i, (density, &slot)) in densities.iter().zip(&slots).enumerate() {
-                self.render_density(out, &frame, density, slot, i == 0, top)?;
+                self.render_density(out, &frame, density, slot, i == 0, (range, top))?;
             }
             if let Some(reference) = &self.reference {
                 let (y, left, right) = (frame.y(reference.density), frame.left, frame.right);
@@ -221,7 +248,7 @@ impl Histograms {
                     "<path class=\"level\" d=\"M{left:.1} {y:.1}H{right:.1}\"/>"
                 )?;
             }
-            self.render_hits(out, &frame, densities)?;
+            self.render_hits(out, &frame, densities, range)?;
             out.write_str("</svg>")?;
         }
         let remarks: Vec<String> = self
@@ -247,11 +274,6 @@ impl Histograms {
         text
     }
 
-    fn edge(&self, i: usize, bins: usize) -> f64 {
-        let (low, high) = self.range;
-        low + (high - low) * i as f64 / bins as f64
-    }
-
     fn render_density(
         &self,
         out: &mut String,
@@ -259,11 +281,11 @@ impl Histograms {
         density: &Density,
         slot: usize,
         filled: bool,
-        top: f64,
+        (range, top): ((f64, f64), f64),
     ) -> fmt::Result {
         let mut path = format!("M{:.1} {:.1}", frame.left, frame.bottom);
         for (i, &height) in density.bins.iter().enumerate() {
-            let right = frame.x(self.edge(i + 1, density.bins.len()));
+            let right = frame.x(edge(range, i + 1, density.bins.len()));
             write!(path, "V{:.1}H{right:.1}", frame.y(height.min(top)))?;
         }
         write!(path, "V{:.1}", frame.bottom)?;
@@ -278,15 +300,18 @@ impl Histograms {
         }
     }
 
-    fn render_hits(&self, out: &mut String, frame: &Frame, densities: &[Density]) -> fmt::Result {
+    fn render_hits(
+        &self,
+        out: &mut String,
+        frame: &Frame,
+        densities: &[Density],
+        range: (f64, f64),
+    ) -> fmt::Result {
         let bins = densities.first().map_or(0, |density| density.bins.len());
-        let decimals = if self.range.1 - self.range.0 <= 10.0 {
-            2
-        } else {
-            0
-        };
+        // Two digits finer than the span, so that the edges of bins differ.
+        let decimals = (2.0 - (range.1 - range.0).log10().ceil()).clamp(0.0, 12.0) as usize;
         for i in 0..bins {
-            let (low, high) = (self.edge(i, bins), self.edge(i + 1, bins));
+            let (low, high) = (edge(range, i, bins), edge(range, i + 1, bins));
             let mut title = format!("{} to {}", fixed(low, decimals), fixed(high, decimals));
             for (name, density) in self.series.iter().zip(densities) {
                 write!(title, "\n{name}: {}", fixed(density.bins[i], 2))?;
@@ -295,6 +320,11 @@ impl Histograms {
         }
         Ok(())
     }
+}
+
+/// Where bin `i` of `bins` begins.
+fn edge((low, high): (f64, f64), i: usize, bins: usize) -> f64 {
+    low + (high - low) * i as f64 / bins as f64
 }
 
 #[cfg(test)]
@@ -333,6 +363,34 @@ mod tests {
         (0..n)
             .map(|i| (f32::from(i) + 0.5) / f32::from(n))
             .collect()
+    }
+
+    #[test]
+    fn a_wide_panel_has_its_own_axes() {
+        let panel = |title: &str, high: f64, values: Vec<f32>| HistogramPanel {
+            title: title.to_owned(),
+            samples: vec![values],
+            axis: Some((title.to_owned(), (0.0, high))),
+            ..HistogramPanel::default()
+        };
+        let histograms = Histograms {
+            series: vec!["run".to_owned()],
+            bins: 4,
+            wide: true,
+            panels: vec![
+                panel("entropy", 0.04, vec![0.005, 0.035]),
+                panel("deviation", 80.0, vec![10.0; 9]),
+            ],
+            ..Histograms::default()
+        };
+        let mut out = String::new();
+        histograms.render(&mut out, &Inks::of(["run"])).unwrap();
+        assert!(
+            out.contains("<title>0.000 to 0.010\nrun: 50.00</title>"),
+            "{out}"
+        );
+        assert!(out.contains("<title>0 to 20\nrun: 0.05</title>"), "{out}");
+        assert!(!out.contains("not counted") && !out.contains("cut off"));
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::fmt::{self, Write};
 
 use super::super::axis::Domain;
 use super::super::ink::{self, Entry, Inks};
-use super::super::number::position;
 use super::super::text::escape;
 use super::Frame;
 use super::marks::{self, Mark};
@@ -28,6 +27,8 @@ pub(crate) struct Lines {
     /// Points in the centred moving mean that is drawn strongly over the faint values; below 2
     /// the values themselves are drawn strongly.
     pub(crate) smooth: usize,
+    /// Both axes count in powers of ten; values that are not positive leave gaps.
+    pub(crate) logarithmic: bool,
     /// A panel each.
     pub(crate) charts: Vec<LineChart>,
 }
@@ -64,6 +65,19 @@ impl Lines {
     }
 
     pub(crate) fn render(&self, out: &mut String, inks: &Inks) -> fmt::Result {
+        if self.logarithmic {
+            let charts = self.charts.iter().map(LineChart::logarithms).collect();
+            return Self {
+                charts,
+                ..self.clone()
+            }
+            .draw(out, inks);
+        }
+        self.draw(out, inks)
+    }
+
+    /// Draws values that are logarithms already where the axes are.
+    fn draw(&self, out: &mut String, inks: &Inks) -> fmt::Result {
         let mut entries: Vec<Entry> = Vec::new();
         let mut names: Vec<&str> = Vec::new();
         for name in self.names() {
@@ -124,7 +138,12 @@ impl Lines {
             (Some(x), Some(_), Some(y)) => {
                 let events = chart.marks.iter().any(|mark| mark.event().is_some());
                 let head = if events { marks::HEAD } else { 0.0 };
-                let frame = Frame::new(WIDTH, HEIGHT, head, x, y.padded(0.06));
+                let y = y.padded(0.06);
+                let frame = if self.logarithmic {
+                    Frame::logarithmic(WIDTH, HEIGHT, head, x, y)
+                } else {
+                    Frame::new(WIDTH, HEIGHT, head, x, y)
+                };
                 render_readout(out, &frame, &tracks, &self.x_label)?;
                 super::open_svg(
                     out,
@@ -151,6 +170,35 @@ impl Lines {
     }
 }
 
+impl LineChart {
+    /// The same with all values and places as powers of ten.
+    fn logarithms(&self) -> Self {
+        let series = self.series.iter().map(|series| Series {
+            name: series.name.clone(),
+            points: series
+                .points
+                .iter()
+                .map(|(x, y)| (x.log10(), y.log10()))
+                .collect(),
+        });
+        let mark = |mark: &Mark| match mark {
+            Mark::At { x, label } => Mark::At {
+                x: x.log10(),
+                label: label.clone(),
+            },
+            Mark::Level { y, label } => Mark::Level {
+                y: y.log10(),
+                label: label.clone(),
+            },
+        };
+        Self {
+            series: series.collect(),
+            marks: self.marks.iter().map(mark).collect(),
+            ..self.clone()
+        }
+    }
+}
+
 /// The values at the last x where any series has one; the script puts others in their place.
 fn render_readout(out: &mut String, frame: &Frame, tracks: &[Track], x_label: &str) -> fmt::Result {
     let last = tracks
@@ -159,7 +207,7 @@ fn render_readout(out: &mut String, frame: &Frame, tracks: &[Track], x_label: &s
         .map(|point| point.0)
         .reduce(f64::max);
     let x = last.unwrap_or(0.0);
-    let place = format!("{x_label} {}", position(x));
+    let place = format!("{x_label} {}", frame.x_words(x));
     write!(
         out,
         "<p class=\"readout\"><span class=\"at\">{}</span>",
@@ -179,7 +227,7 @@ fn summary(chart: &LineChart, frame: &Frame, tracks: &[Track], x_label: &str) ->
         let words = ends.map_or_else(
             || "no values".to_owned(),
             |(first, last)| {
-                let precise = |value| frame.y_ticks.precise(value);
+                let precise = |value| frame.y_words(value);
                 format!("from {} to {}", precise(first.1), precise(last.1))
             },
         );
@@ -214,7 +262,7 @@ fn render_hits(out: &mut String, frame: &Frame, tracks: &[Track], x_label: &str)
             |other: Option<&f64>| other.map_or(4.0, |&other| (frame.x(other) - here).abs() / 2.0);
         let from = here - half(i.checked_sub(1).map(|i| &xs[i]));
         let to = here + half(xs.get(i + 1));
-        let mut title = format!("{x_label} {}", position(x));
+        let mut title = format!("{x_label} {}", frame.x_words(x));
         for track in tracks {
             write!(title, "\n{}: {}", track.name, track.words(frame, x))?;
         }
@@ -246,6 +294,39 @@ mod tests {
         let mut out = String::new();
         lines.render(&mut out, &Inks::of(["run"])).unwrap();
         out
+    }
+
+    #[test]
+    fn logarithmic_axes_show_powers_and_true_values() {
+        let series = vec![Series {
+            name: "run".to_owned(),
+            points: (1..=1000)
+                .map(|i| {
+                    (
+                        f64::from(i),
+                        if i == 7 { 0.0 } else { 50.0 / f64::from(i * i) },
+                    )
+                })
+                .collect(),
+        }];
+        let chart = LineChart {
+            title: "Spectrum".to_owned(),
+            series,
+            ..LineChart::default()
+        };
+        let lines = Lines {
+            x_label: "rank".to_owned(),
+            logarithmic: true,
+            charts: vec![chart],
+            ..Lines::default()
+        };
+        let mut out = String::new();
+        lines.render(&mut out, &Inks::of(["run"])).unwrap();
+        for label in [">1</text>", ">10</text>", ">1000</text>", ">0.01</text>"] {
+            assert!(out.contains(label), "{label} in {out}");
+        }
+        assert!(out.contains("rank 2\nrun: 12.50"), "{out}");
+        assert!(out.contains("1 of 1000 values are not finite"));
     }
 
     /// The path data of the one strong line.

@@ -5,15 +5,18 @@
 //! script shows it in the panel's readout instead, and in the other panels of the figure too.
 
 pub(crate) mod dots;
+pub(crate) mod heat;
 pub(crate) mod histograms;
 pub(crate) mod lines;
 pub(crate) mod marks;
+pub(crate) mod scatter;
 mod track;
 
 use std::fmt::{self, Write};
 
 use super::axis::{Domain, Ticks};
 use super::ink::{self, Entry};
+use super::number::{position, significant};
 use super::text::{escape, prose, shorten};
 
 /// About the width of a chart's text in pixels, for the usual system fonts at the size that
@@ -110,13 +113,37 @@ struct Frame {
     y: Domain,
     x_ticks: Ticks,
     y_ticks: Ticks,
+    /// Values are powers of ten.
+    logarithmic: bool,
 }
 
 impl Frame {
     /// Fits the axes of `x` and `y` into `width` by `height` pixels, labels included, under `head`
     /// free pixels.
     fn new(width: f64, height: f64, head: f64, x: Domain, y: Domain) -> Self {
-        let y_ticks = Ticks::fitting(y, height - FOOT - head - 8.0, |_| 4.0);
+        Self::with_ticks(width, height, head, (x, y), false)
+    }
+
+    /// The same where `x` and `y` are logarithms to base ten.
+    fn logarithmic(width: f64, height: f64, head: f64, x: Domain, y: Domain) -> Self {
+        Self::with_ticks(width, height, head, (x, y), true)
+    }
+
+    fn with_ticks(
+        width: f64,
+        height: f64,
+        head: f64,
+        (x, y): (Domain, Domain),
+        logarithmic: bool,
+    ) -> Self {
+        let ticks = |domain, length, width: fn(&str) -> f64| {
+            if logarithmic {
+                Ticks::powers(domain, length, width)
+            } else {
+                Ticks::fitting(domain, length, width)
+            }
+        };
+        let y_ticks = ticks(y, height - FOOT - head - 8.0, |_| 4.0);
         let widest = y_ticks
             .labels
             .iter()
@@ -125,7 +152,7 @@ impl Frame {
         let (left, right) = (widest + 8.0, width - 10.0);
         let note = if y_ticks.note.is_some() { 16.0 } else { 0.0 };
         let top = head.max(note) + 8.0;
-        let x_ticks = Ticks::fitting(x, right - left, text_width);
+        let x_ticks = ticks(x, right - left, text_width);
         Self {
             left,
             right,
@@ -135,6 +162,31 @@ impl Frame {
             y,
             x_ticks,
             y_ticks,
+            logarithmic,
+        }
+    }
+
+    /// A place on the x axis in words.
+    fn x_words(&self, x: f64) -> String {
+        if !self.logarithmic {
+            return position(x);
+        }
+        let value = 10f64.powf(x);
+        let whole = value.round();
+        // Ranks are whole numbers that went through a logarithm.
+        position(if (value - whole).abs() < 1e-6 * whole {
+            whole
+        } else {
+            value
+        })
+    }
+
+    /// A value in words, as precise as the axis asks for.
+    fn y_words(&self, y: f64) -> String {
+        if self.logarithmic {
+            significant(10f64.powf(y))
+        } else {
+            self.y_ticks.precise(y)
         }
     }
 

@@ -50,7 +50,7 @@ impl<'a> Track<'a> {
     /// The value at exactly `x`, as precise as its axis asks for.
     pub(super) fn words(&self, frame: &Frame, x: f64) -> String {
         self.at(x)
-            .map_or_else(|| "–".to_owned(), |value| frame.y_ticks.precise(value))
+            .map_or_else(|| "–".to_owned(), |value| frame.y_words(value))
     }
 
     pub(super) fn first(&self) -> Option<(f64, f64)> {

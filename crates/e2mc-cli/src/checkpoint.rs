@@ -1,0 +1,86 @@
+//! Checkpoints as commands take them: any format, whoever wrote it.
+
+use std::path::Path;
+
+use anyhow::Result;
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use e2mc_train::backbone::Stem;
+use e2mc_train::checkpoint::{Checkpoint, Layout, ReadOptions};
+use e2mc_train::{Device, Model};
+
+use crate::output;
+
+/// How to take a checkpoint that is not quite what it should be.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct CheckpointOptions {
+    /// Whose names the checkpoint's tensors have, instead of a guess; `backbone` leaves heads out
+    #[arg(long, value_name = "NAME", value_parser = layouts())]
+    layout: Option<Layout>,
+    /// Accept that tensors whose names start so are missing (repeatable)
+    #[arg(long, value_name = "PREFIX")]
+    allow_missing: Vec<String>,
+    /// Leave out tensors whose names start so (repeatable)
+    #[arg(long, value_name = "PREFIX")]
+    allow_unexpected: Vec<String>,
+}
+
+fn layouts() -> impl TypedValueParser<Value = Layout> {
+    PossibleValuesParser::new(Layout::ALL.map(Layout::name)).map(|name| {
+        let layout = name.parse::<Layout>();
+        layout.expect("only names of layouts are possible")
+    })
+}
+
+impl CheckpointOptions {
+    /// Opens a checkpoint, and says what was found in one that others wrote.
+    pub(crate) fn read(&self, path: &Path) -> Result<Checkpoint> {
+        let options = ReadOptions {
+            layout: self.layout,
+            allow_missing: self.allow_missing.clone(),
+            allow_unexpected: self.allow_unexpected.clone(),
+        };
+        let checkpoint = Checkpoint::read_with(path, options)?;
+        if let Some(found) = describe(&checkpoint) {
+            output::note(&found);
+        }
+        Ok(checkpoint)
+    }
+
+    /// A checkpoint and its network on `device`.
+    pub(crate) fn open(&self, path: &Path, device: Device) -> Result<(Checkpoint, Model)> {
+        let checkpoint = self.read(path)?;
+        let model = Model::new(&checkpoint.recipe, device, 0)?;
+        checkpoint.apply_to(&model)?;
+        Ok((checkpoint, model))
+    }
+}
+
+/// What was found in a file that others wrote, in one line.
+fn describe(checkpoint: &Checkpoint) -> Option<String> {
+    let foreign = checkpoint.foreign.as_ref()?;
+    let recipe = &checkpoint.recipe;
+    let mut line = format!(
+        "{}: {} in the layout `{}`",
+        checkpoint.path.display(),
+        recipe.backbone,
+        foreign.layout
+    );
+    match checkpoint.is_headless() {
+        true => line.push_str(", without heads"),
+        false => line.push_str(&format!(", with the heads of {}", recipe.method.name())),
+    }
+    if !checkpoint.optimizer.is_empty() {
+        line.push_str(" and momentum");
+    }
+    if let Some(epoch) = foreign.epoch {
+        line.push_str(&format!(", after epoch {epoch}"));
+    }
+    if !foreign.ignored.is_empty() {
+        line.push_str(&format!("; not used: {}", foreign.ignored.join(", ")));
+    }
+    if recipe.backbone.stem == Stem::Small {
+        line.push_str("; stride 1 is taken for the 3 x 3 stem, for the file does not say");
+    }
+    Some(line)
+}

@@ -1,0 +1,206 @@
+//! `e2mc augment`: one operation, or a whole recipe, on one image. Needs no libtorch work.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use e2mc_data::augment::Augmenter;
+use e2mc_data::decode::decode;
+use e2mc_data::{Augmentation, Image, Operation, Outcome, stream};
+use e2mc_train::checkpoint::write_atomically;
+use image::{ExtendedColorType, ImageFormat};
+use npyz::WriterBuilder;
+use serde_json::{Map, Value, json};
+
+use crate::contact_sheet::{Cell, draw};
+use crate::failure::Failure;
+use crate::{output, recipe};
+
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["op", "recipe"]))]
+pub(crate) struct AugmentOptions {
+    /// A JPEG, PNG or WebP file
+    #[arg(value_name = "IMAGE")]
+    image: PathBuf,
+    /// One operation with fixed parameters: resized_crop, resize_center_crop, hflip, brightness,
+    /// contrast, saturation, hue, grayscale, gaussian_blur, solarize, normalize
+    #[arg(long, value_name = "NAME")]
+    op: Option<String>,
+    /// The operation's parameters as a JSON object, for instance '{"factor": 1.4}'
+    #[arg(long, value_name = "JSON", requires = "op", default_value = "{}")]
+    params: String,
+    /// All views of vicreg, swav, simsiam, probe, small-grey or a training recipe, on one sheet
+    #[arg(long, value_name = "NAME|FILE")]
+    recipe: Option<String>,
+    /// Times that the recipe is applied, one row each
+    #[arg(long, default_value_t = 4, conflicts_with = "op", value_parser = clap::value_parser!(u16).range(1..=64))]
+    draws: u16,
+    /// Seed of the recipe's randomness
+    #[arg(long, default_value_t = 0, conflicts_with = "op")]
+    seed: u64,
+    /// Where the result goes: a .png file, or for normalize a .npy file (channels, height, width)
+    #[arg(long, value_name = "OUT")]
+    out: PathBuf,
+    /// Print the parameters as one JSON object on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(options: &AugmentOptions) -> Result<ExitCode> {
+    let bytes = fs::read(&options.image)
+        .with_context(|| format!("cannot read {}", options.image.display()))?;
+    let (mut stored, mut image) = (Image::default(), Image::default());
+    decode(&bytes, &options.image.display(), &mut stored)?;
+    let out = options.out.display();
+    if let Some(name) = &options.op {
+        stored.with_channels(3, &mut image);
+        let operation = operation(name, &options.params)?;
+        let shape = match operation.apply(image)? {
+            Outcome::Image(image) => {
+                write_png(&options.out, &image)?;
+                [image.channels, image.height, image.width]
+            }
+            Outcome::Floats { shape, data } => {
+                write_npy(&options.out, shape, &data)?;
+                shape
+            }
+        };
+        let result = json!({ "image": options.image, "operation": operation, "shape": shape, "out": options.out });
+        output::result(options.json, &result, || {
+            format!("{name}: {} x {} pixels in {out}", shape[2], shape[1])
+        });
+    } else if let Some(name) = &options.recipe {
+        let augmentation = recipe::augmentation(name)?;
+        stored.with_channels(augmentation.channels, &mut image);
+        let (sheet, views) = sheet(&image, &augmentation, options)?;
+        write_png(&options.out, &sheet)?;
+        let result =
+            json!({ "image": options.image, "recipe": name, "views": views, "out": options.out });
+        output::result(options.json, &result, || {
+            let rows = options.draws;
+            format!("{name}: {} views in {rows} rows in {out}", views.len())
+        });
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The operation with this name and these parameters.
+fn operation(name: &str, parameters: &str) -> Result<Operation> {
+    let example = "for instance --op resized_crop --params \
+                   '{\"top\": 0, \"left\": 0, \"height\": 9, \"width\": 9, \"size\": [5, 5], \"filter\": \"bicubic\"}'";
+    let refuse = |message: String| Failure::usage(message, example);
+    if !Operation::NAMES.contains(&name) {
+        let names = Operation::NAMES.join(", ");
+        return Err(Failure::usage(
+            format!("--op: no operation is called `{name}`"),
+            format!("there are {names}"),
+        ));
+    }
+    let mut map: Map<String, Value> = serde_json::from_str(parameters)
+        .map_err(|error| refuse(format!("--params: expected a JSON object: {error}")))?;
+    // Parameters may come as they stand in a manifest, with the name and a note.
+    map.remove("note");
+    if let Some(other) = map.insert("op".to_owned(), name.into())
+        && other != name
+    {
+        return Err(refuse(format!(
+            "--params: expected `op` to be {name}, found {other}"
+        )));
+    }
+    serde_json::from_value(Value::Object(map))
+        .map_err(|error| refuse(format!("--params for {name}: {error}")))
+}
+
+/// The views of several draws, row by row, behind the image itself.
+fn sheet(
+    image: &Image,
+    augmentation: &Augmentation,
+    options: &AugmentOptions,
+) -> Result<(Image, Vec<Value>)> {
+    let mut augmenter = Augmenter::new(augmentation)?;
+    let recipes = augmenter.recipes().to_vec();
+    let mut views = Vec::new();
+    let mut rows = Vec::new();
+    for draw in 0..u64::from(options.draws) {
+        let mut row = Vec::new();
+        if draw == 0 {
+            let name = options
+                .image
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy();
+            let text = format!("{name}\n{} x {}", image.width, image.height);
+            row.push(Cell {
+                image: image.clone(),
+                text,
+            });
+        } else {
+            // The place below the image stays empty.
+            row.push(Cell::default());
+        }
+        for (view, recipe) in recipes.iter().enumerate() {
+            let mut stream = stream(options.seed, draw, 0, view as u64);
+            let parameters = recipe.draw(image.width, image.height, &mut stream);
+            let pixels = augmenter.pixels(image, view, &parameters).clone();
+            let text = parameters.to_string();
+            views.push(json!({ "draw": draw, "view": view, "parameters": text.split('\n').collect::<Vec<_>>() }));
+            row.push(Cell {
+                image: pixels,
+                text: format!("view {}\n{text}", view + 1),
+            });
+        }
+        rows.push(row);
+    }
+    Ok((draw(&rows), views))
+}
+
+fn write_png(path: &Path, image: &Image) -> Result<()> {
+    demand_extension(path, "png")?;
+    let color = match image.channels {
+        1 => ExtendedColorType::L8,
+        _ => ExtendedColorType::Rgb8,
+    };
+    let mut bytes = Cursor::new(Vec::new());
+    let (width, height) = (image.width as u32, image.height as u32);
+    image::write_buffer_with_format(
+        &mut bytes,
+        &image.to_interleaved(),
+        width,
+        height,
+        color,
+        ImageFormat::Png,
+    )
+    .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(write_atomically(path, bytes.get_ref())?)
+}
+
+fn write_npy(path: &Path, shape: [usize; 3], data: &[f32]) -> Result<()> {
+    demand_extension(path, "npy")?;
+    let mut bytes = Vec::new();
+    let fail = || format!("cannot write {}", path.display());
+    let mut writer = npyz::WriteOptions::new()
+        .default_dtype()
+        .shape(&shape.map(|size| size as u64))
+        .writer(&mut bytes)
+        .begin_nd()
+        .with_context(fail)?;
+    writer.extend(data.iter().copied()).with_context(fail)?;
+    writer.finish().with_context(fail)?;
+    Ok(write_atomically(path, &bytes)?)
+}
+
+fn demand_extension(path: &Path, wanted: &str) -> Result<()> {
+    if path
+        .extension()
+        .is_some_and(|found| found.eq_ignore_ascii_case(wanted))
+    {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        format!("--out: expected a .{wanted} file, found {}", path.display()),
+        "images go to .png files, what normalize gives to a .npy file",
+    ))
+}

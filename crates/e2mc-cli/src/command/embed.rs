@@ -1,0 +1,199 @@
+//! `e2mc embed`: the features of images in a file, for evaluation here or anywhere else.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use e2mc_data::{Dataset, Pipeline, Split};
+use e2mc_eval::{RowWriter, Stored, read_images, write_labels};
+use e2mc_train::checkpoint::Checkpoint;
+use e2mc_train::{EmbedOptions, Model, Output, device, embed_batches, embed_images};
+use serde_json::json;
+
+use crate::arguments::MachineOptions;
+use crate::checkpoint::CheckpointOptions;
+use crate::data::{self, BadImages};
+use crate::evaluation::source::sha256;
+use crate::failure::Failure;
+use crate::output;
+
+/// What may be typed after `e2mc embed`.
+#[derive(Args, Debug)]
+pub(crate) struct EmbedCommandOptions {
+    /// Checkpoint or model file
+    #[arg(long, value_name = "FILE")]
+    checkpoint: PathBuf,
+    #[command(flatten)]
+    reading: CheckpointOptions,
+    /// Folder of images, labelled or not
+    #[arg(long, value_name = "DIR", required_unless_present = "tensor")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    bad_images: BadImages,
+    /// Part of the images
+    #[arg(long, value_enum, default_value_t = PartName::Train, requires = "data")]
+    part: PartName,
+    /// Images (n, c, h, w) that are normalised already instead: FILE.safetensors:TENSOR, FILE.npz:ARRAY or
+    /// FILE.npy
+    #[arg(long, value_name = "FILE:NAME", conflicts_with = "data")]
+    tensor: Option<String>,
+    /// The file to write, .npy or .safetensors; labels and image names go beside it
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// What is taken from the network: backbone, projector, map6x6 (last feature map, average-pooled
+    /// 6 x 6) or the name of a backbone layer such as layer3 or layer4.1.bn2
+    #[arg(long, value_name = "NAME", default_value = "backbone")]
+    output: String,
+    /// How numbers are stored
+    #[arg(long, value_enum, default_value_t = DtypeName::Float32)]
+    dtype: DtypeName,
+    /// Images at a time
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    batch: u32,
+    #[command(flatten)]
+    machine: MachineOptions,
+    /// Print the result as one JSON object on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PartName {
+    Train,
+    Test,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DtypeName {
+    Float32,
+    Float16,
+}
+
+pub(crate) fn run(options: &EmbedCommandOptions) -> Result<ExitCode> {
+    let device = device(&options.machine.device)?;
+    let (checkpoint, model) = options.reading.open(&options.checkpoint, device)?;
+    let output: Output = match options.output.parse() {
+        Ok(output) => output,
+        Err(never) => match never {},
+    };
+    let stored = match options.dtype {
+        DtypeName::Float32 => Stored::F32,
+        DtypeName::Float16 => Stored::F16,
+    };
+    let (rows, cols, beside) = match (&options.tensor, &options.data) {
+        (Some(tensor), _) => {
+            let (images, shape) = read_images(tensor)?;
+            let batch = options.batch as usize;
+            let rows = embed_images(&model, images.data(), shape, &output, batch)?;
+            let mut writer = RowWriter::open(&options.out, rows.rows(), stored, "tensor")?;
+            if writer.done() > 0 {
+                return Err(Failure::new(
+                    format!("{}: an earlier run was interrupted", options.out.display()),
+                    "remove its .part and .part.json",
+                ));
+            }
+            writer.append(rows.data(), rows.cols())?;
+            writer.finish()?;
+            (rows.rows(), rows.cols(), Vec::new())
+        }
+        (None, Some(data)) => stream(options, &checkpoint, &model, &output, stored, data)?,
+        (None, None) => {
+            return Err(Failure::usage(
+                "nothing to embed",
+                "give --data or --tensor",
+            ));
+        }
+    };
+    let result = json!({
+        "out": options.out, "rows": rows, "dims": cols, "output": output.to_string(),
+        "checkpoint": options.checkpoint, "beside": beside,
+    });
+    output::result(options.json, &result, || {
+        format!("{rows} rows of {cols} numbers in {}", options.out.display())
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Embeds a data set batch by batch, after those that an interrupted run left.
+fn stream(
+    options: &EmbedCommandOptions,
+    checkpoint: &Checkpoint,
+    model: &Model,
+    output: &Output,
+    stored: Stored,
+    data: &Path,
+) -> Result<(usize, usize, Vec<PathBuf>)> {
+    let split = match options.part {
+        PartName::Train => Split::Train,
+        PartName::Test => Split::Test,
+    };
+    let dataset = data::open(data, split, options.bad_images)?;
+    for warning in dataset.warnings() {
+        output::warning(warning);
+    }
+    let (rows, batch) = (dataset.len(), options.batch as usize);
+    // Everything that a row depends on: with another, rows of an earlier run are of no use. The last
+    // bits of a product may depend on how many images it takes.
+    let work = json!({
+        "checkpoint": sha256(&options.checkpoint)?, "data": std::path::absolute(data)?,
+        "part": format!("{:?}", options.part), "output": output.to_string(), "batch": batch,
+        "device": options.machine.device,
+    });
+    let mut writer = RowWriter::open(&options.out, rows, stored, &work.to_string())?;
+    // Whole batches, so that what follows is cut as it would have been.
+    let done = writer.done();
+    if done > 0 {
+        output::note(&format!("going on after {done} of {rows} images"));
+    }
+    if !done.is_multiple_of(batch) && done != rows {
+        return Err(Failure::new(
+            format!(
+                "{}: the interrupted part holds no whole batches",
+                options.out.display()
+            ),
+            "remove its .part and .part.json and run again",
+        ));
+    }
+    let embed = EmbedOptions {
+        output: output.clone(),
+        pipeline: Pipeline::Evaluate(checkpoint.recipe.evaluation.clone()),
+        batch,
+        threads: options.machine.threads(),
+        seed: 0,
+        epoch: 0,
+        skip_batches: done.div_ceil(batch),
+    };
+    if done < rows {
+        embed_batches(model, dataset.clone(), &embed, |values, cols| {
+            writer.append(values, cols)?;
+            anyhow::Ok(())
+        })?;
+    }
+    let cols = writer.cols().unwrap_or(0);
+    let beside = beside(&options.out, &*dataset)?;
+    writer.finish()?;
+    Ok((rows, cols, beside))
+}
+
+/// Writes the images' names, and their classes where all have one.
+fn beside(out: &Path, dataset: &dyn Dataset) -> Result<Vec<PathBuf>> {
+    let mut written = Vec::new();
+    let labels: Option<Vec<usize>> = (0..dataset.len()).map(|i| dataset.label(i)).collect();
+    if let Some(labels) = labels {
+        let path = out.with_extension("labels.npy");
+        write_labels(&path, &labels)?;
+        written.push(path);
+    }
+    let path = out.with_extension("names.txt");
+    let failed = || format!("cannot write {}", path.display());
+    let file = std::fs::File::create(&path).with_context(failed)?;
+    let mut file = BufWriter::new(file);
+    for index in 0..dataset.len() {
+        writeln!(file, "{}", dataset.name(index)).with_context(failed)?;
+    }
+    file.flush().with_context(failed)?;
+    written.push(path);
+    Ok(written)
+}

@@ -1,0 +1,220 @@
+//! `e2mc finetune`: semi-supervised learning, all layers on few labels.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use e2mc::Matrix;
+use e2mc_data::{Dataset, Selection, subset};
+use e2mc_train::probe::{FinetuneConfig, FinetunePreset, finetune};
+use serde_json::json;
+
+use crate::arguments::MachineOptions;
+use crate::checkpoint::CheckpointOptions;
+use crate::data::BadImages;
+use crate::evaluation::linear::{self, Row, Run};
+use crate::evaluation::plus_minus;
+use crate::evaluation::record::{self, RecordOptions, Recorder};
+use crate::evaluation::source::{Network, sha256};
+use crate::output;
+
+/// What may be typed after `e2mc finetune`.
+#[derive(Args, Debug)]
+pub(crate) struct FinetuneOptions {
+    /// Checkpoint or model file to start from
+    #[arg(long, value_name = "FILE")]
+    checkpoint: std::path::PathBuf,
+    #[command(flatten)]
+    reading: CheckpointOptions,
+    /// Folder of labelled images with a train and a test part
+    #[arg(long, value_name = "DIR")]
+    data: std::path::PathBuf,
+    #[command(flatten)]
+    bad_images: BadImages,
+    /// Fractions of the training labels, above 0 and at most 1
+    #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1])]
+    fractions: Vec<f64>,
+    /// Label subsets drawn for each fraction, one a seed
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: u64,
+    /// Whose settings (paper, appendix B.2)
+    #[arg(long, value_enum, default_value_t = PresetName::Vicreg)]
+    preset: PresetName,
+    /// Passes over the labelled images [default: 20, the paper's]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: Option<u32>,
+    /// Images a step [default: 256, the paper's]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..))]
+    batch: Option<u32>,
+    /// Learning rate of the backbone for a batch of 256 [default: the preset's]
+    #[arg(long, value_name = "RATE")]
+    trunk_rate: Option<f64>,
+    /// Learning rate of the linear layer for a batch of 256 [default: the preset's]
+    #[arg(long, value_name = "RATE")]
+    head_rate: Option<f64>,
+    /// Probability of a left-right flip of a training image
+    #[arg(long, value_name = "P", default_value_t = 0.5)]
+    flip: f32,
+    #[command(flatten)]
+    machine: MachineOptions,
+    #[command(flatten)]
+    record: RecordOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PresetName {
+    /// Cosine; backbone 0.03, layer 0.08 (1 %), 0.01 and 0.1 (more)
+    Vicreg,
+    /// Times 0.2 at epochs 12 and 16; backbone 0.02, layer 5 (1 %), 0.01 and 0.2 (more)
+    Swav,
+}
+
+impl FinetuneOptions {
+    fn config(&self, fraction: f64, network: &Network) -> FinetuneConfig {
+        let preset = match self.preset {
+            PresetName::Vicreg => FinetunePreset::Vicreg,
+            PresetName::Swav => FinetunePreset::Swav,
+        };
+        let base = preset.config(fraction);
+        FinetuneConfig {
+            epochs: self.epochs.map_or(base.epochs, u64::from),
+            batch: self.batch.map_or(base.batch, |batch| batch as usize),
+            trunk_rate: self.trunk_rate.unwrap_or(base.trunk_rate),
+            head_rate: self.head_rate.unwrap_or(base.head_rate),
+            flip: self.flip,
+            precision: network.checkpoint.recipe.training.precision,
+            ..base
+        }
+    }
+}
+
+pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
+    let network = Network::open(
+        &options.checkpoint,
+        &options.reading,
+        (&options.data, options.bad_images),
+        &options.machine,
+    )?;
+    let seeds: Vec<u64> = (0..options.seeds)
+        .map(|seed| options.machine.seed.wrapping_add(seed))
+        .collect();
+    let first = linear::place("finetune", options.fractions[0], seeds[0]);
+    let recorder = Recorder::new(&options.record, &first)?;
+    let (mut rows, mut warnings) = (Vec::new(), Vec::new());
+    for &fraction in &options.fractions {
+        let config = options.config(fraction, &network);
+        let (mut runs, mut images) = (Vec::new(), 0);
+        for &seed in &seeds {
+            let indices = subset::fraction(&**network.train.dataset(), fraction, seed)?;
+            images = indices.len();
+            runs.push(one(
+                options,
+                &network,
+                &config,
+                (fraction, seed),
+                indices,
+                &recorder,
+            )?);
+        }
+        warnings.extend(linear::missing(&runs, network.train.classes(), fraction));
+        rows.push(Row::new("finetune", fraction, images, runs)?);
+    }
+    for warning in &warnings {
+        output::warning(warning);
+    }
+    let model = options
+        .record
+        .model(options.checkpoint.display().to_string());
+    let origin = json!({
+        "checkpoint": options.checkpoint, "checkpoint_sha256": sha256(&options.checkpoint)?,
+        "data": options.data,
+    });
+    let settings = json!({
+        "preset": format!("{:?}", options.preset).to_lowercase(), "by_fraction": options.fractions.iter().map(|&f| described(f, &options.config(f, &network))).collect::<Vec<_>>(),
+    });
+    let entries = json!({
+        "evaluation": "semi-supervised", "test_images": network.test.len(),
+        "classes": network.train.classes(), "seed_list": seeds, "probes": rows,
+        "warnings": warnings,
+    });
+    let result = record::result("finetune", model, origin, settings, entries);
+    recorder.result(&result)?;
+    output::result(options.record.json, &result, || {
+        text(&rows, network.test.len())
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn described(fraction: f64, config: &FinetuneConfig) -> serde_json::Value {
+    json!({
+        "fraction": fraction, "epochs": config.epochs, "batch": config.batch,
+        "trunk_rate": config.trunk_rate, "head_rate": config.head_rate,
+        "schedule": config.schedule, "sgd": config.sgd, "flip": config.flip,
+        "precision": config.precision,
+    })
+}
+
+fn one(
+    options: &FinetuneOptions,
+    network: &Network,
+    config: &FinetuneConfig,
+    (fraction, seed): (f64, u64),
+    indices: Vec<usize>,
+    recorder: &Recorder,
+) -> Result<Run> {
+    let (classes, threads) = (network.train.classes(), options.machine.threads());
+    let missing = linear::check_classes(&indices, network.train.labels(), classes)?;
+    let images: Arc<dyn Dataset> =
+        Arc::new(Selection::new(network.train.dataset().clone(), indices)?);
+    let recipe = &network.checkpoint.recipe;
+    let tuned = finetune(
+        &network.model,
+        recipe,
+        images,
+        classes,
+        config,
+        (seed, threads),
+        |epoch, loss| {
+            output::note(&format!(
+                "{} % of the labels, seed {seed}: epoch {epoch} of {}, loss {loss:.4}",
+                100.0 * fraction,
+                config.epochs
+            ));
+        },
+    )?;
+    let scores: Matrix = tuned.scores(network.test.dataset().clone(), 256, threads)?;
+    let labels = network.test.labels();
+    let predictions: Vec<usize> = (0..scores.rows())
+        .map(|row| {
+            let row = scores.view().row(row);
+            (1..classes).fold(0, |best, c| if row[c] > row[best] { c } else { best })
+        })
+        .collect();
+    let place = linear::place("finetune", fraction, seed);
+    let mut run = Run::new(seed, &predictions, &scores, (labels, classes))?;
+    run.predictions = recorder.predictions(&place, labels, &predictions, Some(&scores))?;
+    (run.loss, run.missing) = (Some(tuned.loss), missing);
+    Ok(run)
+}
+
+fn text(rows: &[Row], tests: usize) -> String {
+    let mut lines = vec![
+        ["labels", "images", "top-1, %", "top-5, %"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for row in rows {
+        lines.push(vec![
+            format!("{} %", 100.0 * row.fraction),
+            row.images.to_string(),
+            plus_minus(row.accuracy, row.standard_error),
+            row.top5.map_or(String::new(), |top5| format!("{top5:.2}")),
+        ]);
+    }
+    format!(
+        "{}\nAll layers trained, random crops and flips; mean ± standard error over label subsets; {tests} \
+         test images; last epoch, not the best.",
+        output::table(&lines)
+    )
+}

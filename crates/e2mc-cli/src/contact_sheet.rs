@@ -1,0 +1,196 @@
+//! Images side by side with a few lines of text below each.
+
+use e2mc_data::Image;
+use font8x8::legacy::BASIC_LEGACY;
+
+/// Pixels between cells.
+const GAP: usize = 12;
+/// Side of a letter.
+const LETTER: usize = 8;
+/// From one line of text to the next.
+const LINE: usize = 11;
+/// Columns that a cell has at least, so that a line fits.
+const NARROWEST: usize = 22 * LETTER;
+/// Images smaller than this are enlarged by a whole factor.
+const SMALLEST: usize = 112;
+/// The longer side of an image at most.
+const LARGEST: usize = 448;
+const PAPER: u8 = 255;
+const INK: u8 = 40;
+
+/// An image and what is written below it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cell {
+    pub(crate) image: Image,
+    pub(crate) text: String,
+}
+
+impl Cell {
+    /// The factor by which the image is shown: whole ones up, whole parts down.
+    fn scale(&self) -> (usize, usize) {
+        let longer = self.image.width.max(self.image.height).max(1);
+        if longer < SMALLEST {
+            (SMALLEST.div_ceil(longer), 1)
+        } else {
+            (1, longer.div_ceil(LARGEST))
+        }
+    }
+
+    fn image_size(&self) -> (usize, usize) {
+        let (up, down) = self.scale();
+        (self.image.width * up / down, self.image.height * up / down)
+    }
+
+    fn width(&self) -> usize {
+        let lines = self.text.lines().map(|line| line.chars().count() * LETTER);
+        let text = lines.max().unwrap_or(0);
+        self.image_size()
+            .0
+            .max(text)
+            .max(if self.text.is_empty() { 0 } else { NARROWEST })
+    }
+
+    fn text_height(&self) -> usize {
+        self.text.lines().count() * LINE
+    }
+}
+
+/// Draws rows of cells as a colour image. Columns are as wide as their widest cell, rows as high as
+/// their highest.
+pub(crate) fn draw(rows: &[Vec<Cell>]) -> Image {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width_of = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(Cell::width).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width_of).collect();
+    let heights: Vec<(usize, usize)> = rows
+        .iter()
+        .map(|row| {
+            let image = row.iter().map(|cell| cell.image_size().1).max();
+            let text = row.iter().map(Cell::text_height).max();
+            (image.unwrap_or(0), text.unwrap_or(0))
+        })
+        .collect();
+    let width = GAP + widths.iter().map(|width| width + GAP).sum::<usize>();
+    let height = GAP
+        + heights
+            .iter()
+            .map(|(image, text)| image + LINE / 2 + text + GAP)
+            .sum::<usize>();
+    let mut sheet = Image::black(width, height, 3);
+    sheet.pixels.fill(PAPER);
+    let mut top = GAP;
+    for (row, &(image, text)) in rows.iter().zip(&heights) {
+        let mut left = GAP;
+        for (cell, width) in row.iter().zip(&widths) {
+            paste(&mut sheet, cell, left, top);
+            // All texts of a row start at the same height, below its highest image.
+            for (number, line) in cell.text.lines().enumerate() {
+                write(
+                    &mut sheet,
+                    line,
+                    left,
+                    top + image + LINE / 2 + number * LINE,
+                );
+            }
+            left += width + GAP;
+        }
+        top += image + LINE / 2 + text + GAP;
+    }
+    sheet
+}
+
+fn paste(sheet: &mut Image, cell: &Cell, left: usize, top: usize) {
+    let (width, height) = cell.image_size();
+    let (up, down) = cell.scale();
+    let stride = sheet.width;
+    for (channel, plane) in sheet.planes_mut().enumerate() {
+        let Some(from) = cell
+            .image
+            .planes()
+            .nth(channel % cell.image.channels.max(1))
+        else {
+            return;
+        };
+        for y in 0..height {
+            for x in 0..width {
+                let place = (y * down / up) * cell.image.width + x * down / up;
+                plane[(top + y) * stride + left + x] = from[place];
+            }
+        }
+    }
+}
+
+fn write(sheet: &mut Image, line: &str, left: usize, top: usize) {
+    let stride = sheet.width;
+    for (number, letter) in line.chars().enumerate() {
+        let glyph = BASIC_LEGACY
+            .get(letter as usize)
+            .unwrap_or(&BASIC_LEGACY['?' as usize]);
+        for (y, row) in glyph.iter().enumerate() {
+            for x in (0..LETTER).filter(|x| row >> x & 1 == 1) {
+                let place = (top + y) * stride + left + number * LETTER + x;
+                sheet.planes_mut().for_each(|plane| plane[place] = INK);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(width: usize, height: usize, shade: u8, text: &str) -> Cell {
+        let mut image = Image::black(width, height, 1);
+        image.pixels.fill(shade);
+        let text = text.to_owned();
+        Cell { image, text }
+    }
+
+    #[test]
+    fn cells_stand_in_rows_and_columns_with_their_text_below() {
+        let rows = [
+            vec![cell(224, 200, 9, "one"), cell(28, 28, 90, "two\nlines")],
+            vec![Cell::default(), cell(28, 28, 120, "three")],
+        ];
+        let sheet = draw(&rows);
+        // 28 pixels are shown as 112; a column of text is at least 22 letters wide.
+        let first_row = 200 + LINE / 2 + 2 * LINE + GAP;
+        assert_eq!(sheet.width, GAP + 224 + GAP + NARROWEST + GAP);
+        assert_eq!(sheet.height, GAP + first_row + 112 + LINE / 2 + LINE + GAP);
+        let red = sheet.planes().next().unwrap();
+        let at = |x: usize, y: usize| red[y * sheet.width + x];
+        assert_eq!(at(GAP, GAP), 9);
+        assert_eq!(at(GAP + 223, GAP + 199), 9);
+        let second = GAP + 224 + GAP;
+        assert_eq!(
+            (
+                at(second, GAP),
+                at(second + 111, GAP + 111),
+                at(second + 112, GAP)
+            ),
+            (90, 90, PAPER)
+        );
+        assert_eq!(
+            (at(GAP, GAP + first_row), at(second, GAP + first_row)),
+            (PAPER, 120)
+        );
+        let ink = |x: std::ops::Range<usize>, y: usize| {
+            (y..y + LETTER)
+                .flat_map(|y| x.clone().map(move |x| (x, y)))
+                .filter(|&(x, y)| at(x, y) == INK)
+                .count()
+        };
+        assert!(ink(GAP..GAP + 24, GAP + 200 + LINE / 2) > 20);
+        assert!(ink(second..second + 40, GAP + 200 + LINE / 2 + LINE) > 40);
+        assert_eq!(ink(GAP..GAP + 24, GAP + 200 + LINE / 2 + LINE), 0);
+    }
+
+    #[test]
+    fn large_images_are_reduced_and_no_image_is_no_cell() {
+        assert_eq!(cell(4000, 3000, 0, "").image_size(), (444, 333));
+        assert_eq!(draw(&[vec![]]).width, GAP);
+        assert_eq!(cell(1, 1, 0, "").image_size(), (112, 112));
+    }
+}

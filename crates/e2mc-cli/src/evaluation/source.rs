@@ -1,0 +1,330 @@
+//! Where an evaluation's features and labels come from: a checkpoint and images, or files of
+//! embeddings of any model. The second does no libtorch work.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use e2mc::Matrix;
+use e2mc_eval::{EmbeddingFile, MOST_CLASSES, Rows, Targets, equal_rows, read_targets};
+use e2mc_train::checkpoint::Checkpoint;
+use e2mc_train::{Model, Output, device, embed};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{Part, voc};
+use crate::arguments::MachineOptions;
+use crate::checkpoint::CheckpointOptions;
+use crate::command::probe;
+use crate::data::BadImages;
+use crate::failure::Failure;
+
+/// Options that `probe`, `knn` and `svm` share.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SourceOptions {
+    /// Checkpoint or model file whose features are judged
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "data",
+        required_unless_present = "train",
+        conflicts_with = "train"
+    )]
+    pub(crate) checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: CheckpointOptions,
+    /// Folder of labelled images with a train and a test part
+    #[arg(long, value_name = "DIR", requires = "checkpoint")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) bad_images: BadImages,
+    /// What is taken from the network: backbone, projector, map6x6 (last feature map, average-pooled
+    /// 6 x 6) or the name of a backbone layer
+    #[arg(long, value_name = "NAME", default_value = "backbone")]
+    pub(crate) output: String,
+    /// Training embeddings of any model instead: FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR
+    #[arg(long, value_name = "FILE", requires_all = ["train_labels", "test", "test_labels"])]
+    pub(crate) train: Option<String>,
+    /// Class numbers of the training embeddings, one a row (svm also takes 0/1 columns)
+    #[arg(long, value_name = "FILE", requires = "train")]
+    pub(crate) train_labels: Option<String>,
+    /// Test embeddings
+    #[arg(long, value_name = "FILE", requires = "train")]
+    pub(crate) test: Option<String>,
+    /// Class numbers of the test embeddings
+    #[arg(long, value_name = "FILE", requires = "train")]
+    pub(crate) test_labels: Option<String>,
+}
+
+/// Features and classes, ready to be judged.
+pub(crate) struct Labelled {
+    pub(crate) train: Matrix,
+    pub(crate) train_labels: Vec<usize>,
+    pub(crate) test: Matrix,
+    pub(crate) test_labels: Vec<usize>,
+    pub(crate) classes: usize,
+}
+
+/// Four files of embeddings and labels.
+pub(crate) struct Files {
+    pub(crate) train: EmbeddingFile,
+    pub(crate) train_targets: Targets,
+    pub(crate) test: EmbeddingFile,
+    pub(crate) test_targets: Targets,
+}
+
+/// A network and the images that it is judged on.
+pub(crate) struct Network {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) model: Model,
+    pub(crate) train: Part,
+    pub(crate) test: Part,
+}
+
+/// Either of the two.
+pub(crate) enum Source {
+    Files(Files),
+    Network(Box<Network>),
+}
+
+impl SourceOptions {
+    /// Opens and checks everything; reads no image yet.
+    pub(crate) fn open(&self, machine: &MachineOptions) -> Result<Source> {
+        if let Some(files) = self.files()? {
+            return Ok(Source::Files(files));
+        }
+        let (checkpoint, data) = self.network_paths()?;
+        let network = Network::open(checkpoint, &self.reading, (data, self.bad_images), machine)?;
+        Ok(Source::Network(Box::new(network)))
+    }
+
+    /// The checkpoint and the folder of images, which the parser demands where no files are given.
+    pub(crate) fn network_paths(&self) -> Result<(&Path, &Path)> {
+        match (&self.checkpoint, &self.data) {
+            (Some(checkpoint), Some(data)) => Ok((checkpoint, data)),
+            _ => Err(Failure::usage(
+                "neither a checkpoint with images nor files of embeddings",
+                "give --checkpoint and --data, or --train, --train-labels, --test and --test-labels",
+            )),
+        }
+    }
+
+    /// The four files, if they were given.
+    pub(crate) fn files(&self) -> Result<Option<Files>> {
+        let (Some(train), Some(train_labels), Some(test), Some(test_labels)) = (
+            &self.train,
+            &self.train_labels,
+            &self.test,
+            &self.test_labels,
+        ) else {
+            return Ok(None);
+        };
+        let open = |embeddings: &String, labels: &String| -> Result<(EmbeddingFile, Targets)> {
+            let (file, targets) = (EmbeddingFile::open(embeddings)?, read_targets(labels)?);
+            if file.rows() != targets.rows() {
+                return Err(Failure::new(
+                    format!(
+                        "{embeddings} has {} rows, but {labels} has {} labels",
+                        file.rows(),
+                        targets.rows()
+                    ),
+                    "give one label for each row, in the order of the rows",
+                ));
+            }
+            Ok((file, targets))
+        };
+        let (train, train_targets) = open(train, train_labels)?;
+        let (test, test_targets) = open(test, test_labels)?;
+        Ok(Some(Files {
+            train,
+            train_targets,
+            test,
+            test_targets,
+        }))
+    }
+
+    /// What the network gives.
+    pub(crate) fn output(&self) -> Output {
+        match self.output.parse() {
+            Ok(output) => output,
+            Err(never) => match never {},
+        }
+    }
+
+    /// What a result says of its origin: the files, or the checkpoint with its hash and the images.
+    pub(crate) fn describe(&self) -> Result<Value> {
+        Ok(match &self.checkpoint {
+            Some(checkpoint) => json!({
+                "checkpoint": checkpoint, "checkpoint_sha256": sha256(checkpoint)?,
+                "data": self.data, "output": self.output().to_string(),
+            }),
+            None => json!({
+                "train": self.train, "train_labels": self.train_labels,
+                "test": self.test, "test_labels": self.test_labels,
+            }),
+        })
+    }
+
+    /// How a table calls what is judged, where the user gave no name.
+    pub(crate) fn label(&self) -> String {
+        let checkpoint = self
+            .checkpoint
+            .as_ref()
+            .map(|path| path.display().to_string());
+        checkpoint.or(self.train.clone()).unwrap_or_default()
+    }
+}
+
+impl Source {
+    /// Features and class numbers in memory, with what the user should be warned of.
+    pub(crate) fn labelled(
+        &self,
+        options: &SourceOptions,
+        machine: &MachineOptions,
+    ) -> Result<(Labelled, Vec<String>)> {
+        let labelled = match self {
+            Self::Files(files) => files.labelled()?,
+            Self::Network(network) => network.labelled(&options.output(), machine)?,
+        };
+        let warnings = warnings(&labelled)?;
+        Ok((labelled, warnings))
+    }
+}
+
+impl Files {
+    /// The class numbers of both sets, and how many classes they speak of.
+    pub(crate) fn classes(&self) -> Result<(&[usize], &[usize], usize)> {
+        let (Targets::Classes(train), Targets::Classes(test)) =
+            (&self.train_targets, &self.test_targets)
+        else {
+            return Err(Failure::usage(
+                "labels have two dimensions, expected one class number for each row",
+                "use `e2mc svm` for several labels a row",
+            ));
+        };
+        let largest = train.iter().chain(test).max().copied().unwrap_or(0);
+        let classes = largest.saturating_add(1);
+        if classes > MOST_CLASSES {
+            let limit = MOST_CLASSES;
+            return Err(e2mc_eval::Error::TooManyClasses { classes, limit }.into());
+        }
+        Ok((train, test, classes))
+    }
+
+    fn labelled(&self) -> Result<Labelled> {
+        let (train, test, classes) = self.classes()?;
+        Ok(Labelled {
+            train: whole(&self.train)?,
+            train_labels: train.to_vec(),
+            test: whole(&self.test)?,
+            test_labels: test.to_vec(),
+            classes,
+        })
+    }
+}
+
+/// All rows in memory.
+pub(crate) fn whole(file: &EmbeddingFile) -> Result<Matrix> {
+    let values = file.read(0..file.rows())?.into_owned();
+    Ok(Matrix::new(values, file.rows(), file.cols())?)
+}
+
+impl Network {
+    pub(crate) fn open(
+        checkpoint: &Path,
+        reading: &CheckpointOptions,
+        (data, bad): (&Path, BadImages),
+        machine: &MachineOptions,
+    ) -> Result<Self> {
+        if voc::is_voc(data) {
+            return Err(Failure::usage(
+                format!("{}: VOC images have several labels each", data.display()),
+                "use `e2mc svm` for several labels an image",
+            ));
+        }
+        let (train, test) = probe::open(data, bad)?;
+        let (checkpoint, model) = reading.open(checkpoint, device(&machine.device)?)?;
+        Ok(Self {
+            checkpoint,
+            model,
+            train,
+            test,
+        })
+    }
+
+    fn labelled(&self, output: &Output, machine: &MachineOptions) -> Result<Labelled> {
+        let features = |part: &Part| {
+            embed(
+                &self.model,
+                part.dataset().clone(),
+                &self.checkpoint.recipe.evaluation,
+                output.clone(),
+                256,
+                machine.threads(),
+            )
+        };
+        Ok(Labelled {
+            train: features(&self.train)?,
+            train_labels: self.train.labels().to_vec(),
+            test: features(&self.test)?,
+            test_labels: self.test.labels().to_vec(),
+            classes: self.train.classes(),
+        })
+    }
+}
+
+fn warnings(labelled: &Labelled) -> Result<Vec<String>> {
+    let Labelled {
+        train,
+        train_labels,
+        test,
+        test_labels,
+        classes,
+    } = labelled;
+    let mut warnings = Vec::new();
+    warnings.extend(overlap(&train.view(), &test.view())?);
+    warnings.extend(unseen(train_labels, test_labels, *classes));
+    Ok(warnings)
+}
+
+/// A warning where test rows are training rows too.
+pub(crate) fn overlap(train: &dyn Rows, test: &dyn Rows) -> Result<Option<String>> {
+    let equal = equal_rows(train, test)?;
+    Ok((equal > 0).then(|| {
+        format!(
+            "{equal} of {} test rows equal a training row: test images are among the training images",
+            test.rows()
+        )
+    }))
+}
+
+/// A warning where test rows are of classes without training rows.
+pub(crate) fn unseen(train: &[usize], test: &[usize], classes: usize) -> Option<String> {
+    let mut seen = vec![false; classes];
+    train.iter().for_each(|&label| seen[label] = true);
+    let lost = test.iter().filter(|&&label| !seen[label]).count();
+    (lost > 0).then(|| {
+        format!(
+            "{lost} of {} test rows are of classes without training rows and cannot be right",
+            test.len()
+        )
+    })
+}
+
+/// The SHA-256 of a file, in hexadecimal.
+pub(crate) fn sha256(path: &Path) -> Result<String> {
+    let failed = || format!("cannot read {}", path.display());
+    let mut file = File::open(path).with_context(failed)?;
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        let count = file.read(&mut piece).with_context(failed)?;
+        if count == 0 {
+            let digest = hash.finalize();
+            return Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect());
+        }
+        hash.update(&piece[..count]);
+    }
+}

@@ -1,0 +1,140 @@
+//! `embed`: files of features, whole or resumed.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use super::common::World;
+
+fn world(train: usize) -> World {
+    let world = World::new();
+    world.data("small", 40, 10);
+    assert_eq!(world.pretrain("small", "run", "").code, Some(0));
+    world.data("data", train, 30);
+    world
+}
+
+const MODEL: &str = "embed --checkpoint run/model.safetensors";
+
+#[test]
+fn features_labels_and_names_are_written_in_both_formats() {
+    let world = world(70);
+    let json = world
+        .run(&format!(
+            "{MODEL} --data data --out e.npy --batch 16 --json"
+        ))
+        .json();
+    assert_eq!((&json["rows"], &json["dims"]), (&70.into(), &32.into()));
+    let read = |name: &str| e2mc_eval::read_embeddings(world.path(name)).unwrap();
+    let e = read("e.npy");
+    let labels = e2mc_eval::read_labels(world.path("e.labels.npy")).unwrap();
+    assert!(labels.iter().enumerate().all(|(i, &label)| label == i % 4));
+    let names = fs::read_to_string(world.path("e.names.txt")).unwrap();
+    assert_eq!(names.lines().count(), 70);
+
+    for line in [
+        "--data data --out h.safetensors --dtype float16 --batch 16",
+        "--data data --part test --out t.npy",
+        "--data data --out p.npy --output projector",
+        "--data data --out l.npy --output layer2.1.bn2",
+        "--data data --out l4.npy --output layer4",
+    ] {
+        let ran = world.run(&format!("{MODEL} {line}"));
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    }
+    let half = read("h.safetensors");
+    for (a, b) in half.data().iter().zip(e.data()) {
+        assert!((a - b).abs() <= 1e-3 * b.abs() + 1e-6, "{a} {b}");
+    }
+    assert_eq!(read("t.npy").rows(), 30);
+    assert_eq!(read("p.npy").cols(), 16);
+    assert_eq!(read("l.npy").cols(), 8);
+    // The last stage, averaged, is the backbone's output.
+    for (a, b) in read("l4.npy").data().iter().zip(e.data()) {
+        assert!((a - b).abs() < 1e-5, "{a} {b}");
+    }
+    let ran = world.run(&format!("{MODEL} --data data --out x.npy --output layer9"));
+    assert!(ran.error().contains("layer4"), "{}", ran.stderr);
+    let ran = world.run(&format!("{MODEL} --data data --out x.npy --output map6x6"));
+    assert!(ran.error().contains("at least 6 x 6"), "{}", ran.stderr);
+    let ran = world.run(&format!("{MODEL} --data data --out x.csv"));
+    assert!(
+        ran.error().contains("expected a name that ends in"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_killed_run_goes_on_and_leaves_the_same_bytes() {
+    let world = world(1500);
+    let line = format!("{MODEL} --data data --batch 16 --threads 1 --out");
+    assert_eq!(world.run(&format!("{line} whole.npy")).code, Some(0));
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("e2mc"))
+        .current_dir(world.path(""))
+        .args(format!("{line} e.npy").split_whitespace())
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    // The state appears after the first of about a hundred batches.
+    let state = world.path("e.npy.part.json");
+    let started = Instant::now();
+    while !state.exists() && started.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        !world.path("e.npy").exists(),
+        "the run ended before it was killed"
+    );
+    let again = world.run(&format!("{line} e.npy"));
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert!(again.stderr.contains("going on after"), "{}", again.stderr);
+    let bytes = |name: &str| fs::read(world.path(name)).unwrap();
+    assert!(bytes("e.npy") == bytes("whole.npy"));
+    assert!(!state.exists());
+}
+
+#[test]
+fn a_tensor_of_normalised_images_is_embedded_as_the_data_set_is() {
+    let world = world(40);
+    let json = world
+        .run(&format!(
+            "{MODEL} --data data --part test --out e.npy --json"
+        ))
+        .json();
+    // The test images again, normalised by hand with the recipe's statistics.
+    let bytes = fs::read(world.path("data/t10k-images-idx3-ubyte")).unwrap();
+    let pixels = bytes[16..]
+        .iter()
+        .map(|&p| (f32::from(p) / 255.0 - 0.286) / 0.353);
+    let values: Vec<u8> = pixels.flat_map(f32::to_le_bytes).collect();
+    let shape = vec![30, 1, 28, 28];
+    let view =
+        safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, &values).unwrap();
+    let file = safetensors::serialize([("input", view)], None).unwrap();
+    fs::write(world.path("x.safetensors"), file).unwrap();
+    let ran = world.run(&format!(
+        "{MODEL} --tensor x.safetensors:input --out t.npy --json"
+    ));
+    assert_eq!(ran.json()["rows"], json["rows"]);
+    let read = |name: &str| e2mc_eval::read_embeddings(world.path(name)).unwrap();
+    for (a, b) in read("t.npy").data().iter().zip(read("e.npy").data()) {
+        assert!((a - b).abs() < 1e-4, "{a} {b}");
+    }
+    let ran = world.run(&format!("{MODEL} --tensor x.safetensors:other --out t.npy"));
+    assert!(
+        ran.error().contains("no tensor \"other\""),
+        "{}",
+        ran.stderr
+    );
+    let ran = world.run(&format!("{MODEL} --tensor e.npy --out t.npy"));
+    assert!(
+        ran.error()
+            .contains("images of shape (n, channels, height, width)"),
+        "{}",
+        ran.stderr
+    );
+}

@@ -1,0 +1,385 @@
+//! `probe`, `knn`, `finetune` and `results`, on files of embeddings and on checkpoints.
+
+use std::fs;
+
+use e2mc_eval::{Column, read_embeddings, read_labels, write_labels, write_npz};
+use serde_json::Value;
+
+use super::common::World;
+
+/// Four clusters of `rows` rows, apart by `salt`.
+fn clusters(rows: usize, salt: usize) -> (Vec<f32>, Vec<usize>) {
+    let labels: Vec<usize> = (0..rows).map(|row| row % 4).collect();
+    let value = |row: usize, d: usize| {
+        let noise = (((row * 31 + d * 17 + salt * 101) as f32) * 12.9898).sin();
+        noise + if d == row % 4 { 3.0 } else { 0.0 }
+    };
+    let values = (0..rows)
+        .flat_map(|row| (0..6).map(move |d| value(row, d)))
+        .collect();
+    (values, labels)
+}
+
+fn write(world: &World, name: &str, values: &[f32], labels: &[usize]) {
+    write_npz(
+        world.path(&format!("{name}.npz")),
+        &[("x", Column::Floats(values, 6))],
+    )
+    .unwrap();
+    write_labels(world.path(&format!("{name}.npy")), labels).unwrap();
+}
+
+fn files() -> World {
+    let world = World::new();
+    for (name, rows, salt) in [("train", 400, 1), ("test", 100, 2)] {
+        let (values, labels) = clusters(rows, salt);
+        write(&world, name, &values, &labels);
+    }
+    world
+}
+
+const FILES: &str =
+    "--train train.npz:x --train-labels train.npy --test test.npz:x --test-labels test.npy";
+
+fn number(value: &Value) -> f64 {
+    value
+        .as_f64()
+        .unwrap_or_else(|| panic!("{value} is a number"))
+}
+
+#[test]
+fn neighbours_of_files_vote_and_are_recorded() {
+    let world = files();
+    let ran = world.run(&format!("knn {FILES} --k 5,1 --out out --json"));
+    let result = ran.json();
+    assert_eq!(ran.stderr, "");
+    let results = result["results"].as_array().unwrap();
+    assert_eq!(results.len(), 4);
+    for result in results {
+        assert!(
+            number(&result["top1"]) > 90.0 && number(&result["top5"]) >= number(&result["top1"])
+        );
+        assert_eq!(result["per_class"].as_array().unwrap().len(), 4);
+        let place = result["predictions"].as_str().unwrap();
+        let source = format!("{}:prediction", world.path("out").join(place).display());
+        let predictions = read_labels(source).unwrap();
+        let truth = read_labels(world.path("test.npy")).unwrap();
+        let right = predictions
+            .iter()
+            .zip(&truth)
+            .filter(|(a, b)| a == b)
+            .count();
+        assert!((number(&result["top1"]) - right as f64).abs() < 1e-9);
+    }
+    assert_eq!(results[0]["predictions"], "predictions.npz");
+    let limited = world
+        .run(&format!("knn {FILES} --k 5,1 --memory 8M --json"))
+        .json();
+    assert_eq!(limited["results"][0]["top1"], results[0]["top1"]);
+    let ran = world.run(&format!("knn {FILES} --memory 1K"));
+    assert!(
+        ran.error().contains("memory limit of 1024 bytes"),
+        "{}",
+        ran.stderr
+    );
+    let ran = world.run(&format!("knn {FILES} --k 500"));
+    assert!(
+        ran.error().contains("there are 400 training rows"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn probes_of_files_give_all_figures_and_are_tabulated() {
+    let world = files();
+    let line = format!("probe {FILES} --fractions 0.1,1 --seeds 2 --sgd-epochs 5 --sgd-rate 1");
+    for (folder, preset) in [("runs/a", "vicreg"), ("runs/b", "simsiam")] {
+        let ran = world.run(&format!(
+            "{line} --preset {preset} --out {folder} --name {preset} --json"
+        ));
+        let result = ran.json();
+        let rows = result["probes"].as_array().unwrap();
+        assert_eq!(rows.len(), 4);
+        for row in rows {
+            assert!(row["runs"][0]["confusion"].is_array() && row["top5"].is_number());
+        }
+        let logistic = &rows[0];
+        assert_eq!(
+            (logistic["probe"].as_str(), &logistic["images"]),
+            (Some("logistic"), &40.into())
+        );
+        assert!(number(&logistic["accuracy"]) > 90.0, "{result}");
+        let saved = fs::read_to_string(world.path(folder).join("result.json")).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&saved).unwrap(), result);
+        let scores = world.path(folder).join("predictions.npz");
+        let scores = read_embeddings(format!("{}:scores", scores.display())).unwrap();
+        assert_eq!((scores.rows(), scores.cols()), (100, 4));
+    }
+    world.run(&format!("knn {FILES} --name vicreg --out runs/c"));
+    let text = world.run("results runs").stdout;
+    for word in [
+        "vicreg",
+        "simsiam",
+        "linear 10 % (logistic)",
+        "linear 100 % (sgd)",
+        "20-NN weighted",
+        "±",
+    ] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    let markdown = world.run("results runs --format markdown").stdout;
+    assert!(
+        markdown
+            .lines()
+            .nth(1)
+            .unwrap()
+            .starts_with("| --- | --- |"),
+        "{markdown}"
+    );
+    let csv = world.run("results runs --format csv").stdout;
+    let fields: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
+    assert!(
+        fields.len() == 3 && fields.iter().all(|&n| n == fields[0]),
+        "{csv}"
+    );
+    let json = world.run("results runs --json").json();
+    assert_eq!(json["rows"].as_array().unwrap().len(), 2);
+    // The two are compared by what they left.
+    let compared = world.run("compare runs/a runs/b --json").json();
+    assert_eq!(compared["samples"], 100);
+    fs::create_dir(world.path("empty")).unwrap();
+    let ran = world.run("results empty");
+    assert!(
+        ran.error().contains("expected result.json"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn odd_label_sets_are_named_or_warned_of() {
+    let world = files();
+    let (values, labels) = clusters(100, 2);
+    let probe = |world: &World| {
+        world.run(&format!(
+            "probe {FILES} --fractions 1 --seeds 1 --sgd-epochs 2 --json"
+        ))
+    };
+
+    // A class that the training rows lack.
+    let (train, _) = clusters(400, 1);
+    let few: Vec<usize> = (0..400)
+        .map(|row| if row % 4 == 3 { 0 } else { row % 4 })
+        .collect();
+    write(&world, "train", &train, &few);
+    let ran = probe(&world);
+    assert!(
+        ran.stderr
+            .contains("warning: 25 of 100 test rows are of classes without training rows"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr
+            .contains("1 of 4 classes have no image among 100 %"),
+        "{}",
+        ran.stderr
+    );
+
+    // One class, one sample, one label too few, a label out of range.
+    write(&world, "train", &train, &[2; 400]);
+    assert!(
+        probe(&world)
+            .error()
+            .contains("all 400 training labels are class 2")
+    );
+    write(&world, "train", &train[..6], &[2]);
+    assert!(
+        probe(&world)
+            .error()
+            .contains("all 1 training labels are class 2")
+    );
+    write(&world, "train", &train, &few[1..]);
+    let ran = probe(&world);
+    assert!(
+        ran.error()
+            .contains("train.npz:x has 400 rows, but train.npy has 399 labels"),
+        "{}",
+        ran.stderr
+    );
+    let mut far = few.clone();
+    far[7] = 1 << 40;
+    write(&world, "train", &train, &far);
+    let ran = probe(&world);
+    assert!(
+        ran.error().contains("classes, expected at most 100000"),
+        "{}",
+        ran.stderr
+    );
+    let far = [-3_i64; 400].map(i64::to_le_bytes).concat();
+    super::score::npy(&world.path("train.npy"), "<i8", false, "(400,)", &far);
+    let ran = probe(&world);
+    assert!(
+        ran.error().contains("holds label -3 at row 0"),
+        "{}",
+        ran.stderr
+    );
+
+    // Test images among the training images.
+    write(&world, "train", &values, &labels);
+    let ran = probe(&world);
+    assert!(
+        ran.stderr
+            .contains("warning: 100 of 100 test rows equal a training row"),
+        "{}",
+        ran.stderr
+    );
+    let ran = world.run(&format!("knn {FILES}"));
+    assert!(
+        ran.stderr
+            .contains("test images are among the training images"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn lists_name_the_labelled_images() {
+    let world = files();
+    fs::write(world.path("list.txt"), "0\n1\n2\n3\n4\n5\n6\n7\n").unwrap();
+    let line = format!("probe {FILES} --seeds 1 --sgd-epochs 2 --list");
+    let result = world.run(&format!("{line} list.txt --json")).json();
+    assert_eq!(result["probes"][0]["images"], 8);
+    fs::write(world.path("list.txt"), "0\n400\n").unwrap();
+    let ran = world.run(&format!("{line} list.txt"));
+    assert!(
+        ran.error().contains("expected row numbers below 400"),
+        "{}",
+        ran.stderr
+    );
+
+    world.data("data", 40, 20);
+    assert_eq!(world.pretrain("data", "run", "").code, Some(0));
+    let line =
+        "probe --checkpoint run/model.safetensors --data data --seeds 1 --sgd-epochs 2 --list";
+    let names = |range: std::ops::Range<usize>| -> String {
+        range
+            .map(|i| format!("train-images-idx3-ubyte[{i}]\n"))
+            .collect()
+    };
+    fs::write(world.path("list.txt"), names(0..12)).unwrap();
+    let result = world.run(&format!("{line} list.txt --json")).json();
+    assert_eq!(result["probes"][0]["images"], 12);
+    assert_eq!(result["checkpoint_sha256"].as_str().unwrap().len(), 64);
+    fs::write(
+        world.path("list.txt"),
+        names(0..3) + "t10k-images-idx3-ubyte[2]\n",
+    )
+    .unwrap();
+    let ran = world.run(&format!("{line} list.txt"));
+    assert!(ran.error().contains("is a test image"), "{}", ran.stderr);
+    // Images 0, 4 and 8 are of the same class.
+    let one = ["0", "4", "8"].map(|i| format!("train-images-idx3-ubyte[{i}]\n"));
+    fs::write(world.path("list.txt"), one.concat()).unwrap();
+    for kind in ["cached", "fresh"] {
+        let ran = world.run(&format!("{line} list.txt --probe sgd --features {kind}"));
+        assert!(
+            ran.error().contains("all 3 training labels are class 0"),
+            "{}",
+            ran.stderr
+        );
+    }
+    fs::write(world.path("list.txt"), "nowhere.jpg\n").unwrap();
+    let ran = world.run(&format!("{line} list.txt"));
+    assert!(
+        ran.error().contains("no training image is called"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn the_probe_on_cached_features_equals_the_probe_batch_by_batch() {
+    let world = World::new();
+    world.data("data", 60, 40);
+    assert_eq!(world.pretrain("data", "run", "").code, Some(0));
+    let probe = "probe --checkpoint run/model.safetensors --data data --probe sgd --seeds 1";
+    for kind in ["cached", "fresh", "augmented"] {
+        let ran = world.run(&format!(
+            "{probe} --preset swav --features {kind} --fractions 0.5 --sgd-epochs 4 --sgd-batch 20 --sgd-rate 2 \
+             --out {kind} --json"
+        ));
+        assert_eq!(
+            ran.json()["settings"]["features"]
+                .as_str()
+                .unwrap()
+                .split(':')
+                .next(),
+            Some(kind)
+        );
+    }
+    let scores = |kind: &str| {
+        let file = world.path(kind).join("predictions.npz");
+        read_embeddings(format!("{}:scores", file.display())).unwrap()
+    };
+    let (cached, fresh, augmented) = (scores("cached"), scores("fresh"), scores("augmented"));
+    let largest = cached.data().iter().fold(0.0_f32, |m, v| v.abs().max(m));
+    let apart = |other: &e2mc::Matrix| {
+        let pairs = cached.data().iter().zip(other.data());
+        pairs.fold(0.0_f32, |m, (a, b)| (a - b).abs().max(m)) / largest
+    };
+    // Given the same features the two are the same bit for bit (tested in e2mc-eval); the network's last bits
+    // depend on how many images it takes at a time.
+    assert!(apart(&fresh) < 1e-3, "{}", apart(&fresh));
+    assert!(apart(&augmented) > 1e-2, "{}", apart(&augmented));
+    // 32 features are 8 channels of 4.
+    let ran = world.run(&format!(
+        "{probe} --preset inat18 --fractions 1 --sgd-epochs 2"
+    ));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+#[test]
+fn finetuning_learns_and_repeats() {
+    let world = World::new();
+    world.data("data", 120, 40);
+    assert_eq!(world.pretrain("data", "run", "").code, Some(0));
+    let line = "finetune --checkpoint run/model.safetensors --data data --fractions 0.5 --seeds 1 --batch 16 \
+                --trunk-rate 0.5 --head-rate 1 --epochs 8 --flip 0 --json";
+    let first = world
+        .run(&format!("{line} --out runs/tuned --threads 1"))
+        .json();
+    let row = &first["probes"][0];
+    assert_eq!(row["images"], 60);
+    assert!(number(&row["accuracy"]) > 60.0, "{row}");
+    let second = world
+        .run(&format!("{line} --out runs/again --threads 2"))
+        .json();
+    assert_eq!(
+        first["probes"][0]["runs"][0]["loss"],
+        second["probes"][0]["runs"][0]["loss"]
+    );
+    let text = world.run("results runs").stdout;
+    assert!(text.contains("semi-sup. 50 %"), "{text}");
+}
+
+#[test]
+fn half_given_sources_are_usage_errors() {
+    let world = files();
+    for line in [
+        "probe",
+        "knn --train train.npz:x",
+        "svm --checkpoint c.safetensors",
+        "knn --checkpoint c --data d --train train.npz:x --train-labels train.npy --test t --test-labels t",
+    ] {
+        assert_eq!(world.run(line).code, Some(2), "{line}");
+    }
+    let ran = world.run(&format!("probe {FILES} --features augmented"));
+    assert_eq!(ran.code, Some(2));
+    assert!(
+        ran.error().contains("cached features already"),
+        "{}",
+        ran.stderr
+    );
+}

@@ -1,0 +1,192 @@
+//! Images in files of their own, or in shards, by an index.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::OpenOptions;
+use super::index::{Extent, Index};
+use crate::augment::crop::Region;
+use crate::decode::{Wanted, decode_region};
+use crate::{Dataset, Error, Image};
+
+thread_local! {
+    /// The path and the bytes of the image that this thread reads; kept, so that reading allocates
+    /// nothing.
+    static SCRATCH: RefCell<(PathBuf, Vec<u8>)> = RefCell::default();
+}
+
+/// Is told what is wrong with a bad image, by name.
+pub type OnBad = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Images that were found in folders, in a list or in shards.
+pub struct ImageFiles {
+    /// What names are relative to.
+    root: PathBuf,
+    index: Index,
+    /// The shards, open.
+    shards: Vec<(PathBuf, File)>,
+    max_bad: f64,
+    /// Who is told of bad images, each once.
+    on_bad: Option<OnBad>,
+    bad: Mutex<BTreeSet<usize>>,
+}
+
+impl fmt::Debug for ImageFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("ImageFiles");
+        debug.field("root", &self.root).field("images", &self.len());
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl ImageFiles {
+    /// Each image a file below `root`.
+    pub(super) fn in_folder(root: &Path, index: Index, options: &OpenOptions<'_>) -> Self {
+        Self {
+            root: root.to_owned(),
+            index,
+            shards: Vec::new(),
+            max_bad: options.max_bad,
+            on_bad: options.on_bad.clone(),
+            bad: Mutex::default(),
+        }
+    }
+
+    /// Images in shards, which the index's extents refer to.
+    pub(super) fn in_shards(
+        paths: &[PathBuf],
+        index: Index,
+        options: &OpenOptions<'_>,
+    ) -> Result<Self, Error> {
+        let open = |path: &PathBuf| {
+            let file = File::open(path).map_err(|source| Error::Read {
+                path: path.clone(),
+                source,
+            });
+            Ok((path.clone(), file?))
+        };
+        Ok(Self {
+            shards: paths.iter().map(open).collect::<Result<_, Error>>()?,
+            ..Self::in_folder(Path::new(""), index, options)
+        })
+    }
+
+    /// Appends the path of an image; of one in a shard, the shard's and its own.
+    fn path(&self, index: usize, path: &mut PathBuf) {
+        path.clear();
+        match self.index.extents.get(index) {
+            Some(extent) => path.push(&self.shards[extent.shard as usize].0),
+            None => path.push(&self.root),
+        }
+        path.push(self.index.names.get(index));
+    }
+}
+
+impl Dataset for ImageFiles {
+    fn len(&self) -> usize {
+        self.index.names.len()
+    }
+
+    fn read(&self, index: usize, image: &mut Image) -> Result<(), Error> {
+        self.read_region(index, &mut Region::of_size, image)
+    }
+
+    fn read_region(
+        &self,
+        index: usize,
+        wanted: Wanted<'_>,
+        image: &mut Image,
+    ) -> Result<(), Error> {
+        SCRATCH.with_borrow_mut(|(path, bytes)| {
+            self.path(index, path);
+            let read = match self.index.extents.get(index) {
+                Some(extent) => read_extent(&self.shards[extent.shard as usize].1, *extent, bytes),
+                None => read_file(path, bytes),
+            };
+            read.map_err(|source| Error::Read {
+                path: path.clone(),
+                source,
+            })?;
+            decode_region(bytes, &path.display(), wanted, image)
+        })
+    }
+
+    fn label(&self, index: usize) -> Option<usize> {
+        self.index.labels.get(index).map(|&label| label as usize)
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.index.classes
+    }
+
+    fn name(&self, index: usize) -> String {
+        let mut path = PathBuf::new();
+        self.path(index, &mut path);
+        path.to_string_lossy().into_owned()
+    }
+
+    fn native_size(&self) -> Option<(usize, usize)> {
+        None
+    }
+
+    fn max_bad(&self) -> f64 {
+        self.max_bad
+    }
+
+    fn note_bad(&self, index: usize, reason: &str) {
+        let mut bad = self.bad.lock().unwrap_or_else(PoisonError::into_inner);
+        if bad.insert(index)
+            && let Some(on_bad) = &self.on_bad
+        {
+            on_bad(reason);
+        }
+    }
+
+    fn warnings(&self) -> &[String] {
+        &self.index.warnings
+    }
+}
+
+fn read_file(path: &Path, bytes: &mut Vec<u8>) -> io::Result<()> {
+    bytes.clear();
+    File::open(path)?.read_to_end(bytes)?;
+    Ok(())
+}
+
+/// Reads a part of a shard, whatever other threads read of it.
+fn read_extent(shard: &File, extent: Extent, bytes: &mut Vec<u8>) -> io::Result<()> {
+    bytes.resize(extent.length as usize, 0);
+    #[cfg(unix)]
+    std::os::unix::fs::FileExt::read_exact_at(shard, bytes, extent.start)?;
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::FileExt;
+        let mut done = 0;
+        while done < bytes.len() {
+            match shard.seek_read(&mut bytes[done..], extent.start + done as u64)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => done += count,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The extensions that make a file a candidate, in any case. What it is, its content tells.
+const EXTENSIONS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
+pub(super) const EXTENSION_LIST: &str = ".png, .jpg, .jpeg or .webp";
+
+/// Whether a name looks like an image's.
+pub(super) fn is_candidate(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|found| {
+        EXTENSIONS
+            .iter()
+            .any(|wanted| found.eq_ignore_ascii_case(wanted))
+    })
+}

@@ -1,0 +1,87 @@
+//! Many names in one buffer: 8 bytes beside each name, where a `PathBuf` takes 24 and an allocation.
+
+use std::ffi::OsStr;
+
+/// Names by index, as the operating system has them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Names {
+    bytes: Vec<u8>,
+    /// Where each name ends.
+    ends: Vec<u64>,
+}
+
+impl Names {
+    pub(crate) fn push(&mut self, name: &OsStr) {
+        self.bytes.extend_from_slice(name.as_encoded_bytes());
+        self.ends.push(self.bytes.len() as u64);
+    }
+
+    pub(crate) fn append(&mut self, other: &Self) {
+        let start = self.bytes.len() as u64;
+        self.bytes.extend_from_slice(&other.bytes);
+        self.ends.extend(other.ends.iter().map(|end| start + end));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(crate) fn get(&self, index: usize) -> &OsStr {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let name = &self.bytes[start as usize..self.ends[index] as usize];
+        // SAFETY: `push` is the only way in, and each name comes out as it went in; what was read from
+        // a file went in through `from_parts`, whose caller vouches for it.
+        unsafe { OsStr::from_encoded_bytes_unchecked(name) }
+    }
+
+    /// Gives back what growing has left over.
+    pub(crate) fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
+    /// The buffer and the ends, to be written to a file.
+    pub(crate) fn parts(&self) -> (&[u8], &[u64]) {
+        (&self.bytes, &self.ends)
+    }
+
+    /// Names that were written to a file. `None` where they cannot be such: only names that are
+    /// UTF-8 are taken back, which are valid on every system.
+    pub(crate) fn from_parts(bytes: Vec<u8>, ends: Vec<u64>) -> Option<Self> {
+        let text = std::str::from_utf8(&bytes).ok()?;
+        let whole = ends.last().copied().unwrap_or(0) == bytes.len() as u64;
+        let sound = ends.is_sorted() && ends.iter().all(|&end| text.is_char_boundary(end as usize));
+        (whole && sound).then_some(Self { bytes, ends })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_out_as_they_went_in() {
+        let mut names = Names::default();
+        let list = ["a/b.jpg", "", "ü.png"];
+        list.iter().for_each(|name| names.push(OsStr::new(name)));
+        let mut twice = Names::default();
+        twice.append(&names);
+        twice.append(&names);
+        assert_eq!(twice.len(), 6);
+        assert!((0..6).all(|index| twice.get(index) == list[index % 3]));
+        let (bytes, ends) = twice.parts();
+        let again = Names::from_parts(bytes.to_vec(), ends.to_vec());
+        assert_eq!(again, Some(twice));
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_are_refused() {
+        let refused = |bytes: &[u8], ends: &[u64]| {
+            assert_eq!(Names::from_parts(bytes.to_vec(), ends.to_vec()), None);
+        };
+        refused(b"abc", &[2]);
+        refused(b"abc", &[2, 1, 3]);
+        refused("ü".as_bytes(), &[1, 2]);
+        refused(b"\xff", &[1]);
+    }
+}

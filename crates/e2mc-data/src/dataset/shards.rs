@@ -1,0 +1,147 @@
+//! Tar files in the convention of WebDataset.
+//!
+//! Files whose names agree up to the first dot of the last part belong together: `000017.jpg`, with its
+//! label in `000017.cls` (or `.cls.txt`): a whole number, or a class's name. The archives are read
+//! through once, for where each image lies; images are then read in place, in any order.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::index::{Extent, Index, Source};
+use super::names::Names;
+use super::{labels, parallel};
+use crate::Error;
+
+/// The longest label.
+const LABEL_LIMIT: u64 = 1024;
+
+/// What one archive holds.
+#[derive(Default)]
+struct Shard {
+    names: Names,
+    extents: Vec<Extent>,
+    /// The text of each image's label.
+    labels: Vec<Option<String>>,
+}
+
+/// The images of these archives, in their order and in the order of each.
+///
+/// # Errors
+/// An archive cannot be read or is damaged, there are no images, or some have a label and some
+/// have none.
+pub(super) fn index_shards(
+    paths: &[PathBuf],
+    progress: Option<&(dyn Fn(usize) + Sync)>,
+) -> Result<Index, Error> {
+    let found = AtomicUsize::new(0);
+    let numbered: Vec<(usize, &PathBuf)> = paths.iter().enumerate().collect();
+    let shards = parallel::map(&numbered, |&(number, path)| {
+        let source = Source::of(path)?;
+        let shard = read_shard(path, number as u32)?;
+        let before = found.fetch_add(shard.names.len(), Ordering::Relaxed);
+        if let Some(progress) = progress {
+            progress(before + shard.names.len());
+        }
+        Ok((source, shard))
+    })?;
+    let mut index = Index::default();
+    let mut texts = Vec::new();
+    for (source, shard) in shards {
+        index.sources.push(source);
+        index.names.append(&shard.names);
+        index.extents.extend(shard.extents);
+        texts.extend(shard.labels);
+    }
+    let first = |labelled: bool| texts.iter().position(|text| text.is_some() == labelled);
+    match (first(true), first(false)) {
+        (None, None) => {
+            return Err(Error::NoImages {
+                path: paths.first().cloned().unwrap_or_default(),
+                extensions: super::files::EXTENSION_LIST,
+            });
+        }
+        (Some(_), Some(image)) => {
+            let shard = &paths[index.extents[image].shard as usize];
+            return Err(Error::Unlabelled {
+                name: shard
+                    .join(index.names.get(image))
+                    .to_string_lossy()
+                    .into_owned(),
+            });
+        }
+        (Some(_), None) => {
+            let texts: Vec<String> = texts.into_iter().flatten().collect();
+            (index.labels, index.classes) = labels::from_texts(&texts);
+        }
+        (None, Some(_)) => {}
+    }
+    index.names.shrink();
+    index.extents.shrink_to_fit();
+    Ok(index)
+}
+
+fn read_shard(path: &Path, number: u32) -> Result<Shard, Error> {
+    let fail = |source| Error::Shard {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let length = file.metadata().map_err(fail)?.len();
+    let mut archive = tar::Archive::new(BufReader::new(file));
+    let mut shard = Shard::default();
+    let mut labels = HashMap::new();
+    let mut keys = Vec::new();
+    for entry in archive.entries_with_seek().map_err(fail)? {
+        let mut entry = entry.map_err(fail)?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let name = entry.path().map_err(fail)?.into_owned();
+        let Some((key, extension)) = split(&name) else {
+            continue;
+        };
+        match extension.as_str() {
+            "cls" | "cls.txt" => {
+                let mut text = String::new();
+                let mut start = (&mut entry).take(LABEL_LIMIT);
+                start.read_to_string(&mut text).map_err(fail)?;
+                labels.insert(key, text.trim().to_owned());
+            }
+            "jpg" | "jpeg" | "png" | "webp" => {
+                let (start, size) = (entry.raw_file_position(), entry.size());
+                let whole = start.checked_add(size).is_some_and(|end| end <= length);
+                let Some(size) = u32::try_from(size).ok().filter(|_| whole) else {
+                    let message = format!("{} breaks off", name.display());
+                    return Err(fail(std::io::Error::other(message)));
+                };
+                shard.names.push(name.as_os_str());
+                shard.extents.push(Extent {
+                    shard: number,
+                    length: size,
+                    start,
+                });
+                keys.push(key);
+            }
+            _ => {}
+        }
+    }
+    shard.labels = keys.iter().map(|key| labels.get(key).cloned()).collect();
+    Ok(shard)
+}
+
+/// What the files of a sample have in common, and the rest in lower case.
+fn split(name: &Path) -> Option<(PathBuf, String)> {
+    let file = name.file_name().and_then(OsStr::to_str)?;
+    let (stem, extension) = file.split_once('.')?;
+    if stem.is_empty() {
+        return None;
+    }
+    Some((name.with_file_name(stem), extension.to_ascii_lowercase()))
+}

@@ -1,0 +1,60 @@
+//! PNG and WebP, through the `image` crate.
+
+use std::io::Cursor;
+
+use image::codecs::png::PngDecoder;
+use image::codecs::webp::WebPDecoder;
+use image::{ImageDecoder, ImageError, Limits};
+
+use super::{Failure, PIXEL_LIMIT, check_size};
+use crate::Image;
+
+const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+pub(super) fn is_png(bytes: &[u8]) -> bool {
+    bytes.starts_with(PNG_SIGNATURE)
+}
+
+pub(super) fn is_webp(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP")
+}
+
+pub(super) fn decode_png(bytes: &[u8], image: &mut Image) -> Result<(), Failure> {
+    let mut limits = Limits::default();
+    // Up to 8 bytes a pixel.
+    limits.max_alloc = Some(8 * PIXEL_LIMIT as u64);
+    let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(failure)?;
+    read(decoder, image)
+}
+
+/// Of an animation the first picture.
+pub(super) fn decode_webp(bytes: &[u8], image: &mut Image) -> Result<(), Failure> {
+    read(
+        WebPDecoder::new(Cursor::new(bytes)).map_err(failure)?,
+        image,
+    )
+}
+
+fn failure(error: ImageError) -> Failure {
+    Failure::Damaged(error.to_string().trim_end_matches('.').to_owned())
+}
+
+/// Takes the colours, drops transparency and all but the higher 8 of 16 bits. Palettes and fewer
+/// than 8 bits were expanded by the decoder.
+fn read(decoder: impl ImageDecoder, image: &mut Image) -> Result<(), Failure> {
+    let (width, height) = decoder.dimensions();
+    let (width, height) = (width as usize, height as usize);
+    check_size(width, height)?;
+    let color = decoder.color_type();
+    let stored = usize::from(color.channel_count());
+    let mut samples = vec![0; decoder.total_bytes() as usize];
+    decoder.read_image(&mut samples).map_err(failure)?;
+    if usize::from(color.bytes_per_pixel()) == 2 * stored {
+        for index in 0..samples.len() / 2 {
+            let wide = u16::from_ne_bytes([samples[2 * index], samples[2 * index + 1]]);
+            samples[index] = wide.to_be_bytes()[0];
+        }
+    }
+    image.take_interleaved(width, height, stored, &samples);
+    Ok(())
+}

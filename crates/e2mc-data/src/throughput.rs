@@ -1,0 +1,144 @@
+//! How fast a pipeline is by itself, without anything that consumes what it makes.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::augment::crop::Region;
+use crate::augment::{Augmenter, ViewParameters};
+use crate::evaluate::Evaluator;
+use crate::{Dataset, Error, Image, Loader, LoaderConfig, Pipeline, Selection, stream};
+
+/// Images of an epoch at least: smaller data sets are repeated, so that starting threads does not count.
+const EPOCH: usize = 4096;
+/// Images of a batch.
+const BATCH: usize = 32;
+/// Images that the stages are timed on, at most.
+const TIMED: usize = 64;
+
+/// What a measurement gave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Throughput {
+    /// Images that were delivered; each may have several views.
+    pub images: usize,
+    /// How long that took.
+    pub seconds: f64,
+    /// Images a second.
+    pub images_per_s: f64,
+    /// Reading and decoding an image on one thread, in milliseconds.
+    pub decode_ms: f64,
+    /// All else that is done to an image, on one thread, in milliseconds.
+    pub augment_ms: f64,
+}
+
+/// Makes batches on `threads` threads for this long, from the images in random order, and throws them
+/// away. Before that, each stage is timed on a few images.
+///
+/// # Errors
+/// The recipe is out of range, or an image cannot be used.
+pub fn measure(
+    dataset: &Arc<dyn Dataset>,
+    pipeline: &Pipeline,
+    threads: usize,
+    duration: Duration,
+) -> Result<Throughput, Error> {
+    let (decode_ms, augment_ms) = stages(&**dataset, pipeline)?;
+    let images = dataset.len();
+    let repeats = EPOCH.div_ceil(images.max(1));
+    let indices = (0..repeats).flat_map(|_| 0..images).collect();
+    let repeated: Arc<dyn Dataset> = Arc::new(Selection::new(dataset.clone(), indices)?);
+    let config = LoaderConfig {
+        batch: BATCH,
+        threads,
+        ..LoaderConfig::default()
+    };
+    let loader = Loader::new(repeated, pipeline.clone(), config)?;
+    let mut images = 0;
+    let mut start = None::<Instant>;
+    for epoch in 0.. {
+        for batch in loader.epoch(epoch, 0) {
+            let batch = batch?;
+            let count = black_box(&batch).indices.len();
+            loader.recycle(batch);
+            // The clock runs from the first batch on: by then the threads are at work.
+            match start {
+                None => start = Some(Instant::now()),
+                Some(start) => {
+                    images += count;
+                    let elapsed = start.elapsed();
+                    if elapsed >= duration {
+                        let seconds = elapsed.as_secs_f64();
+                        return Ok(Throughput {
+                            images,
+                            seconds,
+                            images_per_s: images as f64 / seconds,
+                            decode_ms,
+                            augment_ms,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    unreachable!("time passes")
+}
+
+/// The milliseconds that an image takes to be decoded, and then to be made views of.
+fn stages(dataset: &dyn Dataset, pipeline: &Pipeline) -> Result<(f64, f64), Error> {
+    let shapes = pipeline.shapes()?;
+    let sizes: Vec<usize> = shapes.iter().map(|shape| shape.iter().product()).collect();
+    let mut out = vec![0.0; sizes.iter().copied().max().unwrap_or(0)];
+    let channels = shapes[0][0];
+    let (mut stored, mut converted) = (Image::default(), Image::default());
+    let mut augmenter = match pipeline {
+        Pipeline::Augment(augmentation) => Some(Augmenter::new(augmentation)?),
+        Pipeline::Evaluate(_) => None,
+    };
+    let mut evaluator = match pipeline {
+        Pipeline::Evaluate(evaluation) => Some(Evaluator::new(evaluation)?),
+        Pipeline::Augment(_) => None,
+    };
+    let mut parameters: Vec<ViewParameters> = Vec::new();
+    let mut times = [0.0; 2];
+    let timed = TIMED.min(dataset.len());
+    // The first round warms up.
+    for round in 0..2 {
+        times = [0.0; 2];
+        for index in 0..timed {
+            let mut wanted = |width: usize, height: usize| match &augmenter {
+                Some(augmenter) => {
+                    let stream = |view| stream(0, round, index as u64, view);
+                    augmenter.draw(width, height, stream, &mut parameters)
+                }
+                None => Region::of_size(width, height),
+            };
+            let start = Instant::now();
+            let read = dataset.read_region(index, &mut wanted, &mut stored);
+            match read {
+                Err(error) if error.is_bad_image() && dataset.max_bad() > 0.0 => continue,
+                result => result?,
+            }
+            times[0] += start.elapsed().as_secs_f64();
+            let start = Instant::now();
+            let image = if [1, channels].contains(&stored.channels) {
+                &stored
+            } else {
+                stored.with_channels(channels, &mut converted);
+                &converted
+            };
+            for (view, &size) in sizes.iter().enumerate() {
+                let out = &mut out[..size];
+                if let Some(augmenter) = &mut augmenter {
+                    augmenter.view_with(image, view, &parameters[view], out);
+                }
+                if let Some(evaluator) = &mut evaluator {
+                    evaluator.view(image, || dataset.name(index), out)?;
+                }
+                black_box(out);
+            }
+            times[1] += start.elapsed().as_secs_f64();
+        }
+    }
+    let [decode, augment] = times.map(|time| 1e3 * time / timed.max(1) as f64);
+    Ok((decode, augment))
+}

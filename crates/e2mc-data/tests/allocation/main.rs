@@ -1,0 +1,167 @@
+//! What is allocated, counted by an allocator of our own: nothing for a sample once a loader runs, and
+//! little for each file of a large data set. One test, for the count is of the whole program.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use e2mc_data::{
+    Augmentation, Dataset, Evaluation, Loader, LoaderConfig, OpenOptions, Pipeline, Split, open,
+    open_with,
+};
+
+struct Counting;
+
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn add(bytes: usize) {
+    CALLS.fetch_add(1, Relaxed);
+    let now = BYTES.fetch_add(bytes, Relaxed) + bytes;
+    PEAK.fetch_max(now, Relaxed);
+}
+
+// SAFETY: all is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        add(layout.size());
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        add(layout.size());
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        add(size);
+        BYTES.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of each batch of an epoch after the first few, which fill the buffers.
+fn allocations(dataset: &Arc<dyn Dataset>, pipeline: &Pipeline, batch: usize) -> Vec<usize> {
+    let config = LoaderConfig {
+        batch,
+        threads: 1,
+        prefetch: 1,
+        ..LoaderConfig::default()
+    };
+    let loader = Loader::new(dataset.clone(), pipeline.clone(), config).unwrap();
+    let mut counts = Vec::new();
+    let mut before = CALLS.load(Relaxed);
+    for batch in loader.epoch(0, 0) {
+        loader.recycle(batch.unwrap());
+        let now = CALLS.load(Relaxed);
+        counts.push(now - before);
+        before = now;
+    }
+    counts.split_off(counts.len() / 2)
+}
+
+#[test]
+fn nothing_is_allocated_for_a_sample_and_little_for_a_file() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let folder = tempfile::tempdir().unwrap();
+    for index in 0..48 {
+        let from = golden.join("source.jpg");
+        fs::copy(from, folder.path().join(format!("{index}.jpg"))).unwrap();
+    }
+    let jpegs = open(folder.path(), Split::Train).unwrap();
+    // IDX: 48 images of 28 x 28.
+    let mut idx = vec![0, 0, 8, 3];
+    idx.extend([48_u32, 28, 28].iter().flat_map(|size| size.to_be_bytes()));
+    idx.extend((0..48 * 784).map(|sample| (sample * 7 % 251) as u8));
+    let path = folder.path().join("images-idx3-ubyte");
+    fs::write(&path, idx).unwrap();
+    let digits = open(&path, Split::Train).unwrap();
+    let cases = [
+        ("vicreg", &jpegs, Pipeline::Augment(Augmentation::vicreg())),
+        ("swav", &jpegs, Pipeline::Augment(Augmentation::swav())),
+        (
+            "probe",
+            &jpegs,
+            Pipeline::Augment(Augmentation::crop_and_flip()),
+        ),
+        (
+            "evaluation",
+            &jpegs,
+            Pipeline::Evaluate(Evaluation::imagenet()),
+        ),
+        (
+            "small",
+            &digits,
+            Pipeline::Augment(Augmentation::small_grey()),
+        ),
+    ];
+    for (name, dataset, pipeline) in cases {
+        // Twelve batches of 4 and six of 8: the same number for each, whatever its size.
+        let most = |batch| {
+            allocations(dataset, &pipeline, batch)
+                .into_iter()
+                .max()
+                .unwrap()
+        };
+        let (small, large) = (most(4), most(8));
+        assert!(
+            large < 8,
+            "{name}: {large} allocations for a batch of 8 samples"
+        );
+        assert!(
+            large <= small + 1,
+            "{name}: {small} for 4 samples, {large} for 8"
+        );
+    }
+    drop((jpegs, digits));
+
+    // A million files, as ImageNet names them.
+    let list = folder.path().join("train.txt");
+    let mut text = String::new();
+    for index in 0..1_000_000 {
+        let class = index / 1000;
+        text.push_str(&format!(
+            "train/n{class:08}/n{class:08}_{index}.JPEG {class}\n"
+        ));
+    }
+    fs::write(&list, &text).unwrap();
+    drop(text);
+    let before = BYTES.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    let options = OpenOptions {
+        max_bad: 0.0,
+        ..OpenOptions::default()
+    };
+    let dataset = open_with(&list, Split::Train, &options).unwrap();
+    assert_eq!((dataset.len(), dataset.classes().len()), (1_000_000, 1000));
+    let (held, peak) = (BYTES.load(Relaxed) - before, PEAK.load(Relaxed) - before);
+    assert!(held < 60 << 20, "{held} bytes held");
+    assert!(peak < 300 << 20, "{peak} bytes at most");
+    // The order of an epoch.
+    let config = LoaderConfig {
+        batch: 1,
+        threads: 1,
+        ..LoaderConfig::default()
+    };
+    let pipeline = Pipeline::Augment(Augmentation::small_grey());
+    let loader = Loader::new(dataset, pipeline, config).unwrap();
+    let mut epoch = loader.epoch(0, 0);
+    assert!(epoch.next().unwrap().is_err(), "there are no such files");
+    let held = BYTES.load(Relaxed) - before;
+    assert!(held < 80 << 20, "{held} bytes held in an epoch");
+}

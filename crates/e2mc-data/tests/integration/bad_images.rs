@@ -1,0 +1,172 @@
+//! Images that cannot be used: counted, named, replaced; too many are an error.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use e2mc_data::{
+    Augmentation, Batch, Dataset, Error, Loader, LoaderConfig, OpenOptions, Pipeline, Selection,
+    Split, ViewRecipe, open_with,
+};
+use tempfile::{TempDir, tempdir};
+
+/// Two classes of 20 images each; those at `bad` (0 to 39) are damaged in one way or another.
+fn data(bad: &[usize], max_bad: f64) -> (TempDir, Arc<dyn Dataset>) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let folder = tempdir().unwrap();
+    for class in ["a", "b"] {
+        fs::create_dir(folder.path().join(class)).unwrap();
+    }
+    for index in 0..40 {
+        let class = if index < 20 { "a" } else { "b" };
+        let path = folder.path().join(format!("{class}/{index:02}.jpg"));
+        let name = match (bad.contains(&index), index % 3) {
+            (false, _) => "source.jpg",
+            (true, 0) => "bad_truncated.jpg",
+            (true, 1) => "bad_text.jpg",
+            (true, _) => "bad_empty.png",
+        };
+        fs::copy(golden.join(name), path).unwrap();
+    }
+    let options = OpenOptions {
+        max_bad,
+        ..OpenOptions::default()
+    };
+    let dataset = open_with(folder.path(), Split::Train, &options).unwrap();
+    (folder, dataset)
+}
+
+fn loader(dataset: &Arc<dyn Dataset>, threads: usize) -> Loader {
+    let recipe = Augmentation {
+        channels: 3,
+        mean: vec![0.5; 3],
+        std: vec![0.2; 3],
+        views: vec![ViewRecipe::crop(8)],
+    };
+    let config = LoaderConfig {
+        batch: 8,
+        seed: 5,
+        threads,
+        ..LoaderConfig::default()
+    };
+    Loader::new(dataset.clone(), Pipeline::Augment(recipe), config).unwrap()
+}
+
+#[test]
+fn bad_images_are_replaced_the_same_way_by_any_number_of_threads() {
+    let (_folder, dataset) = data(&[4, 5, 6, 33], 0.1);
+    let mut results = Vec::new();
+    for threads in [1, 3] {
+        let loader = loader(&dataset, threads);
+        let batches: Result<Vec<Batch>, Error> =
+            loader.epoch(0, 0).chain(loader.epoch(1, 0)).collect();
+        let bad = loader.bad_images();
+        let indices: Vec<usize> = bad.iter().map(|image| image.index).collect();
+        assert_eq!(indices, [4, 5, 6, 33]);
+        for (image, (name, reason)) in bad.iter().zip([
+            ("a/04.jpg", "starting"),
+            ("a/05.jpg", "an empty file"),
+            ("a/06.jpg", "no end marker"),
+            ("b/33.jpg", "no end marker"),
+        ]) {
+            assert!(
+                image.reason.contains(name) && image.reason.contains(reason),
+                "{}",
+                image.reason
+            );
+        }
+        results.push(batches.unwrap());
+    }
+    assert_eq!(results[0], results[1]);
+    // All places are there, with their own labels, for what takes a place is of the same class.
+    let mut seen = vec![0; 40];
+    for batch in &results[0] {
+        for (&index, &label) in batch.indices.iter().zip(&batch.labels) {
+            seen[index] += 1;
+            assert_eq!(label, Some(index / 20));
+        }
+        assert!(batch.views[0].data.iter().all(|value| value.is_finite()));
+    }
+    assert_eq!(seen, [2; 40]);
+}
+
+#[test]
+fn too_many_bad_images_are_an_error_at_the_same_place() {
+    let (_folder, dataset) = data(&[1, 2, 3, 21, 22], 0.1);
+    let outcome = |threads| {
+        let loader = loader(&dataset, threads);
+        let mut whole = 0;
+        for batch in loader.epoch(0, 0) {
+            match batch {
+                Ok(_) => whole += 1,
+                Err(error) => return (whole, error.to_string()),
+            }
+        }
+        panic!("five bad images of 40 were accepted")
+    };
+    let (whole, message) = outcome(1);
+    let start = "5 of 40 images cannot be used: expected at most 4; the last: cannot decode ";
+    assert!(message.starts_with(start), "{message}");
+    for threads in [2, 5] {
+        assert_eq!(outcome(threads), (whole, message.clone()));
+    }
+}
+
+#[test]
+fn where_none_is_allowed_the_first_is_the_error() {
+    // One in a thousand of 40 is none.
+    let (_folder, dataset) = data(&[7], 0.001);
+    let loader = loader(&dataset, 2);
+    let error = loader.epoch(0, 0).find_map(Result::err).unwrap();
+    assert!(error.to_string().contains("a/07.jpg"), "{error}");
+    assert!(matches!(error, Error::Decode { .. }), "{error}");
+}
+
+#[test]
+fn a_class_without_any_good_image_is_an_error() {
+    let all: Vec<usize> = (20..40).collect();
+    let (_folder, dataset) = data(&all, 0.2);
+    let loader = loader(&dataset, 2);
+    let error = loader.epoch(0, 0).find_map(Result::err).unwrap();
+    assert!(error.to_string().contains("/b/"), "{error}");
+}
+
+#[test]
+fn each_bad_image_is_told_of_once() {
+    let (folder, _) = data(&[4, 33], 0.1);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let list = told.clone();
+    let options = OpenOptions {
+        max_bad: 0.1,
+        on_bad: Some(Arc::new(move |reason: &str| {
+            list.lock().unwrap().push(reason.to_owned());
+        })),
+        ..OpenOptions::default()
+    };
+    let dataset = open_with(folder.path(), Split::Train, &options).unwrap();
+    let part: Arc<dyn Dataset> = Arc::new(Selection::new(dataset, (2..34).collect()).unwrap());
+    for _ in 0..2 {
+        let loader = loader(&part, 2);
+        assert!(
+            loader
+                .epoch(0, 0)
+                .chain(loader.epoch(1, 0))
+                .all(|batch| batch.is_ok())
+        );
+    }
+    let mut told = told.lock().unwrap().clone();
+    told.sort();
+    assert_eq!(told.len(), 2);
+    assert!(
+        told[0].contains("a/04.jpg") && told[1].contains("b/33.jpg"),
+        "{told:?}"
+    );
+    for max_bad in [-0.1, 1.1, f64::NAN] {
+        let options = OpenOptions {
+            max_bad,
+            ..OpenOptions::default()
+        };
+        let result = open_with(folder.path(), Split::Train, &options);
+        assert!(matches!(result, Err(Error::MaxBad { .. })));
+    }
+}

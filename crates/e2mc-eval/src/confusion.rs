@@ -1,0 +1,87 @@
+//! Who is taken for whom: the confusion matrix and each class's accuracy.
+
+use crate::{Error, check};
+
+/// How often samples of each class were predicted to be of each class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confusion {
+    classes: usize,
+    counts: Vec<usize>,
+}
+
+impl Confusion {
+    /// Counts the predictions of samples whose labels, as the predictions, are below `classes`.
+    ///
+    /// # Errors
+    /// [`Error::Nothing`] without labels; [`Error::Length`] if the lists differ in length; a label or prediction out of
+    /// range, or more classes than are supported.
+    pub fn of(predictions: &[usize], labels: &[usize], classes: usize) -> Result<Self, Error> {
+        crate::accuracy::same_length("list of predictions", predictions, labels)?;
+        check::labels(labels, classes, check::TEST)?;
+        check::labels(predictions, classes, "predicted")?;
+        let mut counts = vec![0; classes * classes];
+        for (prediction, label) in predictions.iter().zip(labels) {
+            counts[label * classes + prediction] += 1;
+        }
+        Ok(Self { classes, counts })
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Samples of class `label` by predicted class.
+    ///
+    /// # Panics
+    /// If there is no such class.
+    pub fn row(&self, label: usize) -> &[usize] {
+        &self.counts[label * self.classes..][..self.classes]
+    }
+
+    /// The accuracy (fraction) of each class; none for a class without samples.
+    pub fn per_class(&self) -> Vec<Option<f64>> {
+        let accuracy = |label: usize| {
+            let row = self.row(label);
+            let samples: usize = row.iter().sum();
+            (samples > 0).then(|| row[label] as f64 / samples as f64)
+        };
+        (0..self.classes).map(accuracy).collect()
+    }
+
+    /// The mean of the classes' accuracies, over those that have samples: what matters where classes are uneven.
+    pub fn mean_per_class(&self) -> f64 {
+        let accuracies: Vec<f64> = self.per_class().into_iter().flatten().collect();
+        accuracies.iter().sum::<f64>() / accuracies.len().max(1) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_accuracies_by_hand() {
+        let c = Confusion::of(&[0, 1, 1, 2, 0], &[0, 0, 1, 2, 0], 4).unwrap();
+        assert_eq!(c.row(0), [2, 1, 0, 0]);
+        assert_eq!(c.row(3), [0; 4]);
+        let per_class = c.per_class();
+        assert_eq!(per_class, [Some(2.0 / 3.0), Some(1.0), Some(1.0), None]);
+        assert!((c.mean_per_class() - 8.0 / 9.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn bad_input_is_named() {
+        let text = |r: Result<Confusion, Error>| r.unwrap_err().to_string();
+        assert_eq!(
+            text(Confusion::of(&[0], &[3], 3)),
+            "test label 3 at row 0 is out of range for 3 classes"
+        );
+        assert_eq!(
+            text(Confusion::of(&[5], &[2], 3)),
+            "predicted label 5 at row 0 is out of range for 3 classes"
+        );
+        assert!(Confusion::of(&[], &[], 3).is_err());
+        assert!(Confusion::of(&[0], &[0], usize::MAX).is_err());
+    }
+}

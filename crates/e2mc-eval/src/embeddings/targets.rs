@@ -1,0 +1,185 @@
+//! What is to be predicted: one class for each row, or any number of several labels.
+
+use std::path::Path;
+
+use super::integers::Integers;
+use super::{Source, npy, npz, safetensors};
+use crate::Error;
+
+/// Whether a row has a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It does not.
+    Absent,
+    /// It does.
+    Present,
+    /// Neither counts: the row takes no part where this label is learned or judged (VOC's `difficult`).
+    Ignored,
+}
+
+/// Several labels at once: who has which.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MultiLabels {
+    values: Vec<Presence>,
+    labels: usize,
+}
+
+impl MultiLabels {
+    /// Takes `(n, labels)` values, row-major.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if they do not fill whole rows; [`Error::Nothing`] without labels.
+    pub fn new(values: Vec<Presence>, labels: usize) -> Result<Self, Error> {
+        if labels == 0 {
+            return Err(Error::Nothing { what: "label" });
+        }
+        if !values.len().is_multiple_of(labels) {
+            return Err(Error::Length {
+                what: "table of labels",
+                found: values.len(),
+                expected: values.len().next_multiple_of(labels),
+            });
+        }
+        Ok(Self { values, labels })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.labels
+    }
+
+    /// Number of labels.
+    pub fn labels(&self) -> usize {
+        self.labels
+    }
+
+    /// One label over all rows.
+    pub fn column(&self, label: usize) -> Vec<Presence> {
+        let of_rows = self.values.chunks_exact(self.labels);
+        of_rows.map(|row| row[label]).collect()
+    }
+
+    /// Row-major `(n, labels)`: 1 present, 0 absent, -1 ignored.
+    pub fn to_integers(&self) -> Vec<i64> {
+        let number = |presence: &Presence| match presence {
+            Presence::Absent => 0,
+            Presence::Present => 1,
+            Presence::Ignored => -1,
+        };
+        self.values.iter().map(number).collect()
+    }
+}
+
+/// What is to be predicted of each row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Targets {
+    /// One class number for each row.
+    Classes(Vec<usize>),
+    /// Any number of labels for each row.
+    Multi(MultiLabels),
+}
+
+impl Targets {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Classes(labels) => labels.len(),
+            Self::Multi(labels) => labels.rows(),
+        }
+    }
+}
+
+/// Reads targets: one-dimensional integers are class numbers; two-dimensional integers or floats `(n, labels)` say who
+/// has which label: 1 present, 0 absent, -1 ignored. `.npy`, `FILE.npz:ARRAY` or `FILE.safetensors:TENSOR`; without a
+/// name, the file's only array of one dimension.
+///
+/// # Errors
+/// A file that cannot be read, or that holds other numbers.
+pub fn read_targets(source: impl AsRef<Path>) -> Result<Targets, Error> {
+    let parsed = Source::parse(source.as_ref())?;
+    let (path, shape) = match &parsed {
+        Source::Npy { path } => (*path, npy::shape(path)?),
+        Source::Npz { path, array } => (*path, npz::shape(path, *array)?),
+        Source::Safetensors { path, tensor } => (*path, safetensors::shape(path, *tensor)?),
+    };
+    if shape.len() != 2 {
+        return integers(parsed)?.into_labels().map(Targets::Classes);
+    }
+    let width = shape[1];
+    // Floats, as scikit-learn's indicator matrices often are, or integers.
+    let values: Vec<f64> = match integers(parsed) {
+        Ok(integers) => integers.values.iter().map(|&v| v as f64).collect(),
+        Err(_) => {
+            let matrix = super::read_embeddings(source.as_ref())?;
+            matrix.data().iter().map(|&v| v.into()).collect()
+        }
+    };
+    let wrong = |found: String, hint| Error::Format {
+        path: path.into(),
+        expected: "labels of 1 (present), 0 (absent) or -1 (ignored)".into(),
+        found,
+        hint,
+    };
+    if values.contains(&-1.0) && !values.contains(&0.0) {
+        let hint = "write 0 for absent labels; -1 marks those that do not count";
+        return Err(wrong("-1 but no 0".into(), hint));
+    }
+    let presence = values.iter().enumerate().map(|(at, &value)| match value {
+        0.0 => Ok(Presence::Absent),
+        1.0 => Ok(Presence::Present),
+        -1.0 => Ok(Presence::Ignored),
+        _ => Err(wrong(
+            format!("{value} at row {}, column {}", at / width, at % width),
+            "one column a label",
+        )),
+    });
+    MultiLabels::new(presence.collect::<Result<_, _>>()?, width).map(Targets::Multi)
+}
+
+/// The integers that a source names.
+pub(super) fn integers(source: Source<'_>) -> Result<Integers, Error> {
+    match source {
+        Source::Npy { path } => npy::read_integers(path),
+        Source::Npz { path, array } => npz::read_integers(path, array),
+        Source::Safetensors { path, tensor } => safetensors::read_integers(path, tensor),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::golden;
+    use crate::{Column, write_npz};
+
+    #[test]
+    fn one_dimension_is_classes_two_are_labels() {
+        let Targets::Classes(labels) = read_targets(golden("label.npy")).unwrap() else {
+            panic!("labels have one dimension");
+        };
+        assert_eq!(labels, crate::read_labels(golden("label.npy")).unwrap());
+        let source = format!("{}:y", golden("multilabel.npz").display());
+        let Targets::Multi(labels) = read_targets(source).unwrap() else {
+            panic!("y has two dimensions");
+        };
+        assert_eq!((labels.rows(), labels.labels()), (300, 4));
+        assert_eq!(labels.column(0)[0], Presence::Present);
+        assert_eq!(labels.to_integers()[..5], [1, 1, 1, 1, 0]);
+    }
+
+    #[test]
+    fn minus_one_is_ignored_and_other_numbers_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |values: &[i64]| {
+            let path = folder.path().join("y.npz");
+            write_npz(&path, &[("y", Column::Integers(values, 2))]).unwrap();
+            read_targets(format!("{}:y", path.display()))
+        };
+        let Targets::Multi(labels) = read(&[1, 0, -1, 1]).unwrap() else {
+            panic!("two dimensions");
+        };
+        assert_eq!(labels.column(0), [Presence::Present, Presence::Ignored]);
+        let text = |values: &[i64]| read(values).unwrap_err().to_string();
+        assert!(text(&[1, -1, -1, 1]).contains("found -1 but no 0"));
+        assert!(text(&[1, 0, 0, 7]).contains("found 7 at row 1, column 1"));
+    }
+}

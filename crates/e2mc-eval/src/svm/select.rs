@@ -1,0 +1,131 @@
+//! The choice of `C` by stratified cross-validation on the training rows.
+//!
+//! Within a fold the values go from the smallest to the largest, each fit starting where the last ended.
+
+use e2mc::MatrixView;
+use rayon::prelude::*;
+
+use super::Task;
+use super::dual::{Problem, Settings};
+use crate::average_precision::{Interpolation, average_precision};
+use crate::folds::stratified;
+use crate::{Error, Presence};
+
+/// The values to choose from and what they are judged on.
+pub(super) struct Grid<'a> {
+    pub(super) features: MatrixView<'a>,
+    pub(super) norms: &'a [f64],
+    /// Ascending.
+    pub(super) values: &'a [f64],
+    pub(super) folds: usize,
+    pub(super) settings: &'a Settings,
+    pub(super) seed: u64,
+}
+
+impl Grid<'_> {
+    /// One value for all classes: the smallest of best accuracy over all held-out rows, and that accuracy.
+    pub(super) fn by_accuracy(
+        &self,
+        tasks: &[Task],
+        labels: &[usize],
+        classes: usize,
+    ) -> Result<(f64, f64), Error> {
+        let fold_of_row = stratified(labels, classes, self.folds, self.seed)?;
+        let mut right = vec![0; self.values.len()];
+        for fold in folds(&fold_of_row) {
+            let out: Vec<u32> = (0..labels.len() as u32)
+                .filter(|&row| fold_of_row[row as usize] == fold)
+                .collect();
+            // For each class the scores of the held-out rows, value by value.
+            let scores: Vec<Vec<f32>> = tasks
+                .par_iter()
+                .map(|task| self.scores(task, &fold_of_row, fold, &out))
+                .collect();
+            for (i, right) in right.iter_mut().enumerate() {
+                let of_value = i * out.len();
+                let rows = out.iter().enumerate().filter(|&(at, &row)| {
+                    let score = |class: usize| scores[class][of_value + at];
+                    let best = (1..tasks.len())
+                        .fold(0, |best, c| if score(c) > score(best) { c } else { best });
+                    tasks[best].class == labels[row as usize]
+                });
+                *right += rows.count();
+            }
+        }
+        let accuracy = |right: usize| right as f64 / labels.len() as f64;
+        Ok(self.smallest_best(right.into_iter().map(accuracy).collect()))
+    }
+
+    /// One value for this label: the smallest of best mean average precision over the folds, and that mean.
+    pub(super) fn by_average_precision(&self, task: &Task) -> Result<(f64, f64), Error> {
+        let sides: Vec<usize> = task.positive.iter().map(|&p| usize::from(p)).collect();
+        let of_task = stratified(&sides, 2, self.folds, self.seed)?;
+        let mut fold_of_row = vec![u32::MAX; self.features.rows()];
+        for (&row, &fold) in task.rows.iter().zip(&of_task) {
+            fold_of_row[row as usize] = fold;
+        }
+        let precisions: Vec<Option<Vec<f64>>> = folds(&of_task)
+            .into_par_iter()
+            .map(|fold| {
+                let (out, truth): (Vec<u32>, Vec<Presence>) = task
+                    .rows
+                    .iter()
+                    .zip(&task.positive)
+                    .filter(|&(&row, _)| fold_of_row[row as usize] == fold)
+                    .map(|(&row, &positive)| {
+                        let presence = if positive {
+                            Presence::Present
+                        } else {
+                            Presence::Absent
+                        };
+                        (row, presence)
+                    })
+                    .unzip();
+                let scores = self.scores(task, &fold_of_row, fold, &out);
+                let of_value = |scores| average_precision(scores, &truth, Interpolation::Area);
+                scores.chunks(out.len()).map(of_value).collect()
+            })
+            .collect();
+        // A fold without a row that has the label judges nothing.
+        let precisions: Vec<Vec<f64>> = precisions.into_iter().flatten().collect();
+        let mean =
+            |i: usize| precisions.iter().map(|p| p[i]).sum::<f64>() / precisions.len() as f64;
+        Ok(self.smallest_best((0..self.values.len()).map(mean).collect()))
+    }
+
+    /// The scores of the held-out rows `out` for each value, `(values, out)`, fitted on the task's other rows.
+    fn scores(&self, task: &Task, fold_of_row: &[u32], fold: u32, out: &[u32]) -> Vec<f32> {
+        let (rows, positive): (Vec<u32>, Vec<bool>) = task
+            .rows
+            .iter()
+            .zip(&task.positive)
+            .filter(|&(&row, _)| fold_of_row[row as usize] != fold)
+            .unzip();
+        let problem = Problem {
+            features: self.features,
+            norms: self.norms,
+            rows: &rows,
+            positive: &positive,
+        };
+        let stream = (u64::from(fold) + 1) << 32 | task.class as u64;
+        let mut solver = problem.solver(self.seed, stream);
+        let mut scores = Vec::with_capacity(self.values.len() * out.len());
+        for &cost in self.values {
+            solver.solve(cost, self.settings);
+            let of_rows = out.iter();
+            scores.extend(of_rows.map(|&row| solver.score(self.features.row(row as usize)) as f32));
+        }
+        scores
+    }
+
+    fn smallest_best(&self, scores: Vec<f64>) -> (f64, f64) {
+        let better = |best, i| if scores[i] > scores[best] { i } else { best };
+        let best = (1..scores.len()).fold(0, better);
+        (self.values[best], scores[best])
+    }
+}
+
+/// The folds that hold a row.
+fn folds(fold_of_row: &[u32]) -> Vec<u32> {
+    (0..fold_of_row.iter().max().map_or(0, |last| last + 1)).collect()
+}

@@ -1,0 +1,62 @@
+//! Looking at what comes out of one layer inside a network.
+
+use tch::Tensor;
+
+use crate::Error;
+
+/// Keeps a copy of the output of the layer of one name, if any.
+#[derive(Debug)]
+pub(super) struct Tap<'a> {
+    wanted: Option<&'a str>,
+    found: Option<Tensor>,
+    /// The layers that came by, for a message.
+    seen: Vec<String>,
+}
+
+impl<'a> Tap<'a> {
+    /// Looks at nothing.
+    pub(super) fn none() -> Self {
+        Self {
+            wanted: None,
+            found: None,
+            seen: Vec::new(),
+        }
+    }
+
+    pub(super) fn on(name: &'a str) -> Self {
+        Self {
+            wanted: Some(name),
+            ..Self::none()
+        }
+    }
+
+    /// Is shown the output of every layer. Later layers may work in its place, so it is copied.
+    pub(super) fn see(&mut self, name: &str, output: &Tensor) -> Result<(), Error> {
+        match self.wanted {
+            None => {}
+            Some(wanted) if wanted == name => self.found = Some(output.f_alias_copy()?),
+            Some(_) => self.seen.push(name.to_owned()),
+        }
+        Ok(())
+    }
+
+    /// The output that was wanted.
+    pub(super) fn found(self) -> Result<Tensor, Error> {
+        self.found.ok_or_else(|| {
+            // Blocks and stages; their inner layers would fill the screen.
+            let outer: Vec<String> = self
+                .seen
+                .into_iter()
+                .filter(|name| name.matches('.').count() < 2)
+                .collect();
+            Error::config(
+                "output",
+                format!(
+                    "backbone, projector, map6x6 or a layer such as {}",
+                    outer.join(", ")
+                ),
+                self.wanted.unwrap_or_default(),
+            )
+        })
+    }
+}

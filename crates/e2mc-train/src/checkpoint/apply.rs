@@ -1,0 +1,139 @@
+//! A checkpoint's tensors into a model: all of them fit, or a table says which do not.
+
+use super::architecture::is_float;
+use super::{BACKBONE_PREFIX, Checkpoint};
+use crate::Error;
+use crate::backbone::{BackboneConfig, Stem};
+use crate::method::MethodConfig;
+use crate::model::Model;
+
+/// Lines of a table.
+const SHOWN: usize = 20;
+
+/// The differences between a file and a model.
+#[derive(Default)]
+struct Table {
+    lines: Vec<String>,
+    missing: usize,
+    unexpected: usize,
+    mis_shaped: usize,
+}
+
+impl Checkpoint {
+    /// Puts the network's tensors into `model`, all of them or none.
+    ///
+    /// What a checkpoint without heads leaves out, and what is allowed by name to be missing, keeps
+    /// the values it has.
+    ///
+    /// # Errors
+    /// Lists every tensor that is missing, unexpected or of another shape; or where the file cannot
+    /// be read to its end.
+    pub fn apply_to(&self, model: &Model) -> Result<(), Error> {
+        let own = model.tensors();
+        let mut table = Table::default();
+        for (name, tensor) in &own {
+            match self.model.get(name) {
+                None if self.may_miss(name) => {}
+                None => {
+                    table.missing += 1;
+                    let line = format!("  missing     {name} {:?}", tensor.size());
+                    table.lines.push(line);
+                }
+                Some(found) if found.size() != tensor.size() => {
+                    table.mis_shaped += 1;
+                    let (model, file) = (tensor.size(), found.size());
+                    let line = format!("  mis-shaped  {name}: model {model:?}, file {file:?}");
+                    table.lines.push(line);
+                }
+                Some(found) if !is_float(found.kind()) => {
+                    table.mis_shaped += 1;
+                    let line = format!("  mis-shaped  {name}: file of {:?} numbers", found.kind());
+                    table.lines.push(line);
+                }
+                Some(_) => {}
+            }
+        }
+        let beside = self
+            .model
+            .iter()
+            .filter(|(name, _)| !own.contains_key(*name))
+            .map(|(name, tensor)| (name.as_str(), format!("{name} {:?}", tensor.size())));
+        let unknown = self
+            .foreign
+            .iter()
+            .flat_map(|foreign| &foreign.unexpected)
+            .map(|name| (name.as_str(), name.clone()));
+        for (name, shown) in beside.chain(unknown) {
+            if !starts_with_any(name, &self.allowed.allow_unexpected) {
+                table.unexpected += 1;
+                table.lines.push(format!("  unexpected  {shown}"));
+            }
+        }
+        if !table.lines.is_empty() {
+            return Err(self.misfit(table));
+        }
+        tch::no_grad(|| {
+            for (name, mut tensor) in own {
+                if let Some(found) = self.model.get(&name) {
+                    tensor.f_copy_(&found.read()?)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The tensors of `model` that the checkpoint does not hold, sorted.
+    pub fn missing_in(&self, model: &Model) -> Vec<String> {
+        let names = model.tensors().into_keys();
+        names
+            .filter(|name| !self.model.contains_key(name))
+            .collect()
+    }
+
+    /// Whether the checkpoint is a backbone without a method's heads.
+    pub fn is_headless(&self) -> bool {
+        self.recipe.method == MethodConfig::None
+    }
+
+    /// Whether its tensors can be those of a backbone, shapes aside that cannot tell: whether a
+    /// 3 x 3 stem has a stride is not in a file that this project did not write.
+    pub fn is_of(&self, backbone: &BackboneConfig) -> bool {
+        let found = &self.recipe.backbone;
+        let small = |stem| matches!(stem, Stem::Small | Stem::SmallStride2);
+        let either = self.foreign.is_some() && small(found.stem) && small(backbone.stem);
+        let stem = if either { backbone.stem } else { found.stem };
+        *backbone
+            == BackboneConfig {
+                stem,
+                ..found.clone()
+            }
+    }
+
+    fn may_miss(&self, name: &str) -> bool {
+        (self.is_headless() && !name.starts_with(BACKBONE_PREFIX))
+            || starts_with_any(name, &self.allowed.allow_missing)
+    }
+
+    fn misfit(&self, table: Table) -> Error {
+        let Table {
+            mut lines,
+            missing,
+            unexpected,
+            mis_shaped,
+        } = table;
+        let hidden = lines.len().saturating_sub(SHOWN);
+        lines.truncate(SHOWN);
+        if hidden > 0 {
+            lines.push(format!("  … and {hidden} more"));
+        }
+        Error::Tensors {
+            path: self.path.clone(),
+            summary: format!("{missing} missing, {unexpected} unexpected, {mis_shaped} mis-shaped"),
+            table: lines.join("\n"),
+        }
+    }
+}
+
+fn starts_with_any(name: &str, prefixes: &[String]) -> bool {
+    prefixes.iter().any(|prefix| name.starts_with(prefix))
+}

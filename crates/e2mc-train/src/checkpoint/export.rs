@@ -1,0 +1,132 @@
+//! Giving networks back: to PyTorch and its libraries, under the names they use.
+
+use std::fmt;
+use std::path::Path;
+
+use tch::{Device, Tensor};
+
+use super::save::{self, Precision, Stored, write_atomically_with};
+use super::{BACKBONE_PREFIX, Checkpoint, METADATA_KEY, pickle_write};
+use crate::Error;
+use crate::method::MethodConfig;
+use crate::model::Model;
+
+/// Whose names the tensors get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// Ours: `backbone.conv1.weight`, `projector.0.weight`.
+    #[default]
+    E2mc,
+    /// torchvision's and timm's ResNet, which are the same: `conv1.weight`. Heads keep our names.
+    Torchvision,
+}
+
+/// What to write.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Export {
+    /// Whose names the tensors get.
+    pub names: Names,
+    /// Whether to leave the heads out.
+    pub backbone_only: bool,
+    /// How to store the numbers.
+    pub precision: Precision,
+}
+
+/// Files that can be written, by the end of their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Safetensors,
+    PyTorch,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Safetensors => "safetensors",
+            Self::PyTorch => "PyTorch",
+        })
+    }
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self, Error> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.ends_with(".safetensors") {
+            return Ok(Self::Safetensors);
+        }
+        let pytorch = [".pth", ".pt", ".pth.tar"];
+        if pytorch.iter().any(|end| name.ends_with(end)) {
+            return Ok(Self::PyTorch);
+        }
+        Err(Error::Checkpoint {
+            path: path.to_owned(),
+            expected: "a name that ends in .safetensors, .pth, .pt or .pth.tar".into(),
+            found: "another".into(),
+            hint: "the end of the name says which format to write".into(),
+        })
+    }
+}
+
+/// Writes a checkpoint's network to `path`, in the format that the name's end says, and tells which
+/// format that was and how many tensors it holds.
+///
+/// A file with our names also says how the network was made, where the checkpoint did: a
+/// safetensors file in its header, a PyTorch file beside the dictionary `state_dict`. With other
+/// names a PyTorch file is the `state_dict` itself.
+///
+/// # Errors
+/// Where the name's end is another, the checkpoint's tensors do not make up its network, or a file
+/// cannot be read or written.
+pub fn export(
+    checkpoint: &Checkpoint,
+    path: &Path,
+    options: Export,
+) -> Result<(String, usize), Error> {
+    let format = Format::of(path)?;
+    let mut recipe = checkpoint.recipe.clone();
+    let model = Model::new(&recipe, Device::Cpu, 0)?;
+    checkpoint.apply_to(&model)?;
+    let backbone_only = options.backbone_only || checkpoint.is_headless();
+    if backbone_only {
+        recipe.method = MethodConfig::None;
+    }
+    let tensors: Vec<(String, Tensor)> = model
+        .tensors()
+        .into_iter()
+        // What was allowed to be missing has arbitrary values.
+        .filter(|(name, _)| checkpoint.model.contains_key(name))
+        .filter(|(name, _)| !backbone_only || name.starts_with(BACKBONE_PREFIX))
+        .map(|(name, tensor)| (options.names.of(&name), tensor))
+        .collect();
+    let count = tensors.len();
+    let header = match (&checkpoint.foreign, options.names) {
+        (None, Names::E2mc) => Some(save::header(path, &recipe, None)?),
+        _ => None,
+    };
+    match format {
+        Format::Safetensors => save::write(path, header, tensors, options.precision)?,
+        Format::PyTorch => {
+            let stored = tensors
+                .into_iter()
+                .map(|(name, tensor)| Ok((name, Stored::new(&tensor, options.precision)?)))
+                .collect::<Result<Vec<_>, Error>>()?;
+            let texts: Vec<_> = header
+                .iter()
+                .map(|json| (METADATA_KEY, json.as_str()))
+                .collect();
+            let texts = (options.names == Names::E2mc).then_some(texts.as_slice());
+            write_atomically_with(path, |file| pickle_write::write(file, &stored, texts))?;
+        }
+    }
+    Ok((format.to_string(), count))
+}
+
+impl Names {
+    fn of(self, name: &str) -> String {
+        match self {
+            Self::E2mc => name,
+            Self::Torchvision => name.strip_prefix(BACKBONE_PREFIX).unwrap_or(name),
+        }
+        .to_owned()
+    }
+}

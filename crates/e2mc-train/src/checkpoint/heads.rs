@@ -1,0 +1,112 @@
+//! Which heads a file has, and how wide they are.
+
+use std::collections::BTreeMap;
+
+use super::Problem;
+use super::layout::{Layout, Tensors};
+use super::problem::brief;
+
+/// A method's heads, as far as a file has them: what decides their shapes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Heads {
+    /// A backbone alone.
+    None,
+    /// VICReg's expander: widths of its layers.
+    Vicreg { projector: Vec<usize> },
+    /// SwAV's projection head, and its prototypes if they are there.
+    Swav {
+        projector: Vec<usize>,
+        prototypes: Option<usize>,
+    },
+    /// SimSiam's projector and the hidden width of its predictor, if that is there.
+    Simsiam {
+        projector: Vec<usize>,
+        predictor: Option<usize>,
+    },
+}
+
+/// The heads that the network's tensors make up.
+pub(super) fn infer(
+    layout: Layout,
+    network: &BTreeMap<String, String>,
+    tensors: &Tensors<'_>,
+    features: usize,
+) -> Result<Heads, Problem> {
+    let size = |name: &str| network.get(name).map(|name| tensors[name.as_str()].size());
+    let projector = linear_widths("projector", network, tensors, features)?;
+    let has = |name: &str| network.keys().any(|ours| ours.starts_with(name));
+    let method = match layout {
+        Layout::E2mc if has("prototypes.") => Layout::Swav,
+        Layout::E2mc if has("predictor.") => Layout::Simsiam,
+        Layout::E2mc => Layout::Vicreg,
+        layout => layout,
+    };
+    if projector.is_empty() {
+        return Ok(Heads::None);
+    }
+    let dims = *projector.last().expect("it is not empty");
+    Ok(match method {
+        Layout::Swav => {
+            let prototypes = match size("prototypes.weight") {
+                Some(&[count, width]) if width == dims as i64 && count > 0 => Some(count as usize),
+                Some(size) => return Err(misfit("prototypes.weight", dims, size)),
+                None => None,
+            };
+            Heads::Swav {
+                projector,
+                prototypes,
+            }
+        }
+        Layout::Simsiam => {
+            let predictor = linear_widths("predictor", network, tensors, dims)?;
+            Heads::Simsiam {
+                projector,
+                predictor: predictor.first().copied(),
+            }
+        }
+        _ => Heads::Vicreg { projector },
+    })
+}
+
+/// Widths of the linear layers under `head` in their order, each of which takes what the one before
+/// gives, the first `inputs`.
+fn linear_widths(
+    head: &str,
+    network: &BTreeMap<String, String>,
+    tensors: &Tensors<'_>,
+    inputs: usize,
+) -> Result<Vec<usize>, Problem> {
+    let mut layers: Vec<(u32, &str, &[i64])> = network
+        .iter()
+        .filter_map(|(ours, name)| {
+            let index = ours.strip_prefix(head)?.strip_prefix('.')?;
+            let index = index.strip_suffix(".weight")?.parse().ok()?;
+            let size = tensors[name.as_str()].size();
+            // Batch norm's weights have one dimension.
+            (size.len() > 1).then_some((index, name.as_str(), size))
+        })
+        .collect();
+    layers.sort_unstable();
+    let mut inputs = inputs;
+    layers
+        .into_iter()
+        .map(|(_, name, size)| match *size {
+            [outputs, columns] if columns == inputs as i64 && outputs > 0 => {
+                inputs = outputs as usize;
+                Ok(inputs)
+            }
+            _ => Err(misfit(name, inputs, size)),
+        })
+        .collect()
+}
+
+fn misfit(name: &str, inputs: usize, size: &[i64]) -> Problem {
+    Problem {
+        expected: format!(
+            "`{}` with {inputs} inputs, as many as the layer before gives",
+            brief(name)
+        ),
+        found: format!("the shape {size:?}"),
+        hint: "with --layout backbone the heads are left out and new ones can be trained".into(),
+    }
+}

@@ -1,0 +1,75 @@
+//! The criterion that continued training adds to a method's loss: one enum, one call site.
+//!
+//! On the CPU values and gradients come from crate `e2mc`; autograd sees one scalar whose gradient
+//! is that one (`analytic`). On other devices the same mathematics runs in tensor operations
+//! (`tensors`). The authors' conventions hold on both:
+//! - E2MC: the entropy is averaged over the views, the covariance summed (the published `beta` and
+//!   `gamma` belong to it);
+//! - VCReg, uniformity, SIGReg: a mean over the full-resolution views;
+//! - MMCR: all views at once, small crops included.
+
+mod analytic;
+mod config;
+mod tensors;
+#[cfg(test)]
+mod tests;
+
+use tch::Device;
+
+use e2mc::Workspace;
+use e2mc::rival::{Directions, Sigreg};
+
+pub use config::{CriterionConfig, SpaceName, TransformName};
+pub(crate) use tensors::off_diagonal_covariance;
+
+use crate::Error;
+use crate::method::Objective;
+
+/// A criterion ready to be added to objectives; keeps its memory between steps.
+#[derive(Debug)]
+pub struct Criterion {
+    config: CriterionConfig,
+    workspace: Workspace,
+}
+
+/// Where random directions come from: they belong to the step, whatever happened before.
+#[derive(Clone, Copy, Debug)]
+struct Position {
+    seed: u64,
+    step: u64,
+}
+
+impl Position {
+    /// The step's directions for embeddings of `d` columns.
+    fn directions(self, settings: &Sigreg, d: usize) -> Result<Directions, Error> {
+        Ok(settings.directions(d, self.seed, self.step)?)
+    }
+}
+
+impl Criterion {
+    /// Makes the criterion.
+    ///
+    /// # Errors
+    /// As [`CriterionConfig::check`].
+    pub fn new(config: &CriterionConfig) -> Result<Self, Error> {
+        config.check()?;
+        Ok(Self {
+            config: config.clone(),
+            workspace: Workspace::default(),
+        })
+    }
+
+    /// Adds the criterion's terms to a method's objective. What is random in a criterion is drawn
+    /// for the run's `seed` and the number of steps done before, `step`.
+    ///
+    /// # Errors
+    /// Where an embedding is not finite or has fewer than 2 rows.
+    pub fn add_to(&mut self, objective: &mut Objective, seed: u64, step: u64) -> Result<(), Error> {
+        let position = Position { seed, step };
+        if objective.loss.device() == Device::Cpu {
+            analytic::add(&self.config, objective, position, &mut self.workspace)
+        } else {
+            tensors::add(&self.config, objective, position)
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Judging a backbone by what a classifier on top of it learns from labels.
+//!
+//! Frozen features need no training loop of libtorch: they are [embedded](crate::embed_batches) and classified by
+//! `e2mc-eval`. Here is what trains the backbone too ([`finetune`]), and the views that both learn from.
+
+mod finetune;
+
+pub use finetune::{FinetuneConfig, FinetunePreset, Finetuned, finetune};
+
+use e2mc_data::{Augmentation, Evaluation, ViewRecipe};
+
+/// The view that classifiers are trained on (paper, Appendix B.2): a random crop of 8 % to 100 % of the area and, with
+/// probability `flip`, its mirror image; normalised as for evaluation.
+pub fn training_view(evaluation: &Evaluation, flip: f32) -> Augmentation {
+    Augmentation {
+        channels: evaluation.channels,
+        mean: evaluation.mean.clone(),
+        std: evaluation.std.clone(),
+        views: vec![ViewRecipe {
+            flip,
+            ..ViewRecipe::crop(evaluation.crop)
+        }],
+    }
+}

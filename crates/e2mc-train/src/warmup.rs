@@ -1,0 +1,42 @@
+//! New heads on a trained backbone: they learn alone first.
+//!
+//! A head that starts from random weights sends random gradients back, and a trained backbone would
+//! unlearn under them. So for `training.head_warmup_steps` steps the backbone is a fixed function
+//! ([`Pass::frozen`](crate::pass::Pass)), and its optimiser's buffers and step count start only
+//! after that.
+
+use crate::Error;
+use crate::optim::ParamGroup;
+use crate::recipe::TrainingConfig;
+
+/// Steps for heads that start with a checkpoint's backbone, where the recipe does not say: ours,
+/// not the paper's, whose checkpoints have their heads.
+pub const DEFAULT_HEAD_WARMUP: u64 = 500;
+
+impl TrainingConfig {
+    /// Steps in which the heads train alone.
+    pub(crate) fn head_warmup(&self) -> u64 {
+        self.head_warmup_steps.unwrap_or(0)
+    }
+
+    /// The group of the backbone's parameters, where they wait.
+    pub(crate) fn waiting(&self) -> Option<ParamGroup> {
+        let steps = self.head_warmup();
+        (steps > 0).then(|| ParamGroup::frozen("backbone.", steps))
+    }
+
+    /// Refuses a run that would end before the backbone is trained.
+    pub(crate) fn check_head_warmup(&self, batches: u64) -> Result<(), Error> {
+        let steps = self.epochs * batches;
+        let warmup = self.head_warmup();
+        if warmup > 0 && warmup >= steps {
+            let expected = format!("fewer than the {steps} steps of the run");
+            return Err(Error::config(
+                "training.head_warmup_steps",
+                expected,
+                warmup,
+            ));
+        }
+        Ok(())
+    }
+}
