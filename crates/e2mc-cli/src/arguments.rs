@@ -1,6 +1,8 @@
 //! What may be typed. Nothing here touches a file.
 
-use std::path::PathBuf;
+use std::cell::OnceCell;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -83,9 +85,12 @@ pub(crate) struct TrainOptions {
     /// Folder of images (class folders or flat), or of IDX files; its train part is used
     #[arg(long, value_name = "DIR", required_unless_present = "resume")]
     pub(crate) data: Option<PathBuf>,
-    /// Folder for the run: recipe.toml, metrics.jsonl, checkpoint.safetensors, model.safetensors
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
+    /// Folder for the run: recipe.toml, metrics.jsonl, checkpoint.safetensors, model.safetensors [default:
+    /// runs/RECIPE, or runs/RECIPE-2 and so on where that is taken]
+    #[arg(long, value_name = "DIR", required_if_eq("resume", "true"))]
+    out: Option<PathBuf>,
+    #[arg(skip)]
+    chosen: OnceCell<PathBuf>,
     /// Built-in recipe, or the path of a TOML file
     #[arg(long, value_name = "NAME|FILE", required_unless_present = "resume")]
     pub(crate) recipe: Option<String>,
@@ -164,6 +169,27 @@ pub(crate) enum GuardAction {
     Warn,
     /// Say so, save and stop
     Stop,
+}
+
+impl TrainOptions {
+    /// The folder for the run: `--out`, or one under `runs` that is free when first asked for.
+    pub(crate) fn out(&self) -> &Path {
+        self.chosen
+            .get_or_init(|| self.out.clone().unwrap_or_else(|| self.free_folder()))
+    }
+
+    fn free_folder(&self) -> PathBuf {
+        let recipe = Path::new(self.recipe.as_deref().unwrap_or_default());
+        let name = recipe.file_stem().unwrap_or(OsStr::new("run"));
+        let first = Path::new("runs").join(name);
+        let more = (2..).map(|number| {
+            let mut name = name.to_owned();
+            name.push(format!("-{number}"));
+            first.with_file_name(name)
+        });
+        let mut folders = std::iter::once(first.clone()).chain(more);
+        folders.find(|folder| !folder.exists()).unwrap_or(first)
+    }
 }
 
 #[derive(Args, Debug)]

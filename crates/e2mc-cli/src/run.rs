@@ -101,7 +101,7 @@ impl DataPlan {
 
     /// The plan of the run in `--out`; only the folder of the images may have moved.
     pub(crate) fn of_interrupted(options: &TrainOptions) -> Result<Self> {
-        let path = RunFolder::new(&options.out).data();
+        let path = RunFolder::new(options.out()).data();
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("cannot read {}", path.display()))?;
         let plan: Self = serde_json::from_str(&text)
@@ -174,7 +174,7 @@ pub(crate) fn interrupted(options: &TrainOptions) -> Result<Checkpoint> {
             "only --epochs may be changed; start a new run for other settings",
         ));
     }
-    let path = RunFolder::new(&options.out).checkpoint();
+    let path = RunFolder::new(options.out()).checkpoint();
     if !path.exists() {
         return Err(Failure::new(
             format!("nothing to resume: {} is not there", path.display()),
@@ -190,7 +190,7 @@ pub(crate) fn print_plan(recipe: &Recipe, options: &TrainOptions) -> Result<()> 
     let images = data.open(options.machine.seed)?.len();
     let text = toml::to_string(recipe).context("the recipe as TOML")?;
     let plan = json!({
-        "data": data, "images": images, "out": options.out,
+        "data": data, "images": images, "out": options.out(),
         "device": options.machine.device, "threads": options.machine.threads(),
         "seed": options.machine.seed, "recipe": recipe,
     });
@@ -199,7 +199,7 @@ pub(crate) fn print_plan(recipe: &Recipe, options: &TrainOptions) -> Result<()> 
             "# {images} images of {}, {} steps an epoch, into {}\n# device {}, {} threads, seed {}\n\n{text}",
             data.data.display(),
             images / recipe.training.batch,
-            options.out.display(),
+            options.out().display(),
             options.machine.device,
             options.machine.threads(),
             options.machine.seed,
@@ -300,7 +300,7 @@ pub(crate) fn stop_flag() -> Result<Arc<AtomicBool>> {
 
 /// Says how a run ended, for `pretrain` and `continue`.
 pub(crate) fn report(options: &TrainOptions, finished: &Finished, epochs: u64) {
-    let folder = RunFolder::new(&options.out);
+    let folder = RunFolder::new(options.out());
     let result = json!({
         "outcome": match finished.outcome {
             Outcome::Finished => "finished",
@@ -352,7 +352,7 @@ pub(crate) fn execute(trainer: &mut Trainer, options: &TrainOptions) -> Result<E
         DataPlan::new(options)
     };
     let plan = Plan {
-        folder: RunFolder::new(&options.out),
+        folder: RunFolder::new(options.out()),
         data,
         guard: options.guard,
         threads: options.machine.threads(),

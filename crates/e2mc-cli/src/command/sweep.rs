@@ -63,7 +63,7 @@ pub(crate) struct SweepOptions {
 pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
     let train = &options.from.train;
     let device = device(&train.machine.device)?;
-    let folder = Folder(train.out.clone());
+    let folder = Folder(train.out().to_owned());
     let (plan, base) = match &options.from.checkpoint {
         Some(path) => {
             let (base, recipe) = continue_::plan(&options.from, path)?;

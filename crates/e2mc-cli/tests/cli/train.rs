@@ -147,3 +147,26 @@ fn worse_features_are_warned_of_and_stop_the_run_if_asked() {
     );
     assert!(world.path("stopped/checkpoint.safetensors").exists());
 }
+
+#[test]
+fn without_out_a_run_finds_a_folder_that_is_free() {
+    let world = World::new();
+    world.data("data", 40, 20);
+    let base = world.pretrain("data", "base", "--knn-every 0");
+    assert_eq!(base.code, Some(0), "{}", base.stderr);
+    let line = "continue --recipe vicreg-small --checkpoint base/model.safetensors --data data --batch 16 \
+        --epochs 1 --knn-every 0 --threads 2";
+    for folder in ["runs/vicreg-small", "runs/vicreg-small-2"] {
+        let ran = world.run(line);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert!(world.path(folder).join("model.safetensors").exists());
+        assert!(
+            ran.stdout.contains(&format!("{folder}/model.safetensors")),
+            "{}",
+            ran.stdout
+        );
+    }
+    let ran = world.run("continue --resume");
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--out"), "{}", ran.stderr);
+}
