@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use e2mc_data::Augmentation;
 use e2mc_train::Recipe;
 use e2mc_train::criterion::CriterionConfig;
 use toml::{Table, Value};
@@ -126,6 +127,40 @@ pub(crate) fn resolve_with(
     let mut all = vec![("criterion".to_owned(), wanted)];
     all.extend_from_slice(changes);
     resolve(Some(base), recipe, &all)
+}
+
+/// A built-in augmentation by name, or that of a training recipe, whatever else the recipe leaves to
+/// a checkpoint.
+pub(crate) fn augmentation(recipe: &str) -> Result<Augmentation> {
+    if let Some(augmentation) = Augmentation::named(recipe) {
+        return Ok(augmentation);
+    }
+    let names = Augmentation::NAMES.join(", ");
+    let unknown = || format!("neither one of {names}, nor a training recipe");
+    let Some(views) = load(recipe, &[])
+        .with_context(unknown)?
+        .remove("augmentation")
+    else {
+        let whole = format!("{recipe}-pretrain");
+        let instead = if BUILT_IN.iter().any(|&(name, _)| name == whole) {
+            format!("use {whole}, the recipe of such checkpoints")
+        } else {
+            "name one with an [augmentation], such as the recipe.toml of a run".to_owned()
+        };
+        return Err(Failure::usage(
+            format!(
+                "the recipe {recipe} takes its views from the checkpoint: it has no [augmentation]"
+            ),
+            instead,
+        ));
+    };
+    let views: Result<Augmentation, toml::de::Error> = views.try_into();
+    views.map_err(|error| {
+        Failure::usage(
+            format!("{recipe}: [augmentation]: {}", error.message()),
+            "compare with the recipes in the folder recipes/",
+        )
+    })
 }
 
 /// Splits `key=value`; a value that is not TOML is taken as a string.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use e2mc_data::throughput::{Throughput, measure};
-use e2mc_data::{Augmentation, Evaluation, Pipeline, Split};
+use e2mc_data::{Evaluation, Pipeline, Split};
 use serde_json::json;
 
-use crate::data::{self, BadImages};
+use crate::data::{self, DataOptions};
 use crate::failure::Failure;
 use crate::{output, recipe};
 
@@ -32,7 +32,7 @@ pub(crate) struct ThroughputOptions {
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
     #[command(flatten)]
-    bad_images: BadImages,
+    data_options: DataOptions,
     /// Print the result as one JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -50,9 +50,9 @@ pub(crate) fn run(options: &ThroughputOptions) -> Result<ExitCode> {
     }
     let pipeline = match options.recipe.as_str() {
         EVALUATION => Pipeline::Evaluate(Evaluation::imagenet()),
-        name => Pipeline::Augment(augmentation(name)?),
+        name => Pipeline::Augment(recipe::augmentation(name)?),
     };
-    let dataset = data::open(&options.data, Split::Train, options.bad_images)?;
+    let dataset = data::open(&options.data, Split::Train, options.data_options)?;
     let threads = options.threads.map_or_else(
         || std::thread::available_parallelism().map_or(1, usize::from),
         usize::from,
@@ -82,16 +82,4 @@ pub(crate) fn run(options: &ThroughputOptions) -> Result<ExitCode> {
         )
     });
     Ok(ExitCode::SUCCESS)
-}
-
-/// A built-in augmentation, or that of a training recipe.
-pub(crate) fn augmentation(name: &str) -> Result<Augmentation> {
-    if let Some(augmentation) = Augmentation::named(name) {
-        return Ok(augmentation);
-    }
-    let recipe = recipe::resolve(None, Some(name), &[]).map_err(|error| {
-        let names = Augmentation::NAMES.join(", ");
-        error.context(format!("neither one of {names}, nor a training recipe"))
-    })?;
-    Ok(recipe.augmentation)
 }
