@@ -21,7 +21,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for name in ["vicreg", "swav", "probe"] {
         let recipe = Augmentation::named(name).ok_or("no such recipe")?;
         let pipeline = Pipeline::Augment(recipe);
-        let found = measure(&dataset, &pipeline, threads, Duration::from_secs_f64(seconds))?;
+        let found = measure(
+            &dataset,
+            &pipeline,
+            threads,
+            Duration::from_secs_f64(seconds),
+        )?;
         println!(
             "{{\"case\": \"{name}\", \"threads\": {threads}, \"images_per_s\": {:.1}, \"decode_ms\": {:.3}, \"augment_ms\": {:.3}}}",
             found.images_per_s, found.decode_ms, found.augment_ms
