@@ -1,6 +1,7 @@
 //! Images a second of the whole pipeline, from files to batches of views, as `e2mc throughput` has them.
 //!
-//! `cargo bench -p e2mc-data --bench pipeline -- DIR [THREADS] [SECONDS]` prints one JSON object a recipe.
+//! `cargo bench -p e2mc-data --bench pipeline -- DIR [THREADS [SECONDS [RECIPE...]]]` prints one JSON object
+//! a recipe.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +19,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let threads: usize = words.get(1).map_or(Ok(1), |word| word.parse())?;
     let seconds: f64 = words.get(2).map_or(Ok(3.0), |word| word.parse())?;
     let dataset = open(Path::new(folder), Split::Train)?;
-    for name in ["vicreg", "swav", "probe"] {
+    let named: Vec<&str> = words.iter().skip(3).map(String::as_str).collect();
+    let all = vec!["vicreg", "swav", "probe"];
+    for name in if named.is_empty() { all } else { named } {
         let recipe = Augmentation::named(name).ok_or("no such recipe")?;
         let pipeline = Pipeline::Augment(recipe);
         let found = measure(
@@ -28,8 +31,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Duration::from_secs_f64(seconds),
         )?;
         println!(
-            "{{\"case\": \"{name}\", \"threads\": {threads}, \"images_per_s\": {:.1}, \"decode_ms\": {:.3}, \"augment_ms\": {:.3}}}",
-            found.images_per_s, found.decode_ms, found.augment_ms
+            "{{\"case\": \"{name}\", \"threads\": {threads}, \"images\": {}, \"images_per_s\": {:.1}, \"decode_ms\": {:.3}, \"augment_ms\": {:.3}}}",
+            found.images, found.images_per_s, found.decode_ms, found.augment_ms
         );
     }
     Ok(())
