@@ -18,20 +18,20 @@ if [ -z "${JPEGS:-}" ]; then
     mkdir "$jpegs"
     "$python" scripts/peers/augment.py --write "$jpegs"
 fi
-cargo build --quiet --release --package e2mc-cli
-cargo bench --package e2mc-data --bench stages --no-run 2>/dev/null
-cat >"$folder/ours.sh" <<EOF
-for recipe in vicreg swav probe; do
-    target/release/e2mc throughput "$jpegs" --recipe \$recipe --threads \$1 --seconds $seconds --json |
-        sed "s/^{/{\"case\": \"\$recipe\", /"
-done
-EOF
+bench() {
+    cargo bench --package e2mc-data --bench "$1" --no-run --message-format=json 2>/dev/null |
+        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -1
+}
+pipeline=$(bench pipeline)
+stages=$(bench stages)
 
 echo "Images a second on one core"
-python3 scripts/in_turn.py "$rounds" images_per_s sh "$folder/ours.sh" 1 -- "$python" scripts/peers/augment.py "$jpegs" "$seconds"
+python3 scripts/in_turn.py "$rounds" images_per_s "$pipeline" "$jpegs" 1 "$seconds" -- \
+    "$python" scripts/peers/augment.py "$jpegs" "$seconds"
 echo
 echo "Images a second on two threads (left) and on one (right)"
-python3 scripts/in_turn.py "$rounds" images_per_s sh "$folder/ours.sh" 2 -- sh "$folder/ours.sh" 1
+python3 scripts/in_turn.py "$rounds" images_per_s "$pipeline" "$jpegs" 2 "$seconds" -- \
+    "$pipeline" "$jpegs" 1 "$seconds"
 echo
 echo "Stages on one core"
-E2MC_JPEGS=$jpegs cargo bench --quiet --package e2mc-data --bench stages
+E2MC_JPEGS=$jpegs "$stages"

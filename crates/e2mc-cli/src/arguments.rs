@@ -22,7 +22,7 @@ use crate::command::svm::SvmOptions;
 use crate::command::sweep::SweepOptions;
 use crate::command::throughput::ThroughputOptions;
 use crate::command::watch::WatchOptions;
-use crate::data::BadImages;
+use crate::data::DataOptions;
 
 /// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
 #[derive(Debug, Parser)]
@@ -111,7 +111,7 @@ pub(crate) struct TrainOptions {
     #[arg(long, value_name = "N")]
     pub(crate) max_images: Option<usize>,
     #[command(flatten)]
-    pub(crate) bad_images: BadImages,
+    pub(crate) data_options: DataOptions,
     /// Go on with the run in --out where it was stopped, with its data and settings
     #[arg(long)]
     pub(crate) resume: bool,

@@ -1,6 +1,7 @@
 //! Images side by side with a few lines of text below each.
 
 use e2mc_data::Image;
+use e2mc_data::augment::crop::Region;
 use font8x8::legacy::BASIC_LEGACY;
 
 /// Pixels between cells.
@@ -16,13 +17,58 @@ const SMALLEST: usize = 112;
 /// The longer side of an image at most.
 const LARGEST: usize = 448;
 const PAPER: u8 = 255;
-const INK: u8 = 40;
+/// Red, green and blue of the text.
+const INK: [u8; 3] = [40; 3];
+/// Colours that can be told apart, on paper and on most pictures.
+const COLOURS: [[u8; 3]; 8] = [
+    [214, 39, 40],
+    [31, 119, 200],
+    [44, 150, 44],
+    [235, 120, 10],
+    [148, 80, 190],
+    [0, 150, 160],
+    [200, 60, 150],
+    [140, 110, 20],
+];
 
 /// An image and what is written below it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cell {
     pub(crate) image: Image,
     pub(crate) text: String,
+    /// The colour of the text's first line.
+    pub(crate) ink: [u8; 3],
+}
+
+impl Default for Cell {
+    fn default() -> Self {
+        Self {
+            image: Image::default(),
+            text: String::new(),
+            ink: INK,
+        }
+    }
+}
+
+/// The colour of thing number `index`.
+pub(crate) fn colour(index: usize) -> [u8; 3] {
+    COLOURS[index % COLOURS.len()]
+}
+
+/// Draws the outline of a rectangle into a colour image, two pixels wide, as far as it lies within.
+pub(crate) fn outline(image: &mut Image, region: Region, colour: [u8; 3]) {
+    let (width, height) = (image.width, image.height);
+    let (right, bottom) = (region.left + region.width, region.top + region.height);
+    for (plane, value) in image.planes_mut().zip(colour) {
+        for y in region.top..bottom.min(height) {
+            for x in region.left..right.min(width) {
+                let inside = |at: usize, start: usize, end: usize| at >= start + 2 && at + 2 < end;
+                if !(inside(x, region.left, right) && inside(y, region.top, bottom)) {
+                    plane[y * width + x] = value;
+                }
+            }
+        }
+    }
 }
 
 impl Cell {
@@ -50,8 +96,9 @@ impl Cell {
             .max(if self.text.is_empty() { 0 } else { NARROWEST })
     }
 
-    fn text_height(&self) -> usize {
-        self.text.lines().count() * LINE
+    /// The image, a little space, the text.
+    fn height(&self) -> usize {
+        self.image_size().1 + LINE / 2 + self.text.lines().count() * LINE
     }
 }
 
@@ -64,39 +111,25 @@ pub(crate) fn draw(rows: &[Vec<Cell>]) -> Image {
         cells.map(Cell::width).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width_of).collect();
-    let heights: Vec<(usize, usize)> = rows
-        .iter()
-        .map(|row| {
-            let image = row.iter().map(|cell| cell.image_size().1).max();
-            let text = row.iter().map(Cell::text_height).max();
-            (image.unwrap_or(0), text.unwrap_or(0))
-        })
-        .collect();
+    let height_of = |row: &Vec<Cell>| row.iter().map(Cell::height).max().unwrap_or(0);
+    let heights: Vec<usize> = rows.iter().map(height_of).collect();
     let width = GAP + widths.iter().map(|width| width + GAP).sum::<usize>();
-    let height = GAP
-        + heights
-            .iter()
-            .map(|(image, text)| image + LINE / 2 + text + GAP)
-            .sum::<usize>();
+    let height = GAP + heights.iter().map(|height| height + GAP).sum::<usize>();
     let mut sheet = Image::black(width, height, 3);
     sheet.pixels.fill(PAPER);
     let mut top = GAP;
-    for (row, &(image, text)) in rows.iter().zip(&heights) {
+    for (row, height) in rows.iter().zip(&heights) {
         let mut left = GAP;
         for (cell, width) in row.iter().zip(&widths) {
             paste(&mut sheet, cell, left, top);
-            // All texts of a row start at the same height, below its highest image.
+            let start = top + cell.image_size().1 + LINE / 2;
             for (number, line) in cell.text.lines().enumerate() {
-                write(
-                    &mut sheet,
-                    line,
-                    left,
-                    top + image + LINE / 2 + number * LINE,
-                );
+                let ink = if number == 0 { cell.ink } else { INK };
+                write(&mut sheet, line, ink, left, start + number * LINE);
             }
             left += width + GAP;
         }
-        top += image + LINE / 2 + text + GAP;
+        top += height + GAP;
     }
     sheet
 }
@@ -122,7 +155,7 @@ fn paste(sheet: &mut Image, cell: &Cell, left: usize, top: usize) {
     }
 }
 
-fn write(sheet: &mut Image, line: &str, left: usize, top: usize) {
+fn write(sheet: &mut Image, line: &str, ink: [u8; 3], left: usize, top: usize) {
     let stride = sheet.width;
     for (number, letter) in line.chars().enumerate() {
         let glyph = BASIC_LEGACY
@@ -131,7 +164,8 @@ fn write(sheet: &mut Image, line: &str, left: usize, top: usize) {
         for (y, row) in glyph.iter().enumerate() {
             for x in (0..LETTER).filter(|x| row >> x & 1 == 1) {
                 let place = (top + y) * stride + left + number * LETTER + x;
-                sheet.planes_mut().for_each(|plane| plane[place] = INK);
+                let planes = sheet.planes_mut().zip(ink);
+                planes.for_each(|(plane, value)| plane[place] = value);
             }
         }
     }
@@ -144,8 +178,11 @@ mod tests {
     fn cell(width: usize, height: usize, shade: u8, text: &str) -> Cell {
         let mut image = Image::black(width, height, 1);
         image.pixels.fill(shade);
-        let text = text.to_owned();
-        Cell { image, text }
+        Cell {
+            image,
+            text: text.to_owned(),
+            ..Cell::default()
+        }
     }
 
     #[test]
@@ -156,7 +193,7 @@ mod tests {
         ];
         let sheet = draw(&rows);
         // 28 pixels are shown as 112; a column of text is at least 22 letters wide.
-        let first_row = 200 + LINE / 2 + 2 * LINE + GAP;
+        let first_row = 200 + LINE / 2 + LINE + GAP;
         assert_eq!(sheet.width, GAP + 224 + GAP + NARROWEST + GAP);
         assert_eq!(sheet.height, GAP + first_row + 112 + LINE / 2 + LINE + GAP);
         let red = sheet.planes().next().unwrap();
@@ -179,12 +216,31 @@ mod tests {
         let ink = |x: std::ops::Range<usize>, y: usize| {
             (y..y + LETTER)
                 .flat_map(|y| x.clone().map(move |x| (x, y)))
-                .filter(|&(x, y)| at(x, y) == INK)
+                .filter(|&(x, y)| at(x, y) == INK[0])
                 .count()
         };
         assert!(ink(GAP..GAP + 24, GAP + 200 + LINE / 2) > 20);
-        assert!(ink(second..second + 40, GAP + 200 + LINE / 2 + LINE) > 40);
+        // A text stands below its own image.
+        assert!(ink(second..second + 40, GAP + 112 + LINE / 2 + LINE) > 40);
         assert_eq!(ink(GAP..GAP + 24, GAP + 200 + LINE / 2 + LINE), 0);
+    }
+
+    #[test]
+    fn outlines_are_two_pixels_wide_and_stay_within() {
+        let mut image = Image::black(10, 8, 3);
+        let region = Region {
+            left: 2,
+            top: 1,
+            width: 20,
+            height: 6,
+        };
+        outline(&mut image, region, [1, 2, 3]);
+        let green: Vec<&[u8]> = image.planes().nth(1).unwrap().chunks(10).collect();
+        assert_eq!(green[0], [0; 10]);
+        assert_eq!(green[1], [0, 0, 2, 2, 2, 2, 2, 2, 2, 2]);
+        assert_eq!(green[3], [0, 0, 2, 2, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(green[6], green[1]);
+        assert_eq!(green[7], [0; 10]);
     }
 
     #[test]

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
-use e2mc_data::{Dataset, OpenOptions, Split, open_with};
+use e2mc_data::{Dataset, Error, OpenOptions, Split, open_with, subset};
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
+use crate::failure::Failure;
 use crate::output;
 
 /// The fraction of the images that may be bad, unless told otherwise.
@@ -22,23 +23,35 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Bad images that are named; there may be a thousand of a million.
 const NAMED: usize = 20;
 
-/// How many images of a data set may be bad; an option of every command that reads images.
+/// How a data set is taken; options of every command that reads images.
 #[derive(Args, Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct BadImages {
+pub(crate) struct DataOptions {
     /// Fraction of the images that may be unreadable; others of their class take their places
     #[arg(long, value_name = "FRACTION", default_value_t = MAX_BAD_IMAGES)]
     pub(crate) max_bad_images: f64,
+    /// Of data without a test part, set this fraction of the images apart as one, the same of each
+    /// class
+    #[arg(long, value_name = "FRACTION")]
+    #[serde(default)]
+    pub(crate) val_fraction: Option<f64>,
+    /// Seed of that choice: commands with the same seed see the same two parts
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    #[serde(default)]
+    pub(crate) val_seed: u64,
 }
 
-impl Default for BadImages {
+impl Default for DataOptions {
     fn default() -> Self {
-        let max_bad_images = MAX_BAD_IMAGES;
-        Self { max_bad_images }
+        Self {
+            max_bad_images: MAX_BAD_IMAGES,
+            val_fraction: None,
+            val_seed: 0,
+        }
     }
 }
 
-/// Opens a split, of which some may turn out to be unreadable.
-pub(crate) fn open(path: &Path, split: Split, bad: BadImages) -> Result<Arc<dyn Dataset>> {
+/// Opens a part, of which some images may turn out to be unreadable.
+pub(crate) fn open(path: &Path, split: Split, taken: DataOptions) -> Result<Arc<dyn Dataset>> {
     let bar = std::io::stderr()
         .is_terminal()
         .then(ProgressBar::new_spinner);
@@ -61,7 +74,10 @@ pub(crate) fn open(path: &Path, split: Split, bad: BadImages) -> Result<Arc<dyn 
     let options = OpenOptions {
         progress: Some(&progress),
         cache: cache.as_deref(),
-        max_bad: bad.max_bad_images,
+        max_bad: taken.max_bad_images,
+        test_fraction: taken
+            .val_fraction
+            .map(|fraction| (fraction, taken.val_seed)),
         on_bad: Some(Arc::new(move |reason: &str| {
             match count.fetch_add(1, Ordering::Relaxed) {
                 before if before < NAMED => {
@@ -71,13 +87,38 @@ pub(crate) fn open(path: &Path, split: Split, bad: BadImages) -> Result<Arc<dyn 
                 _ => {}
             }
         })),
-        ..OpenOptions::default()
     };
     let dataset = open_with(path, split, &options);
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }
     Ok(dataset?)
+}
+
+/// The images of the train part that a text file names, one a line, by file name with or without
+/// folders, as ImageNet's 1% and 10% files do.
+pub(crate) fn named(list: &Path, train: &dyn Dataset, test: &dyn Dataset) -> Result<Vec<usize>> {
+    let place = list.display().to_string();
+    let text = std::fs::read_to_string(list).with_context(|| format!("cannot read {place}"))?;
+    subset::named(train, &text, &place).map_err(|error| match &error {
+        Error::Names {
+            first, found: 0, ..
+        } if subset::named(test, first, &place).is_ok() => Failure::new(
+            format!("{place}: {first:?} is a test image"),
+            "nothing must be learnt from the images that it is judged on",
+        ),
+        Error::Names {
+            first, found: 0, ..
+        } => Failure::new(
+            format!("{place}: no training image is called {first:?}"),
+            "give file names as they are in the training folder",
+        ),
+        Error::Names { first, .. } => Failure::new(
+            format!("{place}: {first:?} names several training images"),
+            "give the name with its folder",
+        ),
+        _ => error.into(),
+    })
 }
 
 /// Where lists of files are kept between runs: `e2mc/index` in the user's cache folder.

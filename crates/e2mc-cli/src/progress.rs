@@ -261,11 +261,12 @@ impl Observer for Progress<'_> {
             fields[*name] = (*value).into();
         }
         let mut line = format!(
-            "epoch {}/{}  {}  {:.0} images/s  {}",
+            "epoch {}/{}  {}  {:.0} images/s  data wait {:.0} %  {}",
             summary.epoch,
             self.recipe.training.epochs,
             terms(summary.loss, &summary.terms),
             summary.images_per_s,
+            100.0 * summary.waiting,
             duration(summary.seconds),
         );
         if let Some(check) = &check {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::arguments::{GuardAction, TrainOptions};
-use crate::data::{self, BadImages};
+use crate::data::{self, DataOptions};
 use crate::failure::Failure;
 use crate::guard;
 use crate::output;
@@ -81,7 +81,7 @@ pub(crate) struct DataPlan {
     pub(crate) held_out: usize,
     /// Epochs between two checks; 0 keeps no images out.
     pub(crate) knn_every: u64,
-    pub(crate) bad_images: BadImages,
+    pub(crate) data_options: DataOptions,
 }
 
 impl DataPlan {
@@ -95,7 +95,7 @@ impl DataPlan {
             max_images: options.max_images,
             held_out: options.held_out,
             knn_every: options.knn_every,
-            bad_images: options.bad_images,
+            data_options: options.data_options,
         }
     }
 
@@ -114,7 +114,7 @@ impl DataPlan {
 
     /// The images, before any are held out.
     pub(crate) fn open(&self, seed: u64) -> Result<Arc<dyn Dataset>> {
-        let dataset = data::open(&self.data, Split::Train, self.bad_images)?;
+        let dataset = data::open(&self.data, Split::Train, self.data_options)?;
         let Some(wanted) = self.max_images.filter(|&wanted| wanted < dataset.len()) else {
             return Ok(dataset);
         };

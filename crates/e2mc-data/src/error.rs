@@ -173,9 +173,15 @@ pub enum Error {
         /// What can be taken.
         expected: &'static str,
     },
+    /// A test part was to be set apart where there is one.
+    #[error("{} has a test part: expected none where one is to be set apart", path.display())]
+    TestPart {
+        /// Where the images are.
+        path: PathBuf,
+    },
     /// Names of a subset that no image has, or more than one.
     #[error(
-        "{count} of {names} names in {list} fit not one image, the first {first}: expected exactly one each"
+        "{list}: {count} of {names} names do not fit exactly one image: the first, {first}, fits {found}"
     )]
     Names {
         /// Where the names are from.
@@ -186,6 +192,8 @@ pub enum Error {
         count: usize,
         /// The first of these.
         first: String,
+        /// How many images it fits.
+        found: usize,
     },
     /// The part of the images that may be bad is out of range.
     #[error("bad images: expected a fraction from 0 to 1, found {found}")]
@@ -244,7 +252,7 @@ impl Error {
                 "move the loose images into class folders, or all images into one folder"
             }
             Self::MissingSplit { .. } => {
-                "point to the folder of images itself, or add the missing split"
+                "point to the folder of images itself, add the missing part, or have one set apart (--val-fraction)"
             }
             Self::LinkCycle { .. } => "remove the link",
             Self::Idx { .. } => "fetch the file again; compressed files keep their .gz name",
@@ -263,6 +271,7 @@ impl Error {
                 "use class folders, a list with labels, or the label file beside the images"
             }
             Self::Part { .. } => "ask for another number or fraction of images",
+            Self::TestPart { .. } => "leave the fraction out, or give the folder of the train part",
             Self::Names { .. } => "the list has to belong to the data set's training part",
             Self::MaxBad { .. } => "0.001 allows for one image in a thousand",
             Self::TooManyBad { .. } => {

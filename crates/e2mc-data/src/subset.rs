@@ -76,10 +76,10 @@ pub fn hold_out(
 
 /// The images that a list names, one a line, in rising order: by the file's name alone, as in
 /// ImageNet's 1% and 10% files (`n01440764_10026.JPEG`), or with as much of its path as is given.
-/// `list` is what an error calls the list.
+/// `list` is what an error calls the list. A name may be given twice.
 ///
 /// # Errors
-/// A name fits no image, or more than one, or is given twice.
+/// A name fits no image, or more than one, or there is none.
 pub fn named(dataset: &dyn Dataset, names: &str, list: &str) -> Result<Vec<usize>, Error> {
     let names: Vec<&str> = names
         .lines()
@@ -109,18 +109,12 @@ pub fn named(dataset: &dyn Dataset, names: &str, list: &str) -> Result<Vec<usize
             names: names.len(),
             count: found.iter().filter(unfit).count(),
             first: names[first].to_owned(),
+            found: found[first].len(),
         });
     }
     let mut indices = found.concat();
     indices.sort_unstable();
-    if let Some(pair) = indices.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(Error::Names {
-            list: list.to_owned(),
-            names: names.len(),
-            count: names.len() - indices.chunk_by(|a, b| a == b).count(),
-            first: format!("{} (given twice)", dataset.name(pair[0])),
-        });
-    }
+    indices.dedup();
     if indices.is_empty() {
         return Err(part(
             dataset,

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::augment::crop::Region;
 use crate::augment::{Augmenter, ViewParameters};
+use crate::decode::Wanted;
 use crate::evaluate::Evaluator;
-use crate::{Dataset, Error, Image, Loader, LoaderConfig, Pipeline, Selection, stream};
+use crate::{Dataset, Error, Image, Loader, LoaderConfig, Pipeline, stream};
 
 /// Images of an epoch at least: smaller data sets are repeated, so that starting threads does not count.
 const EPOCH: usize = 4096;
@@ -43,21 +44,22 @@ pub fn measure(
     duration: Duration,
 ) -> Result<Throughput, Error> {
     let (decode_ms, augment_ms) = stages(&**dataset, pipeline)?;
-    let images = dataset.len();
-    let repeats = EPOCH.div_ceil(images.max(1));
-    let indices = (0..repeats).flat_map(|_| 0..images).collect();
-    let repeated: Arc<dyn Dataset> = Arc::new(Selection::new(dataset.clone(), indices)?);
+    let repeated = Repeated {
+        times: EPOCH.div_ceil(dataset.len().max(1)),
+        dataset: dataset.clone(),
+    };
+    let times = repeated.times;
     let config = LoaderConfig {
         batch: BATCH,
         threads,
         ..LoaderConfig::default()
     };
-    let loader = Loader::new(repeated, pipeline.clone(), config)?;
+    let loader = Loader::new(Arc::new(repeated), pipeline.clone(), config)?;
     let mut images = 0;
     let mut start = None::<Instant>;
     for epoch in 0.. {
         for batch in loader.epoch(epoch, 0) {
-            let batch = batch?;
+            let batch = batch.map_err(|error| once(error, times))?;
             let count = black_box(&batch).indices.len();
             loader.recycle(batch);
             // The clock runs from the first batch on: by then the threads are at work.
@@ -83,6 +85,80 @@ pub fn measure(
     unreachable!("time passes")
 }
 
+/// A small data set several times over.
+struct Repeated {
+    dataset: Arc<dyn Dataset>,
+    times: usize,
+}
+
+impl Dataset for Repeated {
+    fn len(&self) -> usize {
+        self.times * self.dataset.len()
+    }
+
+    fn read(&self, index: usize, image: &mut Image) -> Result<(), Error> {
+        self.dataset.read(index % self.dataset.len(), image)
+    }
+
+    fn read_region(
+        &self,
+        index: usize,
+        wanted: Wanted<'_>,
+        image: &mut Image,
+    ) -> Result<(), Error> {
+        let index = index % self.dataset.len();
+        self.dataset.read_region(index, wanted, image)
+    }
+
+    fn label(&self, index: usize) -> Option<usize> {
+        self.dataset.label(index % self.dataset.len())
+    }
+
+    fn classes(&self) -> &[String] {
+        self.dataset.classes()
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.dataset.name(index % self.dataset.len())
+    }
+
+    fn native_size(&self) -> Option<(usize, usize)> {
+        self.dataset.native_size()
+    }
+
+    /// As many times as many as the data set allows: none where that allows none.
+    fn max_bad(&self) -> f64 {
+        let images = self.dataset.len().max(1) as f64;
+        (self.dataset.max_bad() * images).floor() / images
+    }
+
+    fn note_bad(&self, index: usize, reason: &str) {
+        self.dataset.note_bad(index % self.dataset.len(), reason);
+    }
+
+    fn warnings(&self) -> &[String] {
+        self.dataset.warnings()
+    }
+}
+
+/// An error with the numbers of the data set itself.
+fn once(error: Error, times: usize) -> Error {
+    match error {
+        Error::TooManyBad {
+            count,
+            images,
+            allowed,
+            last,
+        } => Error::TooManyBad {
+            count: count.div_ceil(times),
+            images: images / times,
+            allowed: allowed / times,
+            last,
+        },
+        other => other,
+    }
+}
+
 /// The milliseconds that an image takes to be decoded, and then to be made views of.
 fn stages(dataset: &dyn Dataset, pipeline: &Pipeline) -> Result<(f64, f64), Error> {
     let shapes = pipeline.shapes()?;
@@ -101,6 +177,7 @@ fn stages(dataset: &dyn Dataset, pipeline: &Pipeline) -> Result<(f64, f64), Erro
     let mut parameters: Vec<ViewParameters> = Vec::new();
     let mut times = [0.0; 2];
     let timed = TIMED.min(dataset.len());
+    let allowed = dataset.max_bad() * dataset.len() as f64 >= 1.0;
     // The first round warms up.
     for round in 0..2 {
         times = [0.0; 2];
@@ -115,7 +192,7 @@ fn stages(dataset: &dyn Dataset, pipeline: &Pipeline) -> Result<(f64, f64), Erro
             let start = Instant::now();
             let read = dataset.read_region(index, &mut wanted, &mut stored);
             match read {
-                Err(error) if error.is_bad_image() && dataset.max_bad() > 0.0 => continue,
+                Err(error) if error.is_bad_image() && allowed => continue,
                 result => result?,
             }
             times[0] += start.elapsed().as_secs_f64();

@@ -8,16 +8,21 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use e2mc_data::augment::Augmenter;
+use e2mc_data::augment::crop::Region;
 use e2mc_data::decode::decode;
-use e2mc_data::{Augmentation, Image, Operation, Outcome, stream};
+use e2mc_data::{Augmentation, Filter, Image, Operation, Outcome, stream};
 use e2mc_train::checkpoint::write_atomically;
 use image::{ExtendedColorType, ImageFormat};
 use npyz::WriterBuilder;
 use serde_json::{Map, Value, json};
 
-use crate::contact_sheet::{Cell, draw};
+use crate::contact_sheet::{Cell, colour, draw, outline};
 use crate::failure::Failure;
-use crate::{output, recipe};
+use crate::output;
+use crate::recipe::augmentation;
+
+/// The longer side of the image on a sheet, at most.
+const SOURCE: usize = 256;
 
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["op", "recipe"]))]
@@ -73,7 +78,7 @@ pub(crate) fn run(options: &AugmentOptions) -> Result<ExitCode> {
             format!("{name}: {} x {} pixels in {out}", shape[2], shape[1])
         });
     } else if let Some(name) = &options.recipe {
-        let augmentation = recipe::augmentation(name)?;
+        let augmentation = augmentation(name)?;
         stored.with_channels(augmentation.channels, &mut image);
         let (sheet, views) = sheet(&image, &augmentation, options)?;
         write_png(&options.out, &sheet)?;
@@ -114,7 +119,7 @@ fn operation(name: &str, parameters: &str) -> Result<Operation> {
         .map_err(|error| refuse(format!("--params for {name}: {error}")))
 }
 
-/// The views of several draws, row by row, behind the image itself.
+/// The views of several draws, row by row, behind the image with the outlines of their crops.
 fn sheet(
     image: &Image,
     augmentation: &Augmentation,
@@ -122,39 +127,76 @@ fn sheet(
 ) -> Result<(Image, Vec<Value>)> {
     let mut augmenter = Augmenter::new(augmentation)?;
     let recipes = augmenter.recipes().to_vec();
+    let source = reduced(image)?;
+    let scale = |length: usize| length * source.width / image.width;
+    let name = options.image.file_name().unwrap_or_default();
     let mut views = Vec::new();
     let mut rows = Vec::new();
     for draw in 0..u64::from(options.draws) {
+        let mut outlined = source.clone();
         let mut row = Vec::new();
-        if draw == 0 {
-            let name = options
-                .image
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy();
-            let text = format!("{name}\n{} x {}", image.width, image.height);
-            row.push(Cell {
-                image: image.clone(),
-                text,
-            });
-        } else {
-            // The place below the image stays empty.
-            row.push(Cell::default());
-        }
         for (view, recipe) in recipes.iter().enumerate() {
             let mut stream = stream(options.seed, draw, 0, view as u64);
             let parameters = recipe.draw(image.width, image.height, &mut stream);
             let pixels = augmenter.pixels(image, view, &parameters).clone();
+            let region = parameters.region;
+            let region = Region {
+                left: scale(region.left),
+                top: scale(region.top),
+                width: scale(region.width).max(1),
+                height: scale(region.height).max(1),
+            };
+            outline(&mut outlined, region, colour(view));
             let text = parameters.to_string();
             views.push(json!({ "draw": draw, "view": view, "parameters": text.split('\n').collect::<Vec<_>>() }));
             row.push(Cell {
                 image: pixels,
                 text: format!("view {}\n{text}", view + 1),
+                ink: colour(view),
             });
         }
+        let text = match draw {
+            0 => format!(
+                "{}\n{} x {}",
+                name.to_string_lossy(),
+                image.width,
+                image.height
+            ),
+            _ => format!("draw {}", draw + 1),
+        };
+        let first = Cell {
+            image: outlined,
+            text,
+            ..Cell::default()
+        };
+        row.insert(0, first);
         rows.push(row);
     }
     Ok((draw(&rows), views))
+}
+
+/// The image in colour, its longer side no longer than [`SOURCE`].
+fn reduced(image: &Image) -> Result<Image> {
+    let mut colour = Image::default();
+    image.with_channels(3, &mut colour);
+    let (width, height) = (image.width, image.height);
+    let longer = width.max(height);
+    if longer <= SOURCE {
+        return Ok(colour);
+    }
+    let side = |length: usize| (length * SOURCE / longer).max(1);
+    let whole = Operation::ResizedCrop {
+        top: 0,
+        left: 0,
+        height,
+        width,
+        size: [side(height), side(width)],
+        filter: Filter::Bilinear,
+    };
+    match whole.apply(colour)? {
+        Outcome::Image(image) => Ok(image),
+        Outcome::Floats { .. } => unreachable!("a crop gives an image"),
+    }
 }
 
 fn write_png(path: &Path, image: &Image) -> Result<()> {

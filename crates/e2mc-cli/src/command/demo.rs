@@ -21,7 +21,7 @@ use serde_json::json;
 
 use crate::arguments::{DemoOptions, GuardAction};
 use crate::command::probe::{self, ProbeName};
-use crate::data::BadImages;
+use crate::data::DataOptions;
 use crate::evaluation::{Part, Protocol, Scores, evaluate, plus_minus};
 use crate::failure::Failure;
 use crate::output;
@@ -77,7 +77,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
     for folder in &folders {
         clear(folder)?;
     }
-    let (train, test) = probe::open(&options.sample, BadImages::default())?;
+    let (train, test) = probe::open(&options.sample, DataOptions::default())?;
     let threads = options.machine.threads();
     let judge = Judge {
         options,
@@ -117,7 +117,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
                 max_images: None,
                 held_out: 1000,
                 knn_every: 1,
-                bad_images: BadImages::default(),
+                data_options: DataOptions::default(),
             },
             guard: GuardAction::Warn,
             threads,

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::arguments::MachineOptions;
 use crate::checkpoint::CheckpointOptions;
-use crate::data::{self, BadImages};
+use crate::data::{self, DataOptions};
 use crate::evaluation::source::sha256;
 use crate::failure::Failure;
 use crate::output;
@@ -31,7 +31,7 @@ pub(crate) struct EmbedCommandOptions {
     #[arg(long, value_name = "DIR", required_unless_present = "tensor")]
     data: Option<PathBuf>,
     #[command(flatten)]
-    bad_images: BadImages,
+    data_options: DataOptions,
     /// Part of the images
     #[arg(long, value_enum, default_value_t = PartName::Train, requires = "data")]
     part: PartName,
@@ -129,7 +129,7 @@ fn stream(
         PartName::Train => Split::Train,
         PartName::Test => Split::Test,
     };
-    let dataset = data::open(data, split, options.bad_images)?;
+    let dataset = data::open(data, split, options.data_options)?;
     for warning in dataset.warnings() {
         output::warning(warning);
     }
@@ -139,7 +139,8 @@ fn stream(
     let work = json!({
         "checkpoint": sha256(&options.checkpoint)?, "data": std::path::absolute(data)?,
         "part": format!("{:?}", options.part), "output": output.to_string(), "batch": batch,
-        "device": options.machine.device,
+        "device": options.machine.device, "val": options.data_options.val_fraction,
+        "val_seed": options.data_options.val_seed,
     });
     let mut writer = RowWriter::open(&options.out, rows, stored, &work.to_string())?;
     // Whole batches, so that what follows is cut as it would have been.

@@ -1,19 +1,20 @@
 //! `e2mc finetune`: semi-supervised learning, all layers on few labels.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use e2mc::Matrix;
-use e2mc_data::{Dataset, Selection, subset};
+use e2mc_data::{Dataset, Selection};
 use e2mc_train::probe::{FinetuneConfig, FinetunePreset, finetune};
 use serde_json::json;
 
 use crate::arguments::MachineOptions;
 use crate::checkpoint::CheckpointOptions;
-use crate::data::BadImages;
-use crate::evaluation::linear::{self, Row, Run};
+use crate::data::{self, DataOptions};
+use crate::evaluation::linear::{self, Parts, Row, Run};
 use crate::evaluation::plus_minus;
 use crate::evaluation::record::{self, RecordOptions, Recorder};
 use crate::evaluation::source::{Network, sha256};
@@ -24,17 +25,20 @@ use crate::output;
 pub(crate) struct FinetuneOptions {
     /// Checkpoint or model file to start from
     #[arg(long, value_name = "FILE")]
-    checkpoint: std::path::PathBuf,
+    checkpoint: PathBuf,
     #[command(flatten)]
     reading: CheckpointOptions,
     /// Folder of labelled images with a train and a test part
     #[arg(long, value_name = "DIR")]
-    data: std::path::PathBuf,
+    data: PathBuf,
     #[command(flatten)]
-    bad_images: BadImages,
+    data_options: DataOptions,
     /// Fractions of the training labels, above 0 and at most 1
     #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1])]
     fractions: Vec<f64>,
+    /// Labelled training images instead of fractions: a text file with one image name a line
+    #[arg(long, value_name = "FILE", conflicts_with = "fractions")]
+    list: Option<PathBuf>,
     /// Label subsets drawn for each fraction, one a seed
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
@@ -93,20 +97,28 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
     let network = Network::open(
         &options.checkpoint,
         &options.reading,
-        (&options.data, options.bad_images),
+        (&options.data, options.data_options),
         &options.machine,
     )?;
     let seeds: Vec<u64> = (0..options.seeds)
         .map(|seed| options.machine.seed.wrapping_add(seed))
         .collect();
-    let first = linear::place("finetune", options.fractions[0], seeds[0]);
+    let parts = match &options.list {
+        Some(list) => {
+            let (train, test) = (network.train.dataset(), network.test.dataset());
+            Parts::List(data::named(list, &**train, &**test)?)
+        }
+        None => Parts::Fractions(options.fractions.clone()),
+    };
+    let fractions = parts.fractions(network.train.len());
+    let first = linear::place("finetune", fractions[0], seeds[0]);
     let recorder = Recorder::new(&options.record, &first)?;
     let (mut rows, mut warnings) = (Vec::new(), Vec::new());
-    for &fraction in &options.fractions {
+    for &fraction in &fractions {
         let config = options.config(fraction, &network);
         let (mut runs, mut images) = (Vec::new(), 0);
         for &seed in &seeds {
-            let indices = subset::fraction(&**network.train.dataset(), fraction, seed)?;
+            let indices = parts.rows(network.train.labels(), fraction, seed)?;
             images = indices.len();
             runs.push(one(
                 options,
@@ -128,10 +140,11 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
         .model(options.checkpoint.display().to_string());
     let origin = json!({
         "checkpoint": options.checkpoint, "checkpoint_sha256": sha256(&options.checkpoint)?,
-        "data": options.data,
+        "data": options.data, "val_fraction": options.data_options.val_fraction,
+        "val_seed": options.data_options.val_seed,
     });
     let settings = json!({
-        "preset": format!("{:?}", options.preset).to_lowercase(), "by_fraction": options.fractions.iter().map(|&f| described(f, &options.config(f, &network))).collect::<Vec<_>>(),
+        "preset": format!("{:?}", options.preset).to_lowercase(), "by_fraction": fractions.iter().map(|&f| described(f, &options.config(f, &network))).collect::<Vec<_>>(),
     });
     let entries = json!({
         "evaluation": "semi-supervised", "test_images": network.test.len(),

@@ -14,7 +14,7 @@ use clap::Args;
 
 use crate::arguments::{MachineOptions, TransformArgument};
 use crate::checkpoint::CheckpointOptions;
-use crate::data::BadImages;
+use crate::data::DataOptions;
 use crate::output;
 use crate::report::save_figures;
 
@@ -36,7 +36,7 @@ pub(crate) struct InspectOptions {
     #[arg(long, value_name = "DIR", requires = "checkpoint")]
     data: Option<PathBuf>,
     #[command(flatten)]
-    bad_images: BadImages,
+    data_options: DataOptions,
     /// What --checkpoint gives
     #[arg(long, value_enum, default_value_t = OutputArgument::Embedding)]
     output: OutputArgument,

@@ -1,21 +1,20 @@
 //! `e2mc probe`: what a model's frozen features are worth.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use e2mc_data::{Dataset, Split};
+use e2mc_data::Split;
 use e2mc_eval::{LinearOptimizer, LinearPreset, Schedule};
 use serde_json::json;
 
 use crate::arguments::MachineOptions;
-use crate::data::{self, BadImages};
+use crate::data::{self, DataOptions};
 use crate::evaluation::fresh::{Fresh, Views};
 use crate::evaluation::linear::{self, LinearPlan, Parts, ProbeSettings, Row};
 use crate::evaluation::record::{self, RecordOptions, Recorder};
-use crate::evaluation::source::{Labelled, Network, Source, SourceOptions};
+use crate::evaluation::source::{Labelled, Source, SourceOptions};
 use crate::evaluation::{Part, nearest, plus_minus};
 use crate::failure::Failure;
 use crate::output;
@@ -28,8 +27,8 @@ pub(crate) struct ProbeOptions {
     /// Fractions of the training labels, above 0 and at most 1
     #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1, 1.0])]
     pub(crate) fractions: Vec<f64>,
-    /// Labelled training images instead of fractions: a text file with one image name (or row number) a
-    /// line
+    /// Labelled training images instead of fractions: a text file with one image name a line (of
+    /// embeddings, one row number)
     #[arg(long, value_name = "FILE", conflicts_with = "fractions")]
     pub(crate) list: Option<PathBuf>,
     /// Label subsets drawn for each fraction, one a seed
@@ -262,94 +261,45 @@ fn kind(features: FeatureKind) -> &'static str {
     }
 }
 
-/// The training rows that a list names: by file name, with or without folders, or by number.
+/// The training rows that a list names: by file name, or by number.
 fn listed(list: &Path, source: &Source, data: &Labelled) -> Result<Vec<usize>> {
+    if let Source::Network(network) = source {
+        let (train, test) = (network.train.dataset(), network.test.dataset());
+        return data::named(list, &**train, &**test);
+    }
     let text =
         std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let mut rows = match source {
-        Source::Files(_) => lines
-            .map(|line| {
-                let row = line
-                    .parse()
-                    .ok()
-                    .filter(|&row| row < data.train_labels.len());
-                row.ok_or_else(|| {
-                    Failure::new(
-                        format!(
-                            "{}: expected row numbers below {}, found {line:?}",
-                            list.display(),
-                            data.train_labels.len()
-                        ),
-                        "give one training row a line, counted from 0",
-                    )
-                })
-            })
-            .collect::<Result<Vec<usize>>>()?,
-        Source::Network(network) => by_name(list, lines, network)?,
+    let number = |line: &str| {
+        let row = line.parse().ok();
+        let row = row.filter(|&row: &usize| row < data.train_labels.len());
+        row.ok_or_else(|| {
+            Failure::new(
+                format!(
+                    "{}: expected row numbers below {}, found {line:?}",
+                    list.display(),
+                    data.train_labels.len()
+                ),
+                "give one training row a line, counted from 0",
+            )
+        })
     };
+    let mut rows = lines.map(number).collect::<Result<Vec<usize>>>()?;
     rows.sort_unstable();
     rows.dedup();
     if rows.is_empty() {
         return Err(Failure::new(
-            format!(
-                "{}: expected one image name a line, found none",
-                list.display()
-            ),
-            "name at least one training image",
+            format!("{}: expected row numbers, found none", list.display()),
+            "give at least one training row",
         ));
     }
     Ok(rows)
 }
 
-fn by_name<'a>(
-    list: &Path,
-    lines: impl Iterator<Item = &'a str>,
-    network: &Network,
-) -> Result<Vec<usize>> {
-    let (train, test) = (
-        names(&**network.train.dataset()),
-        names(&**network.test.dataset()),
-    );
-    lines
-        .map(|line| match (train.get(line), test.get(line)) {
-            (Some(Some(row)), _) => Ok(*row),
-            (Some(None), _) => Err(Failure::new(
-                format!("{}: {line:?} names several training images", list.display()),
-                "give the name with its folder",
-            )),
-            (None, Some(_)) => Err(Failure::new(
-                format!("{}: {line:?} is a test image", list.display()),
-                "a probe must not learn from the images that it is judged on",
-            )),
-            (None, None) => Err(Failure::new(
-                format!("{}: no training image is called {line:?}", list.display()),
-                "give file names as they are in the training folder",
-            )),
-        })
-        .collect()
-}
-
-/// The images by every end of their path that starts at a folder; none for ends that several share.
-fn names(dataset: &dyn Dataset) -> HashMap<String, Option<usize>> {
-    let mut names = HashMap::new();
-    for index in 0..dataset.len() {
-        let name = dataset.name(index);
-        let ends = name.match_indices('/').map(|(at, _)| &name[at + 1..]);
-        for end in ends.chain([name.as_str()]) {
-            names
-                .entry(end.to_owned())
-                .and_modify(|found| *found = None)
-                .or_insert(Some(index));
-        }
-    }
-    names
-}
-
 /// The labelled train and test parts of a data set.
-pub(crate) fn open(data: &Path, bad: BadImages) -> Result<(Part, Part)> {
-    let train = Part::new(data::open(data, Split::Train, bad)?)?;
-    let test = Part::new(data::open(data, Split::Test, bad)?)?;
+pub(crate) fn open(data: &Path, taken: DataOptions) -> Result<(Part, Part)> {
+    let train = Part::new(data::open(data, Split::Train, taken)?)?;
+    let test = Part::new(data::open(data, Split::Test, taken)?)?;
     if train.dataset().classes() != test.dataset().classes() {
         return Err(Failure::new(
             format!(

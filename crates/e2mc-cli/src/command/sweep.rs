@@ -80,7 +80,7 @@ pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
             (plan, base)
         }
     };
-    let (train_part, test_part) = probe::open(&plan.data.data, plan.data.bad_images)?;
+    let (train_part, test_part) = probe::open(&plan.data.data, plan.data.data_options)?;
     if options.from.checkpoint.is_some() {
         plan.save(&folder)?;
     }

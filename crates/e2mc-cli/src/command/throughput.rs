@@ -10,7 +10,7 @@ use e2mc_data::throughput::{Throughput, measure};
 use e2mc_data::{Evaluation, Pipeline, Split};
 use serde_json::json;
 
-use crate::data::{self, BadImages};
+use crate::data::{self, DataOptions};
 use crate::failure::Failure;
 use crate::{output, recipe};
 
@@ -32,7 +32,7 @@ pub(crate) struct ThroughputOptions {
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
     #[command(flatten)]
-    bad_images: BadImages,
+    data_options: DataOptions,
     /// Print the result as one JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -52,7 +52,7 @@ pub(crate) fn run(options: &ThroughputOptions) -> Result<ExitCode> {
         EVALUATION => Pipeline::Evaluate(Evaluation::imagenet()),
         name => Pipeline::Augment(recipe::augmentation(name)?),
     };
-    let dataset = data::open(&options.data, Split::Train, options.bad_images)?;
+    let dataset = data::open(&options.data, Split::Train, options.data_options)?;
     let threads = options.threads.map_or_else(
         || std::thread::available_parallelism().map_or(1, usize::from),
         usize::from,

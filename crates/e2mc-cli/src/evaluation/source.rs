@@ -18,7 +18,7 @@ use super::{Part, voc};
 use crate::arguments::MachineOptions;
 use crate::checkpoint::CheckpointOptions;
 use crate::command::probe;
-use crate::data::BadImages;
+use crate::data::DataOptions;
 use crate::failure::Failure;
 
 /// Options that `probe`, `knn` and `svm` share.
@@ -39,7 +39,7 @@ pub(crate) struct SourceOptions {
     #[arg(long, value_name = "DIR", requires = "checkpoint")]
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) bad_images: BadImages,
+    pub(crate) data_options: DataOptions,
     /// What is taken from the network: backbone, projector, map6x6 (last feature map, average-pooled
     /// 6 x 6) or the name of a backbone layer
     #[arg(long, value_name = "NAME", default_value = "backbone")]
@@ -96,7 +96,12 @@ impl SourceOptions {
             return Ok(Source::Files(files));
         }
         let (checkpoint, data) = self.network_paths()?;
-        let network = Network::open(checkpoint, &self.reading, (data, self.bad_images), machine)?;
+        let network = Network::open(
+            checkpoint,
+            &self.reading,
+            (data, self.data_options),
+            machine,
+        )?;
         Ok(Source::Network(Box::new(network)))
     }
 
@@ -158,7 +163,8 @@ impl SourceOptions {
         Ok(match &self.checkpoint {
             Some(checkpoint) => json!({
                 "checkpoint": checkpoint, "checkpoint_sha256": sha256(checkpoint)?,
-                "data": self.data, "output": self.output().to_string(),
+                "data": self.data, "val_fraction": self.data_options.val_fraction,
+                "val_seed": self.data_options.val_seed, "output": self.output().to_string(),
             }),
             None => json!({
                 "train": self.train, "train_labels": self.train_labels,
@@ -235,7 +241,7 @@ impl Network {
     pub(crate) fn open(
         checkpoint: &Path,
         reading: &CheckpointOptions,
-        (data, bad): (&Path, BadImages),
+        (data, taken): (&Path, DataOptions),
         machine: &MachineOptions,
     ) -> Result<Self> {
         if voc::is_voc(data) {
@@ -244,7 +250,7 @@ impl Network {
                 "use `e2mc svm` for several labels an image",
             ));
         }
-        let (train, test) = probe::open(data, bad)?;
+        let (train, test) = probe::open(data, taken)?;
         let (checkpoint, model) = reading.open(checkpoint, device(&machine.device)?)?;
         Ok(Self {
             checkpoint,

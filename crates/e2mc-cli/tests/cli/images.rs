@@ -1,12 +1,13 @@
 //! `throughput`, `augment`, and training on folders with images that cannot be read.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-use super::common::{TINY, World};
+use super::common::{TINY, World, log};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -140,10 +141,21 @@ fn a_sheet_shows_every_view_of_every_draw() {
         .run("augment photo.jpg --recipe swav --draws 3 --seed 6 --out other.png --json")
         .json();
     assert_ne!(first, fs::read(world.path("other.png")).unwrap());
-    // A training recipe, and grey.
-    world
+    // A training recipe, and grey; one that leaves its views to a checkpoint has none to show.
+    let result = world
         .run("augment photo.jpg --recipe vicreg-small-pretrain --draws 1 --out small.png --json")
         .json();
+    assert_eq!(result["views"].as_array().unwrap().len(), 2);
+    for command in ["augment photo.jpg --out no.png", "throughput ."] {
+        let failed = world.run(&format!("{command} --recipe vicreg-small"));
+        assert_eq!(failed.code, Some(2));
+        let error = failed.error();
+        assert!(
+            error.contains("vicreg-small takes its views from the checkpoint")
+                && error.contains("use vicreg-small-pretrain"),
+            "{error}"
+        );
+    }
 }
 
 #[test]
@@ -210,20 +222,115 @@ fn augment_says_what_is_wrong() {
     assert!(!world.path("o.png").exists());
 }
 
-#[test]
-fn unreadable_images_are_named_and_replaced_up_to_a_limit() {
-    let world = World::new();
+/// Two class folders of 24 grey images each, in `data`.
+fn two_classes(world: &World) {
     for class in ["a", "b"] {
         fs::create_dir_all(world.path(&format!("data/{class}"))).unwrap();
         for number in 0..24_u8 {
             let shade =
-                |x: u32, y: u32| image::Luma([(x * 9) as u8 ^ (y * u32::from(number)) as u8]);
+                |x: u32, y: u32| image::Luma([(x * 9) as u8 ^ (y as u8).wrapping_mul(number)]);
             let image = image::GrayImage::from_fn(28, 28, shade);
             image
                 .save(world.path(&format!("data/{class}/{number:02}.png")))
                 .unwrap();
         }
     }
+}
+
+#[test]
+fn a_part_is_set_apart_from_images_that_have_none() {
+    let world = World::new();
+    two_classes(&world);
+    let ran = world.run(&format!(
+        "pretrain {TINY} --data data --out run --knn-every 0 --val-fraction 0.25"
+    ));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("data wait"), "{}", ran.stderr);
+    let log = log(&world.path("run"));
+    for event in ["step", "epoch"] {
+        let entry = log.iter().find(|entry| entry["event"] == event).unwrap();
+        let waiting = entry["waiting"].as_f64().unwrap();
+        assert!((0.0..=1.0).contains(&waiting), "{entry}");
+    }
+    let plan = world
+        .run(&format!(
+            "pretrain {TINY} --data data --out new --val-fraction 0.25 --dry-run --json"
+        ))
+        .json();
+    assert_eq!(plan["images"], 36);
+
+    // What one command trains on is not what another judges by.
+    let from = "--checkpoint run/model.safetensors --data data";
+    let names = |part: &str, more: &str| -> BTreeSet<String> {
+        let line = format!("embed {from} --part {part} --out {part}.npy {more}");
+        assert_eq!(world.run(&line).code, Some(0), "{line}");
+        let text = fs::read_to_string(world.path(&format!("{part}.names.txt"))).unwrap();
+        text.lines().map(str::to_owned).collect()
+    };
+    let (train, test) = (
+        names("train", "--val-fraction 0.25"),
+        names("test", "--val-fraction 0.25"),
+    );
+    assert_eq!((train.len(), test.len()), (36, 12));
+    assert!(train.is_disjoint(&test));
+    assert_eq!(test.iter().filter(|name| name.contains("/a/")).count(), 6);
+    assert_ne!(names("test", "--val-fraction 0.25 --val-seed 1"), test);
+
+    // Labelled images by name, as in ImageNet's files.
+    let list: String = (train.iter().step_by(3))
+        .map(|path| format!("{}\n", path.split_once("data/").unwrap().1))
+        .collect();
+    fs::write(world.path("list.txt"), list).unwrap();
+    let tuned = world
+        .run(&format!(
+            "finetune {from} --val-fraction 0.25 --list list.txt --seeds 1 --epochs 1 --batch 4 --json"
+        ))
+        .json();
+    assert_eq!(tuned["probes"][0]["images"], 12);
+    assert_eq!(tuned["test_images"], 12);
+    let whole: String = test.iter().map(|path| format!("{path}\n")).collect();
+    fs::write(world.path("list.txt"), whole).unwrap();
+    let ran = world.run(&format!(
+        "finetune {from} --val-fraction 0.25 --list list.txt"
+    ));
+    assert!(ran.error().contains("is a test image"), "{}", ran.stderr);
+
+    world.data("idx", 20, 20);
+    let ran = world.run("throughput idx --recipe small-grey --val-fraction 0.5 --seconds 0.1");
+    assert!(
+        ran.error().contains("idx has a test part"),
+        "{}",
+        ran.stderr
+    );
+    let ran = world.run("throughput data --recipe small-grey --val-fraction 1 --seconds 0.1");
+    assert!(
+        ran.error().contains("expected a fraction between 0 and 1"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn throughput_counts_bad_images_as_they_are() {
+    let world = World::new();
+    two_classes(&world);
+    fs::write(world.path("data/b/07.png"), b"not an image").unwrap();
+    let line = "throughput data --recipe small-grey --seconds 0.2 --threads 2";
+    let ran = world.run(line);
+    assert!(
+        ran.error().starts_with("cannot decode data/b/07.png"),
+        "{}",
+        ran.stderr
+    );
+    let ran = world.run(&format!("{line} --max-bad-images 0.05"));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("b/07.png").count(), 1, "{}", ran.stderr);
+}
+
+#[test]
+fn unreadable_images_are_named_and_replaced_up_to_a_limit() {
+    let world = World::new();
+    two_classes(&world);
     fs::write(world.path("data/b/07.png"), b"not an image").unwrap();
     let run = |out: &str, more: &str| {
         world.run(&format!(

@@ -63,8 +63,8 @@ pub struct OpenOptions<'a> {
     /// A folder in which lists of files are kept from one run to the next. A list is made anew when
     /// a folder or shard has changed since. Should not be the data's own folder.
     pub cache: Option<&'a Path>,
-    /// For data without splits: the fraction in `(0, 1)` that is set apart as the test part,
-    /// stratified where there are labels, and the seed of that choice.
+    /// For data without a test part: the fraction in `(0, 1)` that is set apart as one, stratified
+    /// where there are labels, and the seed of that choice.
     pub test_fraction: Option<(f64, u64)>,
     /// The fraction of the images, from 0 to 1, that may turn out to be unreadable. A loader puts
     /// others of the same class in their places; with 0 the first is an error.
@@ -109,7 +109,7 @@ pub fn open(path: &Path, split: Split) -> Result<Arc<dyn Dataset>, Error> {
 /// As [`open`], with a report of progress, a cache, and a test part for data that has none.
 ///
 /// # Errors
-/// As [`open`]; a fraction is out of range or leaves nothing.
+/// As [`open`]; a fraction is out of range or leaves nothing, or there is a test part already.
 pub fn open_with(
     path: &Path,
     split: Split,
@@ -120,9 +120,17 @@ pub fn open_with(
             found: options.max_bad,
         });
     }
-    let (dataset, divided) = find(path, split, options)?;
-    let Some((fraction, seed)) = options.test_fraction.filter(|_| !divided) else {
-        return Ok(dataset);
+    let Some((fraction, seed)) = options.test_fraction else {
+        return Ok(find(path, split, options)?.0);
+    };
+    let dataset = match find(path, Split::Test, options) {
+        Ok((dataset, false)) => dataset,
+        Ok((_, true)) => {
+            let path = path.to_owned();
+            return Err(Error::TestPart { path });
+        }
+        Err(Error::MissingSplit { .. }) => find(path, Split::Train, options)?.0,
+        Err(error) => return Err(error),
     };
     let count = (fraction * dataset.len() as f64).round();
     if !(0.0 < fraction && fraction < 1.0 && count >= 1.0) {

@@ -9,6 +9,8 @@ use image::{ImageDecoder, ImageError, Limits};
 use super::{Failure, PIXEL_LIMIT, check_size};
 use crate::Image;
 
+/// Bytes that a PNG file may unpack to beside its pixels.
+const SPARE: u64 = 16 << 20;
 const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 pub(super) fn is_png(bytes: &[u8]) -> bool {
@@ -21,8 +23,16 @@ pub(super) fn is_webp(bytes: &[u8]) -> bool {
 
 pub(super) fn decode_png(bytes: &[u8], image: &mut Image) -> Result<(), Failure> {
     let mut limits = Limits::default();
-    // Up to 8 bytes a pixel.
-    limits.max_alloc = Some(8 * PIXEL_LIMIT as u64);
+    // Up to 8 bytes a pixel of those that the header promises: neither the pixels nor a colour
+    // profile may unpack to more.
+    let header = bytes.get(16..24).unwrap_or(&[0; 8]);
+    let side = |at: usize| {
+        header[at..at + 4]
+            .iter()
+            .fold(0, |n, &byte| n << 8 | u64::from(byte))
+    };
+    let pixels = (side(0) * side(4)).min(PIXEL_LIMIT as u64);
+    limits.max_alloc = Some(8 * pixels + SPARE);
     let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(failure)?;
     read(decoder, image)
 }

@@ -4,8 +4,7 @@ use std::cell::UnsafeCell;
 
 use super::{Batch, View};
 
-/// A batch while it is being made. Threads write disjoint samples of its views at the same time,
-/// which is why this file has the crate's only unsafe code.
+/// A batch while it is being made. Threads write disjoint samples of its views at the same time.
 pub(super) struct Assembly {
     batch: UnsafeCell<Batch>,
     /// Start of each view's data, and the size of one sample.

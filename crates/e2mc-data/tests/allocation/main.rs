@@ -1,16 +1,20 @@
-//! What is allocated, counted by an allocator of our own: nothing for a sample once a loader runs, and
-//! little for each file of a large data set. One test, for the count is of the whole program.
+//! What is allocated, counted by an allocator of our own: nothing for a sample once a loader runs, little
+//! for each file of a large data set, and little for a small image, whatever is packed beside it. One test, for the count is of the whole program.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use e2mc_data::decode::decode;
 use e2mc_data::{
-    Augmentation, Dataset, Evaluation, Loader, LoaderConfig, OpenOptions, Pipeline, Split, open,
-    open_with,
+    Augmentation, Dataset, Evaluation, Image, Loader, LoaderConfig, OpenOptions, Pipeline, Split,
+    open, open_with,
 };
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 
 struct Counting;
 
@@ -73,6 +77,31 @@ fn allocations(dataset: &Arc<dyn Dataset>, pipeline: &Pipeline, batch: usize) ->
         before = now;
     }
     counts.split_off(counts.len() / 2)
+}
+
+/// A PNG file of 10 x 10 pixels whose colour profile unpacks to this many bytes.
+fn png_with_profile(profile: usize) -> Vec<u8> {
+    let chunk = |name: &[u8], content: &[u8]| {
+        let mut sum = flate2::Crc::new();
+        sum.update(name);
+        sum.update(content);
+        let length = (content.len() as u32).to_be_bytes();
+        [&length, name, content, &sum.sum().to_be_bytes()].concat()
+    };
+    let packed = |length: usize| {
+        let mut writer = ZlibEncoder::new(Vec::new(), Compression::fast());
+        writer.write_all(&vec![0; length]).unwrap();
+        writer.finish().unwrap()
+    };
+    let profile = [b"x\0\0", &packed(profile)[..]].concat();
+    [
+        b"\x89PNG\r\n\x1a\n",
+        &chunk(b"IHDR", &[0, 0, 0, 10, 0, 0, 0, 10, 8, 0, 0, 0, 0])[..],
+        &chunk(b"iCCP", &profile),
+        &chunk(b"IDAT", &packed(110)),
+        &chunk(b"IEND", b""),
+    ]
+    .concat()
 }
 
 #[test]
@@ -164,4 +193,14 @@ fn nothing_is_allocated_for_a_sample_and_little_for_a_file() {
     assert!(epoch.next().unwrap().is_err(), "there are no such files");
     let held = BYTES.load(Relaxed) - before;
     assert!(held < 80 << 20, "{held} bytes held in an epoch");
+    drop((epoch, loader));
+
+    // What is packed beside an image's pixels cannot fill the memory.
+    let bomb = png_with_profile(200 << 20);
+    let mut image = Image::default();
+    let before = BYTES.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    let _ = decode(&bomb, &"bomb.png", &mut image);
+    let peak = PEAK.load(Relaxed) - before;
+    assert!(peak < 64 << 20, "{peak} bytes to decode 10 x 10 pixels");
 }

@@ -233,6 +233,33 @@ fn data_without_splits_is_divided_by_a_seed() {
 }
 
 #[test]
+fn a_train_part_alone_can_be_divided_but_not_beside_a_test_part() {
+    let files: Vec<String> = (0..20)
+        .map(|index| format!("train/a/{index}.png"))
+        .collect();
+    let files: Vec<(&str, &[u8])> = files.iter().map(|name| (name.as_str(), &b""[..])).collect();
+    let folder = folder(&files);
+    let options = OpenOptions {
+        test_fraction: Some((0.25, 0)),
+        ..OpenOptions::default()
+    };
+    let open = |split| open_with(folder.path(), split, &options);
+    assert!(matches!(
+        refused(folder.path(), Split::Test),
+        Error::MissingSplit { .. }
+    ));
+    let (train, test) = (open(Split::Train).unwrap(), open(Split::Test).unwrap());
+    assert_eq!((train.len(), test.len()), (15, 5));
+    let train = names(&*train);
+    assert!(names(&*test).iter().all(|name| !train.contains(name)));
+    fs::create_dir_all(folder.path().join("val/a")).unwrap();
+    fs::write(folder.path().join("val/a/x.png"), b"").unwrap();
+    for split in [Split::Train, Split::Test] {
+        assert!(matches!(open(split), Err(Error::TestPart { .. })));
+    }
+}
+
+#[test]
 fn subsets_are_named_as_in_imagenets_files() {
     let files = [
         "train/n01440764/n01440764_10026.JPEG",
@@ -252,10 +279,11 @@ fn subsets_are_named_as_in_imagenets_files() {
     let message = refused("n01440764_10026.JPEG\nmissing.JPEG\n1440764_10027.JPEG\n");
     assert_eq!(
         message,
-        "2 of 3 names in 1percent.txt fit not one image, the first missing.JPEG: expected exactly one each"
+        "1percent.txt: 2 of 3 names do not fit exactly one image: the first, missing.JPEG, fits 0"
     );
-    assert!(refused("same.JPEG").contains("the first same.JPEG"));
-    assert!(refused("n01443537_2.JPEG\nn01443537/n01443537_2.JPEG").contains("given twice"));
+    assert!(refused("same.JPEG").ends_with("the first, same.JPEG, fits 2"));
+    let twice = named("n01443537_2.JPEG\nn01443537/n01443537_2.JPEG").unwrap();
+    assert_eq!(twice, [3]);
     assert!(refused("\n").contains("at least one name"));
 }
 

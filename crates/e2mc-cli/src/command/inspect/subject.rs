@@ -12,7 +12,7 @@ use e2mc_train::{Output, device, embed, embed_views};
 
 use super::{InspectOptions, OutputArgument};
 use crate::arguments::TransformArgument;
-use crate::data::{self, BadImages};
+use crate::data::{self, DataOptions};
 use crate::failure::Failure;
 use crate::output;
 
@@ -194,7 +194,7 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
         ));
     }
     let data = options.data.as_deref().expect("required with --checkpoint");
-    let dataset = open(data, options.bad_images)?;
+    let dataset = open(data, options.data_options)?;
     let sources: Vec<String> = options
         .checkpoint
         .iter()
@@ -244,6 +244,6 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
 }
 
 /// The test part, or the training part where there is no other.
-fn open(folder: &Path, bad: BadImages) -> Result<Arc<dyn Dataset>> {
-    data::open(folder, Split::Test, bad).or_else(|_| data::open(folder, Split::Train, bad))
+fn open(folder: &Path, taken: DataOptions) -> Result<Arc<dyn Dataset>> {
+    data::open(folder, Split::Test, taken).or_else(|_| data::open(folder, Split::Train, taken))
 }
