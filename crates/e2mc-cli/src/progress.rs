@@ -48,15 +48,18 @@ impl Metrics {
         })
     }
 
-    /// Adds the numbers of a step or an epoch to TensorBoard's file, as `GROUP/NAME`.
+    /// Adds the numbers of a step or an epoch to TensorBoard's file, as `GROUP/NAME`. Signs of collapse are a group of
+    /// their own: the embedding's entropy is not the term of the loss that has its name.
     fn tensorboard(&mut self, group: &str, step: u64, fields: &Value) -> Result<(), Error> {
+        let groups = [(group, fields), ("collapse", &fields["collapse"])];
         let mut values: Vec<(String, f64)> = Vec::new();
-        let all = fields.as_object().into_iter().flatten();
-        let nested = fields["collapse"].as_object().into_iter().flatten();
-        for (name, value) in all.chain(nested) {
-            if let Some(value) = value.as_f64().filter(|_| name != "step") {
-                values.push((format!("{group}/{name}"), value));
-            }
+        for (group, fields) in groups {
+            let numbers = fields.as_object().into_iter().flatten();
+            let numbers = numbers.filter(|(name, _)| *name != "step");
+            values
+                .extend(numbers.filter_map(|(name, value)| {
+                    Some((format!("{group}/{name}"), value.as_f64()?))
+                }));
         }
         let named = values.iter().map(|(name, value)| (name.as_str(), *value));
         self.events.write(step, named)

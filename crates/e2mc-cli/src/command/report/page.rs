@@ -7,7 +7,7 @@ use super::curves;
 use super::probes::{self, Probes};
 use crate::report::{
     AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, Report, Section, Table,
-    Verdict, fixed,
+    Verdict, fixed, signed,
 };
 use crate::runlog::RunLog;
 
@@ -155,7 +155,7 @@ fn findings(log: &RunLog, several: bool) -> Vec<Finding> {
                 },
                 format!(
                     "{text} (paired change {} ± {error:.2} points).",
-                    fixed(change, 2)
+                    signed(change, 2)
                 ),
             ),
             None => say(Verdict::Note, format!("{text}.")),
