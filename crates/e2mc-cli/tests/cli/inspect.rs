@@ -54,7 +54,7 @@ fn texts(result: &Value) -> Vec<String> {
 #[test]
 fn what_was_put_in_is_found() {
     let world = World::new();
-    example(&world, "z.npy", 1);
+    example(&world, "z.npy", 3);
     let result = world
         .run("inspect z.npy --transform sigmoid --json --report out.html --figures figures")
         .json();

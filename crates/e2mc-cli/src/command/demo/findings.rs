@@ -6,9 +6,6 @@ use super::{Arm, Comparison};
 use crate::evaluation::plus_minus;
 use crate::report::{Finding, Verdict, fixed, signed};
 
-/// A difference counts when it is more than this many standard errors.
-const NOISE: f64 = 2.0;
-
 /// The findings, most wanted first.
 pub(super) fn findings(comparison: &Comparison) -> Vec<Finding> {
     let [base, continued, entropic] = comparison.arms.as_slice() else {
@@ -41,18 +38,11 @@ fn accuracy(label: &str, row: usize, base: &Arm, entropic: &Arm, continued: &Arm
     let change = Estimate::of_difference(&before.accuracies, &after.accuracies)
         .expect("all models are probed with the same seeds");
     let error = change.standard_error.unwrap_or(f64::INFINITY);
-    let (verdict, words) = if change.mean.abs() <= NOISE * error {
-        (Verdict::NoDifference, "no difference beyond the noise")
-    } else if change.mean > 0.0 {
-        (
-            Verdict::Better,
-            "better by more than the noise of the label subsets",
-        )
-    } else {
-        (
-            Verdict::Worse,
-            "worse by more than the noise of the label subsets",
-        )
+    let verdict = Verdict::of_change(change.mean, error);
+    let words = match verdict {
+        Verdict::Better => "better by more than the noise of the label subsets",
+        Verdict::Worse => "worse by more than the noise of the label subsets",
+        _ => "no difference beyond the noise",
     };
     let text = format!(
         "{label}: {} with E2MC, {} continued without, {} before: {words} \

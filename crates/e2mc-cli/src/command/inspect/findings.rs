@@ -372,19 +372,15 @@ fn changes(before: &Subject, after: &Subject) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut change =
         |name: &str, from: f64, to: f64, higher_is_better: bool, decimals: usize, unit: &str| {
-            let same = (to - from).abs() < 0.5 * 10f64.powi(-(decimals as i32));
-            let verdict = if same {
+            let (said_from, said_to) = (fixed(from, decimals), fixed(to, decimals));
+            let verdict = if said_from == said_to {
                 Verdict::NoDifference
             } else {
                 direction((to > from) == higher_is_better)
             };
             findings.push(Finding {
                 verdict,
-                text: format!(
-                    "{name}: {}{unit} before, {}{unit} after.",
-                    fixed(from, decimals),
-                    fixed(to, decimals)
-                ),
+                text: format!("{name}: {said_from}{unit} before, {said_to}{unit} after."),
             });
         };
     change(

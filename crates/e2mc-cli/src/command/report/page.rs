@@ -64,9 +64,6 @@ pub(super) fn report(logs: &[RunLog]) -> Result<(Report, Vec<Finding>)> {
     Ok((page, findings))
 }
 
-/// A change counts when it is more than this many standard errors.
-const NOISE: f64 = 2.0;
-
 /// First and last k-NN accuracy, in percent.
 fn knn(log: &RunLog) -> Option<(f64, f64)> {
     let points = log.by_epoch(|event| event["knn"].as_f64());
@@ -146,13 +143,7 @@ fn findings(log: &RunLog, several: bool) -> Vec<Finding> {
         };
         match of("knn_change").zip(of("knn_change_error")) {
             Some((change, error)) => say(
-                if change.abs() <= NOISE * error {
-                    Verdict::NoDifference
-                } else if change > 0.0 {
-                    Verdict::Better
-                } else {
-                    Verdict::Worse
-                },
+                Verdict::of_change(change, error),
                 format!(
                     "{text} (paired change {} ± {error:.2} points).",
                     signed(change, 2)
