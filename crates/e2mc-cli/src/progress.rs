@@ -48,15 +48,18 @@ impl Metrics {
         })
     }
 
-    /// Adds the numbers of a step or an epoch to TensorBoard's file, as `GROUP/NAME`.
+    /// Adds the numbers of a step or an epoch to TensorBoard's file, as `GROUP/NAME`. Signs of collapse are a group of
+    /// their own: the embedding's entropy is not the term of the loss that has its name.
     fn tensorboard(&mut self, group: &str, step: u64, fields: &Value) -> Result<(), Error> {
+        let groups = [(group, fields), ("collapse", &fields["collapse"])];
         let mut values: Vec<(String, f64)> = Vec::new();
-        let all = fields.as_object().into_iter().flatten();
-        let nested = fields["collapse"].as_object().into_iter().flatten();
-        for (name, value) in all.chain(nested) {
-            if let Some(value) = value.as_f64().filter(|_| name != "step") {
-                values.push((format!("{group}/{name}"), value));
-            }
+        for (group, fields) in groups {
+            let numbers = fields.as_object().into_iter().flatten();
+            let numbers = numbers.filter(|(name, _)| *name != "step");
+            values
+                .extend(numbers.filter_map(|(name, value)| {
+                    Some((format!("{group}/{name}"), value.as_f64()?))
+                }));
         }
         let named = values.iter().map(|(name, value)| (name.as_str(), *value));
         self.events.write(step, named)
@@ -220,21 +223,22 @@ impl Observer for Progress<'_> {
 
         let epochs = self.recipe.training.epochs;
         let left = self.time_left(log.step, log.batches * epochs);
-        let line = format!(
-            "{}  {:.0} images/s  data wait {:.0} %  left {left}",
-            terms(log.loss, &log.terms),
+        let terms = terms(log.loss, &log.terms);
+        let pace = format!(
+            "{:.0} images/s  data wait {:.0} %  left {left}",
             log.images_per_s,
             100.0 * log.waiting
         );
         if let Some(bar) = &self.bar {
             bar.set_length(log.batches);
             bar.set_position(log.batch);
-            bar.set_prefix(format!("epoch {}/{epochs}", log.epoch));
-            bar.set_message(line);
+            bar.set_prefix(format!("epoch {}/{epochs}  {pace}", log.epoch));
+            let (_, width) = console::Term::stderr().size();
+            bar.set_message(folded(&terms, width.into()));
         } else if self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
             output::note(&format!(
-                "epoch {}/{epochs}  batch {}/{}  {line}",
+                "epoch {}/{epochs}  batch {}/{}  {terms}  {pace}",
                 log.epoch, log.batch, log.batches
             ));
         }
@@ -317,6 +321,23 @@ fn terms(loss: f64, terms: &[(&'static str, f64)]) -> String {
     text
 }
 
+/// The terms in lines of at most `width` columns, where one fits at all.
+fn folded(terms: &str, width: usize) -> String {
+    let mut lines = vec![String::new()];
+    for term in terms.split("  ") {
+        let line = lines.last_mut().expect("there is always one");
+        if line.is_empty() {
+            line.push_str(term);
+        } else if line.len() + 2 + term.len() < width {
+            line.push_str("  ");
+            line.push_str(term);
+        } else {
+            lines.push(term.to_owned());
+        }
+    }
+    lines.join("\n")
+}
+
 /// Seconds as a person would say them.
 pub(crate) fn duration(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
@@ -329,7 +350,7 @@ pub(crate) fn duration(seconds: f64) -> String {
 
 fn bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  {wide_msg}")
+    let style = ProgressStyle::with_template("{bar:16} {pos}/{len}  {prefix}\n{msg}")
         .expect("the template is valid");
     bar.set_style(style);
     bar
@@ -338,6 +359,17 @@ fn bar() -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn terms_are_folded_and_none_is_lost() {
+        let text = "loss 21.9646  invariance 0.1554  entropy -0.5928";
+        assert_eq!(folded(text, 80), text);
+        assert_eq!(
+            folded(text, 40),
+            "loss 21.9646  invariance 0.1554\nentropy -0.5928"
+        );
+        assert_eq!(folded(text, 5).lines().count(), 3);
+    }
 
     #[test]
     fn durations_read_well() {

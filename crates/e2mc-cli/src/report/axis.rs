@@ -19,8 +19,11 @@ impl Domain {
         if lo < hi {
             return Self { lo, hi };
         }
+        if lo == 0.0 {
+            // Nothing of something that is counted, as a rule.
+            return Self { lo: 0.0, hi: 1.0 };
+        }
         let pad = match lo.abs() * 0.05 {
-            _ if lo == 0.0 => 1.0,
             pad if lo - pad < lo => pad,
             _ => f64::MIN_POSITIVE,
         };
@@ -108,6 +111,14 @@ impl Ticks {
             labels,
             note,
             exponent,
+        }
+    }
+
+    /// The same for values that are whole numbers, which need no digits after the point.
+    pub(crate) fn of_counts(self) -> Self {
+        Self {
+            exponent: self.exponent.max(2),
+            ..self
         }
     }
 

@@ -16,6 +16,9 @@ const STYLE: &str = include_str!("style.css");
 /// The room over a drawing for its title and each row of its legend.
 const LINE: f64 = 18.0;
 
+/// The room beside a drawing, for the half of a tick's label that stands out.
+const MARGIN: f64 = 6.0;
+
 /// Writes each chart of `report` to `folder` as `NN-title.svg` and `.png`; returns the SVG files' paths.
 ///
 /// # Errors
@@ -45,11 +48,19 @@ pub(crate) fn save_figures(report: &Report, folder: &Path) -> Result<Vec<PathBuf
 /// One panel on its own.
 struct Figure {
     title: String,
-    /// Names and slots of what is drawn.
-    legend: Vec<(usize, String)>,
+    legend: Vec<Entry>,
     size: (f64, f64),
     /// What is inside the panel's `<svg>`.
     drawing: String,
+}
+
+/// A row of a legend, as HTML.
+#[derive(Clone)]
+struct Entry {
+    /// Class of the sample: what gives it its colour, if anything does.
+    class: String,
+    sample: String,
+    name: String,
 }
 
 /// The drawings of a report: what the page shows, taken from its HTML so that there is one way to draw.
@@ -59,23 +70,40 @@ fn figures(report: &Report) -> Vec<Figure> {
     let blocks = report.sections.iter().flat_map(|section| &section.blocks);
     // Heat maps write their own files.
     for block in blocks.filter(|block| !matches!(block, Block::Heat(_))) {
-        let names: Vec<(usize, String)> = block
-            .names()
-            .iter()
-            .map(|name| (inks.slot(name), (*name).to_owned()))
-            .collect();
         let mut html = String::new();
         block
             .render(&mut html, &inks)
             .expect("writing to a string does not fail");
+        // Rows of a dot chart carry their names already.
+        let entries = match block {
+            Block::Dots(_) => Vec::new(),
+            _ => legend(&html),
+        };
         for panel in html.split("<div class=\"panel\"").skip(1) {
-            figures.extend(figure(panel, block, &names));
+            figures.extend(figure(panel, &entries));
         }
     }
     figures
 }
 
-fn figure(panel: &str, block: &Block, names: &[(usize, String)]) -> Option<Figure> {
+/// The legend of a block's HTML.
+fn legend(html: &str) -> Vec<Entry> {
+    let list = html.split("<ul class=\"legend\">").nth(1);
+    let list = list.and_then(|rest| rest.split("</ul>").next());
+    let entry = |item: &str| {
+        let (svg, name) = item.split_once("</svg><span>")?;
+        let class = svg.split('"').nth(1)?.trim_start_matches("sample").trim();
+        Some(Entry {
+            class: class.to_owned(),
+            sample: svg.split_once('>')?.1.to_owned(),
+            name: name.split("</span>").next()?.to_owned(),
+        })
+    };
+    let items = list.unwrap_or_default().split("<li>").skip(1);
+    items.filter_map(entry).collect()
+}
+
+fn figure(panel: &str, entries: &[Entry]) -> Option<Figure> {
     let title = panel.split("<h4>").nth(1)?.split("</h4>").next()?;
     let open = panel.find("<svg viewBox=")?;
     let svg = &panel[open..];
@@ -89,30 +117,13 @@ fn figure(panel: &str, block: &Block, names: &[(usize, String)]) -> Option<Figur
         .skip(2)
         .filter_map(|length| length.parse().ok());
     let drawing = svg[svg.find('>')? + 1..].split("</svg>").next()?;
+    // Only what this panel shows.
     let slots = panel.split('"').nth(1).unwrap_or_default();
-    let slots: Vec<usize> = slots
-        .split(' ')
-        .filter_map(|slot| slot.parse().ok())
-        .collect();
-    // Rows of a dot chart carry their names already.
-    let legend = match block {
-        Block::Dots(_) | Block::Scatter(_) => Vec::new(),
-        _ => {
-            let mut shown: Vec<(usize, String)> = names
-                .iter()
-                .filter(|(slot, _)| slots.contains(slot))
-                .cloned()
-                .collect();
-            shown.dedup();
-            let mut seen = Vec::new();
-            shown.retain(|entry| {
-                let new = !seen.contains(entry);
-                seen.push(entry.clone());
-                new
-            });
-            shown
-        }
+    let shown = |entry: &&Entry| {
+        let slot = entry.class.strip_prefix('s');
+        slot.is_none_or(|slot| slots.split(' ').any(|shown| shown == slot))
     };
+    let legend = entries.iter().filter(shown).cloned().collect();
     Some(Figure {
         title: without_tags(title),
         legend,
@@ -161,28 +172,31 @@ impl Figure {
         let (width, height) = self.size;
         let head = LINE * (1.0 + self.legend.len() as f64);
         let mut out = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{total}\" \
-             viewBox=\"0 0 {width} {total}\">\n<style>{}</style>\n",
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{wide}\" height=\"{total}\" \
+             viewBox=\"-{MARGIN} 0 {wide} {total}\">\n<style>{}</style>\n",
             stand_alone_style(),
+            wide = width + 2.0 * MARGIN,
             total = height + head,
         );
         ink::define_markers(&mut out).expect("writing to a string does not fail");
         let _ = write!(
             out,
-            "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
+            "<rect x=\"-{MARGIN}\" width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
              <text class=\"title\" x=\"2\" y=\"13\">{}</text>\n",
             self.title
         );
-        for (row, (slot, name)) in self.legend.iter().enumerate() {
+        for (row, entry) in self.legend.iter().enumerate() {
             let y = LINE * (row as f64 + 1.0) + 9.0;
-            let dash = ink::dash(*slot);
+            let Entry {
+                class,
+                sample,
+                name,
+            } = entry;
             let _ = writeln!(
                 out,
-                "<g class=\"s{slot}\"><path class=\"line s{slot}\" d=\"M2 {y}h26\" stroke-dasharray=\"{dash}\"/>\
-                 <use href=\"#m{slot}\" class=\"mark s{slot}\" x=\"15\" y=\"{y}\"/></g>\
-                 <text class=\"tick\" x=\"34\" y=\"{}\">{}</text>",
+                "<g class=\"{class}\" transform=\"translate(2 {y})\">{sample}</g>\
+                 <text class=\"tick\" x=\"38\" y=\"{}\">{name}</text>",
                 y + 4.0,
-                super::text::escape(name)
             );
         }
         let _ = write!(
@@ -226,8 +240,8 @@ fn stand_alone_style() -> String {
         let c = colour(&format!("s{slot}"));
         let _ = write!(
             style,
-            ".line.s{slot}{{stroke:{c}}}.area.s{slot}{{fill:{c};stroke:{c}}}.mark.s{slot}{{fill:{c}}}\
-             .s{slot} .bar{{fill:{c}}}.s{slot} .run{{stroke:{c}}}.s{slot} .whisker{{stroke:{c}}}"
+            ".line.s{slot},.s{slot} .line{{stroke:{c}}}.area.s{slot},.s{slot} .area{{fill:{c};stroke:{c}}}\
+             .mark.s{slot},.s{slot} .mark{{fill:{c}}}.s{slot} .bar{{fill:{c}}}.s{slot} .run{{stroke:{c}}}.s{slot} .whisker{{stroke:{c}}}"
         );
     }
     style
@@ -271,7 +285,7 @@ mod tests {
         assert_eq!(paths.len(), sample::DRAWINGS - sample::HEAT_MAPS);
         let png = fs::read(paths[0].with_extension("png")).unwrap();
         let image = image::load_from_memory(&png).unwrap().to_rgb8();
-        assert_eq!(image.width(), 3 * 336);
+        assert_eq!(image.width(), 3 * (336 + 12));
         // White paper with something on it.
         assert!(image.pixels().filter(|pixel| pixel.0 == [255; 3]).count() > image.len() / 6);
         assert!(

@@ -34,6 +34,6 @@ pub(crate) use chart::lines::{LineChart, Lines, Series};
 pub(crate) use chart::marks::Mark;
 pub(crate) use chart::scatter::{Scatter, ScatterPanel};
 pub(crate) use figures::save_figures;
-pub(crate) use number::{fixed, significant};
+pub(crate) use number::{fixed, legible, signed, significant};
 pub(crate) use page::{Block, Finding, Report, Section, Verdict};
 pub(crate) use table::{Cell, Column, Estimate, Table};

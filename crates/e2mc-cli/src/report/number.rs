@@ -30,6 +30,26 @@ pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     out
 }
 
+/// A change, with its sign also where it is a rise.
+pub(crate) fn signed(value: f64, decimals: usize) -> String {
+    let text = fixed(value, decimals);
+    if value > 0.0 {
+        format!("+{text}")
+    } else {
+        text
+    }
+}
+
+/// `value` with `decimals` digits after the point, or in significant digits where those would all be zero.
+pub(crate) fn legible(value: f64, decimals: usize) -> String {
+    let text = fixed(value, decimals);
+    if value.is_finite() && value != 0.0 && !text.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
+        significant(value)
+    } else {
+        text
+    }
+}
+
 /// `value` with four significant digits; as a power of ten below 0.0001 and from ten million up.
 pub(crate) fn significant(value: f64) -> String {
     const DIGITS: i32 = 4;
@@ -124,6 +144,22 @@ mod tests {
         assert_eq!(fixed(-1_234_567.891, 1), "−1,234,567.9");
         assert_eq!(fixed(f64::NAN, 2), "not a number");
         assert_eq!(fixed(f64::NEG_INFINITY, 2), "−∞");
+    }
+
+    #[test]
+    fn legible_never_turns_a_small_value_into_zero() {
+        assert_eq!(legible(0.123_45, 3), "0.123");
+        assert_eq!(legible(-3.4e-5, 4), "−3.400×10⁻⁵");
+        assert_eq!(legible(0.0, 4), "0.0000");
+        assert_eq!(legible(f64::NAN, 4), "not a number");
+    }
+
+    #[test]
+    fn changes_carry_their_sign() {
+        assert_eq!(
+            [0.5, -0.5, 0.0].map(|value| signed(value, 1)),
+            ["+0.5", "−0.5", "0.0"]
+        );
     }
 
     #[test]

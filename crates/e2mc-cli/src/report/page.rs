@@ -108,6 +108,16 @@ impl Verdict {
         }
     }
 
+    /// Better or worse where a change is more than twice its standard error.
+    pub(crate) fn of_change(change: f64, standard_error: f64) -> Self {
+        const NOISE: f64 = 2.0;
+        match change {
+            change if change.abs() <= NOISE * standard_error => Self::NoDifference,
+            change if change > 0.0 => Self::Better,
+            _ => Self::Worse,
+        }
+    }
+
     /// The kind of news in a word or two, as the page says it.
     pub(crate) fn words(self) -> &'static str {
         self.class_and_words().1

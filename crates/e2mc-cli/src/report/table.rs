@@ -36,7 +36,7 @@ pub(crate) enum Cell {
     Text(String),
     /// A number, set with the column's decimals.
     Number(f64),
-    /// A number with decimals of its own, in a column of different quantities.
+    /// A number with decimals of its own, in a column of different quantities; more where it is smaller than they show.
     Value {
         /// The number.
         value: f64,
@@ -113,7 +113,7 @@ impl Table {
                 write!(
                     out,
                     "<th scope=\"colgroup\" colspan=\"{span}\"><span>{}</span></th>",
-                    escape(name)
+                    whole_words(name)
                 )?;
             }
         }
@@ -134,7 +134,7 @@ fn render_cell(out: &mut String, cell: &Cell, decimals: usize, heading: bool) ->
     let (class, content) = match cell {
         Cell::Text(text) => ("text", prose(text)),
         Cell::Number(value) => ("number", number::fixed(*value, decimals)),
-        Cell::Value { value, decimals } => ("number", number::fixed(*value, *decimals)),
+        Cell::Value { value, decimals } => ("number", number::legible(*value, *decimals)),
         Cell::Estimate(estimate) => {
             let value = number::fixed(estimate.value, decimals);
             let error = estimate.standard_error.filter(|error| error.is_finite());

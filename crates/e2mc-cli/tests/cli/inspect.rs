@@ -1,6 +1,7 @@
 //! `inspect` on files with known answers, on checkpoints, and on bad input.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -121,6 +122,103 @@ fn what_was_put_in_is_found() {
 }
 
 #[test]
+fn the_reference_figures_come_out_of_every_kind_of_file() {
+    let world = World::new();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../e2mc-eval/tests/golden");
+    for name in ["embeddings.npy", "embeddings.npz", "diagnostics.json"] {
+        fs::copy(golden.join(name), world.path(name)).unwrap();
+    }
+    let expected: Value =
+        serde_json::from_slice(&fs::read(world.path("diagnostics.json")).unwrap()).unwrap();
+    for file in ["embeddings.npy", "embeddings.npz:embeddings"] {
+        let result = world.run(&format!("inspect {file} --json")).json();
+        for (key, reference) in [
+            ("rankme", "rankme"),
+            ("uniformity", "uniformity_t2"),
+            ("neighbour_1_mean", "nn1_mean"),
+            ("neighbour_100_mean", "nn100_mean"),
+        ] {
+            let (found, expected) = (number(&result, key), number(&expected, reference));
+            let error = (found / expected - 1.0).abs();
+            assert!(error < 1e-6, "{file}, {key}: {found}, expected {expected}");
+        }
+        assert_eq!(number(&result, "neighbour_queries"), 500.0);
+    }
+}
+
+#[test]
+fn known_embeddings_give_known_answers() {
+    let world = World::new();
+    let inspect = |make: &dyn Fn(&[f32]) -> Vec<f32>| {
+        let mut state = 5;
+        let rows: Vec<Vec<f32>> = (0..1000)
+            .map(|_| make(&[(); 6].map(|()| uniform(&mut state))))
+            .collect();
+        let shape = format!("(1000, {})", rows[0].len());
+        let path = world.path("known.npy");
+        npy(&path, "<f4", false, &shape, &floats(rows.concat()));
+        let result = world
+            .run("inspect known.npy --transform sigmoid --json")
+            .json();
+        let said = texts(&result).join("\n");
+        (result, said)
+    };
+
+    let (cube, said) = inspect(&|u| u.iter().map(|&u| logit(u)).collect());
+    assert!(number(&cube, "entropy").abs() < 0.05 && number(&cube, "gap_from_uniform") < 0.04);
+    assert!(number(&cube, "rankme") > 5.95 && number(&cube, "participation_ratio") > 5.9);
+    assert_eq!(number(&cube, "dependent_pairs"), 0.0);
+    let findings = cube["findings"].as_array().unwrap();
+    assert!(findings.iter().all(|f| f["kind"] != "Look here"), "{said}");
+
+    let (x, said) = inspect(&|u| {
+        let other = if u[1] < 0.5 { u[0] } else { 1.0 - u[0] };
+        vec![logit(u[0]), logit(other)]
+    });
+    // Marginals and covariance see nothing in it.
+    assert!(number(&x, "entropy").abs() < 0.05 && number(&x, "covariance") < 1e-3);
+    assert!(number(&x, "mean_mutual_information") > 1.0);
+    assert!(said.contains("1 of 1 pairs of dimensions (100.0 %) depend on each other"));
+    assert!(said.contains("Covariance cannot see this."), "{said}");
+
+    let (collapsed, said) = inspect(&|u| u.iter().map(|&u| 1.0 + 1e-6 * u).collect());
+    assert!((0.999..1.001).contains(&number(&collapsed, "rankme")));
+    assert!((-1e-4..=0.0).contains(&number(&collapsed, "uniformity")));
+    assert!(number(&collapsed, "mean_cosine") > 0.9999);
+    assert!(said.contains("has collapsed to about one direction"));
+    let (point, said) = inspect(&|_| vec![1.0; 4]);
+    assert_eq!(number(&point, "neighbour_1_mean"), 0.0);
+    for part in [
+        "4 of 4 dimensions are nearly constant.",
+        "around their mean the rows do not vary",
+        "1000 of 1000 rows that asked have an exact copy",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    assert!(!said.contains("copy of another") && !said.contains("correlation of"));
+
+    // Three directions of equal variance, none of them along an axis.
+    let (rank, said) = inspect(&|u| {
+        let wave = |k: usize, j: usize| (k * j) as f32 * std::f32::consts::TAU / 12.0 + k as f32;
+        let mixed = |j| (1..=3).map(|k| (u[k] - 0.5) * wave(k, j).cos()).sum();
+        (0..12).map(mixed).collect()
+    });
+    assert!((2.95..3.01).contains(&number(&rank, "rankme")));
+    assert!((2.95..3.01).contains(&number(&rank, "participation_ratio")));
+    assert_eq!(number(&rank, "directions_99"), 3.0);
+    assert!(said.contains("about 3 of 12 directions"), "{said}");
+
+    let (copies, said) =
+        inspect(&|u| vec![u[0], u[1], -2.0 * u[0], u[0] + 3.0, u[2], u[1], u[0], u[0]]);
+    let groups = serde_json::json!([[0, 2, 3, 6, 7], [1, 5]]);
+    assert_eq!(copies["duplicates"], groups);
+    assert_eq!(number(&copies, "redundant"), 5.0);
+    let part = "5 dimensions copy another up to scale and sign (correlation beyond 0.999), in 2 groups, the largest of them: \
+                0, 2, 3, 6 and 1 more.";
+    assert!(said.contains(part), "{said}");
+}
+
+#[test]
 fn two_files_are_before_and_after() {
     let world = World::new();
     example(&world, "a.npy", 1);
@@ -153,7 +251,7 @@ fn two_files_are_before_and_after() {
     let page = fs::read_to_string(world.path("out.html")).unwrap();
     assert!(
         page.contains("before: a.npy")
-            && page.contains("A point keeps the colour of its place before")
+            && page.contains("A point keeps the colour that it has before")
     );
 
     npy(
@@ -256,8 +354,30 @@ fn embeddings_that_cannot_be_inspected() {
         "(2, 20000)",
         &[0; 80_000],
     );
+    fs::write(world.path("empty.npy"), "").unwrap();
+    fs::write(world.path("text.npy"), "0.1, 0.2\n0.3, 0.4\n").unwrap();
+    fs::write(world.path("table.csv"), "0.1,0.2\n").unwrap();
+    let mut long = (1_u64 << 60).to_le_bytes().to_vec();
+    long.extend(b"{}");
+    fs::write(world.path("liar.safetensors"), long).unwrap();
     for (file, part) in [
         ("missing.npy", "cannot open missing.npy"),
+        (
+            "empty.npy",
+            "empty.npy: expected a float matrix in .npy format, found an empty file",
+        ),
+        (
+            "text.npy",
+            "text.npy: expected the magic bytes of .npy, found another kind of file",
+        ),
+        (
+            "table.csv",
+            "table.csv: expected a name that ends in .npy, .npz or .safetensors, found .csv",
+        ),
+        (
+            "liar.safetensors",
+            "liar.safetensors: expected a .safetensors file, found a header of 1152921504606846976 bytes in a file of 10",
+        ),
         (
             "nan.npy",
             "nan.npy: the embeddings hold NaN at row 1, column 1, expected a finite number",

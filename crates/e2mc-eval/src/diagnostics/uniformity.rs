@@ -56,7 +56,8 @@ impl Uniformity {
                     // Within a tile each pair once, and no row with itself.
                     let line = if i == j { &line[..r] } else { line };
                     for &cosine in line {
-                        let cosine = f64::from(cosine);
+                        // Rounding may go beyond 1.
+                        let cosine = f64::from(cosine).clamp(-1.0, 1.0);
                         potential += (-T * (2.0 - 2.0 * cosine)).exp();
                         cosines += cosine;
                     }

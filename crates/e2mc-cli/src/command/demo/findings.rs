@@ -4,10 +4,7 @@ use e2mc_eval::Estimate;
 
 use super::{Arm, Comparison};
 use crate::evaluation::plus_minus;
-use crate::report::{Finding, Verdict};
-
-/// A difference counts when it is more than this many standard errors.
-const NOISE: f64 = 2.0;
+use crate::report::{Finding, Verdict, fixed, signed};
 
 /// The findings, most wanted first.
 pub(super) fn findings(comparison: &Comparison) -> Vec<Finding> {
@@ -41,26 +38,19 @@ fn accuracy(label: &str, row: usize, base: &Arm, entropic: &Arm, continued: &Arm
     let change = Estimate::of_difference(&before.accuracies, &after.accuracies)
         .expect("all models are probed with the same seeds");
     let error = change.standard_error.unwrap_or(f64::INFINITY);
-    let (verdict, words) = if change.mean.abs() <= NOISE * error {
-        (Verdict::NoDifference, "no difference beyond the noise")
-    } else if change.mean > 0.0 {
-        (
-            Verdict::Better,
-            "better by more than the noise of the label subsets",
-        )
-    } else {
-        (
-            Verdict::Worse,
-            "worse by more than the noise of the label subsets",
-        )
+    let verdict = Verdict::of_change(change.mean, error);
+    let words = match verdict {
+        Verdict::Better => "better by more than the noise of the label subsets",
+        Verdict::Worse => "worse by more than the noise of the label subsets",
+        _ => "no difference beyond the noise",
     };
     let text = format!(
         "{label}: {} with E2MC, {} continued without, {} before: {words} \
-         (paired change from before {:+.2} ± {error:.2} points).",
+         (paired change from before {} ± {error:.2} points).",
         plus_minus(after.accuracy, after.standard_error),
         plus_minus(alone.accuracy, alone.standard_error),
         plus_minus(before.accuracy, before.standard_error),
-        change.mean,
+        signed(change.mean, 2),
     );
     Finding { verdict, text }
 }
@@ -88,12 +78,12 @@ fn entropy(base: &Arm, continued: &Arm, entropic: &Arm) -> Finding {
             Verdict::Note
         },
         text: format!(
-            "The mean marginal entropy of the embedding went from {:.3} to {:.3} nats with E2MC \
-             (to {:.3} without; 0 is uniform), its off-diagonal covariance from {:.4} to {:.4} \
+            "The mean marginal entropy of the embedding went from {} to {} nats with E2MC \
+             (to {} without; 0 is uniform), its off-diagonal covariance from {:.4} to {:.4} \
              (to {:.4} without).",
-            base.entropy,
-            entropic.entropy,
-            continued.entropy,
+            fixed(base.entropy, 3),
+            fixed(entropic.entropy, 3),
+            fixed(continued.entropy, 3),
             base.covariance,
             entropic.covariance,
             continued.covariance

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use super::{Comparison, figures, findings};
 use crate::command::inspect::{Subject, embedding_sections};
 use crate::command::report;
-use crate::report::{Block, Report, Section};
+use crate::report::{Block, Report, Section, fixed};
 
 /// The page.
 pub(super) fn report(comparison: &Comparison) -> Result<Report> {
@@ -19,9 +19,11 @@ pub(super) fn report(comparison: &Comparison) -> Result<Report> {
     let mut report = Report {
         title: "Effective entropy maximisation: the demo".into(),
         subtitle: format!(
-            "One base model continued twice for {} epochs on {} images: with its own loss alone, \
+            "One base model continued twice for {} epoch{} on {} images: with its own loss alone, \
              and with the entropy criterion (E2MC) added.",
-            training.epochs, comparison.train_images
+            training.epochs,
+            if training.epochs == 1 { "" } else { "s" },
+            fixed(comparison.train_images as f64, 0)
         ),
         sections: vec![
             section(

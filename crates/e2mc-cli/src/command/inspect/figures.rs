@@ -10,8 +10,8 @@ use crate::report::{
 
 /// Dimensions whose marginals are drawn.
 const MARGINALS: usize = 8;
-/// Pairs of each kind that are drawn.
-const PAIRS: usize = 2;
+/// Panels of each kind of pairs that are drawn.
+const PAIRS: usize = 4;
 
 fn names(subjects: &[Subject]) -> Vec<String> {
     subjects
@@ -50,6 +50,7 @@ pub(super) fn table(subjects: &[Subject]) -> Table {
 /// How a quantity is spread over the dimensions; none where all are equal.
 fn spread(
     title: &str,
+    note: &str,
     x_label: &str,
     subjects: &[Subject],
     values: impl Fn(&Subject) -> Vec<f32>,
@@ -58,7 +59,7 @@ fn spread(
     let (low, high) = range(samples.iter().flatten());
     (low < high).then(|| HistogramPanel {
         title: title.into(),
-        note: String::new(),
+        note: note.into(),
         samples,
         axis: Some((x_label.into(), (low, high))),
     })
@@ -75,15 +76,32 @@ fn range<'a>(values: impl Iterator<Item = &'a f32>) -> (f64, f64) {
 
 /// Entropies, deviations and single marginals.
 pub(super) fn dimensions(subjects: &[Subject]) -> Vec<Block> {
+    // Constant ones lie so low that the others would be a single bar.
+    let dead = subjects
+        .iter()
+        .any(|subject| !subject.diagnostics.dimensions.dead.is_empty());
     let panels = [
         spread(
             "Marginal entropy",
+            if dead {
+                "without nearly constant dimensions"
+            } else {
+                ""
+            },
             "nats, 0 is uniform",
             subjects,
-            |subject| subject.diagnostics.marginals.entropy.clone(),
+            |subject| {
+                let d = &subject.diagnostics;
+                let entropies = d.marginals.entropy.iter().enumerate();
+                entropies
+                    .filter(|(j, _)| d.dimensions.dead.binary_search(j).is_err())
+                    .map(|(_, &entropy)| entropy)
+                    .collect()
+            },
         ),
         spread(
             "Standard deviation",
+            "",
             "before the transform",
             subjects,
             |subject| {
@@ -94,6 +112,7 @@ pub(super) fn dimensions(subjects: &[Subject]) -> Vec<Block> {
     ];
     let all = Histograms {
         title: "All dimensions".into(),
+        caption: "Densities: each area is 1.".into(),
         series: names(subjects),
         bins: 40,
         wide: true,
@@ -222,7 +241,7 @@ pub(super) fn neighbours(subjects: &[Subject]) -> Histograms {
         let neighbours = &subject.diagnostics.neighbours;
         HistogramPanel {
             title: if subjects.len() > 1 {
-                subject.name.clone()
+                format!("Euclidean distance, {}", subject.name)
             } else {
                 "Euclidean distance".into()
             },
@@ -273,7 +292,7 @@ pub(super) fn pairs(subjects: &[Subject]) -> Vec<Block> {
     ];
     let mut blocks = Vec::new();
     for (title, owner, list) in kinds {
-        let pairs = list.iter().take(PAIRS);
+        let pairs = list.iter().take(PAIRS / subjects.len());
         let panels: Vec<ScatterPanel> = pairs
             .flat_map(|pair| {
                 (0..subjects.len()).map(move |shown| panel(pair, shown, owner, subjects))
@@ -287,7 +306,7 @@ pub(super) fn pairs(subjects: &[Subject]) -> Vec<Block> {
                     _ => format!("{title} after"),
                 },
                 caption: if subjects.len() > 1 {
-                    "A point keeps the colour of its place before.".into()
+                    "A point keeps the colour that it has before, by its ranks in the two dimensions.".into()
                 } else {
                     String::new()
                 },
@@ -314,7 +333,7 @@ fn panel(pair: &Pair, shown: usize, owner: usize, subjects: &[Subject]) -> Scatt
         _ => ", after",
     };
     ScatterPanel {
-        title: format!("Dimension {} over {}{when}", pair.second, pair.first),
+        title: format!("Dim. {} over {}{when}", pair.second, pair.first),
         note: if shown == owner {
             format!(
                 "{} nats from uniform, {} shared, correlation {}",
@@ -328,9 +347,47 @@ fn panel(pair: &Pair, shown: usize, owner: usize, subjects: &[Subject]) -> Scatt
         x_label: format!("dimension {}", pair.first),
         points: place(&subjects[shown]),
         coloured_by: if subjects.len() > 1 {
-            place(&subjects[0])
+            by_rank(&place(&subjects[0]))
         } else {
             Vec::new()
         },
+    }
+}
+
+/// The same points evenly spread along either axis, so that all colours are used wherever they lie; equal ones stay equal.
+fn by_rank(points: &[[f32; 2]]) -> Vec<[f32; 2]> {
+    let mut ranks = vec![[0.0; 2]; points.len()];
+    for axis in 0..2 {
+        let value = |i: &usize| points[*i][axis];
+        let mut order: Vec<usize> = (0..points.len()).collect();
+        order.sort_by(|i, j| value(i).total_cmp(&value(j)));
+        let mut below = 0;
+        for equal in order.chunk_by(|i, j| value(i) == value(j)) {
+            let middle = below as f32 + equal.len() as f32 / 2.0;
+            for &i in equal {
+                ranks[i][axis] = middle / points.len() as f32;
+            }
+            below += equal.len();
+        }
+    }
+    ranks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_spread_evenly_and_keep_equal_values_together() {
+        let points = [[0.50, 0.3], [0.51, 0.3], [0.49, 0.3], [0.90, 0.9]];
+        assert_eq!(
+            by_rank(&points),
+            [
+                [0.375, 0.375],
+                [0.625, 0.375],
+                [0.125, 0.375],
+                [0.875, 0.875]
+            ]
+        );
     }
 }

@@ -3,7 +3,7 @@
 use e2mc::Transform;
 
 use super::Subject;
-use crate::report::{Finding, Verdict, fixed};
+use crate::report::{Finding, Verdict, fixed, significant};
 
 /// Directions of a mean cosine above this are a cone, near 1 a single point.
 const CONE: f64 = 0.5;
@@ -54,7 +54,12 @@ fn note(text: String) -> Finding {
 
 fn alone(subject: &Subject) -> Vec<Finding> {
     let d = &subject.diagnostics;
-    let mut findings = vec![dead(subject), copies(subject)];
+    let mut findings = vec![dead(subject)];
+    // What needs two dimensions that vary.
+    let compared = d.dims - d.dimensions.dead.len() >= 2;
+    if compared {
+        findings.push(copies(subject));
+    }
     if let Some(uniformity) = &d.uniformity {
         findings.push(finding(
             uniformity.mean_cosine > CONE,
@@ -76,7 +81,9 @@ fn alone(subject: &Subject) -> Vec<Finding> {
     }
     findings.push(rank(subject));
     findings.push(marginals(subject));
-    findings.push(correlation(subject));
+    if compared {
+        findings.push(correlation(subject));
+    }
     findings.extend(pairs(subject));
     findings.push(neighbours(subject));
     if d.zero_rows > 0 {
@@ -124,6 +131,11 @@ fn dead(subject: &Subject) -> Finding {
     }
 }
 
+/// A number of things, with commas where it is long.
+fn count(things: usize) -> String {
+    fixed(things as f64, 0)
+}
+
 fn are(count: usize) -> &'static str {
     if count == 1 { "is" } else { "are" }
 }
@@ -136,22 +148,22 @@ fn copies(subject: &Subject) -> Finding {
             "No dimension is a copy of another (correlation beyond 0.999).".into(),
         ),
         count => {
-            let groups = dimensions.duplicates.len();
             let largest = dimensions.duplicates.iter().max_by_key(|group| group.len());
-            let named: Vec<String> = largest
-                .into_iter()
-                .flatten()
-                .take(4)
-                .map(usize::to_string)
-                .collect();
+            let largest = largest.map_or(&[][..], Vec::as_slice);
+            let named: Vec<String> = largest.iter().take(4).map(usize::to_string).collect();
+            let more = match largest.len() - named.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let groups = match dimensions.duplicates.len() {
+                1 => "in one group".into(),
+                groups => format!("in {groups} groups, the largest of them"),
+            };
             finding(
                 true,
                 format!(
-                    "{count} dimension{} {} another up to scale and sign (correlation beyond 0.999), in {groups} group{}: \
-                     {} and so on.",
-                    if count == 1 { "" } else { "s" },
-                    if count == 1 { "copies" } else { "copy" },
-                    if groups == 1 { "" } else { "s" },
+                    "{count} dimension{} another up to scale and sign (correlation beyond 0.999), {groups}: {}{more}.",
+                    if count == 1 { " copies" } else { "s copy" },
                     named.join(", ")
                 ),
             )
@@ -163,6 +175,15 @@ fn rank(subject: &Subject) -> Finding {
     let (d, spectrum) = (&subject.diagnostics, &subject.diagnostics.spectrum);
     let most = d.dims.min(d.rows);
     let share = spectrum.rankme / most as f64;
+    // RankMe takes the mean for a direction like any other, the variance is around it.
+    let variance = match spectrum.directions_99 {
+        0 => "around their mean the rows do not vary".into(),
+        1 => "around the mean one direction holds 99 % of the variance".into(),
+        count => format!(
+            "around the mean {count} hold 99 % of the variance, the strongest alone {:.1} %",
+            100.0 * spectrum.top_share
+        ),
+    };
     Finding {
         verdict: match share {
             share if share < 0.1 => Verdict::Concern,
@@ -170,12 +191,8 @@ fn rank(subject: &Subject) -> Finding {
             _ => Verdict::Good,
         },
         text: format!(
-            "The embedding uses about {:.0} of {most} directions (RankMe {:.1}); {} hold 99 % of the variance, the \
-             strongest alone {:.1} %.",
-            spectrum.rankme,
-            spectrum.rankme,
-            spectrum.directions_99,
-            100.0 * spectrum.top_share
+            "The embedding uses about {:.0} of {most} directions (RankMe {:.1}); {variance}.",
+            spectrum.rankme, spectrum.rankme
         ),
     }
 }
@@ -240,13 +257,15 @@ fn pairs(subject: &Subject) -> Vec<Finding> {
             format!(
                 "No pair of dimensions is found dependent: the independence of none of {} pairs is rejected at 5 % after \
                  correction for their number.",
-                pairs.pairs
+                count(pairs.pairs)
             )
         } else {
             format!(
                 "{} of {} pairs of dimensions ({share:.1} %) depend on each other beyond chance; a pair shares {:.4} nats \
                  on average.",
-                pairs.dependent, pairs.pairs, pairs.mean_mutual_information
+                count(pairs.dependent),
+                count(pairs.pairs),
+                pairs.mean_mutual_information
             )
         },
     )];
@@ -283,17 +302,19 @@ fn neighbours(subject: &Subject) -> Finding {
         (Some(far), Some(overlap)) => finding(
             overlap > OVERLAP || neighbours.copies > 0,
             format!(
-                "The nearest neighbour is {:.3} away on average, the 100th {far:.3}; the two histograms share {:.1} % of \
+                "The nearest neighbour is {} away on average, the 100th {}; the two histograms share {:.1} % of \
                  their area (0 % is full separation).{copies}",
-                neighbours.first_mean,
+                significant(neighbours.first_mean),
+                significant(far),
                 100.0 * overlap
             ),
         ),
         _ => finding(
             neighbours.copies > 0,
             format!(
-                "The nearest neighbour is {:.3} away on average; there is no 100th neighbour of {} rows.{copies}",
-                neighbours.first_mean, neighbours.rows
+                "The nearest neighbour is {} away on average; there is no 100th neighbour of {} rows.{copies}",
+                significant(neighbours.first_mean),
+                neighbours.rows
             ),
         ),
     }
@@ -351,19 +372,15 @@ fn changes(before: &Subject, after: &Subject) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut change =
         |name: &str, from: f64, to: f64, higher_is_better: bool, decimals: usize, unit: &str| {
-            let same = (to - from).abs() < 0.5 * 10f64.powi(-(decimals as i32));
-            let verdict = if same {
+            let (said_from, said_to) = (fixed(from, decimals), fixed(to, decimals));
+            let verdict = if said_from == said_to {
                 Verdict::NoDifference
             } else {
                 direction((to > from) == higher_is_better)
             };
             findings.push(Finding {
                 verdict,
-                text: format!(
-                    "{name}: {}{unit} before, {}{unit} after.",
-                    fixed(from, decimals),
-                    fixed(to, decimals)
-                ),
+                text: format!("{name}: {said_from}{unit} before, {said_to}{unit} after."),
             });
         };
     change(

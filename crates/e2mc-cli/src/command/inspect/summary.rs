@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{InspectOptions, Subject};
 use crate::output;
-use crate::report::{Finding, fixed};
+use crate::report::{Finding, legible};
 
 /// The figures that a table shows: name, key, value, and decimals; what was not measured is missing.
 pub(super) fn figures(subject: &Subject) -> Vec<(&'static str, &'static str, Option<f64>, usize)> {
@@ -214,7 +214,7 @@ pub(super) fn text(subjects: &[Subject], findings: &[Finding], options: &Inspect
     for (index, (name, ..)) in columns[0].iter().enumerate() {
         let cells = columns.iter().map(|column| {
             let (_, _, value, decimals) = column[index];
-            value.map_or("–".into(), |value| fixed(value, decimals))
+            value.map_or("–".into(), |value| legible(value, decimals))
         });
         rows.push(std::iter::once((*name).to_owned()).chain(cells).collect());
     }

@@ -7,7 +7,7 @@ use super::curves;
 use super::probes::{self, Probes};
 use crate::report::{
     AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, Report, Section, Table,
-    Verdict, fixed,
+    Verdict, fixed, signed,
 };
 use crate::runlog::RunLog;
 
@@ -63,9 +63,6 @@ pub(super) fn report(logs: &[RunLog]) -> Result<(Report, Vec<Finding>)> {
     };
     Ok((page, findings))
 }
-
-/// A change counts when it is more than this many standard errors.
-const NOISE: f64 = 2.0;
 
 /// First and last k-NN accuracy, in percent.
 fn knn(log: &RunLog) -> Option<(f64, f64)> {
@@ -146,16 +143,10 @@ fn findings(log: &RunLog, several: bool) -> Vec<Finding> {
         };
         match of("knn_change").zip(of("knn_change_error")) {
             Some((change, error)) => say(
-                if change.abs() <= NOISE * error {
-                    Verdict::NoDifference
-                } else if change > 0.0 {
-                    Verdict::Better
-                } else {
-                    Verdict::Worse
-                },
+                Verdict::of_change(change, error),
                 format!(
                     "{text} (paired change {} ± {error:.2} points).",
-                    fixed(change, 2)
+                    signed(change, 2)
                 ),
             ),
             None => say(Verdict::Note, format!("{text}.")),

@@ -35,7 +35,7 @@ pub(super) fn report(results: &Results) -> Result<Report> {
     Ok(Report {
         title: format!("Sweep over {names}"),
         subtitle: format!(
-            "{done} of {all} runs, each continued from the same checkpoint ({} epochs, criterion `{}`) and \
+            "{done} of {all} runs, each continued from the same checkpoint (epochs: {}, criterion `{}`) and \
              measured by its frozen features.",
             plan.recipe.training.epochs,
             plan.recipe.criterion.name()

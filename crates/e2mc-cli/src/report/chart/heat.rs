@@ -387,7 +387,7 @@ impl HeatPanel {
         let low = values().fold(f64::INFINITY, f64::min);
         let high = values().fold(f64::NEG_INFINITY, f64::max);
         let mut text = format!(
-            "Pale is {}, deep {}; the highest is framed.",
+            "From {} without colour to {} in full colour; the highest is framed.",
             number::fixed(low, self.decimals),
             number::fixed(high, self.decimals)
         );
@@ -510,7 +510,9 @@ mod tests {
         ));
         assert!(html.contains("difference: −0.06 over base"));
         assert!(html.contains("best: 55.27\u{a0}±\u{a0}0.10\u{a0}% at beta 1, gamma 25"));
-        assert!(html.contains("Pale is 53.63, deep 55.27; the highest is framed. base: 53.69."));
+        assert!(html.contains(
+            "From 53.63 without colour to 55.27 in full colour; the highest is framed. base: 53.69."
+        ));
         assert_eq!(html.matches("class=\"best\"").count(), 1);
         // The ends of the colour scale are the smallest and the largest value.
         assert!(html.contains("--f: 10.0%") && html.contains("--f: 100.0%"));

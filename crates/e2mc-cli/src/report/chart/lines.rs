@@ -92,7 +92,8 @@ impl Lines {
             self.render_chart(out, chart, x, inks)?;
         }
         let mut remarks = Vec::new();
-        if self.smooth > 1 {
+        let mut series = self.charts.iter().flat_map(|chart| &chart.series);
+        if series.any(|series| track::smoothed(series.points.len(), self.smooth)) {
             let n = self.smooth / 2 * 2 + 1;
             remarks.push(format!(
                 "Strong lines are centred means of {n} values (fewer at the ends), faint lines the values."
@@ -139,11 +140,14 @@ impl Lines {
                 let events = chart.marks.iter().any(|mark| mark.event().is_some());
                 let head = if events { marks::HEAD } else { 0.0 };
                 let y = y.padded(0.06);
-                let frame = if self.logarithmic {
+                let mut frame = if self.logarithmic {
                     Frame::logarithmic(WIDTH, HEIGHT, head, x, y)
                 } else {
                     Frame::new(WIDTH, HEIGHT, head, x, y)
                 };
+                if values().all(|value| !value.is_finite() || value.fract() == 0.0) {
+                    frame.y_ticks = frame.y_ticks.of_counts();
+                }
                 render_readout(out, &frame, &tracks, &self.x_label)?;
                 super::open_svg(
                     out,

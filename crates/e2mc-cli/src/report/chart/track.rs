@@ -75,10 +75,15 @@ impl<'a> Track<'a> {
     }
 }
 
+/// Whether so many points are drawn as a moving mean over `smooth` of them.
+pub(super) fn smoothed(points: usize, smooth: usize) -> bool {
+    smooth > 1 && points > smooth
+}
+
 /// Draws the line, faint and smoothed where `smooth` is above 1, and its markers.
 pub(super) fn render(out: &mut String, frame: &Frame, track: &Track, smooth: usize) -> fmt::Result {
     let slot = track.slot;
-    let smoothing = smooth > 1 && track.points.len() > smooth;
+    let smoothing = smoothed(track.points.len(), smooth);
     if smoothing {
         let mut path = String::new();
         for stretch in track.stretches() {
