@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use e2mc::Matrix;
-use e2mc_data::{Dataset, Selection, subset};
+use e2mc_data::{Dataset, Selection};
 use e2mc_train::probe::{FinetuneConfig, FinetunePreset, finetune};
 use serde_json::json;
 
@@ -14,6 +14,7 @@ use crate::arguments::MachineOptions;
 use crate::checkpoint::CheckpointOptions;
 use crate::data::BadImages;
 use crate::evaluation::linear::{self, Row, Run};
+use crate::evaluation::parts::Parts;
 use crate::evaluation::plus_minus;
 use crate::evaluation::record::{self, RecordOptions, Recorder};
 use crate::evaluation::source::{Network, sha256};
@@ -35,6 +36,9 @@ pub(crate) struct FinetuneOptions {
     /// Fractions of the training labels, above 0 and at most 1
     #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1])]
     fractions: Vec<f64>,
+    /// Labelled training images instead of fractions: a text file with one image name a line
+    #[arg(long, value_name = "FILE", conflicts_with = "fractions")]
+    list: Option<std::path::PathBuf>,
     /// Label subsets drawn for each fraction, one a seed
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
@@ -99,14 +103,19 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
     let seeds: Vec<u64> = (0..options.seeds)
         .map(|seed| options.machine.seed.wrapping_add(seed))
         .collect();
-    let first = linear::place("finetune", options.fractions[0], seeds[0]);
+    let parts = match &options.list {
+        Some(list) => network.listed(list)?,
+        None => Parts::Fractions(options.fractions.clone()),
+    };
+    let fractions = parts.fractions(network.train.len());
+    let first = linear::place("finetune", fractions[0], seeds[0]);
     let recorder = Recorder::new(&options.record, &first)?;
     let (mut rows, mut warnings) = (Vec::new(), Vec::new());
-    for &fraction in &options.fractions {
+    for &fraction in &fractions {
         let config = options.config(fraction, &network);
         let (mut runs, mut images) = (Vec::new(), 0);
         for &seed in &seeds {
-            let indices = subset::fraction(&**network.train.dataset(), fraction, seed)?;
+            let indices = parts.rows(network.train.labels(), fraction, seed)?;
             images = indices.len();
             runs.push(one(
                 options,
@@ -131,7 +140,8 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
         "data": options.data,
     });
     let settings = json!({
-        "preset": format!("{:?}", options.preset).to_lowercase(), "by_fraction": options.fractions.iter().map(|&f| described(f, &options.config(f, &network))).collect::<Vec<_>>(),
+        "preset": format!("{:?}", options.preset).to_lowercase(), "list": options.list,
+        "by_fraction": fractions.iter().map(|&f| described(f, &options.config(f, &network))).collect::<Vec<_>>(),
     });
     let entries = json!({
         "evaluation": "semi-supervised", "test_images": network.test.len(),
@@ -164,7 +174,8 @@ fn one(
     recorder: &Recorder,
 ) -> Result<Run> {
     let (classes, threads) = (network.train.classes(), options.machine.threads());
-    let missing = linear::check_classes(&indices, network.train.labels(), classes)?;
+    let own = indices.iter().map(|&i| network.train.labels()[i]);
+    let missing = linear::check_classes(own, classes)?;
     let images: Arc<dyn Dataset> =
         Arc::new(Selection::new(network.train.dataset().clone(), indices)?);
     let recipe = &network.checkpoint.recipe;

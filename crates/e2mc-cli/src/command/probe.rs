@@ -1,21 +1,21 @@
 //! `e2mc probe`: what a model's frozen features are worth.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
-use e2mc_data::{Dataset, Split};
+use e2mc_data::Split;
 use e2mc_eval::{LinearOptimizer, LinearPreset, Schedule};
 use serde_json::json;
 
 use crate::arguments::MachineOptions;
 use crate::data::{self, BadImages};
 use crate::evaluation::fresh::{Fresh, Views};
-use crate::evaluation::linear::{self, LinearPlan, Parts, ProbeSettings, Row};
+use crate::evaluation::linear::{self, LinearPlan, ProbeSettings, Row};
+use crate::evaluation::parts::Parts;
 use crate::evaluation::record::{self, RecordOptions, Recorder};
-use crate::evaluation::source::{Labelled, Network, Source, SourceOptions};
+use crate::evaluation::source::{Labelled, Source, SourceOptions};
 use crate::evaluation::{Part, nearest, plus_minus};
 use crate::failure::Failure;
 use crate::output;
@@ -181,7 +181,10 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
     };
     let (data, mut warnings) = source.labelled(&options.source, &options.machine)?;
     let parts = match &options.list {
-        Some(list) => Parts::List(listed(list, &source, &data)?),
+        Some(list) => match &source {
+            Source::Files(_) => Parts::of_rows(list, data.train_labels.len())?,
+            Source::Network(network) => network.listed(list)?,
+        },
         None => Parts::Fractions(options.fractions.clone()),
     };
     let mut plan = LinearPlan {
@@ -212,7 +215,7 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
                 network,
                 data: &data,
                 plan: &plan,
-                output: options.source.output(),
+                output: options.source.output.clone(),
                 views,
                 threads: options.machine.threads(),
                 recorder: &recorder,
@@ -260,90 +263,6 @@ fn kind(features: FeatureKind) -> &'static str {
         FeatureKind::Augmented => "augmented: random crops and flips, computed for every batch",
         FeatureKind::Fresh => "fresh: the evaluation's view, computed for every batch",
     }
-}
-
-/// The training rows that a list names: by file name, with or without folders, or by number.
-fn listed(list: &Path, source: &Source, data: &Labelled) -> Result<Vec<usize>> {
-    let text =
-        std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let mut rows = match source {
-        Source::Files(_) => lines
-            .map(|line| {
-                let row = line
-                    .parse()
-                    .ok()
-                    .filter(|&row| row < data.train_labels.len());
-                row.ok_or_else(|| {
-                    Failure::new(
-                        format!(
-                            "{}: expected row numbers below {}, found {line:?}",
-                            list.display(),
-                            data.train_labels.len()
-                        ),
-                        "give one training row a line, counted from 0",
-                    )
-                })
-            })
-            .collect::<Result<Vec<usize>>>()?,
-        Source::Network(network) => by_name(list, lines, network)?,
-    };
-    rows.sort_unstable();
-    rows.dedup();
-    if rows.is_empty() {
-        return Err(Failure::new(
-            format!(
-                "{}: expected one image name a line, found none",
-                list.display()
-            ),
-            "name at least one training image",
-        ));
-    }
-    Ok(rows)
-}
-
-fn by_name<'a>(
-    list: &Path,
-    lines: impl Iterator<Item = &'a str>,
-    network: &Network,
-) -> Result<Vec<usize>> {
-    let (train, test) = (
-        names(&**network.train.dataset()),
-        names(&**network.test.dataset()),
-    );
-    lines
-        .map(|line| match (train.get(line), test.get(line)) {
-            (Some(Some(row)), _) => Ok(*row),
-            (Some(None), _) => Err(Failure::new(
-                format!("{}: {line:?} names several training images", list.display()),
-                "give the name with its folder",
-            )),
-            (None, Some(_)) => Err(Failure::new(
-                format!("{}: {line:?} is a test image", list.display()),
-                "a probe must not learn from the images that it is judged on",
-            )),
-            (None, None) => Err(Failure::new(
-                format!("{}: no training image is called {line:?}", list.display()),
-                "give file names as they are in the training folder",
-            )),
-        })
-        .collect()
-}
-
-/// The images by every end of their path that starts at a folder; none for ends that several share.
-fn names(dataset: &dyn Dataset) -> HashMap<String, Option<usize>> {
-    let mut names = HashMap::new();
-    for index in 0..dataset.len() {
-        let name = dataset.name(index);
-        let ends = name.match_indices('/').map(|(at, _)| &name[at + 1..]);
-        for end in ends.chain([name.as_str()]) {
-            names
-                .entry(end.to_owned())
-                .and_modify(|found| *found = None)
-                .or_insert(Some(index));
-        }
-    }
-    names
 }
 
 /// The labelled train and test parts of a data set.
