@@ -7,8 +7,9 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use e2mc_train::backbone::Stem;
 use e2mc_train::checkpoint::{Checkpoint, Layout, ReadOptions};
-use e2mc_train::{Device, Model};
+use e2mc_train::{Device, Model, Output};
 
+use crate::failure::Failure;
 use crate::output;
 
 /// How to take a checkpoint that is not quite what it should be.
@@ -54,6 +55,24 @@ impl CheckpointOptions {
         checkpoint.apply_to(&model)?;
         Ok((checkpoint, model))
     }
+}
+
+/// Checks that a checkpoint has an output: without heads there is none beyond the backbone.
+pub(crate) fn check_output(output: &Output, checkpoint: &Checkpoint) -> Result<()> {
+    let of_head = matches!(
+        output,
+        Output::Projector | Output::Predictor | Output::Prototypes
+    );
+    if of_head && checkpoint.is_headless() {
+        return Err(Failure::new(
+            format!(
+                "{}: no {output}, the checkpoint has a backbone alone",
+                checkpoint.path.display()
+            ),
+            "take --output backbone, or a checkpoint with its heads",
+        ));
+    }
+    Ok(())
 }
 
 /// What was found in a file that others wrote, in one line.

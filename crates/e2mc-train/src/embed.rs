@@ -18,6 +18,10 @@ pub enum Output {
     Backbone,
     /// The head's embedding: what the losses see.
     Projector,
+    /// SimSiam's prediction of the other view's embedding.
+    Predictor,
+    /// SwAV's scores of the prototypes.
+    Prototypes,
     /// The last feature map, average-pooled 6 x 6 with stride 1 and laid out channel by channel: 8192 numbers of a
     /// ResNet-50 at 224 x 224 (paper, iNat18).
     Map6x6,
@@ -32,6 +36,8 @@ impl FromStr for Output {
         Ok(match name {
             "backbone" => Self::Backbone,
             "projector" => Self::Projector,
+            "predictor" => Self::Predictor,
+            "prototypes" => Self::Prototypes,
             "map6x6" => Self::Map6x6,
             layer => Self::Layer(layer.strip_prefix("backbone.").unwrap_or(layer).to_owned()),
         })
@@ -43,6 +49,8 @@ impl std::fmt::Display for Output {
         f.write_str(match self {
             Self::Backbone => "backbone",
             Self::Projector => "projector",
+            Self::Predictor => "predictor",
+            Self::Prototypes => "prototypes",
             Self::Map6x6 => "map6x6",
             Self::Layer(name) => name,
         })
@@ -79,6 +87,16 @@ impl Model {
             let rows = match output {
                 Output::Backbone => self.features(&images)?,
                 Output::Projector => self.embeddings(&images)?,
+                Output::Predictor | Output::Prototypes => {
+                    let (layer, features) = (output.to_string(), self.features(&images)?);
+                    let rows = self
+                        .method
+                        .after_embedding(&layer, &features, self.precision())?;
+                    rows.ok_or_else(|| {
+                        let expected = "a layer that the checkpoint's method has";
+                        Error::config("output", expected, layer)
+                    })?
+                }
                 Output::Map6x6 => {
                     let map = self.backbone.map(&images, self.precision())?;
                     let (_, _, height, width) = map.size4()?;

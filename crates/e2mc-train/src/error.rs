@@ -111,6 +111,10 @@ impl Error {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
+            // Settings that no recipe has: each is an option of the commands that use it.
+            Self::Config { field, .. } if OPTIONS.contains(&field.as_str()) => {
+                Some(format!("change it with --{}", field.replace(' ', "-")))
+            }
             Self::Config { field, .. } => {
                 Some(format!("change it in the recipe or with --set {field}=…"))
             }
@@ -133,6 +137,9 @@ impl Error {
         }
     }
 }
+
+/// What [`Error::Config`] calls settings that are options of a command.
+const OPTIONS: [&str; 5] = ["output", "epochs", "batch", "trunk rate", "head rate"];
 
 fn io_hint(error: &std::io::Error) -> Option<String> {
     use std::io::ErrorKind::{

@@ -13,7 +13,7 @@ use e2mc_train::{EmbedOptions, Model, Output, device, embed_batches, embed_image
 use serde_json::json;
 
 use crate::arguments::MachineOptions;
-use crate::checkpoint::CheckpointOptions;
+use crate::checkpoint::{CheckpointOptions, check_output};
 use crate::data::{self, DataOptions};
 use crate::evaluation::source::sha256;
 use crate::failure::Failure;
@@ -42,10 +42,11 @@ pub(crate) struct EmbedCommandOptions {
     /// The file to write, .npy or .safetensors; labels and image names go beside it
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// What is taken from the network: backbone, projector, map6x6 (last feature map, average-pooled
-    /// 6 x 6) or the name of a backbone layer such as layer3 or layer4.1.bn2
+    /// What is taken from the network: backbone, projector, predictor (SimSiam), prototypes (SwAV),
+    /// map6x6 (last feature map, average-pooled 6 x 6) or the name of a backbone layer such as layer3
+    /// or layer4.1.bn2
     #[arg(long, value_name = "NAME", default_value = "backbone")]
-    output: String,
+    output: Output,
     /// How numbers are stored
     #[arg(long, value_enum, default_value_t = DtypeName::Float32)]
     dtype: DtypeName,
@@ -74,10 +75,7 @@ enum DtypeName {
 pub(crate) fn run(options: &EmbedCommandOptions) -> Result<ExitCode> {
     let device = device(&options.machine.device)?;
     let (checkpoint, model) = options.reading.open(&options.checkpoint, device)?;
-    let output: Output = match options.output.parse() {
-        Ok(output) => output,
-        Err(never) => match never {},
-    };
+    check_output(&options.output, &checkpoint)?;
     let stored = match options.dtype {
         DtypeName::Float32 => Stored::F32,
         DtypeName::Float16 => Stored::F16,
@@ -86,7 +84,7 @@ pub(crate) fn run(options: &EmbedCommandOptions) -> Result<ExitCode> {
         (Some(tensor), _) => {
             let (images, shape) = read_images(tensor)?;
             let batch = options.batch as usize;
-            let rows = embed_images(&model, images.data(), shape, &output, batch)?;
+            let rows = embed_images(&model, images.data(), shape, &options.output, batch)?;
             let mut writer = RowWriter::open(&options.out, rows.rows(), stored, "tensor")?;
             if writer.done() > 0 {
                 return Err(Failure::new(
@@ -98,7 +96,7 @@ pub(crate) fn run(options: &EmbedCommandOptions) -> Result<ExitCode> {
             writer.finish()?;
             (rows.rows(), rows.cols(), Vec::new())
         }
-        (None, Some(data)) => stream(options, &checkpoint, &model, &output, stored, data)?,
+        (None, Some(data)) => stream(options, &checkpoint, &model, stored, data)?,
         (None, None) => {
             return Err(Failure::usage(
                 "nothing to embed",
@@ -107,7 +105,7 @@ pub(crate) fn run(options: &EmbedCommandOptions) -> Result<ExitCode> {
         }
     };
     let result = json!({
-        "out": options.out, "rows": rows, "dims": cols, "output": output.to_string(),
+        "out": options.out, "rows": rows, "dims": cols, "output": options.output.to_string(),
         "checkpoint": options.checkpoint, "beside": beside,
     });
     output::result(options.json, &result, || {
@@ -121,7 +119,6 @@ fn stream(
     options: &EmbedCommandOptions,
     checkpoint: &Checkpoint,
     model: &Model,
-    output: &Output,
     stored: Stored,
     data: &Path,
 ) -> Result<(usize, usize, Vec<PathBuf>)> {
@@ -138,7 +135,7 @@ fn stream(
     // bits of a product may depend on how many images it takes.
     let work = json!({
         "checkpoint": sha256(&options.checkpoint)?, "data": std::path::absolute(data)?,
-        "part": format!("{:?}", options.part), "output": output.to_string(), "batch": batch,
+        "part": format!("{:?}", options.part), "output": options.output.to_string(), "batch": batch,
         "device": options.machine.device, "val": options.data_options.val_fraction,
         "val_seed": options.data_options.val_seed,
     });
@@ -158,7 +155,7 @@ fn stream(
         ));
     }
     let embed = EmbedOptions {
-        output: output.clone(),
+        output: options.output.clone(),
         pipeline: Pipeline::Evaluate(checkpoint.recipe.evaluation.clone()),
         batch,
         threads: options.machine.threads(),
@@ -189,12 +186,15 @@ fn beside(out: &Path, dataset: &dyn Dataset) -> Result<Vec<PathBuf>> {
     }
     let path = out.with_extension("names.txt");
     let failed = || format!("cannot write {}", path.display());
-    let file = std::fs::File::create(&path).with_context(failed)?;
+    // Many names: written piece by piece, and renamed when whole.
+    let part = out.with_extension("names.txt.part");
+    let file = std::fs::File::create(&part).with_context(failed)?;
     let mut file = BufWriter::new(file);
     for index in 0..dataset.len() {
         writeln!(file, "{}", dataset.name(index)).with_context(failed)?;
     }
     file.flush().with_context(failed)?;
+    std::fs::rename(&part, &path).with_context(failed)?;
     written.push(path);
     Ok(written)
 }

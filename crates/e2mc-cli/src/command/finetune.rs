@@ -13,8 +13,9 @@ use serde_json::json;
 
 use crate::arguments::MachineOptions;
 use crate::checkpoint::CheckpointOptions;
-use crate::data::{self, DataOptions};
-use crate::evaluation::linear::{self, Parts, Row, Run};
+use crate::data::DataOptions;
+use crate::evaluation::linear::{self, Row, Run};
+use crate::evaluation::parts::Parts;
 use crate::evaluation::plus_minus;
 use crate::evaluation::record::{self, RecordOptions, Recorder};
 use crate::evaluation::source::{Network, sha256};
@@ -104,10 +105,7 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
         .map(|seed| options.machine.seed.wrapping_add(seed))
         .collect();
     let parts = match &options.list {
-        Some(list) => {
-            let (train, test) = (network.train.dataset(), network.test.dataset());
-            Parts::List(data::named(list, &**train, &**test)?)
-        }
+        Some(list) => network.listed(list)?,
         None => Parts::Fractions(options.fractions.clone()),
     };
     let fractions = parts.fractions(network.train.len());
@@ -144,7 +142,8 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
         "val_seed": options.data_options.val_seed,
     });
     let settings = json!({
-        "preset": format!("{:?}", options.preset).to_lowercase(), "by_fraction": fractions.iter().map(|&f| described(f, &options.config(f, &network))).collect::<Vec<_>>(),
+        "preset": format!("{:?}", options.preset).to_lowercase(), "list": options.list,
+        "by_fraction": fractions.iter().map(|&f| described(f, &options.config(f, &network))).collect::<Vec<_>>(),
     });
     let entries = json!({
         "evaluation": "semi-supervised", "test_images": network.test.len(),
@@ -177,7 +176,8 @@ fn one(
     recorder: &Recorder,
 ) -> Result<Run> {
     let (classes, threads) = (network.train.classes(), options.machine.threads());
-    let missing = linear::check_classes(&indices, network.train.labels(), classes)?;
+    let own = indices.iter().map(|&i| network.train.labels()[i]);
+    let missing = linear::check_classes(own, classes)?;
     let images: Arc<dyn Dataset> =
         Arc::new(Selection::new(network.train.dataset().clone(), indices)?);
     let recipe = &network.checkpoint.recipe;

@@ -8,6 +8,7 @@ use e2mc_eval::{KnnConfig, KnnResult, Rows, Vote, knn_within};
 use serde_json::json;
 
 use crate::arguments::MachineOptions;
+use crate::evaluation::linear::check_classes;
 use crate::evaluation::record::{self, Figures, RecordOptions, Recorder};
 use crate::evaluation::source::{Source, SourceOptions, overlap, unseen};
 use crate::output;
@@ -93,6 +94,7 @@ pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
     let (results, labels, classes, mut warnings) = match &source {
         Source::Files(files) => {
             let (train_labels, labels, classes) = files.classes()?;
+            check_classes(train_labels.iter().copied(), classes)?;
             let results = search(&files.train, train_labels, &files.test, &config, options)?;
             let equal = overlap(&files.train, &files.test)?;
             let warnings: Vec<String> = equal
@@ -103,6 +105,7 @@ pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
         }
         Source::Network(_) => {
             let (data, warnings) = source.labelled(&options.source, &options.machine)?;
+            check_classes(data.train_labels.iter().copied(), data.classes)?;
             let (train, test) = (data.train.view(), data.test.view());
             let results = search(&train, &data.train_labels, &test, &config, options)?;
             (results, data.test_labels, data.classes, warnings)

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use e2mc_data::Split;
 use e2mc_eval::{LinearOptimizer, LinearPreset, Schedule};
@@ -12,7 +12,8 @@ use serde_json::json;
 use crate::arguments::MachineOptions;
 use crate::data::{self, DataOptions};
 use crate::evaluation::fresh::{Fresh, Views};
-use crate::evaluation::linear::{self, LinearPlan, Parts, ProbeSettings, Row};
+use crate::evaluation::linear::{self, LinearPlan, ProbeSettings, Row};
+use crate::evaluation::parts::Parts;
 use crate::evaluation::record::{self, RecordOptions, Recorder};
 use crate::evaluation::source::{Labelled, Source, SourceOptions};
 use crate::evaluation::{Part, nearest, plus_minus};
@@ -180,7 +181,10 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
     };
     let (data, mut warnings) = source.labelled(&options.source, &options.machine)?;
     let parts = match &options.list {
-        Some(list) => Parts::List(listed(list, &source, &data)?),
+        Some(list) => match &source {
+            Source::Files(_) => Parts::of_rows(list, data.train_labels.len())?,
+            Source::Network(network) => network.listed(list)?,
+        },
         None => Parts::Fractions(options.fractions.clone()),
     };
     let mut plan = LinearPlan {
@@ -211,7 +215,7 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
                 network,
                 data: &data,
                 plan: &plan,
-                output: options.source.output(),
+                output: options.source.output.clone(),
                 views,
                 threads: options.machine.threads(),
                 recorder: &recorder,
@@ -259,41 +263,6 @@ fn kind(features: FeatureKind) -> &'static str {
         FeatureKind::Augmented => "augmented: random crops and flips, computed for every batch",
         FeatureKind::Fresh => "fresh: the evaluation's view, computed for every batch",
     }
-}
-
-/// The training rows that a list names: by file name, or by number.
-fn listed(list: &Path, source: &Source, data: &Labelled) -> Result<Vec<usize>> {
-    if let Source::Network(network) = source {
-        let (train, test) = (network.train.dataset(), network.test.dataset());
-        return data::named(list, &**train, &**test);
-    }
-    let text =
-        std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let number = |line: &str| {
-        let row = line.parse().ok();
-        let row = row.filter(|&row: &usize| row < data.train_labels.len());
-        row.ok_or_else(|| {
-            Failure::new(
-                format!(
-                    "{}: expected row numbers below {}, found {line:?}",
-                    list.display(),
-                    data.train_labels.len()
-                ),
-                "give one training row a line, counted from 0",
-            )
-        })
-    };
-    let mut rows = lines.map(number).collect::<Result<Vec<usize>>>()?;
-    rows.sort_unstable();
-    rows.dedup();
-    if rows.is_empty() {
-        return Err(Failure::new(
-            format!("{}: expected row numbers, found none", list.display()),
-            "give at least one training row",
-        ));
-    }
-    Ok(rows)
 }
 
 /// The labelled train and test parts of a data set.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 use crate::arguments::MachineOptions;
+use crate::checkpoint::check_output;
 use crate::evaluation::record::{self, Figures, RecordOptions, Recorder};
 use crate::evaluation::source::{SourceOptions, overlap, unseen, whole};
 use crate::evaluation::voc;
@@ -283,6 +284,7 @@ fn problem(options: &SvmOptions) -> Result<Problem> {
     if voc::is_voc(data) {
         let device = device(&options.machine.device)?;
         let (checkpoint, model) = source.reading.open(checkpoint, device)?;
+        check_output(&source.output, &checkpoint)?;
         let part = |split: &str| -> Result<(Matrix, MultiLabels)> {
             let (images, labels) = voc::open(data, split)?;
             let evaluation = &checkpoint.recipe.evaluation;
@@ -318,6 +320,13 @@ fn features(
     evaluation: &Evaluation,
     options: &SvmOptions,
 ) -> Result<Matrix> {
-    let (output, threads) = (options.source.output(), options.machine.threads());
-    Ok(embed(model, images, evaluation, output, 256, threads)?)
+    let (output, threads) = (&options.source.output, options.machine.threads());
+    Ok(embed(
+        model,
+        images,
+        evaluation,
+        output.clone(),
+        256,
+        threads,
+    )?)
 }

@@ -56,7 +56,8 @@ impl Fresh<'_> {
 
     fn fit(&self, fraction: f64, seed: u64, indices: &[usize]) -> Result<Run> {
         let Self { network, data, .. } = self;
-        let missing = linear::check_classes(indices, &data.train_labels, data.classes)?;
+        let missing =
+            linear::check_classes(indices.iter().map(|&i| data.train_labels[i]), data.classes)?;
         let config = self.plan.settings.config(fraction);
         let evaluation = &network.checkpoint.recipe.evaluation;
         let mut options = EmbedOptions {

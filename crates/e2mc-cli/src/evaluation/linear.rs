@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use e2mc::{Matrix, MatrixView};
-use e2mc_data::{Dataset, Image, subset};
 use e2mc_eval::{
     Estimate, Fit, FitReport, L2, LinearConfig, LinearOptimizer, LinearPreset, LogisticConfig,
     Probe, Schedule,
@@ -13,21 +12,13 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::parts::Parts;
 use super::record::{Figures, Recorder};
 use super::source::Labelled;
 use crate::command::probe::ProbeName;
 
 /// The logistic probe's penalty where there are too few labels to choose one.
 const FIXED_L2: f64 = 0.01;
-
-/// Which labels a probe may see.
-#[derive(Clone, Debug)]
-pub(crate) enum Parts {
-    /// Stratified fractions in (0, 1], drawn anew for each seed.
-    Fractions(Vec<f64>),
-    /// These training rows.
-    List(Vec<usize>),
-}
 
 /// The SGD probe's settings: whose, and what is different.
 #[derive(Clone, Debug)]
@@ -178,19 +169,19 @@ impl Run {
     }
 }
 
-/// How many classes no training row of `indices` has; an error if all rows are of one class.
-pub(crate) fn check_classes(indices: &[usize], labels: &[usize], classes: usize) -> Result<usize> {
+/// How many classes none of the training labels has; an error if all are of one class.
+pub(crate) fn check_classes(
+    labels: impl ExactSizeIterator<Item = usize> + Clone,
+    classes: usize,
+) -> Result<usize> {
     let mut present = vec![false; classes];
-    indices
-        .iter()
-        .for_each(|&index| present[labels[index]] = true);
+    labels.clone().for_each(|label| present[label] = true);
     let missing = present.iter().filter(|present| !**present).count();
-    match indices.first() {
-        Some(&index) if missing + 1 == classes => Err(e2mc_eval::Error::OneClass {
-            class: labels[index],
-            rows: indices.len(),
+    let rows = labels.len();
+    match labels.into_iter().next() {
+        Some(class) if missing + 1 == classes => {
+            Err(e2mc_eval::Error::OneClass { class, rows }.into())
         }
-        .into()),
         _ => Ok(missing),
     }
 }
@@ -233,24 +224,6 @@ pub(crate) fn first(plan: &LinearPlan, train_rows: usize) -> String {
     let fraction = plan.parts.fractions(train_rows)[0];
     let seed = plan.seeds.first().copied().unwrap_or(0);
     place(plan.probe.names()[0], fraction, seed)
-}
-
-impl Parts {
-    /// The fractions of the labels that they are.
-    pub(crate) fn fractions(&self, train_rows: usize) -> Vec<f64> {
-        match self {
-            Self::Fractions(fractions) => fractions.clone(),
-            Self::List(rows) => vec![rows.len() as f64 / train_rows.max(1) as f64],
-        }
-    }
-
-    /// The training rows of a fraction for a seed.
-    pub(crate) fn rows(&self, labels: &[usize], fraction: f64, seed: u64) -> Result<Vec<usize>> {
-        Ok(match self {
-            Self::List(rows) => rows.clone(),
-            Self::Fractions(_) => subset::fraction(&Unseen(labels), fraction, seed)?,
-        })
-    }
 }
 
 /// Fits every probe of the plan; the second list is what the user should be warned of.
@@ -380,35 +353,4 @@ fn rows(matrix: MatrixView<'_>, indices: &[usize]) -> Result<Matrix> {
         .copied()
         .collect();
     Ok(Matrix::new(data, indices.len(), matrix.cols())?)
-}
-
-/// Labels without images, of which subsets are drawn as of those with images.
-struct Unseen<'a>(&'a [usize]);
-
-impl Dataset for Unseen<'_> {
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn read(&self, index: usize, _: &mut Image) -> Result<(), e2mc_data::Error> {
-        Err(e2mc_data::Error::Unlabelled {
-            name: self.name(index),
-        })
-    }
-
-    fn label(&self, index: usize) -> Option<usize> {
-        Some(self.0[index])
-    }
-
-    fn classes(&self) -> &[String] {
-        &[]
-    }
-
-    fn name(&self, index: usize) -> String {
-        format!("row {index}")
-    }
-
-    fn native_size(&self) -> Option<(usize, usize)> {
-        None
-    }
 }

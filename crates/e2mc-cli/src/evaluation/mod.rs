@@ -1,10 +1,12 @@
 //! What frozen features are worth: k-NN with all labels, linear probes with few and many.
 //!
-//! [`source`] gets features and labels, from a checkpoint and images or from files; [`linear`] fits
-//! probes on them; [`record`] writes what every evaluation leaves behind.
+//! [`source`] gets features and labels, from a checkpoint and images or from files; [`parts`]
+//! says which labels may be learned from; [`linear`] fits probes on them; [`record`] writes what
+//! every evaluation leaves behind.
 
 pub(crate) mod fresh;
 pub(crate) mod linear;
+pub(crate) mod parts;
 pub(crate) mod record;
 pub(crate) mod source;
 pub(crate) mod voc;
@@ -109,7 +111,7 @@ pub(crate) fn evaluate(
         classes: train.classes(),
     };
     let plan = LinearPlan {
-        parts: linear::Parts::Fractions(protocol.fractions.clone()),
+        parts: parts::Parts::Fractions(protocol.fractions.clone()),
         seeds: (0..protocol.seeds).collect(),
         probe: protocol.probe,
         settings: ProbeSettings {

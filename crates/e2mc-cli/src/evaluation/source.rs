@@ -14,9 +14,10 @@ use e2mc_train::{Model, Output, device, embed};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::parts::Parts;
 use super::{Part, voc};
 use crate::arguments::MachineOptions;
-use crate::checkpoint::CheckpointOptions;
+use crate::checkpoint::{CheckpointOptions, check_output};
 use crate::command::probe;
 use crate::data::DataOptions;
 use crate::failure::Failure;
@@ -40,10 +41,11 @@ pub(crate) struct SourceOptions {
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) data_options: DataOptions,
-    /// What is taken from the network: backbone, projector, map6x6 (last feature map, average-pooled
-    /// 6 x 6) or the name of a backbone layer
+    /// What is taken from the network: backbone, projector, predictor (SimSiam), prototypes (SwAV),
+    /// map6x6 (last feature map, average-pooled 6 x 6) or the name of a backbone layer such as layer3
+    /// or layer4.1.bn2
     #[arg(long, value_name = "NAME", default_value = "backbone")]
-    pub(crate) output: String,
+    pub(crate) output: Output,
     /// Training embeddings of any model instead: FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR
     #[arg(long, value_name = "FILE", requires_all = ["train_labels", "test", "test_labels"])]
     pub(crate) train: Option<String>,
@@ -102,6 +104,7 @@ impl SourceOptions {
             (data, self.data_options),
             machine,
         )?;
+        check_output(&self.output, &network.checkpoint)?;
         Ok(Source::Network(Box::new(network)))
     }
 
@@ -150,21 +153,13 @@ impl SourceOptions {
         }))
     }
 
-    /// What the network gives.
-    pub(crate) fn output(&self) -> Output {
-        match self.output.parse() {
-            Ok(output) => output,
-            Err(never) => match never {},
-        }
-    }
-
     /// What a result says of its origin: the files, or the checkpoint with its hash and the images.
     pub(crate) fn describe(&self) -> Result<Value> {
         Ok(match &self.checkpoint {
             Some(checkpoint) => json!({
                 "checkpoint": checkpoint, "checkpoint_sha256": sha256(checkpoint)?,
                 "data": self.data, "val_fraction": self.data_options.val_fraction,
-                "val_seed": self.data_options.val_seed, "output": self.output().to_string(),
+                "val_seed": self.data_options.val_seed, "output": self.output.to_string(),
             }),
             None => json!({
                 "train": self.train, "train_labels": self.train_labels,
@@ -192,7 +187,7 @@ impl Source {
     ) -> Result<(Labelled, Vec<String>)> {
         let labelled = match self {
             Self::Files(files) => files.labelled()?,
-            Self::Network(network) => network.labelled(&options.output(), machine)?,
+            Self::Network(network) => network.labelled(&options.output, machine)?,
         };
         let warnings = warnings(&labelled)?;
         Ok((labelled, warnings))
@@ -258,6 +253,11 @@ impl Network {
             train,
             test,
         })
+    }
+
+    /// The training images that a list names.
+    pub(crate) fn listed(&self, list: &Path) -> Result<Parts> {
+        Parts::of_images(list, &**self.train.dataset(), &**self.test.dataset())
     }
 
     fn labelled(&self, output: &Output, machine: &MachineOptions) -> Result<Labelled> {

@@ -1,8 +1,9 @@
 //! `embed`: files of features, whole or resumed.
 
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::common::World;
 
@@ -65,11 +66,33 @@ fn features_labels_and_names_are_written_in_both_formats() {
     );
 }
 
+/// Writes grey image `index`; its class is `index % 2`.
+fn image(world: &World, index: u32) {
+    let pixels = image::GrayImage::from_fn(28, 28, |x, y| {
+        image::Luma([((x * 7 + y * 13 + index * 29) % 251) as u8])
+    });
+    let path = world.path(&format!("images/{index:02}.png"));
+    pixels.save(path).unwrap();
+}
+
 #[test]
 fn a_killed_run_goes_on_and_leaves_the_same_bytes() {
-    let world = world(1500);
-    let line = format!("{MODEL} --data data --batch 16 --threads 1 --out");
+    let world = world(8);
+    fs::create_dir(world.path("images")).unwrap();
+    let mut list = String::new();
+    for index in 0..50 {
+        image(&world, index);
+        list.push_str(&format!("images/{index:02}.png {}\n", index % 2));
+    }
+    fs::write(world.path("list.txt"), list).unwrap();
+    let line = format!("{MODEL} --data list.txt --batch 8 --threads 1 --out");
     assert_eq!(world.run(&format!("{line} whole.npy")).code, Some(0));
+
+    // Image 40 is a pipe that nobody writes to: the run waits there until it is killed.
+    let pipe = world.path("images/40.png");
+    fs::remove_file(&pipe).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
     let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("e2mc"))
         .current_dir(world.path(""))
         .args(format!("{line} e.npy").split_whitespace())
@@ -77,24 +100,76 @@ fn a_killed_run_goes_on_and_leaves_the_same_bytes() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    // The state appears after the first of about a hundred batches.
     let state = world.path("e.npy.part.json");
-    let started = Instant::now();
-    while !state.exists() && started.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(1));
+    while !state.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
     }
     child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(
-        !world.path("e.npy").exists(),
-        "the run ended before it was killed"
-    );
+    assert_eq!(child.wait().unwrap().code(), None, "it was not killed");
+    assert!(state.exists() && !world.path("e.npy").exists());
+
+    fs::remove_file(&pipe).unwrap();
+    image(&world, 40);
     let again = world.run(&format!("{line} e.npy"));
     assert_eq!(again.code, Some(0), "{}", again.stderr);
     assert!(again.stderr.contains("going on after"), "{}", again.stderr);
-    let bytes = |name: &str| fs::read(world.path(name)).unwrap();
-    assert!(bytes("e.npy") == bytes("whole.npy"));
+    for end in ["npy", "labels.npy", "names.txt"] {
+        let bytes = |name: &str| fs::read(world.path(&format!("{name}.{end}"))).unwrap();
+        assert!(bytes("e") == bytes("whole"), "{end}");
+    }
     assert!(!state.exists());
+}
+
+#[test]
+fn public_checkpoints_give_the_authors_outputs() {
+    let world = World::new();
+    let golden =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../e2mc-train/tests/golden/checkpoints");
+    let golden = golden.display();
+    let embed = |file: &str, output: &str| {
+        world.run(&format!(
+            "embed --checkpoint {golden}/{file} --tensor {golden}/expected.safetensors:input --out {output}.npy \
+             --output {output}"
+        ))
+    };
+    for (file, output, expected) in [
+        ("vicreg_zip.pth", "backbone", "vicreg.backbone"),
+        ("vicreg_legacy.pth.tar", "projector", "vicreg.projector"),
+        ("swav_legacy.pth.tar", "backbone", "swav.backbone"),
+        ("swav_legacy.pth.tar", "projector", "swav.projection"),
+        ("swav_zip.pth", "prototypes", "swav.scores"),
+        ("simsiam_zip.pth", "layer4", "simsiam.backbone"),
+        ("simsiam_legacy.pth.tar", "projector", "simsiam.projection"),
+        ("simsiam_zip.pth", "predictor", "simsiam.prediction"),
+    ] {
+        let ran = embed(file, output);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let found = e2mc_eval::read_embeddings(world.path(&format!("{output}.npy"))).unwrap();
+        let expected =
+            e2mc_eval::read_embeddings(format!("{golden}/expected.safetensors:{expected}"))
+                .unwrap();
+        assert_eq!((found.rows(), found.cols()), (3, expected.cols()));
+        let largest = expected.data().iter().fold(0.0_f32, |m, v| v.abs().max(m));
+        for (a, b) in found.data().iter().zip(expected.data()) {
+            assert!((a - b).abs() <= 1e-4 * largest, "{file} {output}: {a} {b}");
+        }
+    }
+    for (file, output, message) in [
+        (
+            "backbone_only.pth",
+            "projector",
+            "no projector, the checkpoint has a backbone alone",
+        ),
+        (
+            "vicreg_zip.pth",
+            "predictor",
+            "expected a layer that the checkpoint's method has",
+        ),
+    ] {
+        let ran = embed(file, output);
+        assert!(ran.error().contains(message), "{}", ran.stderr);
+        assert!(ran.stderr.contains("--output"), "{}", ran.stderr);
+    }
 }
 
 #[test]

@@ -189,6 +189,14 @@ fn odd_label_sets_are_named_or_warned_of() {
 
     // One class, one sample, one label too few, a label out of range.
     write(&world, "train", &train, &[2; 400]);
+    for command in ["knn", "svm"] {
+        let ran = world.run(&format!("{command} {FILES}"));
+        assert!(
+            ran.error().contains("all 400 training labels are class 2"),
+            "{}",
+            ran.stderr
+        );
+    }
     assert!(
         probe(&world)
             .error()
@@ -279,9 +287,25 @@ fn lists_name_the_labelled_images() {
     .unwrap();
     let ran = world.run(&format!("{line} list.txt"));
     assert!(ran.error().contains("is a test image"), "{}", ran.stderr);
+    let line_of = |name: &str| {
+        format!(
+            "finetune --checkpoint run/model.safetensors --data data --seeds 1 --epochs 1 --batch 8 --list {name} --json"
+        )
+    };
+    let ran = world.run(&line_of("list.txt"));
+    assert!(ran.error().contains("is a test image"), "{}", ran.stderr);
+    fs::write(world.path("few.txt"), names(0..10)).unwrap();
+    let result = world.run(&line_of("few.txt")).json();
+    assert_eq!(result["probes"][0]["images"], 10);
     // Images 0, 4 and 8 are of the same class.
     let one = ["0", "4", "8"].map(|i| format!("train-images-idx3-ubyte[{i}]\n"));
     fs::write(world.path("list.txt"), one.concat()).unwrap();
+    assert!(
+        world
+            .run(&line_of("list.txt"))
+            .error()
+            .contains("all 3 training labels are class 0")
+    );
     for kind in ["cached", "fresh"] {
         let ran = world.run(&format!("{line} list.txt --probe sgd --features {kind}"));
         assert!(

@@ -52,7 +52,7 @@ impl<'a> Tap<'a> {
             Error::config(
                 "output",
                 format!(
-                    "backbone, projector, map6x6 or a layer such as {}",
+                    "backbone, projector, predictor, prototypes, map6x6 or a layer such as {}",
                     outer.join(", ")
                 ),
                 self.wanted.unwrap_or_default(),

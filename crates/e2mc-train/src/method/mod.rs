@@ -170,6 +170,21 @@ pub trait Method: std::fmt::Debug {
     /// Where the features do not fit the head.
     fn embed(&self, features: &Tensor, precision: Precision) -> Result<Tensor, Error>;
 
+    /// What the method makes of its embeddings in evaluation mode, under the name of the layer that makes it, of
+    /// features `(n, features)`: SimSiam's `predictor` `(n, d)`, SwAV's scores of its `prototypes` `(n, k)`. `None` where
+    /// it has no layer of that name, and by default.
+    ///
+    /// # Errors
+    /// Where the features do not fit the head.
+    fn after_embedding(
+        &self,
+        _layer: &str,
+        _features: &Tensor,
+        _precision: Precision,
+    ) -> Result<Option<Tensor>, Error> {
+        Ok(None)
+    }
+
     /// Whether neighbouring views of one resolution go through the backbone together, so that its
     /// batch norm sees them as one batch. Otherwise each view goes alone.
     fn joins_views(&self) -> bool {

@@ -127,6 +127,20 @@ impl Method for Simsiam {
         let statistics = Statistics::Running;
         self.projector.forward(features, statistics, precision)
     }
+
+    fn after_embedding(
+        &self,
+        layer: &str,
+        features: &Tensor,
+        precision: Precision,
+    ) -> Result<Option<Tensor>, Error> {
+        if layer != PREDICTOR_NAME {
+            return Ok(None);
+        }
+        let z = self.embed(features, precision)?;
+        let predictions = self.predictor.forward(&z, Statistics::Running, precision)?;
+        Ok(Some(predictions))
+    }
 }
 
 /// The loss of two views' projections and predictions, each `(n, d)` in float32.

@@ -189,6 +189,19 @@ impl Method for Swav {
         self.projector.forward(features, statistics, precision)
     }
 
+    fn after_embedding(
+        &self,
+        layer: &str,
+        features: &Tensor,
+        precision: Precision,
+    ) -> Result<Option<Tensor>, Error> {
+        if layer != PROTOTYPES {
+            return Ok(None);
+        }
+        let unit = normalised(&self.embed(features, precision)?)?;
+        Ok(Some(unit.f_mm(&self.prototypes.f_tr()?)?))
+    }
+
     fn joins_views(&self) -> bool {
         true
     }

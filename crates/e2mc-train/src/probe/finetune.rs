@@ -293,3 +293,40 @@ impl Finetuned {
         Ok(Matrix::new(data, rows, cols)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_the_papers() {
+        let of = |preset: FinetunePreset, fraction| {
+            let c = preset.config(fraction);
+            assert_eq!((c.epochs, c.batch), (20, 256));
+            assert_eq!((c.sgd.momentum, c.sgd.weight_decay), (0.9, 0.0));
+            (c.trunk_rate, c.head_rate)
+        };
+        assert_eq!(of(FinetunePreset::Vicreg, 0.01), (0.03, 0.08));
+        assert_eq!(of(FinetunePreset::Vicreg, 0.1), (0.01, 0.1));
+        assert_eq!(of(FinetunePreset::Swav, 0.01), (0.02, 5.0));
+        assert_eq!(of(FinetunePreset::Swav, 0.1), (0.01, 0.2));
+        let rate = |preset: FinetunePreset, epoch| {
+            let c = preset.config(0.1);
+            c.schedule.rate(1.0, epoch, 1, c.epochs)
+        };
+        for (epoch, expected) in [
+            (0, 1.0),
+            (11, 1.0),
+            (12, 0.2),
+            (15, 0.2),
+            (16, 0.04),
+            (19, 0.04),
+        ] {
+            assert!(
+                (rate(FinetunePreset::Swav, epoch) - expected).abs() < 1e-12,
+                "{epoch}"
+            );
+        }
+        assert!((rate(FinetunePreset::Vicreg, 10) - 0.5).abs() < 1e-12);
+    }
+}
