@@ -162,7 +162,7 @@ pub fn svm(
     let (fitted, missing): (Vec<_>, Vec<_>) = tasks.into_iter().partition(Task::has_both);
     if fitted.is_empty() {
         return Err(Error::Nothing {
-            what: "label that some training rows have and some have not",
+            what: "label to learn, one that some training rows have and some have not,",
         });
     }
     let standardiser = config.standardise.then(|| Standardiser::measure(train));

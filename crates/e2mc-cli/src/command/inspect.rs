@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use e2mc_train::Output;
 
 use crate::arguments::{MachineOptions, TransformArgument};
 use crate::checkpoint::CheckpointOptions;
@@ -37,9 +38,10 @@ pub(crate) struct InspectOptions {
     data: Option<PathBuf>,
     #[command(flatten)]
     data_options: DataOptions,
-    /// What --checkpoint gives
-    #[arg(long, value_enum, default_value_t = OutputArgument::Embedding)]
-    output: OutputArgument,
+    /// What is taken from the network: projector, backbone or another output that `embed` knows [default:
+    /// projector, which the criterion acts on; backbone where the checkpoint has no heads]
+    #[arg(long, value_name = "NAME", requires = "checkpoint")]
+    output: Option<Output>,
     /// With --checkpoint: augmented views of each image, for alignment and LiDAR
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=64))]
     views: u16,
@@ -63,15 +65,6 @@ pub(crate) struct InspectOptions {
     /// Print the result as one JSON object on standard output
     #[arg(long)]
     json: bool,
-}
-
-/// Which numbers of a network to look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum OutputArgument {
-    /// The head's output, which the criterion acts on
-    Embedding,
-    /// The backbone's features, which are used afterwards
-    Features,
 }
 
 pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {

@@ -315,7 +315,7 @@ fn a_checkpoint_embeds_its_images() {
     );
     assert_eq!(embedding["transform"], "sigmoid");
     assert!(number(&embedding, "lidar") >= 1.0 && number(&embedding, "alignment") >= 0.0);
-    let features = world.run(&format!("{line} --output features")).json();
+    let features = world.run(&format!("{line} --output backbone")).json();
     assert_ne!(number(&features, "dims"), 0.0);
     let ran = world.run("inspect --checkpoint base/model.safetensors");
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);

@@ -255,7 +255,7 @@ impl<'a> Array<'a> {
         if bytes.map(|b| b as u64) == Some(self.remaining) {
             return Ok(());
         }
-        let count = bytes.map_or("too many".into(), |b| b.to_string());
+        let count = bytes.map_or("more than 2^64".into(), |b| b.to_string());
         Err(self.wrong(
             &format!("{count} bytes of values for {}", self.shape_text()),
             format!("{} bytes", self.remaining),

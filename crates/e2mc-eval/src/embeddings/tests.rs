@@ -260,7 +260,7 @@ fn bad_npy_files_are_named() {
         ),
         (
             npy(&header("<f4", "(4611686018427387904, 4)"), &four),
-            "z.npy: expected too many bytes of values for dtype <f4 of shape (4611686018427387904, 4), found 16 bytes",
+            "z.npy: expected more than 2^64 bytes of values for dtype <f4 of shape (4611686018427387904, 4), found 16 bytes",
         ),
         (
             npy(&header("<f4", "(1000000000000, 4)"), &four),

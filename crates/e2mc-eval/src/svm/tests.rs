@@ -262,7 +262,10 @@ fn missing_classes_are_listed_and_bad_input_is_named() {
     let one = Targets::Classes(vec![1; 30]);
     assert!(text(one, 2, &fixed(1.0)).starts_with("all 30 training labels are class 1"));
     let none = Targets::Multi(MultiLabels::new(vec![Presence::Absent; 30], 1).unwrap());
-    assert!(text(none, 1, &fixed(1.0)).starts_with("no label that some training rows have"));
+    assert!(
+        text(none, 1, &fixed(1.0))
+            .starts_with("no label to learn, one that some training rows have")
+    );
     let short = Targets::Classes(labels[1..].to_vec());
     assert_eq!(
         text(short, 2, &fixed(1.0)),

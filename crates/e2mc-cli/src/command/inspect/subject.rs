@@ -10,8 +10,9 @@ use e2mc_eval::diagnostics::{Config, Diagnostics, alignment, diagnose, lidar, sa
 use e2mc_eval::{EmbeddingFile, Rows, read_embeddings};
 use e2mc_train::{Output, device, embed, embed_views};
 
-use super::{InspectOptions, OutputArgument};
+use super::InspectOptions;
 use crate::arguments::TransformArgument;
+use crate::checkpoint::check_output;
 use crate::data::{self, DataOptions};
 use crate::failure::Failure;
 use crate::output;
@@ -206,11 +207,17 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
     for (name, path) in names(&sources).iter().zip(&options.checkpoint) {
         let (checkpoint, model) = options.reading.open(path, device)?;
         let recipe = &checkpoint.recipe;
-        let output = match options.output {
-            OutputArgument::Embedding => Output::Projector,
-            OutputArgument::Features => Output::Backbone,
+        let output = match &options.output {
+            Some(output) => output.clone(),
+            None if checkpoint.is_headless() => Output::Backbone,
+            None => Output::Projector,
         };
-        output::note(&format!("{}: {} images", path.display(), dataset.len()));
+        check_output(&output, &checkpoint)?;
+        output::note(&format!(
+            "{}: {output} of {} images",
+            path.display(),
+            dataset.len()
+        ));
         let z = embed(
             &model,
             dataset.clone(),
