@@ -112,7 +112,8 @@ pub(crate) struct TrainOptions {
     pub(crate) max_images: Option<usize>,
     #[command(flatten)]
     pub(crate) data_options: DataOptions,
-    /// Go on with the run in --out where it was stopped, with its data and settings
+    /// Go on with the run in --out where it was stopped, with its data and settings (--guard, --half and
+    /// --log-every hold for this call)
     #[arg(long)]
     pub(crate) resume: bool,
     /// Print the resolved plan and stop

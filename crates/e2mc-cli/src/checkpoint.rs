@@ -7,6 +7,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use e2mc_train::backbone::Stem;
 use e2mc_train::checkpoint::{Checkpoint, Layout, ReadOptions};
+use e2mc_train::layer::Precision;
 use e2mc_train::{Device, Model, Output};
 
 use crate::failure::Failure;
@@ -50,7 +51,9 @@ impl CheckpointOptions {
 
     /// A checkpoint and its network on `device`.
     pub(crate) fn open(&self, path: &Path, device: Device) -> Result<(Checkpoint, Model)> {
-        let checkpoint = self.read(path)?;
+        let mut checkpoint = self.read(path)?;
+        // Whatever it was trained in, it is judged as others are.
+        checkpoint.recipe.training.precision = Precision::F32;
         let model = Model::new(&checkpoint.recipe, device, 0)?;
         checkpoint.apply_to(&model)?;
         Ok((checkpoint, model))

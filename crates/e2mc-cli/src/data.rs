@@ -92,7 +92,11 @@ pub(crate) fn open(path: &Path, split: Split, taken: DataOptions) -> Result<Arc<
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }
-    Ok(dataset?)
+    let dataset = dataset?;
+    for warning in dataset.warnings() {
+        output::warning(warning);
+    }
+    Ok(dataset)
 }
 
 /// The images of the train part that a text file names, one a line, by file name with or without

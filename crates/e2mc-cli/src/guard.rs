@@ -105,7 +105,7 @@ impl Guard {
                 self.labels.len(),
                 start.len()
             ),
-            "resume with the same --data, --max-images and --held-out as the run was started with",
+            "resume with the --data that the run was started with",
         ))
     }
 

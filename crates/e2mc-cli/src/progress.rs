@@ -2,12 +2,13 @@
 //! `metrics.jsonl`, the one source for later tables and plots.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::io::{BufRead, BufReader, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use e2mc_eval::PairedDrop;
+use e2mc_train::checkpoint::write_atomically;
 use e2mc_train::{Control, EpochSummary, Error, Model, Observer, Recipe, StepLog};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
@@ -35,7 +36,7 @@ impl Metrics {
             Some(step) => lines_until(path, step)?,
             None => String::new(),
         };
-        std::fs::write(path, kept).with_context(|| format!("cannot write {}", path.display()))?;
+        write_atomically(path, kept.as_bytes())?;
         let file = OpenOptions::new()
             .append(true)
             .open(path)
@@ -80,8 +81,12 @@ impl Metrics {
 }
 
 fn lines_until(path: &Path, step: u64) -> Result<String> {
-    let Ok(file) = File::open(path) else {
-        return Ok(String::new());
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read {}", path.display()));
+        }
     };
     let mut kept = String::new();
     for line in BufReader::new(file).lines() {
@@ -106,6 +111,8 @@ pub(crate) struct Progress<'a> {
     guard_action: GuardAction,
     knn_every: u64,
     started: Instant,
+    /// When the first step was logged, from where the pace is taken.
+    paced_from: Instant,
     started_at: Option<u64>,
     last_line: Instant,
     bar: Option<ProgressBar>,
@@ -130,6 +137,7 @@ impl<'a> Progress<'a> {
             guard_action,
             knn_every,
             started: Instant::now(),
+            paced_from: Instant::now(),
             started_at: None,
             last_line: Instant::now(),
             bar: std::io::stderr().is_terminal().then(bar),
@@ -200,11 +208,12 @@ impl<'a> Progress<'a> {
         // After a resume, only this process's own steps tell its speed.
         let Some(first) = self.started_at else {
             self.started_at = Some(step);
-            self.started = Instant::now();
+            self.paced_from = Instant::now();
             return "?".into();
         };
         let done = step.saturating_sub(first).max(1);
-        let left = self.started.elapsed().as_secs_f64() / done as f64 * (total - step) as f64;
+        let left = self.paced_from.elapsed().as_secs_f64() / done as f64
+            * total.saturating_sub(step) as f64;
         duration(left)
     }
 }

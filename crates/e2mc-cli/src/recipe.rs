@@ -111,7 +111,11 @@ pub(crate) fn resolve_with(
     let Some(name) = criterion else {
         return resolve(Some(base), recipe, changes);
     };
-    let found = resolve(Some(base), recipe, &[])?;
+    let others = changes
+        .iter()
+        .filter(|(key, _)| !key.starts_with("criterion"));
+    let others: Vec<_> = others.cloned().collect();
+    let found = resolve(Some(base), recipe, &others)?;
     let wanted = match name {
         CriterionName::None => CriterionConfig::None,
         CriterionName::E2mc => CriterionConfig::e2mc(found.method.name()),
@@ -193,23 +197,29 @@ fn load(recipe: &str, above: &[&str]) -> Result<Table> {
 
 /// Lays a recipe over the one that it names under `extends`, if any; `above` are those that led here.
 fn extend(recipe: &str, mut table: Table, above: &[&str]) -> Result<Table> {
-    let Some(below) = table.remove("extends") else {
+    let Some(extended) = table.remove("extends") else {
         return Ok(table);
     };
-    let Some(name) = below.as_str() else {
+    let Some(name) = extended.as_str() else {
         return Err(Failure::new(
-            format!("{recipe}: `extends` is {below}, expected the name of a recipe"),
+            format!("{recipe}: `extends` is {extended}, expected the name of a recipe"),
             known(),
         ));
     };
+    // A file is looked for beside the recipe that names it.
+    let beside = Path::new(recipe).with_file_name(name);
+    let below = match Path::new(name).extension() {
+        Some(_) => beside.to_str().unwrap_or(name),
+        None => name,
+    };
     let chain = [above, &[recipe]].concat();
-    if chain.contains(&name) {
+    if chain.contains(&below) {
         return Err(Failure::new(
             format!("{recipe} extends {name}, which extends it"),
             "leave `extends` out of one of them",
         ));
     }
-    let mut whole = load(name, &chain)?;
+    let mut whole = load(below, &chain)?;
     overlay(&mut whole, table);
     Ok(whole)
 }
@@ -359,6 +369,26 @@ mod tests {
             assert_eq!(rival[key], whole[key], "{key}");
         }
         assert!(!rival.contains_key("extends"));
+    }
+
+    #[test]
+    fn a_recipe_extends_a_file_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        fs::write(
+            path("base.toml"),
+            find("vicreg-small-pretrain").unwrap().text,
+        )
+        .unwrap();
+        fs::write(path("a.toml"), "name = 'a'\nextends = 'base.toml'").unwrap();
+        let recipe = resolve(None, Some(&path("a.toml")), &[]).unwrap();
+        assert_eq!(
+            (recipe.name.as_str(), recipe.training.epochs),
+            ("a", base().training.epochs)
+        );
+        fs::write(path("base.toml"), "extends = 'a.toml'").unwrap();
+        let error = resolve(None, Some(&path("a.toml")), &[]).unwrap_err();
+        assert!(error.to_string().contains("which extends it"), "{error}");
     }
 
     #[test]

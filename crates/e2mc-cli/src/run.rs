@@ -63,7 +63,13 @@ impl RunFolder {
         if self.metrics().exists() || self.checkpoint().exists() {
             return Err(Failure::new(
                 format!("{} already holds a run", self.root.display()),
-                "choose another --out, or add --resume to go on with that run",
+                match self.checkpoint().exists() {
+                    true => "choose another --out, or add --resume to go on with that run",
+                    false => {
+                        "it has not saved a checkpoint yet: where it no longer goes on, remove the \
+                         folder or choose another --out"
+                    }
+                },
             ));
         }
         std::fs::create_dir_all(&self.root)
@@ -82,6 +88,9 @@ pub(crate) struct DataPlan {
     /// Epochs between two checks; 0 keeps no images out.
     pub(crate) knn_every: u64,
     pub(crate) data_options: DataOptions,
+    /// How many images these were when the run began.
+    #[serde(default)]
+    pub(crate) images: Option<usize>,
 }
 
 impl DataPlan {
@@ -96,6 +105,7 @@ impl DataPlan {
             held_out: options.held_out,
             knn_every: options.knn_every,
             data_options: options.data_options,
+            images: None,
         }
     }
 
@@ -168,9 +178,11 @@ pub(crate) fn changes(options: &TrainOptions) -> Result<Vec<(String, toml::Value
 /// The checkpoint of the run in `--out`.
 pub(crate) fn interrupted(options: &TrainOptions) -> Result<Checkpoint> {
     let numbers = options.batch.or(options.accumulate);
-    if !options.set.is_empty() || numbers.is_some() || options.recipe.is_some() {
+    let images = options.max_images;
+    if !options.set.is_empty() || numbers.is_some() || options.recipe.is_some() || images.is_some()
+    {
         return Err(Failure::usage(
-            "--resume goes on with the settings of the run; --recipe, --set, --batch and --accumulate do not go with it",
+            "--resume goes on with the settings of the run; --recipe, --set, --batch, --accumulate and --max-images do not go with it",
             "only --epochs may be changed; start a new run for other settings",
         ));
     }
@@ -178,7 +190,7 @@ pub(crate) fn interrupted(options: &TrainOptions) -> Result<Checkpoint> {
     if !path.exists() {
         return Err(Failure::new(
             format!("nothing to resume: {} is not there", path.display()),
-            "start the run without --resume",
+            "start the run without --resume, in a folder without the rest of an earlier one",
         ));
     }
     Ok(Checkpoint::read(&path)?)
@@ -210,10 +222,25 @@ pub(crate) fn print_plan(recipe: &Recipe, options: &TrainOptions) -> Result<()> 
 
 /// Trains to the end, or to a signal, and writes the run's files.
 pub(crate) fn train(trainer: &mut Trainer, plan: Plan) -> Result<Finished> {
-    let Plan { folder, data, .. } = plan;
+    let Plan {
+        folder, mut data, ..
+    } = plan;
     let seed = trainer.progress().seed;
     let dataset = data.open(seed)?;
     let (images, batch) = (dataset.len(), trainer.recipe.training.batch);
+    if let Some(before) = data
+        .images
+        .replace(images)
+        .filter(|&before| before != images)
+    {
+        return Err(Failure::new(
+            format!(
+                "{}: expected the {before} images that the run began with, found {images}",
+                data.data.display()
+            ),
+            "a run goes on with its own images; start a new one with `continue` for others",
+        ));
+    }
     let (dataset, mut guard) = match data.knn_every {
         0 => (dataset, None),
         _ => guard::split(dataset, data.held_out, seed, plan.threads)?,
@@ -233,6 +260,9 @@ pub(crate) fn train(trainer: &mut Trainer, plan: Plan) -> Result<Finished> {
     }
     let mut knn_at_start = None;
     if plan.resumed {
+        // The number of epochs may be another.
+        let recipe = toml::to_string(&trainer.recipe).context("the recipe as TOML")?;
+        checkpoint::write_atomically(&folder.recipe(), recipe.as_bytes())?;
         if let Some(guard) = &mut guard {
             knn_at_start = Some(guard.load_start(&folder.knn_start())?);
         }

@@ -2,11 +2,19 @@
 
 use crate::{Error, check};
 
+/// With more classes no matrix is kept: one label of 99,999 would ask for 80 GB.
+const MOST_IN_MATRIX: usize = 1000;
+
 /// How often samples of each class were predicted to be of each class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
     classes: usize,
+    /// Row-major; empty with more than [`MOST_IN_MATRIX`] classes.
     counts: Vec<usize>,
+    /// Samples of each class.
+    samples: Vec<usize>,
+    /// Those of them that were predicted to be of it.
+    right: Vec<usize>,
 }
 
 impl Confusion {
@@ -19,11 +27,22 @@ impl Confusion {
         crate::accuracy::same_length("list of predictions", predictions, labels)?;
         check::labels(labels, classes, check::TEST)?;
         check::labels(predictions, classes, "predicted")?;
-        let mut counts = vec![0; classes * classes];
-        for (prediction, label) in predictions.iter().zip(labels) {
-            counts[label * classes + prediction] += 1;
+        let keep = classes <= MOST_IN_MATRIX;
+        let mut counts = vec![0; if keep { classes * classes } else { 0 }];
+        let (mut samples, mut right) = (vec![0; classes], vec![0; classes]);
+        for (&prediction, &label) in predictions.iter().zip(labels) {
+            samples[label] += 1;
+            right[label] += usize::from(prediction == label);
+            if keep {
+                counts[label * classes + prediction] += 1;
+            }
         }
-        Ok(Self { classes, counts })
+        Ok(Self {
+            classes,
+            counts,
+            samples,
+            right,
+        })
     }
 
     /// Number of classes.
@@ -31,22 +50,22 @@ impl Confusion {
         self.classes
     }
 
-    /// Samples of class `label` by predicted class.
+    /// Samples of class `label` by predicted class; empty with more than 1000 classes, whose matrix is not kept.
     ///
     /// # Panics
     /// If there is no such class.
     pub fn row(&self, label: usize) -> &[usize] {
+        assert!(label < self.classes, "no class {label}");
+        if self.counts.is_empty() {
+            return &[];
+        }
         &self.counts[label * self.classes..][..self.classes]
     }
 
     /// The accuracy (fraction) of each class; none for a class without samples.
     pub fn per_class(&self) -> Vec<Option<f64>> {
-        let accuracy = |label: usize| {
-            let row = self.row(label);
-            let samples: usize = row.iter().sum();
-            (samples > 0).then(|| row[label] as f64 / samples as f64)
-        };
-        (0..self.classes).map(accuracy).collect()
+        let accuracy = |(&samples, &right)| (samples > 0).then(|| right as f64 / samples as f64);
+        self.samples.iter().zip(&self.right).map(accuracy).collect()
     }
 
     /// The mean of the classes' accuracies, over those that have samples: what matters where classes are uneven.
@@ -68,6 +87,18 @@ mod tests {
         let per_class = c.per_class();
         assert_eq!(per_class, [Some(2.0 / 3.0), Some(1.0), Some(1.0), None]);
         assert!((c.mean_per_class() - 8.0 / 9.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn many_classes_have_accuracies_but_no_matrix() {
+        let c = Confusion::of(&[99_999, 7, 3], &[99_999, 7, 7], 100_000).unwrap();
+        assert_eq!((c.row(7).len(), c.classes()), (0, 100_000));
+        let per_class = c.per_class();
+        assert_eq!(
+            (per_class[7], per_class[99_999], per_class[3]),
+            (Some(0.5), Some(1.0), None)
+        );
+        assert_eq!(c.mean_per_class(), 0.75);
     }
 
     #[test]

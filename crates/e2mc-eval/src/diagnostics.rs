@@ -155,7 +155,7 @@ pub fn diagnose(source: &dyn Rows, config: &Config) -> Result<Diagnostics, Error
     };
     let marginal_rows = sample.rows();
     drop(sample);
-    let neighbours = Neighbours::measure(source, &queries, &moments.mean)?;
+    let neighbours = Neighbours::measure(source, &queries)?;
     Ok(Diagnostics {
         rows,
         dims,

@@ -168,8 +168,16 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
+/// The largest magnitude; NaN if any value is, which is within no tolerance.
 fn largest(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |m, v| v.abs().max(m))
+    let larger = |m: f64, v: &f64| {
+        if v.abs() > m || v.is_nan() {
+            v.abs()
+        } else {
+            m
+        }
+    };
+    values.iter().fold(0.0, larger)
 }
 
 #[cfg(test)]
@@ -286,6 +294,23 @@ mod tests {
             },
         );
         assert!(outcome.converged, "{outcome:?}");
+    }
+
+    #[test]
+    fn a_gradient_that_is_not_a_number_is_no_minimum() {
+        for nan in 0..3 {
+            let mut x = vec![1.0; 3];
+            let outcome = minimise(
+                &mut x,
+                |_, g| {
+                    g.fill(0.0);
+                    g[nan] = f64::NAN;
+                    1.0
+                },
+                &EXACT,
+            );
+            assert!(!outcome.converged && outcome.gradient_norm.is_nan());
+        }
     }
 
     #[test]

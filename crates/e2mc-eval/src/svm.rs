@@ -13,6 +13,8 @@
 mod dual;
 mod select;
 
+use std::sync::Arc;
+
 use e2mc::MatrixView;
 use rayon::prelude::*;
 
@@ -124,7 +126,8 @@ pub struct SvmClass {
     pub class: usize,
     /// `C`, chosen or given.
     pub cost: f64,
-    /// Accuracy (one class a row) or average precision (several labels) of that `C` on held-out folds, if it was chosen.
+    /// Accuracy (one class a row) or average precision (several labels) of that `C` on held-out folds, if it was chosen;
+    /// none of a label that a single row has or lacks, which gets the grid's smallest.
     pub held_out: Option<f64>,
     /// Passes over the training rows.
     pub epochs: usize,
@@ -158,8 +161,7 @@ pub fn svm(
 ) -> Result<SvmFit, Error> {
     config.validate()?;
     check::matrix(train, check::TRAINING)?;
-    let tasks = tasks(train, targets, classes)?;
-    let (fitted, missing): (Vec<_>, Vec<_>) = tasks.into_iter().partition(Task::has_both);
+    let (fitted, missing_classes) = tasks(train, targets, classes)?;
     if fitted.is_empty() {
         return Err(Error::Nothing {
             what: "label to learn, one that some training rows have and some have not,",
@@ -194,9 +196,7 @@ pub fn svm(
                         .par_iter()
                         .map(|task| grid.by_average_precision(task))
                         .collect();
-                    let choices = choices.into_iter().collect::<Result<Vec<_>, Error>>()?;
-                    let with_score = |(cost, score)| (cost, Some(score));
-                    choices.into_iter().map(with_score).collect()
+                    choices.into_iter().collect::<Result<_, Error>>()?
                 }
             }
         }
@@ -239,15 +239,15 @@ pub fn svm(
             classes,
             standardiser,
         },
-        missing_classes: missing.iter().map(|task| task.class).collect(),
+        missing_classes,
     })
 }
 
 /// One class against the rest.
 struct Task {
     class: usize,
-    /// The rows that take part.
-    rows: Vec<u32>,
+    /// The rows that take part, often the same for all classes.
+    rows: Arc<[u32]>,
     /// Whether each of them is of the class.
     positive: Vec<bool>,
 }
@@ -258,7 +258,12 @@ impl Task {
     }
 }
 
-fn tasks(train: MatrixView<'_>, targets: &Targets, classes: usize) -> Result<Vec<Task>, Error> {
+/// The tasks that can be learned, and the classes without one.
+fn tasks(
+    train: MatrixView<'_>,
+    targets: &Targets,
+    classes: usize,
+) -> Result<(Vec<Task>, Vec<usize>), Error> {
     let limit = u32::MAX as usize;
     if train.rows() > limit {
         return Err(Error::TooManyRows {
@@ -269,14 +274,17 @@ fn tasks(train: MatrixView<'_>, targets: &Targets, classes: usize) -> Result<Vec
     match targets {
         Targets::Classes(labels) => {
             check::class_counts(train.rows(), labels, classes)?;
-            let rows: Vec<u32> = (0..train.rows() as u32).collect();
-            Ok((0..classes)
-                .map(|class| Task {
-                    class,
-                    rows: rows.clone(),
-                    positive: labels.iter().map(|&label| label == class).collect(),
-                })
-                .collect())
+            let mut present = vec![false; classes];
+            labels.iter().for_each(|&label| present[label] = true);
+            let (there, missing): (Vec<usize>, Vec<usize>) =
+                (0..classes).partition(|&class| present[class]);
+            let rows: Arc<[u32]> = (0..train.rows() as u32).collect();
+            let task = |class| Task {
+                class,
+                rows: rows.clone(),
+                positive: labels.iter().map(|&label| label == class).collect(),
+            };
+            Ok((there.into_iter().map(task).collect(), missing))
         }
         Targets::Multi(labels) => {
             if labels.rows() != train.rows() {
@@ -293,20 +301,25 @@ fn tasks(train: MatrixView<'_>, targets: &Targets, classes: usize) -> Result<Vec
                     expected: classes,
                 });
             }
-            Ok((0..classes)
-                .map(|class| {
-                    let column = labels.column(class).into_iter().enumerate();
-                    let counted = column.filter(|(_, presence)| *presence != Presence::Ignored);
-                    let (rows, positive) = counted
-                        .map(|(row, presence)| (row as u32, presence == Presence::Present))
-                        .unzip();
-                    Task {
-                        class,
-                        rows,
-                        positive,
-                    }
-                })
-                .collect())
+            let (mut tasks, mut missing) = (Vec::new(), Vec::new());
+            for class in 0..classes {
+                let column = labels.column(class).into_iter().enumerate();
+                let counted = column.filter(|(_, presence)| *presence != Presence::Ignored);
+                let (rows, positive): (Vec<u32>, Vec<bool>) = counted
+                    .map(|(row, presence)| (row as u32, presence == Presence::Present))
+                    .unzip();
+                let task = Task {
+                    class,
+                    rows: rows.into(),
+                    positive,
+                };
+                if task.has_both() {
+                    tasks.push(task);
+                } else {
+                    missing.push(class);
+                }
+            }
+            Ok((tasks, missing))
         }
     }
 }

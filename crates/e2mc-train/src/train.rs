@@ -192,7 +192,7 @@ impl Trainer {
     ///
     /// # Errors
     /// Where an image cannot be read, a loss term or embedding is not finite (the weights are then
-    /// still those of the step before), or a checkpoint cannot be written.
+    /// still those of the step before; off the CPU this is looked at when a step is logged), or a checkpoint cannot be written.
     pub fn run(
         &mut self,
         dataset: Arc<dyn Dataset>,
@@ -203,6 +203,16 @@ impl Trainer {
         let loader = self.loader(dataset, options)?;
         let batches = loader.batches_per_epoch() as u64;
         self.recipe.training.check_head_warmup(batches)?;
+        if self.progress.batch >= batches {
+            return Err(Error::config(
+                "data",
+                format!(
+                    "the run's images, of which {} batches of an epoch were seen",
+                    self.progress.batch
+                ),
+                format!("{batches} batches an epoch"),
+            ));
+        }
         let mut saved = None;
         while self.progress.epoch < self.recipe.training.epochs {
             let mut whole = Meter::new();

@@ -18,6 +18,12 @@ pub(crate) fn run(command: &ContinueOptions) -> Result<ExitCode> {
     let options = &command.train;
     let device = device(&options.machine.device)?;
     let mut trainer = match &command.checkpoint {
+        None if command.criterion.is_some() || command.head_warmup.is_some() => {
+            return Err(Failure::usage(
+                "--resume goes on with the settings of the run; --criterion and --head-warmup do not go with it",
+                "only --epochs may be changed; start a new run for other settings",
+            ));
+        }
         None => Trainer::resume(&run::interrupted(options)?, device, options.epochs)?,
         Some(path) => {
             let (checkpoint, recipe) = plan(command, path)?;
@@ -46,9 +52,9 @@ pub(crate) fn plan(command: &ContinueOptions, path: &Path) -> Result<(Checkpoint
         let steps = Value::Integer(i64::try_from(steps).unwrap_or(i64::MAX));
         changes.push(("training.head_warmup_steps".into(), steps));
     }
+    let base = inherited(&checkpoint.recipe);
     let resolve = |changes: &[(String, Value)]| {
-        let (base, recipe) = (&checkpoint.recipe, options.recipe.as_deref());
-        recipe::resolve_with(command.criterion, base, recipe, changes)
+        recipe::resolve_with(command.criterion, &base, options.recipe.as_deref(), changes)
     };
     let mut recipe = resolve(&changes)?;
     let widths = widths_of_heads(&checkpoint, &recipe, &changes)?;
@@ -59,6 +65,16 @@ pub(crate) fn plan(command: &ContinueOptions, path: &Path) -> Result<(Checkpoint
     check_architecture(&recipe, &checkpoint)?;
     warm_up_new_heads(&mut recipe, &checkpoint);
     Ok((checkpoint, recipe))
+}
+
+/// What a new run takes over of a checkpoint's recipe: all but how the run before got there.
+fn inherited(recipe: &Recipe) -> Recipe {
+    let mut recipe = recipe.clone();
+    recipe.training.accumulate = 1;
+    recipe.training.freeze_batch_norm = false;
+    recipe.training.load_optimizer = false;
+    recipe.training.head_warmup_steps = None;
+    recipe
 }
 
 /// The checkpoint's widths of heads where the recipe, but no `changes` of the user, has others: a recipe's are for heads

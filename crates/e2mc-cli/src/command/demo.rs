@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use e2mc::{Matrix, Transform};
-use e2mc_train::checkpoint::Checkpoint;
+use e2mc_train::checkpoint::{Checkpoint, write_atomically};
 use e2mc_train::criterion::CriterionConfig;
 use e2mc_train::{Model, Outcome, Output, Recipe, Trainer, device, embed};
 use serde::Serialize;
@@ -22,7 +22,7 @@ use serde_json::json;
 use crate::arguments::{DemoOptions, GuardAction};
 use crate::command::probe::{self, ProbeName};
 use crate::data::DataOptions;
-use crate::evaluation::{Part, Protocol, Scores, evaluate, plus_minus};
+use crate::evaluation::{Part, Protocol, Scores, evaluate, percent, plus_minus};
 use crate::failure::Failure;
 use crate::output;
 use crate::recipe;
@@ -74,9 +74,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
     let base = Checkpoint::read(&base_path)?;
     let recipe = demo_recipe(&base, options)?;
     let folders = [options.out.join("continued"), options.out.join("e2mc")];
-    for folder in &folders {
-        clear(folder)?;
-    }
+    clear(&options.out, &folders)?;
     let (train, test) = probe::open(&options.sample, DataOptions::default())?;
     let threads = options.machine.threads();
     let judge = Judge {
@@ -117,6 +115,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
                 max_images: None,
                 held_out: 1000,
                 knn_every: 1,
+                images: None,
                 data_options: DataOptions::default(),
             },
             guard: GuardAction::Warn,
@@ -170,12 +169,28 @@ fn demo_recipe(base: &Checkpoint, options: &DemoOptions) -> Result<Recipe> {
     )
 }
 
+/// Tells the folder of an earlier demo from others.
+const MARKER: &str = ".e2mc-demo";
+
 /// A demo may be run again; only what an earlier one made is removed.
-fn clear(folder: &Path) -> Result<()> {
-    if RunFolder::new(folder).metrics().exists() {
+fn clear(out: &Path, folders: &[PathBuf]) -> Result<()> {
+    let marker = out.join(MARKER);
+    for folder in folders
+        .iter()
+        .filter(|folder| RunFolder::new(folder).metrics().exists())
+    {
+        if !marker.exists() {
+            return Err(Failure::new(
+                format!("{} holds a run that is no demo's", folder.display()),
+                "choose another --out",
+            ));
+        }
         std::fs::remove_dir_all(folder)
             .with_context(|| format!("cannot remove the earlier {}", folder.display()))?;
     }
+    std::fs::create_dir_all(out)
+        .with_context(|| format!("cannot make the folder {}", out.display()))?;
+    write_atomically(&marker, b"made by e2mc demo\n")?;
     Ok(())
 }
 
@@ -234,7 +249,7 @@ fn text(comparison: &Comparison, report: &Path) -> String {
     let first = &comparison.arms[0].scores;
     let mut header = vec![String::new(), format!("{}-NN", first.k)];
     for row in &first.probes {
-        header.push(format!("{} % labels, {}", 100.0 * row.fraction, row.probe));
+        header.push(format!("{} % labels, {}", percent(row.fraction), row.probe));
     }
     header.extend(["entropy".into(), "covariance".into()]);
     let mut rows = vec![header];

@@ -127,16 +127,14 @@ fn stream(
         PartName::Test => Split::Test,
     };
     let dataset = data::open(data, split, options.data_options)?;
-    for warning in dataset.warnings() {
-        output::warning(warning);
-    }
     let (rows, batch) = (dataset.len(), options.batch as usize);
     // Everything that a row depends on: with another, rows of an earlier run are of no use. The last
     // bits of a product may depend on how many images it takes.
     let work = json!({
         "checkpoint": sha256(&options.checkpoint)?, "data": std::path::absolute(data)?,
         "part": format!("{:?}", options.part), "output": options.output.to_string(), "batch": batch,
-        "device": options.machine.device, "val": options.data_options.val_fraction,
+        "device": options.machine.device, "reading": format!("{:?}", options.reading),
+        "max_bad_images": options.data_options.max_bad_images, "val": options.data_options.val_fraction,
         "val_seed": options.data_options.val_seed,
     });
     let mut writer = RowWriter::open(&options.out, rows, stored, &work.to_string())?;

@@ -15,10 +15,10 @@ use crate::arguments::MachineOptions;
 use crate::checkpoint::CheckpointOptions;
 use crate::data::DataOptions;
 use crate::evaluation::linear::{self, Row, Run};
-use crate::evaluation::parts::Parts;
-use crate::evaluation::plus_minus;
+use crate::evaluation::parts::{Parts, fraction};
 use crate::evaluation::record::{self, RecordOptions, Recorder};
 use crate::evaluation::source::{Network, sha256};
+use crate::evaluation::{percent, plus_minus};
 use crate::output;
 
 /// What may be typed after `e2mc finetune`.
@@ -35,7 +35,7 @@ pub(crate) struct FinetuneOptions {
     #[command(flatten)]
     data_options: DataOptions,
     /// Fractions of the training labels, above 0 and at most 1
-    #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1])]
+    #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1], value_parser = fraction)]
     fractions: Vec<f64>,
     /// Labelled training images instead of fractions: a text file with one image name a line
     #[arg(long, value_name = "FILE", conflicts_with = "fractions")]
@@ -191,7 +191,7 @@ fn one(
         |epoch, loss| {
             output::note(&format!(
                 "{} % of the labels, seed {seed}: epoch {epoch} of {}, loss {loss:.4}",
-                100.0 * fraction,
+                percent(fraction),
                 config.epochs
             ));
         },
@@ -219,7 +219,7 @@ fn text(rows: &[Row], tests: usize) -> String {
     ];
     for row in rows {
         lines.push(vec![
-            format!("{} %", 100.0 * row.fraction),
+            format!("{} %", percent(row.fraction)),
             row.images.to_string(),
             plus_minus(row.accuracy, row.standard_error),
             row.top5.map_or(String::new(), |top5| format!("{top5:.2}")),

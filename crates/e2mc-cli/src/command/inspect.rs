@@ -16,6 +16,7 @@ use e2mc_train::Output;
 use crate::arguments::{MachineOptions, TransformArgument};
 use crate::checkpoint::CheckpointOptions;
 use crate::data::DataOptions;
+use crate::failure::Failure;
 use crate::output;
 use crate::report::save_figures;
 
@@ -71,6 +72,12 @@ pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(options.machine.threads())
         .build_global()?;
+    if options.views == 1 {
+        return Err(Failure::usage(
+            "--views 1: one view has no other to be compared with",
+            "give at least 2",
+        ));
+    }
     let subjects = subject::all(options)?;
     let findings = findings::findings(&subjects);
     if options.report.is_some() || options.figures.is_some() {

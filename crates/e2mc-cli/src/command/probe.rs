@@ -7,16 +7,17 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use e2mc_data::Split;
 use e2mc_eval::{LinearOptimizer, LinearPreset, Schedule};
+use e2mc_train::Output;
 use serde_json::json;
 
 use crate::arguments::MachineOptions;
 use crate::data::{self, DataOptions};
 use crate::evaluation::fresh::{Fresh, Views};
 use crate::evaluation::linear::{self, LinearPlan, ProbeSettings, Row};
-use crate::evaluation::parts::Parts;
+use crate::evaluation::parts::{Parts, fraction};
 use crate::evaluation::record::{self, RecordOptions, Recorder};
 use crate::evaluation::source::{Labelled, Source, SourceOptions};
-use crate::evaluation::{Part, nearest, plus_minus};
+use crate::evaluation::{Part, nearest, percent, plus_minus};
 use crate::failure::Failure;
 use crate::output;
 
@@ -26,7 +27,7 @@ pub(crate) struct ProbeOptions {
     #[command(flatten)]
     pub(crate) source: SourceOptions,
     /// Fractions of the training labels, above 0 and at most 1
-    #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1, 1.0])]
+    #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1, 1.0], value_parser = fraction)]
     pub(crate) fractions: Vec<f64>,
     /// Labelled training images instead of fractions: a text file with one image name a line (of
     /// embeddings, one row number)
@@ -164,6 +165,13 @@ impl ProbeOptions {
 }
 
 pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
+    let inat18 = options.preset == PresetName::Inat18 && options.probe != ProbeName::Logistic;
+    if inat18 && options.source.checkpoint.is_some() && options.source.output != Output::Map6x6 {
+        return Err(Failure::usage(
+            "--preset inat18 shares batch norm among the four places of each channel: it needs the feature map",
+            "add --output map6x6",
+        ));
+    }
     let source = options.source.open(&options.machine)?;
     let fresh = match (options.features, &source) {
         (FeatureKind::Cached, _) => None,
@@ -302,7 +310,7 @@ fn text((k, knn): (usize, f64), probes: &[Row], data: &Labelled, options: &Probe
         let per_class = row.runs.iter().map(|run| run.figures.mean_per_class);
         rows.push(vec![
             row.probe.into(),
-            format!("{} %", 100.0 * row.fraction),
+            format!("{} %", percent(row.fraction)),
             row.images.to_string(),
             plus_minus(row.accuracy, row.standard_error),
             row.top5.map_or(String::new(), |top5| format!("{top5:.2}")),

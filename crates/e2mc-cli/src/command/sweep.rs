@@ -24,6 +24,7 @@ use serde_json::{Map, Value, json};
 use crate::arguments::ContinueOptions;
 use crate::command::continue_;
 use crate::command::probe::{self, ProbeName};
+use crate::evaluation::parts::fraction;
 use crate::evaluation::{Part, Protocol, evaluate};
 use crate::failure::Failure;
 use crate::output;
@@ -41,7 +42,7 @@ pub(crate) struct SweepOptions {
     #[command(flatten)]
     from: ContinueOptions,
     /// Fractions of the training labels, above 0 and at most 1
-    #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1])]
+    #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1], value_parser = fraction)]
     fractions: Vec<f64>,
     /// Label subsets drawn for each fraction, one a seed
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]

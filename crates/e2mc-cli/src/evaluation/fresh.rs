@@ -10,6 +10,7 @@ use e2mc_train::probe::training_view;
 use e2mc_train::{EmbedOptions, Output, embed_batches};
 
 use super::linear::{self, LinearPlan, Row, Run};
+use super::percent;
 use super::record::Recorder;
 use super::source::{Labelled, Network};
 use crate::output;
@@ -92,7 +93,7 @@ impl Fresh<'_> {
             loss = trainer.end_epoch()?;
             output::note(&format!(
                 "{} % of the labels, seed {seed}: epoch {} of {}, loss {loss:.4}",
-                100.0 * fraction,
+                percent(fraction),
                 trainer.epoch(),
                 config.epochs
             ));

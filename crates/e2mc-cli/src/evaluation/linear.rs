@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::parts::Parts;
+use super::percent;
 use super::record::{Figures, Recorder};
 use super::source::Labelled;
 use crate::command::probe::ProbeName;
@@ -216,7 +217,7 @@ impl Row {
 
 /// The name of one fit's folder.
 pub(crate) fn place(probe: &str, fraction: f64, seed: u64) -> String {
-    format!("{probe}-{}pct-seed{seed}", 100.0 * fraction)
+    format!("{probe}-{}pct-seed{seed}", percent(fraction))
 }
 
 /// The fractions of a plan, and the name of the fit that goes to the folder itself: the first.
@@ -282,7 +283,7 @@ pub(crate) fn missing(runs: &[Run], classes: usize, fraction: f64) -> Option<Str
     (missing > 0).then(|| {
         format!(
             "{missing} of {classes} classes have no image among {} % of the labels",
-            100.0 * fraction
+            percent(fraction)
         )
     })
 }

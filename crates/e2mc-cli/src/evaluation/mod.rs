@@ -57,6 +57,17 @@ impl Part {
     }
 }
 
+/// A fraction in percent, without the last digits that rounding leaves: `1`, `0.1`, `12.5`.
+pub(crate) fn percent(fraction: f64) -> String {
+    let percent = 100.0 * fraction;
+    if percent == 0.0 || !percent.is_finite() {
+        return percent.to_string();
+    }
+    // Four digits that count.
+    let scale = 10f64.powi(3 - percent.abs().log10().floor() as i32);
+    ((percent * scale).round() / scale).to_string()
+}
+
 /// What to measure.
 #[derive(Clone, Debug)]
 pub(crate) struct Protocol {

@@ -101,6 +101,12 @@ fn a_backbone_alone_is_continued_with_new_heads() {
         ran.stderr
     );
     assert!(log(&world.path("run2")).len() > 5);
+    // The warm-up was of that run alone: continuing its model moves the backbone from the first step.
+    let ran = world.run(&format!(
+        "{CONTINUE} --checkpoint run2/model.safetensors --dry-run --json --out run3"
+    ));
+    let training = &ran.json()["recipe"]["training"];
+    assert!(training["head_warmup_steps"].is_null(), "{training}");
 }
 
 #[test]

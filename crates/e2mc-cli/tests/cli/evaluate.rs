@@ -357,11 +357,12 @@ fn the_probe_on_cached_features_equals_the_probe_batch_by_batch() {
     // depend on how many images it takes at a time.
     assert!(apart(&fresh) < 1e-3, "{}", apart(&fresh));
     assert!(apart(&augmented) > 1e-2, "{}", apart(&augmented));
-    // 32 features are 8 channels of 4.
+    // Pooled features are not channels of four places each.
     let ran = world.run(&format!(
         "{probe} --preset inat18 --fractions 1 --sgd-epochs 2"
     ));
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--output map6x6"), "{}", ran.stderr);
 }
 
 #[test]

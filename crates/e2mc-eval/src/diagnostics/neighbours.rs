@@ -1,8 +1,8 @@
 //! How separable single images are: the distances to the 1st and to the 100th nearest neighbour (paper, Fig. 3).
 //!
 //! Euclidean distances between embeddings as they are. A sample of the rows asks; every row of the data may answer, so
-//! that what is said of a row that asks is exact. The first pass ranks by `a.b - |b|^2 / 2` of centred rows in float32;
-//! the second measures the distances of the best 128 in float64, so that near duplicates are not lost in rounding.
+//! that what is said of a row that asks is exact. The first pass ranks by `a.b - |b|^2 / 2` of rows in float32, which are
+//! first moved and scaled so that usual rows are about 1 whatever a few outliers are; the second measures the distances of the best 128 in float64, so that near duplicates are not lost in rounding.
 //!
 //! Cost: `2 q n d` operations for `q` rows that ask; `q 128` candidates of memory and one block.
 
@@ -58,14 +58,10 @@ pub(super) struct Queries {
 }
 
 impl Neighbours {
-    pub(super) fn measure(
-        source: &dyn Rows,
-        queries: &Queries,
-        mean: &[f64],
-    ) -> Result<Self, Error> {
+    pub(super) fn measure(source: &dyn Rows, queries: &Queries) -> Result<Self, Error> {
         let rows = source.rows();
         let keep = CANDIDATES.min(rows - 1);
-        let candidates = candidates(source, queries, mean, keep)?;
+        let candidates = candidates(source, queries, keep)?;
         let distances = distances(source, queries, &candidates, keep)?;
         let at = |rank: usize| -> Vec<f64> {
             let each = distances.chunks_exact(keep);
@@ -108,19 +104,14 @@ fn standard_error(values: &[f64]) -> f64 {
 }
 
 /// The `keep` nearest other rows of each row that asks, about in order.
-fn candidates(
-    source: &dyn Rows,
-    queries: &Queries,
-    mean: &[f64],
-    keep: usize,
-) -> Result<Vec<u32>, Error> {
-    let dims = mean.len();
-    let mean: Vec<f32> = mean.iter().map(|&mean| mean as f32).collect();
+fn candidates(source: &dyn Rows, queries: &Queries, keep: usize) -> Result<Vec<u32>, Error> {
+    let dims = queries.values.cols();
+    let frame = Frame::of(&queries.values);
     let mut centred = queries.values.data().to_vec();
     for row in centred.chunks_exact_mut(dims) {
-        row.iter_mut()
-            .zip(&mean)
-            .for_each(|(value, mean)| *value -= mean);
+        for (d, value) in row.iter_mut().enumerate() {
+            *value = frame.place(*value, d);
+        }
     }
     let mut best: Vec<Best> = queries.places.iter().map(|_| Best::new(keep)).collect();
     // Few rows that ask still occupy all cores.
@@ -131,7 +122,7 @@ fn candidates(
         .next_multiple_of(32)
         .min(TILE);
     each_block(source, |first, block| {
-        let tiles = Tile::all_of(block, &mean);
+        let tiles = Tile::all_of(block, &frame);
         best.par_chunks_mut(chunk)
             .zip(centred.par_chunks(chunk * dims))
             .zip(queries.places.par_chunks(chunk))
@@ -147,7 +138,9 @@ fn candidates(
                     let lines = product.chunks_exact_mut(width);
                     for ((best, line), &place) in best.iter_mut().zip(lines).zip(places) {
                         for (value, half) in line.iter_mut().zip(&tile.halves) {
-                            *value -= half;
+                            let rank = *value - half;
+                            // An outlier overflows; it still counts, as the farthest, so that `keep` come back.
+                            *value = if rank.is_finite() { rank } else { f32::MIN };
                         }
                         // No row is its own neighbour.
                         if (start..start + width).contains(&place) {
@@ -165,6 +158,55 @@ fn candidates(
         .collect())
 }
 
+/// Where float32 tells the rows apart: distances in it are the true ones times a constant.
+struct Frame {
+    centre: Vec<f64>,
+    /// A power of two, so that it rounds nothing.
+    scale: f64,
+}
+
+impl Frame {
+    /// The centre is the median of each column and the scale that of the rows' largest deviations, so that one row of
+    /// huge values moves neither and usual rows neither overflow nor vanish when they are squared.
+    fn of(queries: &Matrix) -> Self {
+        let (data, dims) = (queries.data(), queries.cols());
+        let centre: Vec<f64> = (0..dims)
+            .into_par_iter()
+            .map(|d| {
+                median(
+                    data.iter()
+                        .skip(d)
+                        .step_by(dims)
+                        .map(|&v| v.into())
+                        .collect(),
+                )
+            })
+            .collect();
+        let deviations = data.chunks_exact(dims).map(|row| {
+            let each = row.iter().zip(&centre);
+            each.fold(0.0, |most: f64, (&v, c)| most.max((f64::from(v) - c).abs()))
+        });
+        // Copies of the centre have no scale.
+        let deviations: Vec<f64> = deviations.filter(|&deviation| deviation > 0.0).collect();
+        let scale = if deviations.is_empty() {
+            1.0
+        } else {
+            (-median(deviations).log2().round()).exp2()
+        };
+        Self { centre, scale }
+    }
+
+    fn place(&self, value: f32, d: usize) -> f32 {
+        ((f64::from(value) - self.centre[d]) * self.scale) as f32
+    }
+}
+
+/// The lower median of some values.
+fn median(mut values: Vec<f64>) -> f64 {
+    let middle = (values.len() - 1) / 2;
+    *values.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
 /// Some centred rows as columns, with half their squared lengths.
 struct Tile {
     columns: Vec<f32>,
@@ -172,24 +214,24 @@ struct Tile {
 }
 
 impl Tile {
-    fn all_of(block: MatrixView<'_>, mean: &[f32]) -> Vec<Self> {
+    fn all_of(block: MatrixView<'_>, frame: &Frame) -> Vec<Self> {
         let firsts: Vec<usize> = (0..block.rows()).step_by(TILE).collect();
         firsts
             .into_par_iter()
-            .map(|first| Self::new(block, first, mean))
+            .map(|first| Self::new(block, first, frame))
             .collect()
     }
 
-    fn new(block: MatrixView<'_>, first: usize, mean: &[f32]) -> Self {
+    fn new(block: MatrixView<'_>, first: usize, frame: &Frame) -> Self {
         let width = TILE.min(block.rows() - first);
-        let mut columns = vec![0.0; width * mean.len()];
+        let mut columns = vec![0.0; width * block.cols()];
         let mut halves = vec![0.0; width];
         // As many rows at a time as fill a cache line of each output row.
         for start in (0..width).step_by(16) {
             let group = start..(start + 16).min(width);
             for (d, line) in columns.chunks_exact_mut(width).enumerate() {
                 for (value, r) in line[group.clone()].iter_mut().zip(group.clone()) {
-                    *value = block.row(first + r)[d] - mean[d];
+                    *value = frame.place(block.row(first + r)[d], d);
                     halves[r] += *value * *value;
                 }
             }
@@ -255,10 +297,7 @@ mod tests {
             .collect();
         let values = Matrix::new(values, places.len(), z.cols()).unwrap();
         let queries = Queries { values, places };
-        let column = |j: usize| z.data().iter().skip(j).step_by(z.cols());
-        let mean = |j: usize| column(j).map(|&v| f64::from(v)).sum::<f64>() / z.rows() as f64;
-        let mean: Vec<f64> = (0..z.cols()).map(mean).collect();
-        Neighbours::measure(&z.view(), &queries, &mean).unwrap()
+        Neighbours::measure(&z.view(), &queries).unwrap()
     }
 
     /// Sorted distances of row `i` to all others, by the obvious way.
@@ -289,6 +328,27 @@ mod tests {
         assert!((found.hundredth_mean.unwrap() - mean(100)).abs() < 1e-9 * mean(100));
         assert!(found.first_error > 0.0 && found.hundredth_error.unwrap() > 0.0);
         assert_eq!((found.queries, found.rows, found.copies), (260, 1300, 0));
+    }
+
+    #[test]
+    fn huge_and_tiny_rows_leave_every_query_its_own_neighbours() {
+        let (plain, _) = embeddings_and_labels(1300, 11, 4, 3);
+        let mut outlier = plain.clone();
+        outlier.data_mut()[11 * 10..][..11].fill(1e25);
+        let mut in_one_column = plain.clone();
+        in_one_column.data_mut()[11 * 10 + 3] = 3e38;
+        let mut tiny = plain;
+        tiny.data_mut().iter_mut().for_each(|value| *value *= 1e-25);
+        for z in [outlier, in_one_column, tiny] {
+            let places: Vec<usize> = (0..1300).step_by(5).collect();
+            let found = measure(&z, places.clone());
+            assert!(found.first_mean.is_finite() && found.hundredth_mean.unwrap().is_finite());
+            assert_eq!(found.hundredth.len(), places.len());
+            for (at, &place) in places.iter().enumerate().filter(|(_, place)| **place != 10) {
+                let all = slow(&z, place);
+                assert_eq!((found.first[at], found.hundredth[at]), (all[0], all[99]));
+            }
+        }
     }
 
     #[test]

@@ -203,7 +203,7 @@ impl Test {
     /// Chi-square and mutual information of two dimensions.
     fn statistics(&self, a: &[u8], b: &[u8]) -> (f64, f64) {
         // Four tables in turn: one would wait for its own last count.
-        let mut tables = [[0_u16; FINEST * FINEST]; 4];
+        let mut tables = [[0_u32; FINEST * FINEST]; 4];
         let grid = FINEST as u8;
         let (a, a_rest) = a.as_chunks::<4>();
         let (b, b_rest) = b.as_chunks::<4>();
@@ -219,7 +219,7 @@ impl Test {
         for i in 0..self.grid {
             for j in 0..self.grid {
                 let cell = i * FINEST + j;
-                let count: usize = tables.iter().map(|table| usize::from(table[cell])).sum();
+                let count: usize = tables.iter().map(|table| table[cell] as usize).sum();
                 squares += (count * count) as f64 / (self.margins[i] * self.margins[j]);
                 logarithms += self.logarithms[count];
             }
@@ -463,6 +463,14 @@ mod tests {
         assert!((information - (expected - 1.0 / 120.0)).abs() < 1e-12);
         assert!((tail(1, 3.841_458_8) - 0.05).abs() < 1e-6);
         assert!((critical(49, 0.05) - 66.338_65).abs() < 1e-4);
+    }
+
+    #[test]
+    fn cells_hold_more_rows_than_sixteen_bits_count() {
+        let rows = 600_000;
+        let a: Vec<u8> = (0..rows).map(|i| u8::from(i >= rows / 2)).collect();
+        let (chi_square, _) = Test::new(rows, 2, 2).statistics(&a, &a);
+        assert!((chi_square - rows as f64).abs() < 1e-3, "{chi_square}");
     }
 
     #[test]

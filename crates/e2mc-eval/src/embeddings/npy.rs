@@ -34,9 +34,9 @@ pub(super) fn read_integers(path: &Path) -> Result<Integers, Error> {
     Array::open(path, "a list of integers in .npy format")?.into_integers()
 }
 
-/// The shape of the array.
-pub(super) fn shape(path: &Path) -> Result<Vec<usize>, Error> {
-    Ok(Array::open(path, "a list of integers in .npy format")?.shape)
+/// The shape of the array, and whether it holds floats.
+pub(super) fn shape(path: &Path) -> Result<(Vec<usize>, bool), Error> {
+    Ok(Array::open(path, "a list of integers in .npy format")?.into_shape())
 }
 
 /// Where the rows of a float matrix lie in the file, for reading some of them.
@@ -109,9 +109,14 @@ impl Array<'_> {
         })
     }
 
-    /// The array as integers of any shape.
+    /// The shape, and whether the values are floats.
+    pub(super) fn into_shape(self) -> (Vec<usize>, bool) {
+        (self.shape, self.kind == 'f')
+    }
+
+    /// The array as integers of any shape; truth values are 0 and 1.
     pub(super) fn into_integers(mut self) -> Result<Integers, Error> {
-        if !matches!(self.kind, 'i' | 'u') {
+        if !matches!(self.kind, 'i' | 'u' | 'b') {
             let hint = "save the class numbers with .astype('int64')";
             return Err(self.wrong_type("integer labels", hint));
         }
@@ -145,7 +150,7 @@ pub(super) struct Array<'a> {
     remaining: u64,
     /// The type as the file writes it, such as `<f4`.
     description: String,
-    /// `f` for float, `i` and `u` for integers, `?` if the values are no plain numbers.
+    /// `f` for float, `i` and `u` for integers, `b` for truth values, `?` if the values are no plain numbers.
     kind: char,
     /// Bytes of one value.
     size: usize,
@@ -365,12 +370,14 @@ fn number_type(description: &str) -> Option<(Endian, char, usize)> {
         '|' => Endian::Little, // single bytes
         _ => return None,
     };
-    let kind = characters.next().filter(|k| matches!(k, 'f' | 'i' | 'u'))?;
+    let kind = characters
+        .next()
+        .filter(|k| matches!(k, 'f' | 'i' | 'u' | 'b'))?;
     let size = characters
         .as_str()
         .parse()
         .ok()
-        .filter(|s| matches!(s, 1 | 2 | 4 | 8))?;
+        .filter(|&s| matches!(s, 1 | 2 | 4 | 8) && (kind != 'b' || s == 1))?;
     Some((endian, kind, size))
 }
 

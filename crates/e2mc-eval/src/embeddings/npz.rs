@@ -40,9 +40,9 @@ pub(super) fn read_integers(path: &Path, array: Option<&str>) -> Result<Integers
     with_array(path, array, 1, |array| array.into_integers())
 }
 
-/// The shape of the array of that name; without a name, of the only array of one dimension.
-pub(super) fn shape(path: &Path, array: Option<&str>) -> Result<Vec<usize>, Error> {
-    with_array(path, array, 1, |array| Ok(array.shape))
+/// The shape of the array of that name, and whether it holds floats; without a name, of the only array of one dimension.
+pub(super) fn shape(path: &Path, array: Option<&str>) -> Result<(Vec<usize>, bool), Error> {
+    with_array(path, array, 1, |array| Ok(array.into_shape()))
 }
 
 /// The names of the arrays in the file, sorted.

@@ -79,9 +79,14 @@ pub(super) fn locate(path: &Path, name: Option<&str>) -> Result<Located, Error> 
     })
 }
 
-/// The shape of that tensor, if it is a whole file with that tensor.
-pub(super) fn shape(path: &Path, name: Option<&str>) -> Result<Vec<usize>, Error> {
-    Ok(Stored::open(path, name, 1)?.shape)
+/// The shape of that tensor and whether it holds floats, if it is a whole file with that tensor.
+pub(super) fn shape(path: &Path, name: Option<&str>) -> Result<(Vec<usize>, bool), Error> {
+    let tensor = Stored::open(path, name, 1)?;
+    let float = matches!(
+        tensor.dtype,
+        Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64
+    );
+    Ok((tensor.shape, float))
 }
 
 /// A tensor in an opened file.

@@ -206,9 +206,15 @@ impl RowWriter {
         let state: Value = serde_json::from_slice(&fs::read(self.state()).ok()?).ok()?;
         let number = |key: &str| usize::try_from(state[key].as_u64()?).ok();
         let (done, cols) = (number("done")?, number("cols")?);
+        // What no writer writes, or has no size, is another run's rest.
+        if done > self.rows || cols == 0 {
+            return None;
+        }
+        let row = cols.checked_mul(self.stored.bytes())?;
+        row.checked_mul(self.rows)?;
         let same = state["work"] == *self.work && number("rows")? == self.rows;
         let length = fs::metadata(self.part()).ok()?.len();
-        let needed = self.header(cols).len() + done * cols * self.stored.bytes();
+        let needed = self.header(cols).len().checked_add(done * row)?;
         (same && state == self.description(done, cols) && length >= needed as u64)
             .then_some((done, cols))
     }
@@ -357,6 +363,22 @@ mod tests {
         let bytes = fs::read(&part).unwrap();
         fs::write(&part, &bytes[..bytes.len() - 1]).unwrap();
         assert_eq!(start(10, Stored::F32, "a").done(), 0);
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_is_not_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["e.npy", "e.safetensors"] {
+            let path = folder.path().join(name);
+            let open = || RowWriter::open(&path, 10, Stored::F32, "a").unwrap();
+            for (done, cols) in [(11, 3), (4, 0), (1, usize::MAX / 2), (0, usize::MAX / 8)] {
+                fs::write(open().part(), vec![0; 1000]).unwrap();
+                let state = open().description(done, cols).to_string();
+                fs::write(open().state(), state).unwrap();
+                let writer = open();
+                assert_eq!((writer.done(), writer.cols()), (0, None), "{done} {cols}");
+            }
+        }
     }
 
     #[test]

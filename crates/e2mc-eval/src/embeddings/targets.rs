@@ -89,7 +89,7 @@ impl Targets {
     }
 }
 
-/// Reads targets: one-dimensional integers are class numbers; two-dimensional integers or floats `(n, labels)` say who
+/// Reads targets: one-dimensional integers are class numbers; two-dimensional integers, floats or truth values `(n, labels)` say who
 /// has which label: 1 present, 0 absent, -1 ignored. `.npy`, `FILE.npz:ARRAY` or `FILE.safetensors:TENSOR`; without a
 /// name, the file's only array of one dimension.
 ///
@@ -97,7 +97,7 @@ impl Targets {
 /// A file that cannot be read, or that holds other numbers.
 pub fn read_targets(source: impl AsRef<Path>) -> Result<Targets, Error> {
     let parsed = Source::parse(source.as_ref())?;
-    let (path, shape) = match &parsed {
+    let (path, (shape, float)) = match &parsed {
         Source::Npy { path } => (*path, npy::shape(path)?),
         Source::Npz { path, array } => (*path, npz::shape(path, *array)?),
         Source::Safetensors { path, tensor } => (*path, safetensors::shape(path, *tensor)?),
@@ -107,12 +107,12 @@ pub fn read_targets(source: impl AsRef<Path>) -> Result<Targets, Error> {
     }
     let width = shape[1];
     // Floats, as scikit-learn's indicator matrices often are, or integers.
-    let values: Vec<f64> = match integers(parsed) {
-        Ok(integers) => integers.values.iter().map(|&v| v as f64).collect(),
-        Err(_) => {
-            let matrix = super::read_embeddings(source.as_ref())?;
-            matrix.data().iter().map(|&v| v.into()).collect()
-        }
+    let values: Vec<f64> = if float {
+        let matrix = super::read_embeddings(source.as_ref())?;
+        matrix.data().iter().map(|&v| v.into()).collect()
+    } else {
+        let integers = integers(parsed)?;
+        integers.values.iter().map(|&v| v as f64).collect()
     };
     let wrong = |found: String, hint| Error::Format {
         path: path.into(),

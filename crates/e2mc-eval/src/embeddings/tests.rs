@@ -62,6 +62,18 @@ fn labels_error(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn truth_values_are_labels_and_a_truncated_matrix_says_so() {
+    let (_folder, path) = file("y.npy", &npy(&header("|b1", "(2, 2)"), &[1, 0, 0, 1]));
+    let Targets::Multi(labels) = read_targets(&path).unwrap() else {
+        panic!("two dimensions");
+    };
+    assert_eq!(labels.to_integers(), [1, 0, 0, 1]);
+    let (_folder, path) = file("y.npy", &npy(&header("<i4", "(2, 2)"), &[0; 15]));
+    let text = message(&read_targets(&path).unwrap_err(), &path).0;
+    assert!(text.contains("16 bytes of values"), "{text}");
+}
+
+#[test]
 fn reads_what_numpy_writes() {
     assert_golden(&read_embeddings(golden("c_float16.npy")).unwrap(), 5e-4);
     assert_golden(

@@ -56,8 +56,13 @@ impl Grid<'_> {
         Ok(self.smallest_best(right.into_iter().map(accuracy).collect()))
     }
 
-    /// One value for this label: the smallest of best mean average precision over the folds, and that mean.
-    pub(super) fn by_average_precision(&self, task: &Task) -> Result<(f64, f64), Error> {
+    /// One value for this label: the smallest of best mean average precision over the folds, and that mean. A label that a
+    /// single row has, or lacks, cannot be held out: it gets the smallest value, without a score, and fails no other.
+    pub(super) fn by_average_precision(&self, task: &Task) -> Result<(f64, Option<f64>), Error> {
+        let present = task.positive.iter().filter(|&&p| p).count();
+        if present < 2 || task.positive.len() - present < 2 {
+            return Ok((self.values[0], None));
+        }
         let sides: Vec<usize> = task.positive.iter().map(|&p| usize::from(p)).collect();
         let of_task = stratified(&sides, 2, self.folds, self.seed)?;
         let mut fold_of_row = vec![u32::MAX; self.features.rows()];
@@ -90,7 +95,8 @@ impl Grid<'_> {
         let precisions: Vec<Vec<f64>> = precisions.into_iter().flatten().collect();
         let mean =
             |i: usize| precisions.iter().map(|p| p[i]).sum::<f64>() / precisions.len() as f64;
-        Ok(self.smallest_best((0..self.values.len()).map(mean).collect()))
+        let (cost, score) = self.smallest_best((0..self.values.len()).map(mean).collect());
+        Ok((cost, Some(score)))
     }
 
     /// The scores of the held-out rows `out` for each value, `(values, out)`, fitted on the task's other rows.

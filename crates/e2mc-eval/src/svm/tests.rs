@@ -276,3 +276,33 @@ fn missing_classes_are_listed_and_bad_input_is_named() {
         "C of the SVM is 0, expected a finite number above 0"
     );
 }
+
+#[test]
+fn a_label_of_a_single_row_takes_the_smallest_cost_and_fails_no_other() {
+    let (train, labels) = embeddings_and_labels(60, 5, 2, 3);
+    let presence = |has| {
+        if has {
+            Presence::Present
+        } else {
+            Presence::Absent
+        }
+    };
+    let values = labels
+        .iter()
+        .enumerate()
+        .flat_map(|(row, &label)| [label == 1, row == 7, row != 7].map(presence));
+    let targets = Targets::Multi(MultiLabels::new(values.collect(), 3).unwrap());
+    let config = SvmConfig {
+        cost: Cost::Grid {
+            values: vec![1.0, 0.01],
+            folds: 3,
+        },
+        ..SvmConfig::default()
+    };
+    let fit = svm(train.view(), &targets, 3, &config, 0).unwrap();
+    assert_eq!(fit.classes.len(), 3);
+    assert!(fit.classes[0].held_out.is_some());
+    for class in &fit.classes[1..] {
+        assert_eq!((class.cost, class.held_out), (0.01, None));
+    }
+}

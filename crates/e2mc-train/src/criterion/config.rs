@@ -163,15 +163,6 @@ impl CriterionConfig {
         }
     }
 
-    /// The map to the unit interval under which entropies are reported; the sigmoid where the
-    /// criterion has none of its own.
-    pub fn transform(&self) -> Transform {
-        match self {
-            Self::E2mc { transform, .. } => (*transform).into(),
-            _ => Transform::Sigmoid,
-        }
-    }
-
     /// Checks the ranges.
     ///
     /// # Errors

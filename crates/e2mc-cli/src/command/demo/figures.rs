@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::{Arm, Comparison};
+use crate::evaluation::percent;
 use crate::report::{AxisStart, Cell, Column, DotPanel, Dots, Estimate, Table};
 use crate::runlog::RunLog;
 
@@ -36,7 +37,7 @@ pub(super) fn accuracy_table(comparison: &Comparison) -> Table {
     ];
     for row in &scores.probes {
         columns.push(column(
-            &format!("{} % of labels", 100.0 * row.fraction),
+            &format!("{} % of labels", percent(row.fraction)),
             row.probe,
             2,
         ));
@@ -76,7 +77,7 @@ pub(super) fn accuracy_dots(comparison: &Comparison) -> Dots {
         .iter()
         .enumerate()
         .map(|(i, row)| DotPanel {
-            title: format!("{} % of labels, {}", 100.0 * row.fraction, row.probe),
+            title: format!("{} % of labels, {}", percent(row.fraction), row.probe),
             unit: "%".into(),
             decimals: 2,
             estimates: comparison

@@ -3,7 +3,7 @@
 use e2mc_eval::Estimate;
 
 use super::{Arm, Comparison};
-use crate::evaluation::plus_minus;
+use crate::evaluation::{percent, plus_minus};
 use crate::report::{Finding, Verdict, fixed, signed};
 
 /// The findings, most wanted first.
@@ -15,7 +15,7 @@ pub(super) fn findings(comparison: &Comparison) -> Vec<Finding> {
     for (row, probe) in base.scores.probes.iter().enumerate() {
         let label = format!(
             "{} % of the labels, {} probe",
-            100.0 * probe.fraction,
+            percent(probe.fraction),
             probe.probe
         );
         findings.push(accuracy(&label, row, base, entropic, continued));

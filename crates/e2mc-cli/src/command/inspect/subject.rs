@@ -252,5 +252,8 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
 
 /// The test part, or the training part where there is no other.
 fn open(folder: &Path, taken: DataOptions) -> Result<Arc<dyn Dataset>> {
-    data::open(folder, Split::Test, taken).or_else(|_| data::open(folder, Split::Train, taken))
+    data::open(folder, Split::Test, taken).or_else(|error| match error.downcast_ref() {
+        Some(e2mc_data::Error::MissingSplit { .. }) => data::open(folder, Split::Train, taken),
+        _ => Err(error),
+    })
 }

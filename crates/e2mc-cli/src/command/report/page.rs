@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::curves;
 use super::probes::{self, Probes};
+use crate::evaluation::percent;
 use crate::report::{
     AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, Report, Section, Table,
     Verdict, fixed, signed,
@@ -326,7 +327,7 @@ fn accuracy(logs: &[RunLog]) -> Result<Option<Vec<Block>>> {
             )
         };
         panels.push(panel(
-            format!("{} % of labels, {}", 100.0 * row.fraction, row.probe),
+            format!("{} % of labels, {}", percent(row.fraction), row.probe),
             named.iter().map(|(_, probes)| same(probes)).collect(),
         ));
     }

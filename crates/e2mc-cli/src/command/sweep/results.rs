@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::grid::{Point, text};
 use super::plan::{Folder, Plan};
-use crate::evaluation::{Scores, plus_minus};
+use crate::evaluation::{Scores, percent, plus_minus};
 use crate::output;
 
 /// One number that a run is judged by.
@@ -46,7 +46,7 @@ impl Measured {
             accuracies: vec![scores.knn],
         };
         let probes = scores.probes.iter().map(|row| Metric {
-            name: format!("{} % labels, {}", 100.0 * row.fraction, row.probe),
+            name: format!("{} % labels, {}", percent(row.fraction), row.probe),
             accuracy: row.accuracy,
             standard_error: row.standard_error,
             accuracies: row.accuracies.clone(),
