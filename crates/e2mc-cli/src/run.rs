@@ -259,17 +259,17 @@ pub(crate) fn train(trainer: &mut Trainer, plan: Plan) -> Result<Finished> {
         output::note("no k-NN check: the images have no labels, or are too few");
     }
     let mut knn_at_start = None;
+    if !plan.resumed {
+        folder.create()?;
+    }
+    // Also after a resume, which may change the number of epochs.
+    let recipe = toml::to_string(&trainer.recipe).context("the recipe as TOML")?;
+    checkpoint::write_atomically(&folder.recipe(), recipe.as_bytes())?;
     if plan.resumed {
-        // The number of epochs may be another.
-        let recipe = toml::to_string(&trainer.recipe).context("the recipe as TOML")?;
-        checkpoint::write_atomically(&folder.recipe(), recipe.as_bytes())?;
         if let Some(guard) = &mut guard {
             knn_at_start = Some(guard.load_start(&folder.knn_start())?);
         }
     } else {
-        folder.create()?;
-        let recipe = toml::to_string(&trainer.recipe).context("the recipe as TOML")?;
-        checkpoint::write_atomically(&folder.recipe(), recipe.as_bytes())?;
         let text = serde_json::to_string(&data).context("the data plan as JSON")?;
         checkpoint::write_atomically(&folder.data(), text.as_bytes())?;
     }

@@ -2,6 +2,7 @@
 
 use e2mc::MatrixView;
 
+use crate::softmax::argmax;
 use crate::{Error, check};
 
 /// Top-1 accuracy, as a fraction from 0 to 1: how many predictions equal their label.
@@ -16,6 +17,13 @@ pub fn top1(predictions: &[usize], labels: &[usize]) -> Result<f64, Error> {
         .filter(|(p, l)| p == l)
         .count();
     Ok(right as f64 / labels.len() as f64)
+}
+
+/// The class of the greatest score in each row of `scores` `(n, classes)`; of equal scores, the lower class.
+pub fn predictions(scores: MatrixView<'_>) -> Vec<usize> {
+    (0..scores.rows())
+        .map(|row| argmax(scores.row(row)))
+        .collect()
 }
 
 /// Top-k accuracy, as a fraction from 0 to 1: how many labels are among the `k` classes of greatest score; of equal

@@ -121,6 +121,7 @@ mod tests {
         };
         let scores = classifier.scores(features.view()).unwrap();
         let predictions = classifier.predict(features.view()).unwrap();
+        assert_eq!(crate::predictions(scores.view()), predictions);
         assert_eq!(
             (scores.rows(), scores.cols(), predictions.len()),
             (700, 5, 700)

@@ -49,7 +49,7 @@ mod svm;
 mod testing;
 mod voc;
 
-pub use accuracy::{Estimate, PairedDrop, paired_drop, top_k, top1};
+pub use accuracy::{Estimate, PairedDrop, paired_drop, predictions, top_k, top1};
 pub use average_precision::{Interpolation, average_precision, average_precisions};
 pub use check::MOST_CLASSES;
 pub use classifier::LinearClassifier;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use e2mc::Matrix;
 use e2mc_data::{Dataset, Selection};
 use e2mc_train::probe::{FinetuneConfig, FinetunePreset, finetune};
 use serde_json::json;
@@ -196,17 +195,10 @@ fn one(
             ));
         },
     )?;
-    let scores: Matrix = tuned.scores(network.test.dataset().clone(), 256, threads)?;
-    let labels = network.test.labels();
-    let predictions: Vec<usize> = (0..scores.rows())
-        .map(|row| {
-            let row = scores.view().row(row);
-            (1..classes).fold(0, |best, c| if row[c] > row[best] { c } else { best })
-        })
-        .collect();
+    let scores = tuned.scores(network.test.dataset().clone(), 256, threads)?;
     let place = linear::place("finetune", fraction, seed);
-    let mut run = Run::new(seed, &predictions, &scores, (labels, classes))?;
-    run.predictions = recorder.predictions(&place, labels, &predictions, Some(&scores))?;
+    let judged = (network.test.labels(), classes);
+    let mut run = Run::new(seed, &scores, judged, (recorder, &place))?;
     (run.loss, run.missing) = (Some(tuned.loss), missing);
     Ok(run)
 }

@@ -8,7 +8,7 @@ use e2mc::Matrix;
 use e2mc_data::{Dataset, Evaluation};
 use e2mc_eval::{
     Cost, Interpolation, MultiLabels, SvmConfig, SvmFit, Targets, VOC_CLASSES, average_precisions,
-    svm, unit_length,
+    predictions, svm, unit_length,
 };
 use e2mc_train::{Model, device, embed};
 use serde_json::{Value, json};
@@ -150,9 +150,9 @@ pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
         .collect();
     let (figures, summary) = match &test_targets {
         Targets::Classes(labels) => {
-            let predictions = fit.classifier.predict(test.view())?;
-            let figures = Figures::new(&predictions, labels, classes, Some(&scores))?;
-            recorder.predictions("svm", labels, &predictions, Some(&scores))?;
+            let predicted = predictions(scores.view());
+            let figures = Figures::new(&predicted, labels, classes, Some(&scores))?;
+            recorder.predictions("svm", labels, &predicted, Some(&scores))?;
             let summary = format!(
                 "top-1 {:.2} %, per class {:.2} %, {} test rows, C {}",
                 figures.top1,

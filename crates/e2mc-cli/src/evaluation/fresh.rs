@@ -98,19 +98,10 @@ impl Fresh<'_> {
                 config.epochs
             ));
         }
-        let classifier = trainer.classifier();
-        let scores = classifier.scores(data.test.view())?;
-        let predictions = classifier.predict(data.test.view())?;
-        let mut run = Run::new(
-            seed,
-            &predictions,
-            &scores,
-            (&data.test_labels, data.classes),
-        )?;
+        let scores = trainer.classifier().scores(data.test.view())?;
+        let judged = (data.test_labels.as_slice(), data.classes);
         let place = linear::place("sgd", fraction, seed);
-        run.predictions =
-            self.recorder
-                .predictions(&place, &data.test_labels, &predictions, Some(&scores))?;
+        let mut run = Run::new(seed, &scores, judged, (self.recorder, &place))?;
         run.loss = Some(loss);
         run.missing = missing;
         Ok(run)

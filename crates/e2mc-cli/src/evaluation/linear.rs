@@ -6,7 +6,7 @@ use anyhow::Result;
 use e2mc::{Matrix, MatrixView};
 use e2mc_eval::{
     Estimate, Fit, FitReport, L2, LinearConfig, LinearOptimizer, LinearPreset, LogisticConfig,
-    Probe, Schedule,
+    Probe, Schedule, predictions,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -151,20 +151,22 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// What predictions and scores are worth; how the fit ended is for the caller to fill in.
+    /// What the scores of the test rows are worth, recorded under `place`; how the fit ended is for the
+    /// caller to fill in.
     pub(crate) fn new(
         seed: u64,
-        predictions: &[usize],
         scores: &Matrix,
         (labels, classes): (&[usize], usize),
+        (recorder, place): (&Recorder, &str),
     ) -> Result<Self> {
+        let predictions = predictions(scores.view());
         Ok(Self {
             seed,
             l2: None,
             converged: None,
             loss: None,
-            figures: Figures::new(predictions, labels, classes, Some(scores))?,
-            predictions: None,
+            figures: Figures::new(&predictions, labels, classes, Some(scores))?,
+            predictions: recorder.predictions(place, labels, &predictions, Some(scores))?,
             missing: 0,
         })
     }
@@ -308,15 +310,8 @@ fn fit(
         missing_classes,
     } = probe.fit(features.view(), &labels, data.classes, seed)?;
     let scores = classifier.scores(data.test.view())?;
-    let predictions = classifier.predict(data.test.view())?;
-    let mut run = Run::new(
-        seed,
-        &predictions,
-        &scores,
-        (&data.test_labels, data.classes),
-    )?;
-    run.predictions =
-        recorder.predictions(place, &data.test_labels, &predictions, Some(&scores))?;
+    let judged = (data.test_labels.as_slice(), data.classes);
+    let mut run = Run::new(seed, &scores, judged, (recorder, place))?;
     run.missing = missing_classes.len();
     match report {
         FitReport::Logistic(report) => {
