@@ -565,7 +565,8 @@ fn linear_layers_start_as_pytorchs_and_give_float32() {
     let named = variables.variables();
     for name in ["weight", "bias"] {
         let bound = named[name].abs().max().double_value(&[]);
-        assert!((0.04..=0.05).contains(&bound), "{name}: {bound}");
+        // The bound itself may be drawn, and float32 rounds 0.05 upwards.
+        assert!((0.04..=f64::from(0.05_f32)).contains(&bound), "{name}: {bound}");
     }
     let x = Tensor::randn([8, 400], FLOAT);
     let expected = x.matmul(&named["weight"].transpose(0, 1)) + &named["bias"];
