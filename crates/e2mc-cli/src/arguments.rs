@@ -4,7 +4,9 @@ use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use anyhow::Result;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::CheckpointOptions;
 use crate::command::augment::AugmentOptions;
@@ -23,6 +25,7 @@ use crate::command::sweep::SweepOptions;
 use crate::command::throughput::ThroughputOptions;
 use crate::command::watch::WatchOptions;
 use crate::data::DataOptions;
+use crate::resume;
 
 /// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
 #[derive(Debug, Parser)]
@@ -35,6 +38,19 @@ use crate::data::DataOptions;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Arguments {
+    /// What was typed, or the end of the program with what is wrong with it.
+    ///
+    /// # Errors
+    /// Where an option does not go with `--resume`.
+    pub(crate) fn read() -> Result<Self> {
+        let mut command = Self::command();
+        let mut matches = command.get_matches_mut();
+        resume::check(&command, &matches)?;
+        Ok(Self::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit()))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -112,8 +128,8 @@ pub(crate) struct TrainOptions {
     pub(crate) max_images: Option<usize>,
     #[command(flatten)]
     pub(crate) data_options: DataOptions,
-    /// Go on with the run in --out where it was stopped, with its data and settings (--guard, --half and
-    /// --log-every hold for this call)
+    /// Go on with the run in --out where it was stopped, with its data and settings; --epochs, --guard,
+    /// --log-every and --half may change
     #[arg(long)]
     pub(crate) resume: bool,
     /// Print the resolved plan and stop
@@ -125,15 +141,15 @@ pub(crate) struct TrainOptions {
     /// Labelled training images kept out of training for the k-NN check
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) held_out: usize,
-    /// What to do when held-out k-NN falls below its start by more than the noise
-    #[arg(long, value_enum, default_value_t = GuardAction::Warn)]
-    pub(crate) guard: GuardAction,
+    /// What to do when held-out k-NN falls below its start by more than the noise [default: warn]
+    #[arg(long, value_enum)]
+    pub(crate) guard: Option<GuardAction>,
     /// Store model.safetensors in half precision
     #[arg(long)]
     pub(crate) half: bool,
-    /// Steps between two entries in metrics.jsonl
-    #[arg(long, value_name = "STEPS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) log_every: u64,
+    /// Steps between two entries in metrics.jsonl [default: 10]
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) log_every: Option<u64>,
     #[command(flatten)]
     pub(crate) machine: MachineOptions,
     /// Print the result as one JSON object on standard output
@@ -164,7 +180,8 @@ impl MachineOptions {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum GuardAction {
     /// Say so and go on
     Warn,

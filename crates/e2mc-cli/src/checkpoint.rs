@@ -9,12 +9,14 @@ use e2mc_train::backbone::Stem;
 use e2mc_train::checkpoint::{Checkpoint, Layout, ReadOptions};
 use e2mc_train::layer::Precision;
 use e2mc_train::{Device, Model, Output};
+use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::output;
 
 /// How to take a checkpoint that is not quite what it should be.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct CheckpointOptions {
     /// Whose names the checkpoint's tensors have, instead of a guess; `backbone` leaves heads out
     #[arg(long, value_name = "NAME", value_parser = layouts())]

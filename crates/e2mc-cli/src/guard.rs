@@ -47,20 +47,26 @@ impl Check {
     }
 }
 
+/// How many of a data set's images are kept for the check, where `wanted` are asked for; none where
+/// images have no labels or are too few.
+pub(crate) fn held_out(dataset: &dyn Dataset, wanted: usize) -> Option<usize> {
+    // A tenth at most: small data sets are needed for training.
+    let held_out = wanted.min(dataset.len() / 10);
+    let labelled = dataset.classes().len() > 1;
+    (labelled && held_out > 0 && dataset.len() - held_out >= K).then_some(held_out)
+}
+
 /// Splits `dataset` into the images to train on and a guard; no guard where images have no labels
 /// or are too few.
 pub(crate) fn split(
     dataset: Arc<dyn Dataset>,
-    held_out: usize,
+    wanted: usize,
     seed: u64,
     threads: usize,
 ) -> Result<(Arc<dyn Dataset>, Option<Guard>)> {
-    // A tenth at most: small data sets are needed for training.
-    let held_out = held_out.min(dataset.len() / 10);
-    let labelled = dataset.classes().len() > 1;
-    if !labelled || held_out == 0 || dataset.len() - held_out < K {
+    let Some(held_out) = held_out(&*dataset, wanted) else {
         return Ok((dataset, None));
-    }
+    };
     let (rest, queries) = subset::hold_out(&*dataset, held_out, seed)?;
     let select = |from: &Arc<dyn Dataset>, indices| -> Result<Arc<dyn Dataset>> {
         Ok(Arc::new(Selection::new(from.clone(), indices)?))
@@ -86,17 +92,15 @@ impl Guard {
         (self.labels.len(), self.bank_labels.len())
     }
 
-    /// Takes the start's predictions from the run folder, where an interrupted run left them, and
-    /// gives their accuracy.
-    pub(crate) fn load_start(&mut self, path: &Path) -> Result<f64> {
+    /// Takes the start's predictions from the run folder, where an interrupted run left them.
+    pub(crate) fn load_start(&mut self, path: &Path) -> Result<()> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
         let start: Vec<usize> = serde_json::from_str(&text)
             .with_context(|| format!("{} is not a list of predictions", path.display()))?;
         if start.len() == self.labels.len() {
-            let accuracy = top1(&start, &self.labels)?;
             self.start = Some(start);
-            return Ok(accuracy);
+            return Ok(());
         }
         Err(Failure::new(
             format!(

@@ -15,19 +15,26 @@ mod output;
 mod progress;
 mod recipe;
 mod report;
+mod resume;
 mod run;
 mod runlog;
 mod tensorboard;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use anyhow::Result;
 
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = match &arguments.command {
+    match Arguments::read().and_then(|arguments| dispatch(&arguments.command)) {
+        Ok(code) => code,
+        Err(error) => failure::report(&error),
+    }
+}
+
+fn dispatch(command: &Command) -> Result<ExitCode> {
+    match command {
         Command::Pretrain(options) => command::pretrain::run(options),
         Command::Continue(options) => command::continue_::run(options),
         Command::Sweep(options) => command::sweep::run(options),
@@ -47,9 +54,5 @@ fn main() -> ExitCode {
         Command::Throughput(options) => command::throughput::run(options),
         Command::Augment(options) => command::augment::run(options),
         Command::Demo(options) => command::demo::run(options),
-    };
-    match result {
-        Ok(code) => code,
-        Err(error) => failure::report(&error),
     }
 }

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::arguments::GuardAction;
 use crate::guard::{Check, Guard};
 use crate::output;
+use crate::run::RunSettings;
 use crate::tensorboard::EventFile;
 
 /// Seconds between two plain lines where there is no terminal.
@@ -29,12 +30,12 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the record. After a resume, lines of steps that the checkpoint does not have go: they
-    /// will be trained, and written, again.
-    pub(crate) fn open(path: &Path, resumed_at: Option<u64>) -> Result<Self> {
-        let kept = match resumed_at {
+    /// Opens the record, and says what is in it. After a resume, lines of steps that the checkpoint
+    /// does not have go: they will be trained, and written, again.
+    pub(crate) fn open(path: &Path, resumed_at: Option<u64>) -> Result<(Self, Before)> {
+        let (kept, before) = match resumed_at {
             Some(step) => lines_until(path, step)?,
-            None => String::new(),
+            None => Default::default(),
         };
         write_atomically(path, kept.as_bytes())?;
         let file = OpenOptions::new()
@@ -42,11 +43,12 @@ impl Metrics {
             .open(path)
             .with_context(|| format!("cannot write {}", path.display()))?;
         let events = EventFile::create(path.parent().unwrap_or(Path::new(".")), resumed_at)?;
-        Ok(Self {
+        let metrics = Self {
             file,
             path: path.to_owned(),
             events,
-        })
+        };
+        Ok((metrics, before))
     }
 
     /// Adds the numbers of a step or an epoch to TensorBoard's file, as `GROUP/NAME`. Signs of collapse are a group of
@@ -80,27 +82,47 @@ impl Metrics {
     }
 }
 
-fn lines_until(path: &Path, step: u64) -> Result<String> {
+/// What a run's record holds from before a stop.
+#[derive(Default)]
+pub(crate) struct Before {
+    /// How long the run had trained; after a kill, in the epochs that were completed.
+    seconds: f64,
+    /// Held-out k-NN: epoch, accuracy as a fraction.
+    knn: Vec<(u64, f64)>,
+}
+
+fn lines_until(path: &Path, step: u64) -> Result<(String, Before)> {
+    let (mut kept, mut before) = (String::new(), Before::default());
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok((kept, before)),
         Err(error) => {
             return Err(error).with_context(|| format!("cannot read {}", path.display()));
         }
     };
-    let mut kept = String::new();
     for line in BufReader::new(file).lines() {
         let line = line.with_context(|| format!("cannot read {}", path.display()))?;
         // A line cut short by a kill is not JSON; it goes as well.
         let Ok(value) = serde_json::from_str::<Value>(&line) else {
             continue;
         };
-        if value["step"].as_u64().is_none_or(|found| found <= step) && value["event"] != "end" {
-            kept.push_str(&line);
-            kept.push('\n');
+        let seconds = value["seconds"].as_f64();
+        if value["event"] == "end" {
+            before.seconds = seconds.unwrap_or(before.seconds);
+            continue;
         }
+        if value["step"].as_u64().is_some_and(|found| found > step) {
+            continue;
+        }
+        if value["event"] == "epoch" {
+            before.seconds += seconds.unwrap_or(0.0);
+            let knn = value["epoch"].as_u64().zip(value["knn"].as_f64());
+            before.knn.extend(knn);
+        }
+        kept.push_str(&line);
+        kept.push('\n');
     }
-    Ok(kept)
+    Ok((kept, before))
 }
 
 /// Shows and records a run.
@@ -111,6 +133,8 @@ pub(crate) struct Progress<'a> {
     guard_action: GuardAction,
     knn_every: u64,
     started: Instant,
+    /// Seconds that the run had trained before a stop.
+    before: f64,
     /// When the first step was logged, from where the pace is taken.
     paced_from: Instant,
     started_at: Option<u64>,
@@ -127,16 +151,16 @@ impl<'a> Progress<'a> {
         recipe: &'a Recipe,
         metrics: Metrics,
         guard: Option<Guard>,
-        guard_action: GuardAction,
-        knn_every: u64,
+        settings: &RunSettings,
     ) -> Self {
         Self {
             recipe,
             metrics,
             guard,
-            guard_action,
-            knn_every,
+            guard_action: settings.guard,
+            knn_every: settings.data.knn_every,
             started: Instant::now(),
+            before: 0.0,
             paced_from: Instant::now(),
             started_at: None,
             last_line: Instant::now(),
@@ -168,12 +192,22 @@ impl<'a> Progress<'a> {
         Ok(())
     }
 
+    /// Goes on with a record.
+    pub(crate) fn resume(&mut self, step: u64, before: Before) -> Result<()> {
+        let recipe = self.recipe;
+        self.metrics
+            .write("resume", json!({ "step": step, "recipe": recipe }))?;
+        self.before = before.seconds;
+        self.knn = before.knn;
+        Ok(())
+    }
+
     /// Records how the run ended.
     pub(crate) fn finish(&mut self, outcome: &str) -> Result<()> {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        let seconds = self.started.elapsed().as_secs_f64();
+        let seconds = self.before + self.started.elapsed().as_secs_f64();
         self.metrics
             .write("end", json!({ "outcome": outcome, "seconds": seconds }))?;
         Ok(())

@@ -50,8 +50,8 @@ impl RunFolder {
         self.root.join("recipe.toml")
     }
 
-    fn data(&self) -> PathBuf {
-        self.root.join("data.json")
+    fn settings(&self) -> PathBuf {
+        self.root.join("run.json")
     }
 
     fn knn_start(&self) -> PathBuf {
@@ -77,7 +77,59 @@ impl RunFolder {
     }
 }
 
-/// Which images a run sees. It is kept with the run, so that a resumed run sees the same.
+/// What decides a run beside its recipe; kept with it, so that it goes on alike after a stop.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunSettings {
+    pub(crate) data: DataPlan,
+    pub(crate) guard: GuardAction,
+    /// Steps between two entries of the log.
+    pub(crate) log_every: u64,
+    /// Whether the model file is in half precision.
+    pub(crate) half: bool,
+}
+
+impl RunSettings {
+    /// Those of a new run.
+    pub(crate) fn new(options: &TrainOptions) -> Self {
+        Self {
+            data: DataPlan::new(options),
+            guard: options.guard.unwrap_or(GuardAction::Warn),
+            log_every: options.log_every.unwrap_or(LOG_EVERY),
+            half: options.half,
+        }
+    }
+
+    /// Those of the run in `--out`, with what was typed now.
+    fn of_interrupted(options: &TrainOptions) -> Result<Self> {
+        let path = RunFolder::new(options.out()).settings();
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let kept: Self = serde_json::from_str(&text)
+            .with_context(|| format!("{} holds no settings of a run", path.display()))?;
+        Ok(Self {
+            data: DataPlan {
+                data: options.data.clone().unwrap_or(kept.data.data),
+                ..kept.data
+            },
+            guard: options.guard.unwrap_or(kept.guard),
+            log_every: options.log_every.unwrap_or(kept.log_every),
+            half: options.half || kept.half,
+        })
+    }
+
+    pub(crate) fn precision(&self) -> Precision {
+        match self.half {
+            true => Precision::F16,
+            false => Precision::F32,
+        }
+    }
+}
+
+/// Steps between two entries of the log, unless told otherwise.
+const LOG_EVERY: u64 = 10;
+
+/// Which images a run sees.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DataPlan {
@@ -94,8 +146,7 @@ pub(crate) struct DataPlan {
 }
 
 impl DataPlan {
-    /// The plan of a new run.
-    pub(crate) fn new(options: &TrainOptions) -> Self {
+    fn new(options: &TrainOptions) -> Self {
         Self {
             data: options
                 .data
@@ -107,19 +158,6 @@ impl DataPlan {
             data_options: options.data_options,
             images: None,
         }
-    }
-
-    /// The plan of the run in `--out`; only the folder of the images may have moved.
-    pub(crate) fn of_interrupted(options: &TrainOptions) -> Result<Self> {
-        let path = RunFolder::new(options.out()).data();
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        let plan: Self = serde_json::from_str(&text)
-            .with_context(|| format!("{} is not a plan of e2mc", path.display()))?;
-        Ok(Self {
-            data: options.data.clone().unwrap_or(plan.data),
-            ..plan
-        })
     }
 
     /// The images, before any are held out.
@@ -138,11 +176,8 @@ impl DataPlan {
 /// Everything that is decided before training starts.
 pub(crate) struct Plan {
     pub(crate) folder: RunFolder,
-    pub(crate) data: DataPlan,
-    pub(crate) guard: GuardAction,
+    pub(crate) settings: RunSettings,
     pub(crate) threads: usize,
-    pub(crate) log_every: u64,
-    pub(crate) half: bool,
     pub(crate) resumed: bool,
 }
 
@@ -177,15 +212,6 @@ pub(crate) fn changes(options: &TrainOptions) -> Result<Vec<(String, toml::Value
 
 /// The checkpoint of the run in `--out`.
 pub(crate) fn interrupted(options: &TrainOptions) -> Result<Checkpoint> {
-    let numbers = options.batch.or(options.accumulate);
-    let images = options.max_images;
-    if !options.set.is_empty() || numbers.is_some() || options.recipe.is_some() || images.is_some()
-    {
-        return Err(Failure::usage(
-            "--resume goes on with the settings of the run; --recipe, --set, --batch, --accumulate and --max-images do not go with it",
-            "only --epochs may be changed; start a new run for other settings",
-        ));
-    }
     let path = RunFolder::new(options.out()).checkpoint();
     if !path.exists() {
         return Err(Failure::new(
@@ -198,19 +224,25 @@ pub(crate) fn interrupted(options: &TrainOptions) -> Result<Checkpoint> {
 
 /// Prints the plan of `--dry-run`.
 pub(crate) fn print_plan(recipe: &Recipe, options: &TrainOptions) -> Result<()> {
-    let data = DataPlan::new(options);
-    let images = data.open(options.machine.seed)?.len();
+    let settings = RunSettings::new(options);
+    let data = &settings.data;
+    let dataset = data.open(options.machine.seed)?;
+    let images = dataset.len();
+    let held_out = match data.knn_every {
+        0 => 0,
+        _ => guard::held_out(&*dataset, data.held_out).unwrap_or(0),
+    };
     let text = toml::to_string(recipe).context("the recipe as TOML")?;
     let plan = json!({
-        "data": data, "images": images, "out": options.out(),
+        "data": data, "images": images, "held_out": held_out, "out": options.out(),
         "device": options.machine.device, "threads": options.machine.threads(),
         "seed": options.machine.seed, "recipe": recipe,
     });
     output::result(options.json, &plan, || {
         format!(
-            "# {images} images of {}, {} steps an epoch, into {}\n# device {}, {} threads, seed {}\n\n{text}",
+            "# {images} images of {}, {held_out} of them held out, {} steps an epoch, into {}\n# device {}, {} threads, seed {}\n\n{text}",
             data.data.display(),
-            images / recipe.training.batch,
+            (images - held_out) / recipe.training.batch,
             options.out().display(),
             options.machine.device,
             options.machine.threads(),
@@ -223,8 +255,12 @@ pub(crate) fn print_plan(recipe: &Recipe, options: &TrainOptions) -> Result<()> 
 /// Trains to the end, or to a signal, and writes the run's files.
 pub(crate) fn train(trainer: &mut Trainer, plan: Plan) -> Result<Finished> {
     let Plan {
-        folder, mut data, ..
+        folder,
+        mut settings,
+        threads,
+        resumed,
     } = plan;
+    let data = &mut settings.data;
     let seed = trainer.progress().seed;
     let dataset = data.open(seed)?;
     let (images, batch) = (dataset.len(), trainer.recipe.training.batch);
@@ -243,7 +279,7 @@ pub(crate) fn train(trainer: &mut Trainer, plan: Plan) -> Result<Finished> {
     }
     let (dataset, mut guard) = match data.knn_every {
         0 => (dataset, None),
-        _ => guard::split(dataset, data.held_out, seed, plan.threads)?,
+        _ => guard::split(dataset, data.held_out, seed, threads)?,
     };
     if dataset.len() < batch {
         return Err(Failure::new(
@@ -258,35 +294,29 @@ pub(crate) fn train(trainer: &mut Trainer, plan: Plan) -> Result<Finished> {
     if guard.is_none() && data.knn_every > 0 {
         output::note("no k-NN check: the images have no labels, or are too few");
     }
-    let mut knn_at_start = None;
-    if !plan.resumed {
+    if !resumed {
         folder.create()?;
     }
-    // Also after a resume, which may change the number of epochs.
+    // Also after a resume, which may change some of them.
     let recipe = toml::to_string(&trainer.recipe).context("the recipe as TOML")?;
     checkpoint::write_atomically(&folder.recipe(), recipe.as_bytes())?;
-    if plan.resumed {
-        if let Some(guard) = &mut guard {
-            knn_at_start = Some(guard.load_start(&folder.knn_start())?);
-        }
-    } else {
-        let text = serde_json::to_string(&data).context("the data plan as JSON")?;
-        checkpoint::write_atomically(&folder.data(), text.as_bytes())?;
+    let text = serde_json::to_string(&settings).context("the settings as JSON")?;
+    checkpoint::write_atomically(&folder.settings(), text.as_bytes())?;
+    if let (true, Some(guard)) = (resumed, &mut guard) {
+        guard.load_start(&folder.knn_start())?;
     }
-    let resumed_at = plan.resumed.then(|| trainer.progress().step);
-    let metrics = Metrics::open(&folder.metrics(), resumed_at)?;
+    let resumed_at = resumed.then(|| trainer.progress().step);
+    let (metrics, before) = Metrics::open(&folder.metrics(), resumed_at)?;
     let recipe = trainer.recipe.clone();
-    let mut progress = Progress::new(&recipe, metrics, guard, plan.guard, data.knn_every);
-    progress
-        .knn
-        .extend(knn_at_start.map(|accuracy| (0, accuracy)));
-    if !plan.resumed {
-        progress.start(&trainer.model, &folder.knn_start())?;
+    let mut progress = Progress::new(&recipe, metrics, guard, &settings);
+    match resumed_at {
+        Some(step) => progress.resume(step, before)?,
+        None => progress.start(&trainer.model, &folder.knn_start())?,
     }
 
     let options = RunOptions {
-        threads: plan.threads,
-        log_every: plan.log_every,
+        threads,
+        log_every: settings.log_every,
         checkpoint: Some(folder.checkpoint()),
     };
     let stop = stop_flag()?;
@@ -297,11 +327,7 @@ pub(crate) fn train(trainer: &mut Trainer, plan: Plan) -> Result<Finished> {
         Outcome::StoppedByObserver => "stopped by the guard",
     })?;
     if outcome != Outcome::Interrupted {
-        let precision = if plan.half {
-            Precision::F16
-        } else {
-            Precision::F32
-        };
+        let precision = settings.precision();
         checkpoint::save_model(&folder.model(), &recipe, &trainer.model, precision)?;
     }
     Ok(Finished {
@@ -376,18 +402,14 @@ pub(crate) const STOPPED_EARLY: u8 = 3;
 
 /// Trains as `pretrain` and `continue` say, then reports.
 pub(crate) fn execute(trainer: &mut Trainer, options: &TrainOptions) -> Result<ExitCode> {
-    let data = if options.resume {
-        DataPlan::of_interrupted(options)?
-    } else {
-        DataPlan::new(options)
+    let settings = match options.resume {
+        true => RunSettings::of_interrupted(options)?,
+        false => RunSettings::new(options),
     };
     let plan = Plan {
         folder: RunFolder::new(options.out()),
-        data,
-        guard: options.guard,
+        settings,
         threads: options.machine.threads(),
-        log_every: options.log_every,
-        half: options.half,
         resumed: options.resume,
     };
     let finished = train(trainer, plan)?;

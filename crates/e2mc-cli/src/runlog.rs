@@ -83,7 +83,8 @@ impl RunLog {
                 }
             };
             match event["event"].as_str() {
-                Some("start") => log.recipe = event["recipe"].clone(),
+                // A resumed run may have another number of epochs.
+                Some("start" | "resume") => log.recipe = event["recipe"].clone(),
                 Some("step") => log.steps.push(event),
                 Some("epoch") => log.epochs.push(event),
                 Some("end") => {
@@ -203,6 +204,15 @@ mod tests {
             "{LOG}{{\"event\":\"end\",\"outcome\":\"finished\",\"seconds\":2.5}}\n"
         ));
         assert_eq!(ended.unwrap().end, Some(("finished".into(), 2.5)));
+    }
+
+    #[test]
+    fn a_resumed_run_has_the_epochs_that_it_was_resumed_with() {
+        let log = read(&format!(
+            "{LOG}{{\"event\":\"resume\",\"step\":5,\"recipe\":{{\"training\":{{\"epochs\":7}}}}}}\n"
+        ));
+        let log = log.unwrap();
+        assert_eq!((log.step(), log.planned_epochs()), (5, Some(7)));
     }
 
     #[test]

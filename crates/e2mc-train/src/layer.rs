@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 use tch::nn::init::{FanInOut, NonLinearity, NormalOrUniform};
 use tch::nn::{Init, Path};
-use tch::{Kind, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use crate::Error;
 
@@ -87,11 +87,32 @@ impl Conv {
     /// Where `x` has another shape.
     pub fn forward(&self, x: &Tensor, precision: Precision) -> Result<Tensor, Error> {
         let kind = precision.kind();
-        let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
         let weight = self.weight.f_to_kind(kind)?;
-        Ok(x.f_to_kind(kind)?
-            .f_conv2d::<Tensor>(&weight, None, stride, padding, [1, 1], 1)?)
+        let mut x = x.f_to_kind(kind)?;
+        let mut stride = self.stride;
+        if self.skips_pixels() {
+            x = every(&every(&x, 2, stride)?, 3, stride)?;
+            stride = 1;
+        }
+        let (stride, padding) = ([stride; 2], [self.padding; 2]);
+        Ok(x.f_conv2d::<Tensor>(&weight, None, stride, padding, [1, 1], 1)?)
     }
+
+    /// Whether the pixels that a stride passes over are left out before the product, which is the
+    /// same: where kernel and stride leave pixels unseen and channels are few, the weights' gradient
+    /// in oneDNN 3.10 (libtorch 2.11, processors with AVX2) writes beyond its buffer and is wrong
+    /// (oneDNN's issue 6035: fewer inputs than the 8 or 16 of a vector).
+    fn skips_pixels(&self) -> bool {
+        let [_, inputs, kernel, _] = self.weight.size()[..] else {
+            return false;
+        };
+        kernel == 1 && self.stride > 1 && inputs < 16
+    }
+}
+
+/// Every `step`-th slice of a dimension, from the first on.
+fn every(x: &Tensor, dimension: i64, step: i64) -> Result<Tensor, TchError> {
+    x.f_slice(dimension, 0, None, step)
 }
 
 /// Batch normalisation over every dimension but the second.

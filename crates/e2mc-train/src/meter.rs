@@ -1,7 +1,9 @@
 //! What a run measures of itself: loss and terms, speed, and time spent waiting for data.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::checkpoint::Progress;
@@ -42,7 +44,7 @@ pub struct EpochSummary {
     pub loss: f64,
     /// Means of the parts.
     pub terms: Vec<(&'static str, f64)>,
-    /// Seconds that the epoch took.
+    /// Seconds that the epoch took; after a stop in its middle this and the next two are of the rest.
     pub seconds: f64,
     /// Images a second over the epoch.
     pub images_per_s: f64,
@@ -52,9 +54,20 @@ pub struct EpochSummary {
     pub collapse: Collapse,
 }
 
+/// Loss and terms of an epoch before a stop in its middle; a checkpoint keeps them, so that the
+/// epoch's summary is of the whole epoch. No times: equal runs have equal checkpoints.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EpochSoFar {
+    steps: u64,
+    sums: BTreeMap<String, f64>,
+}
+
 /// Sums of loss and terms since a moment; they stay on the device until somebody asks.
 pub(crate) struct Meter {
     started: Instant,
+    before: EpochSoFar,
+    /// How long the loader had been waited for at the start, and by now.
     waited_before: f64,
     waited: f64,
     images: usize,
@@ -64,13 +77,19 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn new() -> Self {
+        Self::after(EpochSoFar::default())
+    }
+
+    /// The meter of an epoch that goes on in its middle.
+    pub(crate) fn after(before: EpochSoFar) -> Self {
         Self {
             started: Instant::now(),
             waited_before: 0.0,
             waited: 0.0,
             images: 0,
-            steps: 0,
+            steps: before.steps,
             sums: Vec::new(),
+            before,
         }
     }
 
@@ -83,13 +102,24 @@ impl Meter {
         }
     }
 
+    /// What a later process needs to go on with.
+    pub(crate) fn so_far(&self) -> EpochSoFar {
+        let sums = self.sums.iter();
+        let sums = sums.map(|(name, sum)| ((*name).to_owned(), sum.double_value(&[])));
+        EpochSoFar {
+            steps: self.steps,
+            sums: sums.collect(),
+        }
+    }
+
     pub(crate) fn add(&mut self, objective: &Objective, images: usize, waited: f64) {
         let loss = objective.loss.detach();
         let terms = objective.terms.iter().map(|term| (term.name, &term.value));
         let values = std::iter::once(("loss", &loss)).chain(terms);
         if self.sums.is_empty() {
+            let before = |name: &str| self.before.sums.get(name).copied().unwrap_or(0.0);
             self.sums = values
-                .map(|(name, value)| (name, value.to_kind(Kind::Double)))
+                .map(|(name, value)| (name, value.to_kind(Kind::Double) + before(name)))
                 .collect();
         } else {
             for ((_, sum), (_, value)) in self.sums.iter_mut().zip(values) {

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::collapse::Collapse;
 use crate::criterion::Criterion;
-use crate::meter::{EpochSummary, Meter, StepLog};
+use crate::meter::{EpochSoFar, EpochSummary, Meter, StepLog};
 use crate::method::{Objective, StepContext};
 use crate::model::Model;
 use crate::optim::Optimizer;
@@ -74,6 +74,8 @@ pub struct Trainer {
     optimizer: Optimizer,
     criterion: Criterion,
     progress: Progress,
+    /// Of the epoch in whose middle the run was stopped.
+    so_far: EpochSoFar,
 }
 
 impl Trainer {
@@ -98,6 +100,7 @@ impl Trainer {
             optimizer,
             criterion,
             progress,
+            so_far: EpochSoFar::default(),
         })
     }
 
@@ -166,6 +169,7 @@ impl Trainer {
             .method
             .load_state(checkpoint::read_all(&checkpoint.method)?)?;
         trainer.progress = progress;
+        trainer.so_far = checkpoint.so_far.clone();
         Ok(trainer)
     }
 
@@ -184,7 +188,7 @@ impl Trainer {
             &self.recipe,
             &self.model,
             self.optimizer.state(),
-            self.progress,
+            (self.progress, &self.so_far),
         )
     }
 
@@ -215,7 +219,7 @@ impl Trainer {
         }
         let mut saved = None;
         while self.progress.epoch < self.recipe.training.epochs {
-            let mut whole = Meter::new();
+            let mut whole = Meter::after(std::mem::take(&mut self.so_far));
             let mut recent = Meter::new();
             let mut embedding = None;
             let mut epoch = loader.epoch(self.progress.epoch, self.progress.batch as usize);
@@ -235,6 +239,7 @@ impl Trainer {
                 }
                 embedding = objective.embeddings.into_iter().next();
                 if stop.load(Ordering::Relaxed) && !last {
+                    self.so_far = whole.so_far();
                     self.save_to(options.checkpoint.as_deref(), &mut saved)?;
                     return Ok(Outcome::Interrupted);
                 }

@@ -566,7 +566,10 @@ fn linear_layers_start_as_pytorchs_and_give_float32() {
     for name in ["weight", "bias"] {
         let bound = named[name].abs().max().double_value(&[]);
         // The bound itself may be drawn, and float32 rounds 0.05 upwards.
-        assert!((0.04..=f64::from(0.05_f32)).contains(&bound), "{name}: {bound}");
+        assert!(
+            (0.04..=f64::from(0.05_f32)).contains(&bound),
+            "{name}: {bound}"
+        );
     }
     let x = Tensor::randn([8, 400], FLOAT);
     let expected = x.matmul(&named["weight"].transpose(0, 1)) + &named["bias"];
@@ -582,6 +585,47 @@ fn linear_layers_start_as_pytorchs_and_give_float32() {
     let bare = nn::VarStore::new(Device::Cpu);
     Linear::new(&bare.root(), 4, 3, false).unwrap();
     assert_eq!(bare.len(), 1);
+}
+
+#[test]
+fn gradients_of_few_channels_are_right_at_every_kernel_and_stride() {
+    for (inputs, kernel, stride) in [
+        (1, 3, 2),
+        (3, 7, 2),
+        (2, 1, 2),
+        (4, 1, 2),
+        (4, 3, 2),
+        (5, 1, 1),
+        (9, 1, 2),
+        (12, 1, 2),
+        (16, 1, 2),
+    ] {
+        let what = format!("{inputs} channels, kernel {kernel}, stride {stride}");
+        let variables = nn::VarStore::new(Device::Cpu);
+        let conv = Conv::new(&variables.root(), inputs, 8, kernel, stride).unwrap();
+        let weight = &variables.variables()["weight"];
+        // Channels next to each other in memory, as in the network.
+        let x = Tensor::randn([16, 15, 15, inputs as i64], FLOAT).permute([0, 3, 1, 2]);
+        let x = x.set_requires_grad(true);
+        let y = conv.forward(&x, Precision::F32).unwrap();
+        let slope = y.randn_like();
+        (&y * &slope).sum(Kind::Float).backward();
+
+        // In float64 libtorch takes other code.
+        let twin = |tensor: &Tensor| {
+            tensor
+                .detach()
+                .to_kind(Kind::Double)
+                .set_requires_grad(true)
+        };
+        let (x64, weight64) = (twin(&x), twin(weight));
+        let (steps, padding) = ([stride as i64; 2], [kernel as i64 / 2; 2]);
+        let y64 = x64.conv2d::<Tensor>(&weight64, None, steps, padding, [1, 1], 1);
+        (&y64 * &slope).sum(Kind::Double).backward();
+        assert_close(&y, &y64, 1e-5, &what);
+        assert_close(&x.grad(), &x64.grad(), 1e-5, &what);
+        assert_close(&weight.grad(), &weight64.grad(), 1e-4, &what);
+    }
 }
 
 #[test]

@@ -32,18 +32,20 @@ fn resumes_exactly(recipe: &Recipe, step: u64) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint.safetensors");
     let mut whole = Trainer::new(recipe.clone(), Device::Cpu, 3).unwrap();
-    let (outcome, losses, _) = train(&mut whole, u64::MAX, None, 2);
+    let (outcome, losses, entropies) = train(&mut whole, u64::MAX, None, 2);
     assert_eq!((outcome, losses.len()), (Outcome::Finished, 10));
 
     let mut first = Trainer::new(recipe.clone(), Device::Cpu, 3).unwrap();
-    let (outcome, mut pieces, _) = train(&mut first, step, Some(&path), 2);
+    let (outcome, mut pieces, mut means) = train(&mut first, step, Some(&path), 2);
     assert_eq!((outcome, pieces.len() as u64), (Outcome::Interrupted, step));
     let checkpoint = Checkpoint::read(&path).unwrap();
     let mut second = Trainer::resume(&checkpoint, Device::Cpu, None).unwrap();
-    let (outcome, rest, _) = train(&mut second, u64::MAX, None, 1);
+    let (outcome, rest, rest_means) = train(&mut second, u64::MAX, None, 1);
     assert_eq!(outcome, Outcome::Finished);
     pieces.extend(rest);
     assert_eq!(pieces, losses);
+    means.extend(rest_means);
+    assert_eq!(means, entropies, "each epoch's mean is of the whole epoch");
     assert!(
         saved(&whole, folder.path()) == saved(&second, folder.path()),
         "weights or state differ"
@@ -258,6 +260,29 @@ fn a_model_file_in_half_precision_gives_nearly_the_same_features() {
     }
     let resumed = Trainer::resume(&read, Device::Cpu, None).unwrap_err();
     assert!(resumed.to_string().contains("a model file"), "{resumed}");
+}
+
+#[test]
+fn numbers_beyond_half_precision_do_not_become_infinite() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let recipe = recipe("adamw");
+    let model = Model::new(&recipe, Device::Cpu, 1).unwrap();
+    let name = "backbone.bn1.running_var";
+    let _ = model.tensors()[name].get(1).fill_(70_000.3);
+    checkpoint::save_model(&path, &recipe, &model, checkpoint::Precision::F16).unwrap();
+    let read = Checkpoint::read(&path).unwrap();
+    let copy = Model::new(&read.recipe, Device::Cpu, 2).unwrap();
+    read.apply_to(&copy).unwrap();
+    let [before, after] = [&model, &copy].map(|model| model.tensors()[name].copy());
+    assert_eq!(before, after);
+    let small = fs::metadata(&path).unwrap().len();
+    checkpoint::save_model(&path, &recipe, &model, checkpoint::Precision::F32).unwrap();
+    let whole = fs::metadata(&path).unwrap().len();
+    assert!(
+        3 * small < 2 * whole,
+        "{small} {whole}: the others are halved"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Times one value-and-gradient evaluation of each rival criterion; `scripts/bench_rivals.py` times the same in PyTorch.
+//! Times one value-and-gradient evaluation of each rival criterion; `scripts/peers/rivals.py` times the same in PyTorch.
 //!
 //! `cargo bench -p e2mc --bench rivals -- [THREADS (2) [REPEATS (5)]]` prints one JSON object a line: `case`, `threads`,
 //! `median_ms`. MMCR sees two views; SIGReg's time includes drawing its 1024 directions.

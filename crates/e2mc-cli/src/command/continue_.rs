@@ -18,12 +18,6 @@ pub(crate) fn run(command: &ContinueOptions) -> Result<ExitCode> {
     let options = &command.train;
     let device = device(&options.machine.device)?;
     let mut trainer = match &command.checkpoint {
-        None if command.criterion.is_some() || command.head_warmup.is_some() => {
-            return Err(Failure::usage(
-                "--resume goes on with the settings of the run; --criterion and --head-warmup do not go with it",
-                "only --epochs may be changed; start a new run for other settings",
-            ));
-        }
         None => Trainer::resume(&run::interrupted(options)?, device, options.epochs)?,
         Some(path) => {
             let (checkpoint, recipe) = plan(command, path)?;
@@ -40,12 +34,6 @@ pub(crate) fn run(command: &ContinueOptions) -> Result<ExitCode> {
 /// What to start from and the settings of the new run.
 pub(crate) fn plan(command: &ContinueOptions, path: &Path) -> Result<(Checkpoint, Recipe)> {
     let options = &command.train;
-    if options.resume {
-        return Err(Failure::usage(
-            "--checkpoint and --resume exclude each other",
-            "--resume goes on with the run in --out; --checkpoint starts a new one",
-        ));
-    }
     let checkpoint = command.reading.read(path)?;
     let mut changes = run::changes(options)?;
     if let Some(steps) = command.head_warmup {

@@ -26,7 +26,7 @@ use crate::evaluation::{Part, Protocol, Scores, evaluate, percent, plus_minus};
 use crate::failure::Failure;
 use crate::output;
 use crate::recipe;
-use crate::run::{self, DataPlan, Plan, RunFolder};
+use crate::run::{self, DataPlan, Plan, RunFolder, RunSettings};
 
 const RECIPE: &str = "vicreg-small";
 const FRACTIONS: [f64; 2] = [0.01, 0.1];
@@ -110,18 +110,20 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
         let (mut trainer, _) = Trainer::from_weights(recipe, &base, device, options.machine.seed)?;
         let plan = Plan {
             folder: RunFolder::new(&folder),
-            data: DataPlan {
-                data: options.sample.clone(),
-                max_images: None,
-                held_out: 1000,
-                knn_every: 1,
-                images: None,
-                data_options: DataOptions::default(),
+            settings: RunSettings {
+                data: DataPlan {
+                    data: options.sample.clone(),
+                    max_images: None,
+                    held_out: 1000,
+                    knn_every: 1,
+                    images: None,
+                    data_options: DataOptions::default(),
+                },
+                guard: GuardAction::Warn,
+                log_every: 5,
+                half: false,
             },
-            guard: GuardAction::Warn,
             threads,
-            log_every: 5,
-            half: false,
             resumed: false,
         };
         if run::train(&mut trainer, plan)?.outcome == Outcome::Interrupted {

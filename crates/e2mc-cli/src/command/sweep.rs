@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use e2mc_train::checkpoint::{self, Checkpoint, Precision, write_atomically};
+use e2mc_train::checkpoint::{self, Checkpoint, write_atomically};
 use e2mc_train::{Device, Model, Outcome, Recipe, Trainer, device};
 use serde_json::{Map, Value, json};
 
@@ -26,7 +26,6 @@ use crate::command::continue_;
 use crate::command::probe::{self, ProbeName};
 use crate::evaluation::parts::fraction;
 use crate::evaluation::{Part, Protocol, evaluate};
-use crate::failure::Failure;
 use crate::output;
 use crate::run::{self, RunFolder, STOPPED_EARLY};
 use plan::{Folder, Plan};
@@ -77,11 +76,12 @@ pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
         }
         None => {
             let plan = interrupted(options, &folder)?;
-            let base = options.from.reading.read(&plan.checkpoint)?;
+            let base = plan.reading.read(&plan.checkpoint)?;
             (plan, base)
         }
     };
-    let (train_part, test_part) = probe::open(&plan.data.data, plan.data.data_options)?;
+    let images = &plan.settings.data;
+    let (train_part, test_part) = probe::open(&images.data, images.data_options)?;
     if options.from.checkpoint.is_some() {
         plan.save(&folder)?;
     }
@@ -112,22 +112,9 @@ pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
 
 /// The plan of the sweep to go on with.
 fn interrupted(options: &SweepOptions, folder: &Folder) -> Result<Plan> {
-    let train = &options.from.train;
-    let changed = !options.grid.is_empty()
-        || !train.set.is_empty()
-        || train.batch.is_some()
-        || train.epochs.is_some()
-        || train.recipe.is_some()
-        || options.from.criterion.is_some();
-    if changed {
-        return Err(Failure::usage(
-            "--resume goes on with the settings of the sweep; --grid, --recipe, --criterion, --set, --epochs and --batch do not go with it",
-            "start a new sweep for other settings",
-        ));
-    }
     let mut plan = Plan::load(folder)?;
-    if let Some(data) = &train.data {
-        plan.data.data.clone_from(data);
+    if let Some(data) = &options.from.train.data {
+        plan.settings.data.data.clone_from(data);
     }
     Ok(plan)
 }
@@ -230,7 +217,8 @@ impl Sweep<'_> {
                 let model = Model::new(&recipe, self.device, seed)?;
                 checkpoint.apply_to(&model)?;
                 if !folder.model().exists() {
-                    checkpoint::save_model(&folder.model(), &recipe, &model, self.precision())?;
+                    let precision = self.plan.settings.precision();
+                    checkpoint::save_model(&folder.model(), &recipe, &model, precision)?;
                 }
                 return self.finish(run, FINISHED, &recipe, &model).map(Some);
             }
@@ -245,11 +233,8 @@ impl Sweep<'_> {
         };
         let plan = run::Plan {
             folder,
-            data: self.plan.data.clone(),
-            guard: self.plan.guard(),
+            settings: self.plan.settings.clone(),
             threads: self.threads,
-            log_every: self.plan.log_every,
-            half: self.plan.half,
             resumed,
         };
         let outcome = match run::train(&mut trainer, plan)?.outcome {
@@ -282,13 +267,6 @@ impl Sweep<'_> {
             output::warning(warning);
         }
         Ok(Measured::new(outcome, epochs, &scores))
-    }
-
-    fn precision(&self) -> Precision {
-        match self.plan.half {
-            true => Precision::F16,
-            false => Precision::F32,
-        }
     }
 }
 

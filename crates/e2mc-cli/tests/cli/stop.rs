@@ -70,12 +70,46 @@ fn settings_cannot_change_on_resume() {
     let world = World::new();
     world.data("data", 100, 20);
     world.pretrain("data", "run", "");
-    let ran = world.run("pretrain --out run --resume --batch 8");
-    assert_eq!(ran.code, Some(2));
-    assert!(
-        ran.error()
-            .contains("--resume goes on with the settings of the run")
-    );
+    for (command, typed, named) in [
+        ("pretrain", "--batch 8", "--batch does not go with it"),
+        (
+            "pretrain",
+            "--seed 1 --held-out 5",
+            "--held-out and --seed do not go with it",
+        ),
+        ("pretrain", "--knn-every 2", "--knn-every does"),
+        (
+            "pretrain",
+            "--max-bad-images 0.5 --val-seed 1",
+            "--max-bad-images and --val-seed do",
+        ),
+        (
+            "continue",
+            "--checkpoint run/model.safetensors",
+            "--checkpoint does",
+        ),
+        (
+            "continue",
+            "--criterion e2mc --head-warmup 3",
+            "--head-warmup and --criterion do",
+        ),
+        (
+            "sweep",
+            "--fractions 0.5 --k 3 --seeds 2",
+            "--fractions and --seeds and --k do",
+        ),
+        ("sweep", "--guard stop --half", "--guard and --half do"),
+    ] {
+        let ran = world.run(&format!("{command} --out run --resume {typed}"));
+        assert_eq!(ran.code, Some(2), "{typed}");
+        let error = ran.error();
+        assert!(
+            error.contains("--resume goes on with the settings of the"),
+            "{error}"
+        );
+        assert!(error.contains(named), "{error}");
+        assert!(error.contains("with --resume go --data, --out"), "{error}");
+    }
     let ran = world.run("pretrain --out run --resume");
     assert!(
         ran.error().contains("expected more than the 1 epochs"),
@@ -84,4 +118,70 @@ fn settings_cannot_change_on_resume() {
     );
     let ran = world.run("pretrain --out elsewhere --resume");
     assert!(ran.error().contains("nothing to resume"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_resumed_run_keeps_its_settings_and_its_record_is_of_the_whole() {
+    let world = World::new();
+    world.data("data", 200, 20);
+    let more = "--guard stop --half --log-every 3 --max-images 150 --held-out 15";
+    let first = world.pretrain("data", "run", more);
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    let settings = || -> serde_json::Value {
+        serde_json::from_slice(&fs::read(world.path("run/run.json")).unwrap()).unwrap()
+    };
+    let before = settings();
+    assert_eq!(before["guard"], "stop");
+    fs::rename(world.path("data"), world.path("moved")).unwrap();
+    let resumed =
+        world.run("pretrain --out run --resume --data moved --epochs 3 --log-every 2 --json");
+    let result = resumed.json();
+    let after = settings();
+    for key in ["guard", "half"] {
+        assert_eq!(before[key], after[key]);
+    }
+    assert_eq!(
+        (&before["log_every"], &after["log_every"]),
+        (&3.into(), &2.into())
+    );
+    assert_eq!(after["data"]["data"], "moved");
+    assert_eq!(after["data"]["max_images"], 150);
+    // The k-NN at the start and after each of the three epochs.
+    let epochs: Vec<_> = result["knn"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| check[0].clone())
+        .collect();
+    assert_eq!(epochs, [0, 1, 2, 3]);
+    let events = log(&world.path("run"));
+    let seconds = |event: &serde_json::Value| event["seconds"].as_f64().unwrap();
+    let trained: f64 = events
+        .iter()
+        .filter(|e| e["event"] == "epoch" && e["epoch"] != 0)
+        .map(seconds)
+        .sum();
+    let end = events.last().unwrap();
+    assert_eq!(end["outcome"], "finished");
+    assert!(seconds(end) >= trained, "{end}, the epochs took {trained}");
+    let report = world.run("report run --json").json();
+    assert_eq!(report["runs"][0]["epochs"], 3);
+}
+
+#[test]
+fn a_plan_counts_the_steps_that_the_run_then_takes() {
+    let world = World::new();
+    world.data("data", 200, 20);
+    let plan = world.pretrain("data", "run", "--dry-run");
+    assert!(
+        plan.stdout
+            .contains("200 images of data, 20 of them held out, 11 steps an epoch"),
+        "{}",
+        plan.stdout
+    );
+    assert_eq!(world.pretrain("data", "run", "").code, Some(0));
+    let steps = log(&world.path("run"))
+        .into_iter()
+        .filter(|event| event["event"] == "step");
+    assert_eq!(steps.count(), 11);
 }

@@ -22,6 +22,8 @@ use std::str::FromStr;
 use super::architecture::{self, LANDMARK};
 use super::heads::{self, Heads};
 use super::problem::brief;
+use serde::{Deserialize, Serialize};
+
 use super::unread::Unread;
 use super::{BACKBONE_PREFIX, Problem};
 use crate::Error;
@@ -31,7 +33,8 @@ use crate::backbone::BackboneConfig;
 pub(super) type Tensors<'a> = BTreeMap<&'a str, &'a Unread>;
 
 /// Whose names a checkpoint's tensors have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// This project's own names.
     E2mc,

@@ -37,10 +37,12 @@ use serde::{Deserialize, Serialize};
 pub use export::{Export, Names, export};
 pub use layout::Layout;
 pub use read::ReadOptions;
-pub use save::{Precision, save, save_model, write_atomically};
+pub(crate) use save::save;
+pub use save::{Precision, save_model, write_atomically};
 pub use unread::Unread;
 pub(crate) use unread::read_all;
 
+use crate::meter::EpochSoFar;
 use crate::recipe::Recipe;
 use problem::Problem;
 
@@ -73,6 +75,13 @@ struct Header {
     /// Absent in a model file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
+    /// Only where the run was stopped in the middle of an epoch.
+    #[serde(default, skip_serializing_if = "is_default")]
+    so_far: EpochSoFar,
+}
+
+fn is_default(so_far: &EpochSoFar) -> bool {
+    *so_far == EpochSoFar::default()
 }
 
 /// A checkpoint, opened: its numbers are read when they are used.
@@ -85,6 +94,8 @@ pub struct Checkpoint {
     pub recipe: Recipe,
     /// How far training had come; `None` in a model file.
     pub progress: Option<Progress>,
+    /// What was measured of the epoch that the run was stopped in.
+    pub(crate) so_far: EpochSoFar,
     /// The network's tensors.
     pub model: BTreeMap<String, Unread>,
     /// The optimiser's buffers; empty in a model file.

@@ -19,6 +19,7 @@ use crate::Error;
 use crate::backbone::{BackboneConfig, Stem};
 use crate::criterion::CriterionConfig;
 use crate::layer::Precision;
+use crate::meter::EpochSoFar;
 use crate::method::{MethodConfig, SimsiamConfig, SwavConfig, VicregConfig};
 use crate::optim::{LarcConfig, LarsConfig, OptimizerConfig, STEPS, ScheduleConfig, SgdConfig};
 use crate::recipe::{Recipe, TrainingConfig};
@@ -94,6 +95,7 @@ impl Checkpoint {
             path: path.to_owned(),
             recipe: header.recipe,
             progress: header.progress,
+            so_far: header.so_far,
             model: BTreeMap::new(),
             optimizer: Vec::new(),
             method: Vec::new(),
@@ -149,6 +151,7 @@ impl Checkpoint {
             path: path.to_owned(),
             recipe: recipe(found.layout, found.backbone, found.heads),
             progress: None,
+            so_far: EpochSoFar::default(),
             model,
             optimizer,
             method: Vec::new(),

@@ -12,6 +12,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{FORMAT_VERSION, Header, METADATA_KEY, METHOD_PREFIX, OPTIMIZER_PREFIX, Progress};
 use crate::Error;
+use crate::meter::EpochSoFar;
 use crate::model::Model;
 use crate::recipe::Recipe;
 
@@ -21,7 +22,8 @@ pub enum Precision {
     /// As they were trained.
     #[default]
     F32,
-    /// Half the size; reading gives float32 again.
+    /// Half the size; reading gives float32 again. A tensor with a number beyond half precision's
+    /// range (65,504) stays as it is.
     F16,
 }
 
@@ -29,17 +31,17 @@ pub enum Precision {
 ///
 /// # Errors
 /// Where the file cannot be written; an older file of that name is then untouched.
-pub fn save(
+pub(crate) fn save(
     path: &Path,
     recipe: &Recipe,
     model: &Model,
     optimizer: Vec<(String, Tensor)>,
-    progress: Progress,
+    reached: (Progress, &EpochSoFar),
 ) -> Result<(), Error> {
     let mut tensors: Vec<(String, Tensor)> = model.tensors().into_iter().collect();
     tensors.extend(prefixed(OPTIMIZER_PREFIX, optimizer));
     tensors.extend(prefixed(METHOD_PREFIX, model.method.state()));
-    let header = header(path, recipe, Some(progress))?;
+    let header = header(path, recipe, Some(reached))?;
     write(path, Some(header), tensors, Precision::F32)
 }
 
@@ -105,12 +107,13 @@ fn prefixed(prefix: &str, tensors: Vec<(String, Tensor)>) -> Vec<(String, Tensor
 pub(super) fn header(
     path: &Path,
     recipe: &Recipe,
-    progress: Option<Progress>,
+    reached: Option<(Progress, &EpochSoFar)>,
 ) -> Result<String, Error> {
     let header = Header {
         version: FORMAT_VERSION,
         recipe: recipe.clone(),
-        progress,
+        progress: reached.map(|(progress, _)| progress),
+        so_far: reached.map_or_else(EpochSoFar::default, |(_, so_far)| so_far.clone()),
     };
     serde_json::to_string(&header).map_err(|error| Error::Io {
         action: "write",
@@ -152,8 +155,10 @@ impl Stored {
     pub(super) fn new(tensor: &Tensor, precision: Precision) -> Result<Self, Error> {
         let tensor = tensor.detach();
         let (tensor, dtype) = match (tensor.kind(), precision) {
-            (Kind::Float, Precision::F16) => (tensor.f_to_kind(Kind::Half)?, Dtype::F16),
-            (Kind::Float, Precision::F32) => (tensor, Dtype::F32),
+            (Kind::Float, Precision::F16) if fits_half(&tensor)? => {
+                (tensor.f_to_kind(Kind::Half)?, Dtype::F16)
+            }
+            (Kind::Float, _) => (tensor, Dtype::F32),
             (Kind::Double, _) => (tensor, Dtype::F64),
             (Kind::Int64, _) => (tensor, Dtype::I64),
             (kind, _) => {
@@ -167,6 +172,13 @@ impl Stored {
             shape,
         })
     }
+}
+
+/// Whether half precision makes no infinity of a number.
+fn fits_half(tensor: &Tensor) -> Result<bool, Error> {
+    let new = tensor.f_to_kind(Kind::Half)?.f_isinf()?;
+    let new = new.f_logical_and(&tensor.f_isfinite()?)?;
+    Ok(new.f_any()?.int64_value(&[]) == 0)
 }
 
 impl View for Stored {

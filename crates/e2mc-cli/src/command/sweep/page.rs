@@ -59,7 +59,7 @@ pub(super) fn report(results: &Results) -> Result<Report> {
                     Block::KeyValues(vec![
                         pair("e2mc", env!("CARGO_PKG_VERSION").into()),
                         pair("checkpoint", plan.checkpoint.display().to_string()),
-                        pair("data", plan.data.data.display().to_string()),
+                        pair("data", plan.settings.data.data.display().to_string()),
                         pair("seed", plan.seed.to_string()),
                         pair("label subsets", plan.seeds().to_string()),
                     ]),

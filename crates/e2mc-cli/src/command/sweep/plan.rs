@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::SweepOptions;
 use super::grid::{Grid, Point};
-use crate::arguments::GuardAction;
+use crate::checkpoint::CheckpointOptions;
 use crate::command::probe::ProbeName;
 use crate::evaluation::Protocol;
 use crate::failure::Failure;
 use crate::recipe;
-use crate::run::DataPlan;
+use crate::run::RunSettings;
 
 /// Everything that decides what comes out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,13 +27,11 @@ pub(super) struct Plan {
     pub(super) grid: Grid,
     /// The settings that the grid changes.
     pub(super) recipe: Recipe,
-    pub(super) data: DataPlan,
+    /// How its layout was to be read.
+    pub(super) reading: CheckpointOptions,
+    pub(super) settings: RunSettings,
     pub(super) probe: ProbePlan,
     pub(super) seed: u64,
-    pub(super) log_every: u64,
-    pub(super) half: bool,
-    /// Whether a run ends when its features get worse.
-    pub(super) stops: bool,
     /// The command that was typed.
     pub(super) command: String,
 }
@@ -59,7 +57,8 @@ impl Plan {
             checkpoint: checkpoint.to_owned(),
             grid: Grid::parse(&options.grid)?,
             recipe,
-            data: DataPlan::new(train),
+            reading: options.from.reading.clone(),
+            settings: RunSettings::new(train),
             probe: ProbePlan {
                 fractions: options.fractions.clone(),
                 seeds: options.seeds,
@@ -69,9 +68,6 @@ impl Plan {
                 sgd_rate: options.sgd_rate,
             },
             seed: train.machine.seed,
-            log_every: train.log_every,
-            half: train.half,
-            stops: train.guard == GuardAction::Stop,
             command: std::env::args().collect::<Vec<_>>().join(" "),
         };
         // Every run's settings are checked before the first starts.
@@ -136,13 +132,6 @@ impl Plan {
             sgd_epochs,
             sgd_rate,
         })
-    }
-
-    pub(super) fn guard(&self) -> GuardAction {
-        match self.stops {
-            true => GuardAction::Stop,
-            false => GuardAction::Warn,
-        }
     }
 
     /// Label subsets that each mean is over.

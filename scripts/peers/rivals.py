@@ -1,6 +1,6 @@
 """Times the rival criteria in PyTorch: value and gradient, as `cargo bench -p e2mc --bench rivals` does.
 
-python scripts/bench_rivals.py [THREADS (2) [REPEATS (5)]] prints one JSON object a line.
+python scripts/peers/rivals.py [THREADS (2) [REPEATS (5)]] prints one JSON object a line.
 """
 
 import json
