@@ -215,6 +215,18 @@ pub enum Error {
         /// What was wrong with the last of them.
         last: String,
     },
+    /// An image cannot be used, and no other of its class can take its place.
+    #[error(
+        "{name} cannot be used: expected another image of its class to take its place, found none among {others}; the last: {last}"
+    )]
+    NoSubstitute {
+        /// The image.
+        name: String,
+        /// How many others of its class there are; none of them can be used either.
+        others: usize,
+        /// What was wrong with the last that was tried.
+        last: String,
+    },
     /// The system refused a thread.
     #[error("cannot start loader thread {thread}: {source}")]
     Thread {
@@ -276,6 +288,9 @@ impl Error {
             Self::MaxBad { .. } => "0.001 allows for one image in a thousand",
             Self::TooManyBad { .. } => {
                 "replace or remove the files, or allow for more of them (--max-bad-images)"
+            }
+            Self::NoSubstitute { .. } => {
+                "replace the files of this class, or remove the whole class"
             }
             Self::Thread { .. } => "use fewer loader threads",
         };
