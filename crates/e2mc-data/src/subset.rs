@@ -1,6 +1,7 @@
 //! Parts of a data set: label subsets by fraction, number or name, and hold-outs.
 
-use std::collections::HashMap;
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BinaryHeap, HashMap};
 
 use crate::random::{Stream, purpose, stream};
 use crate::{Dataset, Error};
@@ -188,30 +189,66 @@ fn shares(sizes: &[usize], count: usize, spared: usize, stream: &mut Stream) -> 
         .collect();
     let mut given: usize = shares.iter().sum();
     let lots = stream.permutation(sizes.len());
-    // How far a class lies below its proportion, the lot deciding between equals.
-    let compare = |shares: &[usize], a: usize, b: usize| {
-        let below = |class: usize| quota(class) - shares[class] as f64;
-        below(a).total_cmp(&below(b)).then(lots[a].cmp(&lots[b]))
+    let entry = |shares: &[usize], class: usize| Entry {
+        below: quota(class) - shares[class] as f64,
+        lot: lots[class],
+        class,
     };
     let possible = "`count` lies between the least and the most that the classes can give";
-    while given < count {
+    if given < count {
         let open = (0..sizes.len()).filter(|&class| shares[class] < most(class));
-        let class = open
-            .max_by(|&a, &b| compare(&shares, a, b))
-            .expect(possible);
-        shares[class] += 1;
-        given += 1;
-    }
-    while given > count {
+        let mut open: BinaryHeap<Entry> = open.map(|class| entry(&shares, class)).collect();
+        while given < count {
+            let class = open.pop().expect(possible).class;
+            shares[class] += 1;
+            given += 1;
+            if shares[class] < most(class) {
+                open.push(entry(&shares, class));
+            }
+        }
+    } else {
         let open = (0..sizes.len()).filter(|&class| shares[class] > least);
-        let class = open
-            .min_by(|&a, &b| compare(&shares, a, b))
-            .expect(possible);
-        shares[class] -= 1;
-        given -= 1;
+        let mut open: BinaryHeap<Reverse<Entry>> =
+            open.map(|class| Reverse(entry(&shares, class))).collect();
+        while given > count {
+            let class = open.pop().expect(possible).0.class;
+            shares[class] -= 1;
+            given -= 1;
+            if shares[class] > least {
+                open.push(Reverse(entry(&shares, class)));
+            }
+        }
     }
     shares
 }
+
+/// How far a class lies below its proportion, the lot deciding between equals.
+struct Entry {
+    below: f64,
+    lot: usize,
+    class: usize,
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let below = self.below.total_cmp(&other.below);
+        below.then(self.lot.cmp(&other.lot))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Entry {}
 
 #[cfg(test)]
 mod tests {
@@ -258,6 +295,55 @@ mod tests {
             assert!(
                 count < classes || kept == classes,
                 "{count} of {sizes:?}: {shares:?}"
+            );
+        }
+    }
+
+    /// The slow twin: for each image a search through all classes.
+    fn shares_by_search(sizes: &[usize], count: usize, stream: &mut Stream) -> Vec<usize> {
+        let total: usize = sizes.iter().sum();
+        let quota = |class: usize| sizes[class] as f64 * count as f64 / total as f64;
+        let least = usize::from(count >= sizes.iter().filter(|&&size| size > 0).count());
+        let first = |class: usize| (quota(class) as usize).max(least).min(sizes[class]);
+        let mut shares: Vec<usize> = (0..sizes.len()).map(first).collect();
+        let lots = stream.permutation(sizes.len());
+        let mut given: usize = shares.iter().sum();
+        while given != count {
+            let below = |class: usize| (quota(class) - shares[class] as f64, lots[class]);
+            let compare = |&a: &usize, &b: &usize| below(a).partial_cmp(&below(b)).unwrap();
+            let all = 0..sizes.len();
+            if given < count {
+                let open = all.filter(|&class| shares[class] < sizes[class]);
+                let class = open.max_by(compare).unwrap();
+                shares[class] += 1;
+                given += 1;
+            } else {
+                let open = all.filter(|&class| shares[class] > least);
+                let class = open.min_by(compare).unwrap();
+                shares[class] -= 1;
+                given -= 1;
+            }
+        }
+        shares
+    }
+
+    #[test]
+    fn shares_are_those_of_a_search() {
+        let mut random = stream(5, 0, 0, 0);
+        for seed in 0..1000 {
+            let small = 1 + random.below(30);
+            let sizes: Vec<usize> = (0..1 + random.below(20))
+                .map(|class| random.below(if class == 0 { 300 } else { small }))
+                .collect();
+            let total: usize = sizes.iter().sum();
+            if total == 0 {
+                continue;
+            }
+            let count = 1 + random.below(total);
+            assert_eq!(
+                shares(&sizes, count, 0, &mut stream(seed, 0, 0, 0)),
+                shares_by_search(&sizes, count, &mut stream(seed, 0, 0, 0)),
+                "{count} of {sizes:?}"
             );
         }
     }
