@@ -87,6 +87,28 @@ pub enum Error {
         /// What the reader said.
         source: io::Error,
     },
+    /// A label is a number where others are names, or the other way round.
+    #[error("{name} has the label {found:?}: expected {expected}")]
+    Label {
+        /// The image.
+        name: String,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A folder holds two things, each of which could be the data set.
+    #[error("{} holds {first} beside {second}: expected {expected}", path.display())]
+    Ambiguous {
+        /// The folder.
+        path: PathBuf,
+        /// One of them.
+        first: String,
+        /// The other.
+        second: String,
+        /// What can be told apart.
+        expected: &'static str,
+    },
     /// An IDX label file does not belong to its image file.
     #[error("{} does not fit {}: expected {images} labels, found {labels}", path.display(), images_path.display())]
     LabelCount {
@@ -118,6 +140,16 @@ pub enum Error {
         height: usize,
         /// The most pixels that are decoded.
         limit: usize,
+    },
+    /// An image file is larger than any photograph, so that reading it could exhaust the memory.
+    #[error("{name} has {found} bytes: expected at most {limit}")]
+    FileTooLarge {
+        /// The image.
+        name: String,
+        /// Its bytes.
+        found: u64,
+        /// The most bytes that are read.
+        limit: u64,
     },
     /// An image has another size than the preprocessing takes.
     #[error("{name} has {} x {} pixels: expected {} x {}", found.0, found.1, expected.0, expected.1)]
@@ -215,6 +247,18 @@ pub enum Error {
         /// What was wrong with the last of them.
         last: String,
     },
+    /// An image cannot be used, and no other of its class can take its place.
+    #[error(
+        "{name} cannot be used: expected another image of its class to take its place, found none among {others}; the last: {last}"
+    )]
+    NoSubstitute {
+        /// The image.
+        name: String,
+        /// How many others of its class there are; none of them can be used either.
+        others: usize,
+        /// What was wrong with the last that was tried.
+        last: String,
+    },
     /// The system refused a thread.
     #[error("cannot start loader thread {thread}: {source}")]
     Thread {
@@ -230,7 +274,10 @@ impl Error {
     pub fn is_bad_image(&self) -> bool {
         matches!(
             self,
-            Self::Read { .. } | Self::Decode { .. } | Self::ImageTooLarge { .. }
+            Self::Read { .. }
+                | Self::Decode { .. }
+                | Self::ImageTooLarge { .. }
+                | Self::FileTooLarge { .. }
         )
     }
 
@@ -260,9 +307,14 @@ impl Error {
                 "one image a line: its path, and its label behind a tab, a comma or a blank"
             }
             Self::Shard { .. } => "fetch or write the file again",
+            Self::Label { .. } => "label all images by numbers from 0 on, or all by names",
+            Self::Ambiguous { .. } => {
+                "point to the folder that is meant, or move elsewhere what does not belong to the data"
+            }
             Self::LabelCount { .. } => "put the label file that belongs to the images beside them",
             Self::Decode { .. } => "replace or remove the file; JPEG, PNG and WebP can be read",
             Self::ImageTooLarge { .. } => "scale the image down or remove it",
+            Self::FileTooLarge { .. } => "remove the file or replace it by an image",
             Self::ImageSize { .. } => "set `resize` so that images of every size are accepted",
             Self::Recipe { .. } => "correct the recipe",
             Self::Loader { .. } => "correct the setting",
@@ -276,6 +328,9 @@ impl Error {
             Self::MaxBad { .. } => "0.001 allows for one image in a thousand",
             Self::TooManyBad { .. } => {
                 "replace or remove the files, or allow for more of them (--max-bad-images)"
+            }
+            Self::NoSubstitute { .. } => {
+                "replace the files of this class, or remove the whole class"
             }
             Self::Thread { .. } => "use fewer loader threads",
         };

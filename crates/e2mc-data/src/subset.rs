@@ -1,6 +1,7 @@
 //! Parts of a data set: label subsets by fraction, number or name, and hold-outs.
 
-use std::collections::HashMap;
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BinaryHeap, HashMap};
 
 use crate::random::{Stream, purpose, stream};
 use crate::{Dataset, Error};
@@ -43,14 +44,15 @@ pub fn fraction(dataset: &dyn Dataset, fraction: f64, seed: u64) -> Result<Vec<u
 pub fn count(dataset: &dyn Dataset, count: usize, seed: u64) -> Result<Vec<usize>, Error> {
     let labels = labels(dataset)?;
     check_count(dataset, count)?;
-    Ok(stratified(&labels, count, seed, purpose::SUBSET))
+    Ok(stratified(&labels, count, 0, seed, purpose::SUBSET))
 }
 
 /// Sets images apart: the indices that stay and `count` that are held out, both in rising order.
-/// Stratified if all images are labelled, else uniform.
+/// Stratified if all images are labelled, else uniform. The last image of a class stays, for what
+/// nobody has seen cannot be tested: where `count` is more than can be spared, fewer are held out.
 ///
 /// # Errors
-/// `count` is 0 or does not leave an image.
+/// `count` is 0 or does not leave an image, or no class has two.
 pub fn hold_out(
     dataset: &dyn Dataset,
     count: usize,
@@ -61,7 +63,14 @@ pub fn hold_out(
         return Err(part(dataset, &count, "fewer than all"));
     }
     let labels = labels(dataset).unwrap_or_else(|_| vec![0; dataset.len()]);
-    let held = stratified(&labels, count, seed, purpose::HOLD_OUT);
+    let held = stratified(&labels, count, 1, seed, purpose::HOLD_OUT);
+    if held.is_empty() {
+        return Err(part(
+            dataset,
+            &format!("{count} apart"),
+            "a class with two images, for one of each class stays",
+        ));
+    }
     let mut is_held = vec![false; dataset.len()];
     for &index in &held {
         is_held[index] = true;
@@ -86,33 +95,31 @@ pub fn named(dataset: &dyn Dataset, names: &str, list: &str) -> Result<Vec<usize
         .map(str::trim)
         .filter(|name| !name.is_empty())
         .collect();
-    // By their last parts, which are all but unique; then by the whole.
-    let last = |name: &str| name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned();
-    let mut wanted: HashMap<String, Vec<usize>> = HashMap::with_capacity(names.len());
-    for (place, name) in names.iter().enumerate() {
-        wanted.entry(last(name)).or_default().push(place);
-    }
-    let mut found = vec![Vec::new(); names.len()];
+    // For each name how many images it fits, and the last of them.
+    let mut found: HashMap<&str, (usize, usize)> =
+        names.iter().map(|&name| (name, (0, 0))).collect();
     for index in 0..dataset.len() {
         let path = dataset.name(index);
-        for &place in wanted.get(&last(&path)).into_iter().flatten() {
-            let rest = path.strip_suffix(names[place]);
-            if rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(['/', '\\'])) {
-                found[place].push(index);
+        // With all of its folders, and with fewer and fewer.
+        let ends = path.match_indices(['/', '\\']).map(|(place, _)| place + 1);
+        for start in std::iter::once(0).chain(ends) {
+            if let Some((count, last)) = found.get_mut(&path[start..]) {
+                *count += 1;
+                *last = index;
             }
         }
     }
-    let unfit = |found: &&Vec<usize>| found.len() != 1;
-    if let Some(first) = found.iter().position(|found| found.len() != 1) {
+    let unfit = |name: &&&str| found[**name].0 != 1;
+    if let Some(first) = names.iter().find(unfit) {
         return Err(Error::Names {
             list: list.to_owned(),
             names: names.len(),
-            count: found.iter().filter(unfit).count(),
-            first: names[first].to_owned(),
-            found: found[first].len(),
+            count: names.iter().filter(unfit).count(),
+            first: (*first).to_owned(),
+            found: found[first].0,
         });
     }
-    let mut indices = found.concat();
+    let mut indices: Vec<usize> = found.into_values().map(|(_, index)| index).collect();
     indices.sort_unstable();
     indices.dedup();
     if indices.is_empty() {
@@ -141,15 +148,23 @@ fn part(dataset: &dyn Dataset, what: &dyn ToString, expected: &'static str) -> E
     }
 }
 
-/// Chooses `count` indices, at most `labels.len()`, with classes in proportion.
-fn stratified(labels: &[usize], count: usize, seed: u64, purpose: u64) -> Vec<usize> {
+/// Chooses `count` indices, at most `labels.len()`, with classes in proportion; fewer where `spared`
+/// images of each class do not allow for that many.
+fn stratified(
+    labels: &[usize],
+    count: usize,
+    spared: usize,
+    seed: u64,
+    purpose: u64,
+) -> Vec<usize> {
     let mut members: Vec<Vec<usize>> =
         vec![Vec::new(); labels.iter().max().map_or(0, |&label| label + 1)];
     for (index, &label) in labels.iter().enumerate() {
         members[label].push(index);
     }
     let sizes: Vec<usize> = members.iter().map(Vec::len).collect();
-    let shares = shares(&sizes, count, &mut stream(seed, 0, purpose, u64::MAX));
+    let mut stream_of_lots = stream(seed, 0, purpose, u64::MAX);
+    let shares = shares(&sizes, count, spared, &mut stream_of_lots);
     let mut chosen = Vec::with_capacity(count);
     for (class, (mut members, share)) in members.into_iter().zip(shares).enumerate() {
         stream(seed, 0, purpose, class as u64).shuffle(&mut members);
@@ -161,40 +176,79 @@ fn stratified(labels: &[usize], count: usize, seed: u64, purpose: u64) -> Vec<us
 
 /// How many images each class gives: its proportion of `count` cut off to whole images, but one
 /// at least where `count` allows; what is then missing goes to the largest remainders, ties by lot.
-fn shares(sizes: &[usize], count: usize, stream: &mut Stream) -> Vec<usize> {
+/// `spared` images of each class stay, even if less than `count` comes together.
+fn shares(sizes: &[usize], count: usize, spared: usize, stream: &mut Stream) -> Vec<usize> {
     let total: usize = sizes.iter().sum();
     let classes = sizes.iter().filter(|&&size| size > 0).count();
     let quota = |class: usize| sizes[class] as f64 * count as f64 / total as f64;
     let least = usize::from(count >= classes);
+    let most = |class: usize| sizes[class].saturating_sub(spared);
+    let count = count.min((0..sizes.len()).map(most).sum());
     let mut shares: Vec<usize> = (0..sizes.len())
-        .map(|class| (quota(class) as usize).max(least).min(sizes[class]))
+        .map(|class| (quota(class) as usize).max(least).min(most(class)))
         .collect();
     let mut given: usize = shares.iter().sum();
     let lots = stream.permutation(sizes.len());
-    // How far a class lies below its proportion, the lot deciding between equals.
-    let compare = |shares: &[usize], a: usize, b: usize| {
-        let below = |class: usize| quota(class) - shares[class] as f64;
-        below(a).total_cmp(&below(b)).then(lots[a].cmp(&lots[b]))
+    let entry = |shares: &[usize], class: usize| Entry {
+        below: quota(class) - shares[class] as f64,
+        lot: lots[class],
+        class,
     };
     let possible = "`count` lies between the least and the most that the classes can give";
-    while given < count {
-        let open = (0..sizes.len()).filter(|&class| shares[class] < sizes[class]);
-        let class = open
-            .max_by(|&a, &b| compare(&shares, a, b))
-            .expect(possible);
-        shares[class] += 1;
-        given += 1;
-    }
-    while given > count {
+    if given < count {
+        let open = (0..sizes.len()).filter(|&class| shares[class] < most(class));
+        let mut open: BinaryHeap<Entry> = open.map(|class| entry(&shares, class)).collect();
+        while given < count {
+            let class = open.pop().expect(possible).class;
+            shares[class] += 1;
+            given += 1;
+            if shares[class] < most(class) {
+                open.push(entry(&shares, class));
+            }
+        }
+    } else {
         let open = (0..sizes.len()).filter(|&class| shares[class] > least);
-        let class = open
-            .min_by(|&a, &b| compare(&shares, a, b))
-            .expect(possible);
-        shares[class] -= 1;
-        given -= 1;
+        let mut open: BinaryHeap<Reverse<Entry>> =
+            open.map(|class| Reverse(entry(&shares, class))).collect();
+        while given > count {
+            let class = open.pop().expect(possible).0.class;
+            shares[class] -= 1;
+            given -= 1;
+            if shares[class] > least {
+                open.push(Reverse(entry(&shares, class)));
+            }
+        }
     }
     shares
 }
+
+/// How far a class lies below its proportion, the lot deciding between equals.
+struct Entry {
+    below: f64,
+    lot: usize,
+    class: usize,
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let below = self.below.total_cmp(&other.below);
+        below.then(self.lot.cmp(&other.lot))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Entry {}
 
 #[cfg(test)]
 mod tests {
@@ -202,7 +256,7 @@ mod tests {
     use crate::random::stream;
 
     fn shares_of(sizes: &[usize], count: usize) -> Vec<usize> {
-        shares(sizes, count, &mut stream(0, 0, 0, 0))
+        shares(sizes, count, 0, &mut stream(0, 0, 0, 0))
     }
 
     #[test]
@@ -245,9 +299,68 @@ mod tests {
         }
     }
 
+    /// The slow twin: for each image a search through all classes.
+    fn shares_by_search(sizes: &[usize], count: usize, stream: &mut Stream) -> Vec<usize> {
+        let total: usize = sizes.iter().sum();
+        let quota = |class: usize| sizes[class] as f64 * count as f64 / total as f64;
+        let least = usize::from(count >= sizes.iter().filter(|&&size| size > 0).count());
+        let first = |class: usize| (quota(class) as usize).max(least).min(sizes[class]);
+        let mut shares: Vec<usize> = (0..sizes.len()).map(first).collect();
+        let lots = stream.permutation(sizes.len());
+        let mut given: usize = shares.iter().sum();
+        while given != count {
+            let below = |class: usize| (quota(class) - shares[class] as f64, lots[class]);
+            let compare = |&a: &usize, &b: &usize| below(a).partial_cmp(&below(b)).unwrap();
+            let all = 0..sizes.len();
+            if given < count {
+                let open = all.filter(|&class| shares[class] < sizes[class]);
+                let class = open.max_by(compare).unwrap();
+                shares[class] += 1;
+                given += 1;
+            } else {
+                let open = all.filter(|&class| shares[class] > least);
+                let class = open.min_by(compare).unwrap();
+                shares[class] -= 1;
+                given -= 1;
+            }
+        }
+        shares
+    }
+
+    #[test]
+    fn shares_are_those_of_a_search() {
+        let mut random = stream(5, 0, 0, 0);
+        for seed in 0..1000 {
+            let small = 1 + random.below(30);
+            let sizes: Vec<usize> = (0..1 + random.below(20))
+                .map(|class| random.below(if class == 0 { 300 } else { small }))
+                .collect();
+            let total: usize = sizes.iter().sum();
+            if total == 0 {
+                continue;
+            }
+            let count = 1 + random.below(total);
+            assert_eq!(
+                shares(&sizes, count, 0, &mut stream(seed, 0, 0, 0)),
+                shares_by_search(&sizes, count, &mut stream(seed, 0, 0, 0)),
+                "{count} of {sizes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_spared_stays() {
+        let spared = |sizes: &[usize], count| shares(sizes, count, 1, &mut stream(0, 0, 0, 0));
+        assert_eq!(spared(&[10, 1, 10], 4), [2, 0, 2]);
+        assert_eq!(spared(&[100; 4], 40), shares_of(&[100; 4], 40));
+        // More than there is to spare.
+        assert_eq!(spared(&[3, 1, 2], 5), [2, 0, 1]);
+        assert_eq!(spared(&[1, 1, 0], 1), [0, 0, 0]);
+    }
+
     #[test]
     fn ties_are_broken_by_lot() {
-        let first = |seed| shares(&[10, 10], 1, &mut stream(seed, 0, 0, 0))[0];
+        let first = |seed| shares(&[10, 10], 1, 0, &mut stream(seed, 0, 0, 0))[0];
         let firsts: usize = (0..1000).map(first).sum();
         assert!((firsts as i32 - 500).abs() < 80, "{firsts}");
     }

@@ -54,7 +54,7 @@ impl Default for Blur {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ViewRecipe {
-    /// How many views are made this way.
+    /// How many views are made this way, 1 to 64.
     #[serde(default = "one")]
     pub count: usize,
     /// Height and width of the view in pixels.
@@ -134,6 +134,9 @@ const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 /// SwAV and all the authors' evaluations have .228 for red.
 const SWAV_STD: [f32; 3] = [0.228, 0.224, 0.225];
+
+/// The most views that are made alike; SwAV has six.
+const MOST_VIEWS: usize = 64;
 
 impl Augmentation {
     /// The names of the recipes that are built in.
@@ -274,7 +277,8 @@ impl Augmentation {
 
     /// Number of views of an image, counts included.
     pub fn view_count(&self) -> usize {
-        self.views.iter().map(|view| view.count).sum()
+        let counts = self.views.iter().map(|view| view.count);
+        counts.fold(0, usize::saturating_add)
     }
 
     /// The shape of each view: channels, height, width.
@@ -308,7 +312,13 @@ impl Augmentation {
 impl ViewRecipe {
     fn check(&self, place: &str) -> Result<(), Error> {
         let field = |name: &str| format!("{place}.{name}");
-        demand(self.count > 0, &field("count"), "at least 1", self.count)?;
+        let count = (1..=MOST_VIEWS).contains(&self.count);
+        demand(
+            count,
+            &field("count"),
+            &format!("1 to {MOST_VIEWS}"),
+            self.count,
+        )?;
         check_size(&field("size"), self.size)?;
         let [low, high] = self.scale;
         demand(

@@ -14,6 +14,10 @@ use crate::augment::crop::Region;
 use crate::decode::{Wanted, decode_region};
 use crate::{Dataset, Error, Image};
 
+/// The most bytes that are read of an image: several times what [`PIXEL_LIMIT`](crate::decode::PIXEL_LIMIT)
+/// pixels take without compression.
+const FILE_LIMIT: u64 = 1 << 30;
+
 thread_local! {
     /// The path and the bytes of the image that this thread reads; kept, so that reading allocates
     /// nothing.
@@ -108,9 +112,16 @@ impl Dataset for ImageFiles {
                 Some(extent) => read_extent(&self.shards[extent.shard as usize].1, *extent, bytes),
                 None => read_file(path, bytes),
             };
-            read.map_err(|source| Error::Read {
-                path: path.clone(),
-                source,
+            read.map_err(|failure| match failure {
+                Failure::Io(source) => Error::Read {
+                    path: path.clone(),
+                    source,
+                },
+                Failure::TooLarge(found) => Error::FileTooLarge {
+                    name: path.display().to_string(),
+                    found,
+                    limit: FILE_LIMIT,
+                },
             })?;
             decode_region(bytes, &path.display(), wanted, image)
         })
@@ -152,14 +163,41 @@ impl Dataset for ImageFiles {
     }
 }
 
-fn read_file(path: &Path, bytes: &mut Vec<u8>) -> io::Result<()> {
+/// Why a file cannot be read.
+enum Failure {
+    Io(io::Error),
+    TooLarge(u64),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+fn check_length(length: u64) -> Result<(), Failure> {
+    if length > FILE_LIMIT {
+        return Err(Failure::TooLarge(length));
+    }
+    Ok(())
+}
+
+fn read_file(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Failure> {
     bytes.clear();
-    File::open(path)?.read_to_end(bytes)?;
+    let mut file = File::open(path)?;
+    let metadata = file.metadata()?;
+    // A device has no length that could be checked, and perhaps no end.
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no file").into());
+    }
+    check_length(metadata.len())?;
+    file.read_to_end(bytes)?;
     Ok(())
 }
 
 /// Reads a part of a shard, whatever other threads read of it.
-fn read_extent(shard: &File, extent: Extent, bytes: &mut Vec<u8>) -> io::Result<()> {
+fn read_extent(shard: &File, extent: Extent, bytes: &mut Vec<u8>) -> Result<(), Failure> {
+    check_length(u64::from(extent.length))?;
     bytes.resize(extent.length as usize, 0);
     #[cfg(unix)]
     std::os::unix::fs::FileExt::read_exact_at(shard, bytes, extent.start)?;
@@ -169,7 +207,7 @@ fn read_extent(shard: &File, extent: Extent, bytes: &mut Vec<u8>) -> io::Result<
         let mut done = 0;
         while done < bytes.len() {
             match shard.seek_read(&mut bytes[done..], extent.start + done as u64)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 count => done += count,
             }
         }

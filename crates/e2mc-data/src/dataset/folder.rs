@@ -1,8 +1,8 @@
 //! Folders of images: one folder per class, or all in one without labels.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{fs, io};
 
 use super::files::{EXTENSION_LIST, is_candidate};
 use super::index::{Index, Source};
@@ -16,14 +16,34 @@ struct Listing {
     folders: Vec<PathBuf>,
     images: Vec<PathBuf>,
     others: Vec<PathBuf>,
+    /// Links that lead nowhere, without an image's name.
+    broken: Vec<PathBuf>,
+}
+
+/// Files that were passed over: how many, and one of them.
+#[derive(Default)]
+struct Skipped(usize, Option<PathBuf>);
+
+impl Skipped {
+    fn add(&mut self, Self(count, first): Self) {
+        self.0 += count;
+        self.1 = self.1.take().or(first);
+    }
+}
+
+impl From<Vec<PathBuf>> for Skipped {
+    fn from(paths: Vec<PathBuf>) -> Self {
+        Self(paths.len(), paths.into_iter().next())
+    }
 }
 
 /// What lies below a folder.
 #[derive(Default)]
 struct Tree {
     names: Names,
-    /// Files that are no images: how many, and one of them.
-    skipped: (usize, Option<PathBuf>),
+    /// Files that are no images.
+    skipped: Skipped,
+    broken: Skipped,
     sources: Vec<Source>,
 }
 
@@ -56,8 +76,9 @@ pub(super) fn list_images(
         folders,
         images,
         others,
+        broken,
     } = list(root)?;
-    let mut skipped = (others.len(), others.into_iter().next());
+    let (mut skipped, mut broken) = (Skipped::from(others), Skipped::from(broken));
     let ancestors = [canonical(root)?];
     let trees = parallel::map(&folders, |folder| {
         let mut tree = Tree::default();
@@ -67,8 +88,8 @@ pub(super) fn list_images(
     })?;
     let mut empty = None;
     for (folder, tree) in folders.iter().zip(trees) {
-        skipped.0 += tree.skipped.0;
-        skipped.1 = skipped.1.or(tree.skipped.1);
+        skipped.add(tree.skipped);
+        broken.add(tree.broken);
         index.sources.extend(tree.sources);
         if tree.names.len() == 0 {
             empty.get_or_insert(folder);
@@ -109,7 +130,14 @@ pub(super) fn list_images(
         _ => {}
     }
     lister.add_images(&images, &mut index.names);
-    if let (count, Some(first)) = skipped {
+    if let Skipped(count, Some(first)) = broken {
+        let links = if count == 1 { "link" } else { "links" };
+        index.warnings.push(format!(
+            "{count} {links} to what is not there left out, the first {}",
+            first.display()
+        ));
+    }
+    if let Skipped(count, Some(first)) = skipped {
         let files = if count == 1 { "file" } else { "files" };
         index.warnings.push(format!(
             "{count} {files} without the extension {EXTENSION_LIST} left out, the first {}",
@@ -141,12 +169,11 @@ impl Lister<'_> {
             folders,
             images,
             others,
+            broken,
         } = list(folder)?;
         self.add_images(&images, &mut tree.names);
-        tree.skipped.0 += others.len();
-        if tree.skipped.1.is_none() {
-            tree.skipped.1 = others.into_iter().next();
-        }
+        tree.skipped.add(others.into());
+        tree.broken.add(broken.into());
         for folder in folders {
             self.add_tree(&folder, ancestors, tree)?;
         }
@@ -180,13 +207,19 @@ fn list(folder: &Path) -> Result<Listing, Error> {
         // The entry's own type spares a system call per file, but only links need following.
         let mut kind = entry.file_type().map_err(fail)?;
         if kind.is_symlink() {
-            let followed = fs::metadata(&path);
-            kind = followed
-                .map_err(|source| Error::Read {
-                    path: path.clone(),
-                    source,
-                })?
-                .file_type();
+            kind = match fs::metadata(&path) {
+                Ok(followed) => followed.file_type(),
+                // One bad image more, which is counted when it is read.
+                Err(_) if is_candidate(&path) => {
+                    listing.images.push(path);
+                    continue;
+                }
+                Err(source) if leads_nowhere(&source) => {
+                    listing.broken.push(path);
+                    continue;
+                }
+                Err(source) => return Err(Error::Read { path, source }),
+            };
         }
         if kind.is_dir() {
             listing.folders.push(path);
@@ -200,10 +233,45 @@ fn list(folder: &Path) -> Result<Listing, Error> {
         &mut listing.folders,
         &mut listing.images,
         &mut listing.others,
+        &mut listing.broken,
     ] {
         paths.sort_unstable();
     }
     Ok(listing)
+}
+
+/// Whether a link's target is missing, or the link itself.
+fn leads_nowhere(error: &io::Error) -> bool {
+    // Too many links, which has no stable name yet.
+    const LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    ) || error.raw_os_error() == Some(LOOP)
+}
+
+/// One of the images in a folder or below it, if there is any. What cannot be listed holds none.
+pub(super) fn first_image(folder: &Path) -> Option<PathBuf> {
+    fn search(folder: &Path, ancestors: &mut Vec<PathBuf>) -> Option<PathBuf> {
+        let real = canonical(folder).ok()?;
+        if ancestors.contains(&real) {
+            return None;
+        }
+        let Listing {
+            folders, images, ..
+        } = list(folder).ok()?;
+        ancestors.push(real);
+        let found = images.into_iter().next();
+        let found = found.or_else(|| folders.iter().find_map(|folder| search(folder, ancestors)));
+        ancestors.pop();
+        found
+    }
+    search(folder, &mut Vec::new())
+}
+
+/// The visible folders in a folder, sorted by name.
+pub(super) fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    Ok(list(folder)?.folders)
 }
 
 fn canonical(path: &Path) -> Result<PathBuf, Error> {
@@ -213,7 +281,7 @@ fn canonical(path: &Path) -> Result<PathBuf, Error> {
     })
 }
 
-fn file_name(path: &Path) -> String {
+pub(super) fn file_name(path: &Path) -> String {
     path.file_name()
         .unwrap_or(path.as_os_str())
         .to_string_lossy()

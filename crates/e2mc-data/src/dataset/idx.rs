@@ -10,7 +10,11 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::labels;
 use crate::{Dataset, Error, Image};
+
+/// The most bytes that a compressed file may unpack to.
+const UNPACKED_LIMIT: usize = 4 << 30;
 
 /// Grey images of one IDX file, with the labels of another.
 #[derive(Debug)]
@@ -30,7 +34,7 @@ impl IdxImages {
     /// A file cannot be read, is no IDX file of the right kind, is cut off or too long, has no
     /// images, or the counts of images and labels differ.
     pub fn open(images: &Path, labels: Option<&Path>) -> Result<Self, Error> {
-        let ([count, height, width], pixels) = read_idx(images)?;
+        let ([count, height, width], pixels) = Contents::open(images)?.read()?;
         if pixels.is_empty() {
             let found = format!("{count} of {width} x {height} pixels");
             let expected = "at least one image".to_owned();
@@ -42,7 +46,8 @@ impl IdxImages {
         }
         let labels = match labels {
             Some(path) => {
-                let ([number], labels) = read_idx(path)?;
+                let contents = Contents::<1>::open(path)?;
+                let [number] = contents.dimensions;
                 if number != count {
                     let (path, images_path) = (path.to_owned(), images.to_owned());
                     return Err(Error::LabelCount {
@@ -52,12 +57,10 @@ impl IdxImages {
                         labels: number,
                     });
                 }
-                Some(labels)
+                Some(contents.read()?.1)
             }
             None => None,
         };
-        let highest = labels.iter().flatten().max();
-        let classes = highest.map_or(0, |&label| usize::from(label) + 1);
         Ok(Self {
             name: images
                 .file_name()
@@ -67,10 +70,31 @@ impl IdxImages {
             width,
             height,
             pixels,
+            classes: labels.as_deref().map_or_else(Vec::new, classes),
             labels,
-            classes: (0..classes).map(|class| class.to_string()).collect(),
         })
     }
+
+    /// Takes the labels of another part's images into account, so that both have the same classes. What
+    /// is wrong with that part, it tells when it is opened itself.
+    pub(super) fn widen(&mut self, images: &Path, labels: &Path) {
+        let other = || {
+            let [count, ..] = Contents::<3>::open(images).ok()?.dimensions;
+            let contents = Contents::<1>::open(labels).ok()?;
+            (contents.dimensions == [count]).then_some(())?;
+            Some(classes(&contents.read().ok()?.1))
+        };
+        if let Some(other) = other() {
+            labels::widen(&mut [], &mut self.classes, &other);
+        }
+    }
+}
+
+/// Numbers up to the highest label.
+fn classes(labels: &[u8]) -> Vec<String> {
+    let highest = labels.iter().max();
+    let count = highest.map_or(0, |&label| usize::from(label) + 1);
+    (0..count).map(|class| class.to_string()).collect()
 }
 
 impl Dataset for IdxImages {
@@ -106,64 +130,91 @@ impl Dataset for IdxImages {
     }
 }
 
-/// The dimensions and the bytes of an IDX file of unsigned bytes with `D` dimensions.
-fn read_idx<const D: usize>(path: &Path) -> Result<([usize; D], Vec<u8>), Error> {
-    let fail = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = BufReader::new(File::open(path).map_err(fail)?);
-    let gzipped = file.fill_buf().map_err(fail)?.starts_with(&[0x1f, 0x8b]);
-    let mut reader: Box<dyn Read> = if gzipped {
-        Box::new(MultiGzDecoder::new(file))
-    } else {
-        Box::new(file)
-    };
-    let damaged = |expected: String, found: String| Error::Idx {
+/// An IDX file of unsigned bytes with `D` dimensions, whose header was read.
+struct Contents<'a, const D: usize> {
+    path: &'a Path,
+    dimensions: [usize; D],
+    size: usize,
+    rest: Box<dyn Read>,
+}
+
+impl<'a, const D: usize> Contents<'a, D> {
+    fn open(path: &'a Path) -> Result<Self, Error> {
+        let fail = |source| Error::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let mut file = BufReader::new(File::open(path).map_err(fail)?);
+        let gzipped = file.fill_buf().map_err(fail)?.starts_with(&[0x1f, 0x8b]);
+        let mut rest: Box<dyn Read> = if gzipped {
+            Box::new(MultiGzDecoder::new(file))
+        } else {
+            Box::new(file)
+        };
+        let magic = [0, 0, 8, D as u8];
+        let header = read_at_most(&mut rest, 4 + 4 * D, path)?;
+        if header.len() >= 4 && header[..4] != magic {
+            let expected = format!("the start {magic:02x?}, for {D} dimensions of unsigned bytes");
+            return Err(damaged(path, expected, format!("{:02x?}", &header[..4])));
+        }
+        if header.len() < 4 + 4 * D {
+            let expected = format!("a header of {} bytes", 4 + 4 * D);
+            return Err(damaged(path, expected, header.len().to_string()));
+        }
+        let mut dimensions = [0; D];
+        for (dimension, bytes) in dimensions.iter_mut().zip(header[4..].chunks_exact(4)) {
+            *dimension = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
+        }
+        let size = dimensions
+            .iter()
+            .try_fold(1, |size: usize, &dimension| size.checked_mul(dimension));
+        let size = size.filter(|&size| size < isize::MAX as usize);
+        let size = size.ok_or_else(|| {
+            let expected = "dimensions that fit into memory".to_owned();
+            damaged(path, expected, format!("{dimensions:?}"))
+        })?;
+        if gzipped && size > UNPACKED_LIMIT {
+            let expected = format!("at most {UNPACKED_LIMIT} bytes in a compressed file");
+            return Err(damaged(path, expected, format!("{dimensions:?}")));
+        }
+        Ok(Self {
+            path,
+            dimensions,
+            size,
+            rest,
+        })
+    }
+
+    /// The dimensions and the bytes.
+    fn read(mut self) -> Result<([usize; D], Vec<u8>), Error> {
+        let Self {
+            path,
+            dimensions,
+            size,
+            ..
+        } = self;
+        // The buffer grows with what is really there, whatever the header claims, and no more is
+        // unpacked than it claims.
+        let data = read_at_most(&mut self.rest, size + 1, path)?;
+        if data.len() != size {
+            let found = if data.len() > size {
+                "more".to_owned()
+            } else {
+                data.len().to_string()
+            };
+            let expected = format!("{size} bytes after the header, for {dimensions:?}");
+            return Err(damaged(path, expected, found));
+        }
+        Ok((dimensions, data))
+    }
+}
+
+fn damaged(path: &Path, expected: String, found: String) -> Error {
+    Error::Idx {
         path: path.to_owned(),
         expected,
         found,
-    };
-
-    let magic = [0, 0, 8, D as u8];
-    let header = read_at_most(&mut reader, 4 + 4 * D, path)?;
-    if header.len() >= 4 && header[..4] != magic {
-        let expected = format!("the start {magic:02x?}, for {D} dimensions of unsigned bytes");
-        return Err(damaged(expected, format!("{:02x?}", &header[..4])));
     }
-    if header.len() < 4 + 4 * D {
-        let expected = format!("a header of {} bytes", 4 + 4 * D);
-        return Err(damaged(expected, header.len().to_string()));
-    }
-    let mut dimensions = [0; D];
-    for (dimension, bytes) in dimensions.iter_mut().zip(header[4..].chunks_exact(4)) {
-        *dimension = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
-    }
-    let size = dimensions
-        .iter()
-        .try_fold(1, |size: usize, &dimension| size.checked_mul(dimension));
-    let size = size
-        .filter(|&size| size < isize::MAX as usize)
-        .ok_or_else(|| {
-            damaged(
-                "dimensions that fit into memory".to_owned(),
-                format!("{dimensions:?}"),
-            )
-        })?;
-    // The buffer grows with what is really there, whatever the header claims.
-    let data = read_at_most(&mut reader, size + 1, path)?;
-    if data.len() != size {
-        let found = if data.len() > size {
-            "more".to_owned()
-        } else {
-            data.len().to_string()
-        };
-        return Err(damaged(
-            format!("{size} bytes after the header, for {dimensions:?}"),
-            found,
-        ));
-    }
-    Ok((dimensions, data))
 }
 
 /// Up to `limit` bytes; a compressed stream that breaks off counts as ending there.

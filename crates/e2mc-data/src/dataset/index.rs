@@ -12,10 +12,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flate2::Crc;
 
+use super::labels;
 use super::names::Names;
 use crate::Error;
 
-const MAGIC: &[u8; 16] = b"e2mc-index-v001\n";
+const MAGIC: &[u8; 16] = b"e2mc-index-v002\n";
 /// What changed more recently may change again without its time of change showing it.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -107,6 +108,12 @@ impl Index {
     pub(crate) fn add_source(&mut self, path: &Path) -> Result<(), Error> {
         self.sources.push(Source::of(path)?);
         Ok(())
+    }
+
+    /// Takes over the classes of another part of the data set as far as they are more, so that a label
+    /// means the same in both.
+    pub(crate) fn widen(&mut self, other: &[String]) {
+        labels::widen(&mut self.labels, &mut self.classes, other);
     }
 
     /// Whether nothing has changed since.

@@ -1,7 +1,8 @@
 //! Text files that list images: one a line, with a label or without.
 //!
-//! `path<TAB>label`, `path,label` or `path label`; paths are relative to the file's folder. Empty lines
-//! and lines that start with `#` are passed over. Labels are whole numbers, or names of classes.
+//! `path<TAB>label`, `path,label` or `path label`, the same in all lines; paths are relative to the file's
+//! folder. Empty lines and lines that start with `#` are passed over, and so is a header. Labels are whole
+//! numbers, or names of classes.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,11 +13,30 @@ use super::index::{Index, Source};
 use super::labels;
 use crate::Error;
 
+/// What the first column of a header may be called.
+const COLUMNS: [&str; 15] = [
+    "path",
+    "paths",
+    "file",
+    "files",
+    "filename",
+    "file_name",
+    "filepath",
+    "file_path",
+    "image",
+    "images",
+    "image_path",
+    "image_name",
+    "img",
+    "img_path",
+    "name",
+];
+
 /// The images of a list.
 ///
 /// # Errors
-/// The file cannot be read or is no text, it lists nothing, or some lines have a label and some
-/// have none.
+/// The file cannot be read or is no text, it lists nothing, or its lines are not alike: with a label
+/// and without, or with numbers and with names.
 pub(super) fn read_list(path: &Path) -> Result<Index, Error> {
     let source = Source::of(path)?;
     let bytes = fs::read(path).map_err(|source| Error::Read {
@@ -34,49 +54,155 @@ pub(super) fn read_list(path: &Path) -> Result<Index, Error> {
         damaged(line, "a list of images in UTF-8", "other bytes")
     })?;
     let mut index = Index::default();
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let header = lines(text)
+        .next()
+        .filter(|(_, line)| is_header(line, folder));
+    if let Some((_, line)) = header {
+        index.warnings.push(format!(
+            "{}: the first line, {line:?}, was taken for a header",
+            path.display()
+        ));
+    }
+    let lines = || lines(text).skip(usize::from(header.is_some()));
+    let separator = Separator::of(|| lines().map(|(_, line)| line));
     let mut texts = Vec::new();
-    for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
+    for (number, line) in lines() {
+        let Some(separator) = separator else {
+            let splits = |separator: &Separator| separator.split(line).is_some();
+            if !is_image(line) && Separator::ALL.iter().any(splits) {
+                return Err(damaged(number, "no label, as before", line));
+            }
+            index.names.push(OsStr::new(line));
             continue;
+        };
+        let Some((name, label)) = separator.split(line) else {
+            return Err(damaged(number, "a label, as before", line));
+        };
+        if name.is_empty() || label.is_empty() {
+            return Err(damaged(number, "a path, or a path and a label", line));
         }
-        let (name, label) = split(line);
-        if name.is_empty() || label == Some("") {
-            return Err(damaged(number + 1, "a path, or a path and a label", line));
-        }
-        if index.names.len() > 0 && label.is_some() == texts.is_empty() {
-            let expected = if texts.is_empty() {
-                "no label, as before"
-            } else {
-                "a label, as before"
-            };
-            return Err(damaged(number + 1, expected, line));
+        if !is_image(name) && separator.ends(name).any(|end| is_image(&name[..end])) {
+            return Err(damaged(number, "a path and one label", line));
         }
         index.names.push(OsStr::new(name));
-        texts.extend(label);
+        texts.push(label);
     }
     if index.names.len() == 0 {
         return Err(damaged(1, "a path", "an empty list"));
     }
     if !texts.is_empty() {
-        (index.labels, index.classes) = labels::from_texts(&texts);
+        (index.labels, index.classes) = labels::from_texts(&texts).map_err(|mix| {
+            let line = lines().nth(mix.place).map_or(1, |(number, _)| number);
+            damaged(line, &mix.expected(), texts[mix.place])
+        })?;
     }
     index.names.shrink();
     index.sources.push(source);
     Ok(index)
 }
 
-/// A line's path and label. A path may hold blanks: what ends like an image is no label.
-fn split(line: &str) -> (&str, Option<&str>) {
-    let parts = line
-        .rsplit_once('\t')
-        .or_else(|| line.rsplit_once(','))
-        .or_else(|| {
-            let parts = line.rsplit_once(char::is_whitespace);
-            parts.filter(|(_, label)| !is_candidate(Path::new(label)))
-        });
-    match parts {
-        Some((name, label)) => (name.trim(), Some(label.trim())),
-        None => (line, None),
+/// The lines that say something, with their numbers from 1 on.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.trim_start_matches('\u{feff}').lines().zip(1..);
+    let lines = lines.map(|(line, number)| (number, line.trim()));
+    lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// Whether a first line names columns: it starts with the name of one, has no number, and there is no
+/// such file.
+fn is_header(line: &str, folder: &Path) -> bool {
+    let mut fields = line
+        .split(['\t', ',', ' '])
+        .map(|field| field.trim().trim_matches('"'));
+    let first = fields.next().unwrap_or_default();
+    COLUMNS.iter().any(|name| first.eq_ignore_ascii_case(name))
+        && fields.all(|field| field.parse::<f64>().is_err())
+        && !folder.join(first).exists()
+        && !folder.join(line).exists()
+}
+
+fn is_image(text: &str) -> bool {
+    is_candidate(Path::new(text))
+}
+
+/// What stands between a path and its label.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Separator {
+    Tab,
+    Comma,
+    Blank,
+}
+
+impl Separator {
+    const ALL: [Self; 3] = [Self::Tab, Self::Comma, Self::Blank];
+
+    fn is(self, found: char) -> bool {
+        match self {
+            Self::Tab => found == '\t',
+            Self::Comma => found == ',',
+            Self::Blank => found.is_whitespace(),
+        }
+    }
+
+    /// A line's path and label, divided at the last separator: what ends like an image is no label.
+    fn split(self, line: &str) -> Option<(&str, &str)> {
+        let (path, label) = line.rsplit_once(|found| self.is(found))?;
+        let (path, label) = (path.trim(), label.trim());
+        (!is_image(label)).then_some((path, label))
+    }
+
+    /// Where separators stand.
+    fn ends(self, text: &str) -> impl Iterator<Item = usize> {
+        let places = text.match_indices(move |found| self.is(found));
+        places.map(|(place, _)| place)
+    }
+
+    /// What these lines have, `None` for paths alone. Paths may hold commas and blanks, so that all lines
+    /// decide together: the first separator that leaves paths which end like images; or else the first
+    /// that all lines have; or else what the first line has, and the others will be refused.
+    fn of<'a, L: Iterator<Item = &'a str>>(lines: impl Fn() -> L) -> Option<Self> {
+        if lines().all(is_image) {
+            return None;
+        }
+        let fits = |separator: &Self, of_images: bool| {
+            lines().all(|line| {
+                let parts = separator.split(line);
+                parts.is_some_and(|(path, label)| {
+                    !label.is_empty() && !path.is_empty() && (!of_images || is_image(path))
+                })
+            })
+        };
+        let find = |of_images| {
+            let mut all = Self::ALL.into_iter();
+            all.find(|separator| fits(separator, of_images))
+        };
+        find(true).or_else(|| find(false)).or_else(|| {
+            let first = lines().next().filter(|line| !is_image(line))?;
+            let mut all = Self::ALL.into_iter();
+            all.find(|separator| separator.split(first).is_some())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_lines_decide_on_the_separator() {
+        let of = |lines: &[&'static str]| Separator::of(|| lines.iter().copied());
+        assert_eq!(of(&["a,b.jpg", "c d.png"]), None);
+        assert_eq!(of(&["a,b.jpg 1", "c.png 0"]), Some(Separator::Blank));
+        assert_eq!(
+            of(&["a b.jpg,big dog", "c.png,cat"]),
+            Some(Separator::Comma)
+        );
+        assert_eq!(of(&["a.jpg\tx, y", "c.png\tcat"]), Some(Separator::Tab));
+        assert_eq!(of(&["a.jpg\tdog", "c.png cat"]), Some(Separator::Blank));
+        // Names that do not end like images.
+        assert_eq!(of(&["0001 3", "0002 4"]), Some(Separator::Blank));
+        assert_eq!(of(&["0001,a b", "0002,c d"]), Some(Separator::Comma));
+        assert_eq!(of(&["0001", "0002"]), None);
     }
 }

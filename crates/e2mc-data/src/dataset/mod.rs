@@ -9,6 +9,7 @@ mod list;
 mod names;
 mod open;
 mod parallel;
+mod parts;
 mod selection;
 mod shards;
 

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::files::{ImageFiles, OnBad};
-use super::folder::list_images;
+use super::folder::{file_name, first_image, folders_in, list_images};
 use super::idx::IdxImages;
 use super::index::Index;
 use super::list::read_list;
-use super::shards::index_shards;
+use super::parts;
+use super::shards::{ShardSet, tar_files};
 use crate::{Dataset, Error, Selection, subset};
 
 /// The part of a data set that was set apart for a use.
@@ -38,11 +39,10 @@ impl Split {
         }
     }
 
-    /// What the names of its shards hold.
-    fn shard_words(self) -> &'static [&'static str] {
+    fn other(self) -> Self {
         match self {
-            Self::Train => &["train"],
-            Self::Test => &["val", "test"],
+            Self::Train => Self::Test,
+            Self::Test => Self::Train,
         }
     }
 
@@ -93,12 +93,13 @@ impl Default for OpenOptions<'_> {
 /// - a folder with `train/` and `val/` or `test/` (`val/` is taken where both are): the one for the split;
 /// - a folder with the lists `train.txt` and `val.txt` or `test.txt` (or `.csv`, `.tsv`), or one such
 ///   file: a path a line, with a label behind a tab, a comma or a blank, or without;
-/// - tar files in the WebDataset convention: one, or a folder of them. If names hold `train`, and
-///   others `val` or `test`, these are the splits;
+/// - tar files in the WebDataset convention: one, or a folder of them. If names hold the word `train`,
+///   and others `val` or `test` (`val` is taken where both are), these are the splits;
 /// - a folder with a folder of images for each class, sorted by name;
 /// - a folder of images without labels.
 ///
-/// A file, and what has no splits, gives all its images for each.
+/// A file, and what has no splits, gives all its images for each. Splits whose labels are numbers have
+/// the same classes, up to the highest of both.
 ///
 /// # Errors
 /// There is nothing at `path`, nothing for the split, or nothing that can be told apart.
@@ -167,87 +168,96 @@ fn find(
         expected,
     };
     if let Some(images) = idx_images(path, split) {
-        return Ok((open_idx(&images)?, true));
+        return Ok((open_idx(&images, idx_images(path, split.other()))?, true));
     }
-    let other = |find: fn(&Path, Split) -> Option<PathBuf>| {
-        [Split::Train, Split::Test]
-            .iter()
-            .any(|&other| find(path, other).is_some())
-    };
-    if other(idx_images) {
+    if idx_images(path, split.other()).is_some() {
         return Err(missing(match split {
             Split::Train => "train-images-idx3-ubyte or train-images-idx3-ubyte.gz",
             Split::Test => "t10k-images-idx3-ubyte or test-images-idx3-ubyte, plain or .gz",
         }));
     }
     if path.join("train").is_dir() {
-        let folder = split
-            .folders()
-            .iter()
-            .map(|name| path.join(name))
-            .find(|folder| folder.is_dir());
-        let folder = folder.ok_or_else(|| missing("a folder val/ or test/ beside train/"))?;
+        let folder = |split: Split| {
+            let mut folders = split.folders().iter().map(|name| path.join(name));
+            folders.find(|folder| folder.is_dir())
+        };
+        if folder(Split::Test).is_none() {
+            check_train(path)?;
+        }
+        let own = folder(split).ok_or_else(|| missing("a folder val/ or test/ beside train/"))?;
         // A split may itself be a folder of shards.
-        return Ok((open_folder(&folder, split, options)?.0, true));
+        let other = folder(split.other());
+        return Ok((open_folder(&own, split, other.as_deref(), options)?.0, true));
     }
     if let Some(list) = list_file(path, split) {
-        return Ok((open_list(&list, options)?, true));
+        let other = list_file(path, split.other());
+        return Ok((open_list(&list, other.as_deref(), options)?, true));
     }
-    if other(list_file) {
+    if list_file(path, split.other()).is_some() {
         return Err(missing(match split {
             Split::Train => "a list train.txt, train.csv or train.tsv",
             Split::Test => "a list val.txt or test.txt (or .csv or .tsv)",
         }));
     }
-    open_folder(path, split, options)
+    open_folder(path, split, None, options)
 }
 
-/// A folder of shards, which may have splits by name, or of images, which has none.
+/// Checks that a folder `train` without a test part beside it is no class among others.
+fn check_train(path: &Path) -> Result<(), Error> {
+    let folders = folders_in(path)?;
+    let class = |folder: &&PathBuf| !parts::is_part(folder) && first_image(folder).is_some();
+    // A few tell enough.
+    let classes = folders.iter().filter(class).take(4);
+    let classes: Vec<String> = classes.map(|class| file_name(class) + "/").collect();
+    if classes.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Ambiguous {
+        path: path.to_owned(),
+        first: "the folder train/".to_owned(),
+        second: format!("other folders of images ({})", classes.join(", ")),
+        expected: "train/ with val/ or test/, or class folders of which none is called train",
+    })
+}
+
+/// A folder of shards, which may have splits by name, or of images, which has none. `beside` is the
+/// folder of the other split, if that has one of its own.
 fn open_folder(
     path: &Path,
     split: Split,
+    beside: Option<&Path>,
     options: &OpenOptions<'_>,
 ) -> Result<(Arc<dyn Dataset>, bool), Error> {
     let shards = tar_files(path)?;
-    if shards.is_empty() {
+    let Some(shard) = shards.first() else {
         let make = || list_images(path, options.progress);
         let index = Index::cached(options.cache, path, make)?;
         return Ok((Arc::new(ImageFiles::in_folder(path, index, options)), false));
+    };
+    if let Some(image) = first_image(path) {
+        let image = image.strip_prefix(path).unwrap_or(&image);
+        return Err(Error::Ambiguous {
+            path: path.to_owned(),
+            first: format!("tar files (such as {})", file_name(shard)),
+            second: format!("images (such as {})", image.display()),
+            expected: "one or the other",
+        });
     }
-    let of = |split: Split| -> Vec<PathBuf> {
-        let names = split.shard_words();
-        let matches = |shard: &&PathBuf| {
-            let name = shard.file_name().unwrap_or_default().to_string_lossy();
-            names.iter().any(|word| name.contains(word))
-        };
-        shards.iter().filter(matches).cloned().collect()
+    let part = |split: Split| ShardSet {
+        shards: parts::shards_of(&shards, split),
+        folder: path.to_owned(),
+        // Each split has its own index.
+        place: path.join(split.name()),
+        left_out: parts::shards_of_none(&shards).cloned().collect(),
     };
-    let divided = !of(Split::Train).is_empty() && !of(Split::Test).is_empty();
-    let shards = if divided { of(split) } else { shards };
-    // Each split has its own index.
-    let place = if divided {
-        path.join(split.name())
-    } else {
-        path.to_owned()
-    };
-    Ok((open_shards(&shards, path, &place, options)?, divided))
-}
-
-fn open_shards(
-    shards: &[PathBuf],
-    folder: &Path,
-    place: &Path,
-    options: &OpenOptions<'_>,
-) -> Result<Arc<dyn Dataset>, Error> {
-    let make = || {
-        let mut index = index_shards(shards, options.progress)?;
-        if folder.is_dir() {
-            index.add_source(folder)?;
-        }
-        Ok(index)
-    };
-    let index = Index::cached(options.cache, place, make)?;
-    Ok(Arc::new(ImageFiles::in_shards(shards, index, options)?))
+    let (own, other) = (part(split), part(split.other()));
+    if !own.shards.is_empty() && !other.shards.is_empty() {
+        return Ok((own.open(Some(&other), options)?, true));
+    }
+    let other = beside.map(|folder| ShardSet::whole(folder, tar_files(folder).unwrap_or_default()));
+    let other = other.filter(|other| !other.shards.is_empty());
+    let own = ShardSet::whole(path, shards);
+    Ok((own.open(other.as_ref(), options)?, false))
 }
 
 /// What a single file is, its content tells.
@@ -261,25 +271,43 @@ fn open_file(path: &Path, options: &OpenOptions<'_>) -> Result<Arc<dyn Dataset>,
     file.take(512).read_to_end(&mut start).map_err(fail)?;
     // The magic of a tar file stands in its first header.
     if start.get(257..262) == Some(b"ustar") {
-        return open_shards(&[path.to_owned()], path, path, options);
+        return ShardSet::whole(path, vec![path.to_owned()]).open(None, options);
     }
     // An IDX file and a gzip stream hold bytes that no text does.
     let is_text = !start.is_empty() && !start.contains(&0) && !start.starts_with(&[0x1f, 0x8b]);
     if is_text {
-        open_list(path, options)
+        open_list(path, None, options)
     } else {
-        open_idx(path)
+        open_idx(path, None)
     }
 }
 
-fn open_idx(images: &Path) -> Result<Arc<dyn Dataset>, Error> {
+/// `other`: the images of the other split.
+fn open_idx(images: &Path, other: Option<PathBuf>) -> Result<Arc<dyn Dataset>, Error> {
     let labels = idx_labels(images);
-    Ok(Arc::new(IdxImages::open(images, labels.as_deref())?))
+    let mut dataset = IdxImages::open(images, labels.as_deref())?;
+    if let Some(images) = other
+        && let Some(labels) = idx_labels(&images)
+    {
+        dataset.widen(&images, &labels);
+    }
+    Ok(Arc::new(dataset))
 }
 
-fn open_list(path: &Path, options: &OpenOptions<'_>) -> Result<Arc<dyn Dataset>, Error> {
+/// `other`: the list of the other split, which tells what is wrong with it when it is opened itself.
+fn open_list(
+    path: &Path,
+    other: Option<&Path>,
+    options: &OpenOptions<'_>,
+) -> Result<Arc<dyn Dataset>, Error> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let index = read_list(path)?;
+    let mut index = read_list(path)?;
+    if let Some(other) = other
+        && !index.labels.is_empty()
+        && let Ok(other) = read_list(other)
+    {
+        index.widen(&other.classes);
+    }
     Ok(Arc::new(ImageFiles::in_folder(folder, index, options)))
 }
 
@@ -289,26 +317,6 @@ fn list_file(folder: &Path, split: Split) -> Option<PathBuf> {
         ["txt", "csv", "tsv"].map(|extension| folder.join(format!("{name}.{extension}")))
     });
     names.into_iter().find(|path| path.is_file())
-}
-
-/// The tar files of a folder, sorted by name.
-fn tar_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let fail = |source| Error::Read {
-        path: folder.to_owned(),
-        source,
-    };
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(fail)? {
-        let path = entry.map_err(fail)?.path();
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden && path.extension().is_some_and(|extension| extension == "tar") {
-            files.push(path);
-        }
-    }
-    files.sort_unstable();
-    Ok(files)
 }
 
 /// The IDX image file of a split in a folder.

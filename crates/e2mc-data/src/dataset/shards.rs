@@ -6,15 +6,17 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::files::ImageFiles;
 use super::index::{Extent, Index, Source};
 use super::names::Names;
-use super::{labels, parallel};
-use crate::Error;
+use super::{OpenOptions, labels, parallel};
+use crate::{Dataset, Error};
 
 /// The longest label.
 const LABEL_LIMIT: u64 = 1024;
@@ -28,12 +30,88 @@ struct Shard {
     labels: Vec<Option<String>>,
 }
 
+/// Shards that are one data set, or one split of it.
+pub(super) struct ShardSet {
+    pub(super) shards: Vec<PathBuf>,
+    pub(super) folder: PathBuf,
+    /// What their index is kept as.
+    pub(super) place: PathBuf,
+    /// Shards of no split, beside those of splits.
+    pub(super) left_out: Vec<PathBuf>,
+}
+
+impl ShardSet {
+    /// All shards of a folder, or a file.
+    pub(super) fn whole(path: &Path, shards: Vec<PathBuf>) -> Self {
+        Self {
+            shards,
+            folder: path.to_owned(),
+            place: path.to_owned(),
+            left_out: Vec::new(),
+        }
+    }
+
+    fn index(&self, options: &OpenOptions<'_>) -> Result<Index, Error> {
+        Index::cached(options.cache, &self.place, || {
+            let mut index = index_shards(&self.shards, options.progress)?;
+            if self.folder.is_dir() {
+                index.add_source(&self.folder)?;
+            }
+            Ok(index)
+        })
+    }
+
+    /// With the classes of the other split too.
+    pub(super) fn open(
+        &self,
+        other: Option<&Self>,
+        options: &OpenOptions<'_>,
+    ) -> Result<Arc<dyn Dataset>, Error> {
+        let mut index = self.index(options)?;
+        if let Some(other) = other.filter(|_| !index.labels.is_empty())
+            && let Ok(other) = other.index(options)
+        {
+            // What is wrong with the other, it tells when it is opened itself.
+            index.widen(&other.classes);
+        }
+        if let [first, ..] = &self.left_out[..] {
+            index.warnings.push(format!(
+                "{} of the tar files left out, for their names hold neither train nor val or test: the first, {}",
+                self.left_out.len(),
+                first.display()
+            ));
+        }
+        let dataset = ImageFiles::in_shards(&self.shards, index, options)?;
+        Ok(Arc::new(dataset))
+    }
+}
+
+/// The tar files of a folder, sorted by name.
+pub(super) fn tar_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let fail = |source| Error::Read {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.extension().is_some_and(|extension| extension == "tar") {
+            files.push(path);
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
 /// The images of these archives, in their order and in the order of each.
 ///
 /// # Errors
 /// An archive cannot be read or is damaged, there are no images, or some have a label and some
 /// have none.
-pub(super) fn index_shards(
+fn index_shards(
     paths: &[PathBuf],
     progress: Option<&(dyn Fn(usize) + Sync)>,
 ) -> Result<Index, Error> {
@@ -75,7 +153,15 @@ pub(super) fn index_shards(
         }
         (Some(_), None) => {
             let texts: Vec<String> = texts.into_iter().flatten().collect();
-            (index.labels, index.classes) = labels::from_texts(&texts);
+            (index.labels, index.classes) = labels::from_texts(&texts).map_err(|mix| {
+                let shard = &paths[index.extents[mix.place].shard as usize];
+                let name = shard.join(index.names.get(mix.place));
+                Error::Label {
+                    name: name.to_string_lossy().into_owned(),
+                    expected: mix.expected(),
+                    found: texts[mix.place].clone(),
+                }
+            })?;
         }
         (None, Some(_)) => {}
     }

@@ -6,6 +6,7 @@ use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::{ImageDecoder, ImageError, Limits};
 
+use super::foreign::guarded;
 use super::{Failure, PIXEL_LIMIT, check_size};
 use crate::Image;
 
@@ -33,16 +34,18 @@ pub(super) fn decode_png(bytes: &[u8], image: &mut Image) -> Result<(), Failure>
     };
     let pixels = (side(0) * side(4)).min(PIXEL_LIMIT as u64);
     limits.max_alloc = Some(8 * pixels + SPARE);
-    let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(failure)?;
-    read(decoder, image)
+    guarded(|| {
+        let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(failure)?;
+        read(decoder, image)
+    })
 }
 
 /// Of an animation the first picture.
 pub(super) fn decode_webp(bytes: &[u8], image: &mut Image) -> Result<(), Failure> {
-    read(
-        WebPDecoder::new(Cursor::new(bytes)).map_err(failure)?,
-        image,
-    )
+    guarded(|| {
+        let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(failure)?;
+        read(decoder, image)
+    })
 }
 
 fn failure(error: ImageError) -> Failure {

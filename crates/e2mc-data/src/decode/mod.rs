@@ -7,6 +7,7 @@
 //! chroma upsampling, both within the standard).
 
 mod container;
+mod foreign;
 mod jpeg;
 
 use std::fmt::Display;
@@ -44,7 +45,8 @@ pub fn decode_region(
     wanted: Wanted<'_>,
     image: &mut Image,
 ) -> Result<(), Error> {
-    // The decoders are not ours alone, and the bytes are anybody's: a panic in there is a bad file.
+    // The bytes are anybody's: a panic is a bad file, in our own decoder too. There it is a mistake of
+    // ours, and so it is printed; see `foreign` for the others.
     let result = catch_unwind(AssertUnwindSafe(|| {
         if bytes.starts_with(jpeg::SIGNATURE) {
             return jpeg::decode(bytes, wanted, image);

@@ -65,37 +65,76 @@ impl<'a> Worker<'a> {
         position: usize,
     ) -> Result<(), Error> {
         let own = assembly.indices[position];
-        let mut index = own;
-        for _ in 0..self.source.bad_allowed() {
+        // SAFETY: the caller's promise.
+        match unsafe { self.make_of(own, own, assembly, position) } {
+            Err(error) if error.is_bad_image() && self.source.bad_allowed() > 0 => {
+                // SAFETY: the caller's promise.
+                unsafe { self.make_of_another(own, error, assembly, position) }
+            }
+            result => result,
+        }
+    }
+
+    /// Makes all views of the sample at `position` of another image than its `own`, for which there
+    /// was an `error`: from a random place on, the next good one of the same class. The place is drawn
+    /// without the epoch, so that the same image takes the place in each.
+    ///
+    /// # Safety
+    /// As [`make`](Self::make).
+    #[cold]
+    unsafe fn make_of_another(
+        &mut self,
+        own: usize,
+        error: Error,
+        assembly: &Assembly,
+        position: usize,
+    ) -> Result<(), Error> {
+        let source = self.source;
+        let (dataset, allowed) = (&source.dataset, source.bad_allowed());
+        let count = dataset.len();
+        let label = dataset.label(own);
+        let start = stream(source.config.seed, 0, purpose::SUBSTITUTE, own as u64).below(count);
+        let others = (0..count)
+            .map(|step| (start + step) % count)
+            .filter(|&index| index != own && dataset.label(index) == label);
+        let mut last = error.to_string();
+        self.note_bad(own, &last);
+        let mut bad = 1;
+        for index in others {
+            if bad > allowed {
+                break;
+            }
             // SAFETY: the caller's promise.
             match unsafe { self.make_of(index, own, assembly, position) } {
                 Err(error) if error.is_bad_image() => {
-                    let reason = error.to_string();
-                    self.bad.push(BadImage { index, reason });
-                    index = self.substitute(own, index).ok_or(error)?;
+                    last = error.to_string();
+                    self.note_bad(index, &last);
+                    bad += 1;
                 }
                 result => return result,
             }
         }
-        // SAFETY: the caller's promise.
-        unsafe { self.make_of(index, own, assembly, position) }
+        Err(if bad > allowed {
+            Error::TooManyBad {
+                count: bad,
+                images: count,
+                allowed,
+                last,
+            }
+        } else {
+            Error::NoSubstitute {
+                name: dataset.name(own),
+                others: bad - 1,
+                last,
+            }
+        })
     }
 
-    /// The image that is tried after `last` in place of `own`: from a random place on, the next of
-    /// the same class.
-    fn substitute(&self, own: usize, last: usize) -> Option<usize> {
-        let Source {
-            dataset, config, ..
-        } = self.source;
-        let count = dataset.len();
-        let start = if last == own {
-            stream(config.seed, self.epoch, purpose::SUBSTITUTE, own as u64).below(count)
-        } else {
-            last + 1
-        };
-        let label = dataset.label(own);
-        let mut others = (0..count).map(|step| (start + step) % count);
-        others.find(|&index| ![own, last].contains(&index) && dataset.label(index) == label)
+    fn note_bad(&mut self, index: usize, reason: &str) {
+        self.bad.push(BadImage {
+            index,
+            reason: reason.to_owned(),
+        });
     }
 
     /// Makes all views of image `index`, with the draws of image `own`.

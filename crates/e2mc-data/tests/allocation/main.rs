@@ -14,7 +14,7 @@ use e2mc_data::{
     open, open_with,
 };
 use flate2::Compression;
-use flate2::write::ZlibEncoder;
+use flate2::write::{GzEncoder, ZlibEncoder};
 
 struct Counting;
 
@@ -205,4 +205,31 @@ fn nothing_is_allocated_for_a_sample_and_little_for_a_file() {
     let _ = decode(&bomb, &"bomb.png", &mut image);
     let peak = PEAK.load(Relaxed) - before;
     assert!(peak < 64 << 20, "{peak} bytes to decode 10 x 10 pixels");
+
+    // Nor can what a compressed label file claims to hold: ten images have ten labels.
+    let pack = |header: &[u32], zeros: usize| {
+        let mut writer = GzEncoder::new(Vec::new(), Compression::fast());
+        writer.write_all(&[0, 0, 8, header.len() as u8]).unwrap();
+        for size in header {
+            writer.write_all(&size.to_be_bytes()).unwrap();
+        }
+        writer.write_all(&vec![0; zeros]).unwrap();
+        writer.finish().unwrap()
+    };
+    let bomb = pack(&[10, 28, 28], 20 << 20);
+    fs::write(folder.path().join("bomb-images-idx3-ubyte"), bomb).unwrap();
+    fs::write(
+        folder.path().join("good-images-idx3-ubyte"),
+        pack(&[10, 28, 28], 7840),
+    )
+    .unwrap();
+    let bomb = pack(&[20 << 20], 20 << 20);
+    fs::write(folder.path().join("good-labels-idx1-ubyte"), bomb).unwrap();
+    for name in ["bomb-images-idx3-ubyte", "good-images-idx3-ubyte"] {
+        let before = BYTES.load(Relaxed);
+        PEAK.store(before, Relaxed);
+        assert!(open(&folder.path().join(name), Split::Train).is_err());
+        let peak = PEAK.load(Relaxed) - before;
+        assert!(peak < 1 << 20, "{peak} bytes to refuse {name}");
+    }
 }

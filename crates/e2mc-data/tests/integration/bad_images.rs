@@ -132,6 +132,73 @@ fn a_class_without_any_good_image_is_an_error() {
 }
 
 #[test]
+fn a_class_of_bad_images_alone_is_tried_once_each() {
+    // Five images, all bad, of a class; many more are allowed.
+    let folder = tempdir().unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    for index in 0..20 {
+        let (class, name) = if index < 5 {
+            ("a", "bad_text.jpg")
+        } else {
+            ("b", "source.jpg")
+        };
+        let path = folder.path().join(class);
+        fs::create_dir_all(&path).unwrap();
+        fs::copy(golden.join(name), path.join(format!("{index:02}.jpg"))).unwrap();
+    }
+    let options = OpenOptions {
+        max_bad: 1.0,
+        ..OpenOptions::default()
+    };
+    let dataset = open_with(folder.path(), Split::Train, &options).unwrap();
+    for threads in [1, 3] {
+        let loader = loader(&dataset, threads);
+        let error = loader.epoch(0, 0).find_map(Result::err).unwrap();
+        let message = error.to_string();
+        assert!(message.contains("/a/"), "{message}");
+        assert!(
+            message.contains("cannot be used: expected another image of its class")
+                && message.contains("found none among 4; the last: cannot decode"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn the_same_image_takes_the_place_in_every_epoch() {
+    // Each image of another brightness, so that a view tells what it was made of.
+    let folder = tempdir().unwrap();
+    for index in 0..40_u8 {
+        let path = folder.path().join(format!("{index:02}.png"));
+        match index {
+            4 | 21 => fs::write(path, b"no image").unwrap(),
+            _ => image::GrayImage::from_pixel(9, 9, image::Luma([index]))
+                .save(path)
+                .unwrap(),
+        }
+    }
+    let options = OpenOptions {
+        max_bad: 0.1,
+        ..OpenOptions::default()
+    };
+    let dataset = open_with(folder.path(), Split::Train, &options).unwrap();
+    let loader = loader(&dataset, 2);
+    let taken = |epoch| {
+        let mut taken = [0.0; 2];
+        for batch in loader.epoch(epoch, 0).map(Result::unwrap) {
+            for (position, index) in batch.indices.iter().enumerate() {
+                if let Some(place) = [4, 21].iter().position(|bad| bad == index) {
+                    taken[place] = batch.views[0].data[position * 3 * 64];
+                }
+            }
+        }
+        taken
+    };
+    let first = taken(0);
+    assert!((1..5).all(|epoch| taken(epoch) == first));
+}
+
+#[test]
 fn each_bad_image_is_told_of_once() {
     let (folder, _) = data(&[4, 33], 0.1);
     let told = Arc::new(Mutex::new(Vec::new()));

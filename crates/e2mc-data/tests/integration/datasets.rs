@@ -310,13 +310,113 @@ fn links_are_followed_but_not_in_circles() {
     symlink(target.path(), target.path().join("images/loop")).unwrap();
     let error = refused(target.path(), Split::Train);
     assert!(matches!(error, Error::LinkCycle { .. }), "{error}");
+}
 
-    let broken = tempdir().unwrap();
-    symlink("gone.png", broken.path().join("1.png")).unwrap();
-    let error = refused(broken.path(), Split::Train);
+#[cfg(unix)]
+#[test]
+fn broken_links_are_bad_images_or_passed_over() {
+    use std::os::unix::fs::symlink;
+    let folder = folder(&[("cat/1.png", &png()), ("dog/1.png", &png())]);
+    let link = |to: &str, from: &str| symlink(to, folder.path().join(from)).unwrap();
+    link("gone.png", "cat/2.png");
+    link("3.png", "cat/3.png");
+    link("gone", "cow");
+    link("gone.txt", "dog/notes");
+    link("itself", "dog/itself");
+    let dataset = open(folder.path(), Split::Train).unwrap();
+    assert_eq!(
+        names(&*dataset, folder.path()),
+        ["cat/1.png", "cat/2.png", "cat/3.png", "dog/1.png"]
+    );
+    let mut image = Image::default();
+    for index in [1, 2] {
+        let error = dataset.read(index, &mut image).unwrap_err();
+        assert!(error.is_bad_image(), "{error}");
+        assert!(error.to_string().contains("cat/"), "{error}");
+    }
+    let [warning] = dataset.warnings() else {
+        panic!("{:?}", dataset.warnings())
+    };
     assert!(
-        matches!(&error, Error::Read { path, .. } if path.ends_with("1.png")),
+        warning.starts_with("3 links to what is not there left out") && warning.ends_with("/cow"),
+        "{warning}"
+    );
+}
+
+#[test]
+fn a_class_called_train_is_no_part() {
+    let vehicles = folder(&[
+        ("bus/1.png", b""),
+        ("train/1.png", b""),
+        ("tram/old/1.png", b""),
+        ("devkit/readme.txt", b""),
+    ]);
+    let message = refused(vehicles.path(), Split::Train).to_string();
+    assert!(
+        message.contains(
+            "the folder train/ beside other folders of images (bus/, tram/): expected train/ with val/ or test/"
+        ),
+        "{message}"
+    );
+    // What is no class, or stands beside a test part, does not matter.
+    let alone = folder(&[
+        ("train/a/1.png", b""),
+        ("valid/a/1.png", b""),
+        (".trash/1.png", b""),
+        ("devkit/readme.txt", b""),
+    ]);
+    assert_eq!(open(alone.path(), Split::Train).unwrap().len(), 1);
+    let parts = folder(&[
+        ("train/a/1.png", b""),
+        ("val/a/1.png", b""),
+        ("figures/1.png", b""),
+    ]);
+    let names = |split| names(&*open(parts.path(), split).unwrap(), parts.path());
+    assert_eq!(names(Split::Train), ["train/a/1.png"]);
+    assert_eq!(names(Split::Test), ["val/a/1.png"]);
+}
+
+#[test]
+fn a_huge_file_is_a_bad_image_and_is_not_read() {
+    let folder = folder(&[("a.png", &png())]);
+    // All hole: it takes no room on the disk.
+    let huge = fs::File::create(folder.path().join("b.png")).unwrap();
+    huge.set_len((1 << 30) + 1).unwrap();
+    let dataset = open(folder.path(), Split::Train).unwrap();
+    let error = dataset.read(1, &mut Image::default()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("b.png has 1073741825 bytes: expected at most 1073741824"),
         "{error}"
+    );
+    assert!(error.is_bad_image());
+}
+
+#[test]
+fn idx_parts_agree_on_their_classes() {
+    let folder = folder(&[
+        ("train-images-idx3-ubyte", &images(3)),
+        ("train-labels-idx1-ubyte", &labels(&[2, 0, 4])),
+        ("t10k-images-idx3-ubyte", &images(2)),
+        ("t10k-labels-idx1-ubyte", &labels(&[1, 3])),
+    ]);
+    let [train, test] =
+        [Split::Train, Split::Test].map(|split| open(folder.path(), split).unwrap());
+    assert_eq!(test.classes(), ["0", "1", "2", "3", "4"]);
+    assert_eq!(train.classes(), test.classes());
+}
+
+#[test]
+fn compressed_idx_files_unpack_to_what_their_header_says() {
+    let header = |dimensions: &[u32]| gzip(&idx(dimensions, &[0; 100]));
+    let folder = folder(&[("train-images-idx3-ubyte.gz", &header(&[70_000, 256, 256]))]);
+    let message = refused(folder.path(), Split::Train).to_string();
+    assert!(
+        message.ends_with(
+            "expected at most 4294967296 bytes in a compressed file, found [70000, 256, 256]"
+        ),
+        "{message}"
     );
 }
 
@@ -389,6 +489,37 @@ fn hold_outs_divide_and_stay_out() {
     all.sort_unstable();
     assert_eq!(all, (0..10_000).collect::<Vec<_>>());
     assert_eq!(held.iter().filter(|&&index| index % 10 == 7).count(), 50);
+}
+
+#[test]
+fn a_hold_out_leaves_an_image_of_each_class() {
+    // Nine classes of one image.
+    let (_folder, dataset) = labelled(|index| if index < 9 { 1 + index as u8 } else { 0 });
+    let (rest, held) = subset::hold_out(&*dataset, 5000, 0).unwrap();
+    assert_eq!((rest.len(), held.len()), (5000, 5000));
+    assert!((0..9).all(|index| rest.contains(&index)));
+    let files = folder(&[("a/1.png", b""), ("b/1.png", b""), ("b/2.png", b"")]);
+    let dataset = open(files.path(), Split::Train).unwrap();
+    // More than can be spared.
+    let (rest, held) = subset::hold_out(&*dataset, 2, 0).unwrap();
+    assert_eq!((rest.len(), held.len(), rest[0]), (2, 1, 0));
+    let single = folder(&[("a/1.png", b""), ("b/1.png", b"")]);
+    let dataset = open(single.path(), Split::Train).unwrap();
+    let message = subset::hold_out(&*dataset, 1, 0).unwrap_err().to_string();
+    assert!(message.contains("a class with two images"), "{message}");
+}
+
+#[test]
+fn names_that_all_end_alike_are_found_at_once() {
+    // Compared in pairs these would be 400 million.
+    let files: Vec<String> = (0..20_000)
+        .map(|index| format!("{index}/image.jpg\n"))
+        .collect();
+    let list = folder(&[("train.txt", files.concat().as_bytes())]);
+    let dataset = open(list.path(), Split::Train).unwrap();
+    let wanted = files[..15_000].concat();
+    let found = subset::named(&*dataset, &wanted, "list").unwrap();
+    assert!(found.into_iter().eq(0..15_000));
 }
 
 #[test]

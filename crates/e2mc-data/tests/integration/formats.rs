@@ -156,3 +156,42 @@ fn webp_files_cut_off_are_refused() {
         }
     }
 }
+
+/// A JPEG file without the segments that define its Huffman tables.
+fn without_codes(bytes: &[u8]) -> Vec<u8> {
+    let (mut out, mut at) = (bytes[..2].to_vec(), 2);
+    while bytes[at + 1] != 0xda {
+        let length = usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]]));
+        let segment = &bytes[at..at + 2 + length];
+        if segment[1] != 0xc4 {
+            out.extend_from_slice(segment);
+        }
+        at += segment.len();
+    }
+    out.extend_from_slice(&bytes[at..]);
+    out
+}
+
+#[test]
+fn tables_of_the_file_before_are_not_used() {
+    let read = |name: &str| fs::read(folder().join(name)).unwrap();
+    let bare = without_codes(&read("s420.jpg"));
+    assert!(bare.len() < read("s420.jpg").len());
+    // On a thread of its own, so that nothing was decoded there before.
+    let after = |before: Option<Vec<u8>>| {
+        let bare = bare.clone();
+        let decode_both = move || {
+            let mut image = Image::default();
+            if let Some(before) = before {
+                decode(&before, &"before", &mut image).unwrap();
+            }
+            let result = decode(&bare, &"bare", &mut image);
+            result.map(|()| image).map_err(|error| error.to_string())
+        };
+        std::thread::spawn(decode_both).join().unwrap()
+    };
+    let alone = after(None);
+    for before in ["s420.jpg", "optimised.jpg", "s444.jpg"] {
+        assert_eq!(after(Some(read(before))), alone, "after {before}");
+    }
+}

@@ -66,13 +66,14 @@ fn unknown_fields_are_refused() {
 #[test]
 fn fields_out_of_range_are_named() {
     type Change = fn(&mut Augmentation);
-    let cases: [(&str, Change); 17] = [
+    let cases: [(&str, Change); 18] = [
         ("channels", |recipe| recipe.channels = 2),
         ("mean", |recipe| recipe.mean.truncate(2)),
         ("mean", |recipe| recipe.mean[0] = f32::NAN),
         ("std", |recipe| recipe.std[1] = 0.0),
         ("views", |recipe| recipe.views.clear()),
         ("views[1].count", |recipe| recipe.views[1].count = 0),
+        ("views[0].count", |recipe| recipe.views[0].count = 65),
         ("views[0].size", |recipe| recipe.views[0].size = 0),
         ("views[0].size", |recipe| recipe.views[0].size = 1 << 20),
         ("views[0].scale", |recipe| {

@@ -185,6 +185,155 @@ fn shards_may_be_divided_by_name_or_folder() {
 }
 
 #[test]
+fn words_in_shards_names_are_whole_and_val_is_before_test() {
+    let jpeg = golden("source.jpg");
+    let shard = |name: &str| tar(&[(name, &jpeg)]);
+    let folder = folder(&[
+        ("latest-train000.tar", &shard("a.jpg")),
+        ("latest-val000.tar", &shard("b.jpg")),
+        ("latest-test000.tar", &shard("c.jpg")),
+        ("contest-1.tar", &shard("d.jpg")),
+    ]);
+    let (train, test) = (
+        open(folder.path(), Split::Train).unwrap(),
+        open(folder.path(), Split::Test).unwrap(),
+    );
+    assert_eq!(names(&*train), ["a.jpg"]);
+    assert_eq!(names(&*test), ["b.jpg"]);
+    let [warning] = train.warnings() else {
+        panic!("{:?}", train.warnings())
+    };
+    assert!(
+        warning.starts_with("1 of the tar files left out") && warning.contains("contest-1.tar"),
+        "{warning}"
+    );
+    fs::remove_file(folder.path().join("latest-val000.tar")).unwrap();
+    assert_eq!(
+        names(&*open(folder.path(), Split::Test).unwrap()),
+        ["c.jpg"]
+    );
+}
+
+#[test]
+fn shards_beside_images_are_refused() {
+    let jpeg = golden("source.jpg");
+    let folder = folder(&[("n01.tar", &tar(&[("a.jpg", &jpeg)])), ("n01/a.jpg", &jpeg)]);
+    let message = refused(folder.path(), Split::Train).to_string();
+    assert!(
+        message.ends_with(
+            "holds tar files (such as n01.tar) beside images (such as n01/a.jpg): expected one or the other"
+        ),
+        "{message}"
+    );
+}
+
+#[test]
+fn lists_may_have_commas_in_paths_and_a_header() {
+    let read = |name: &str, content: &str| {
+        let folder = folder(&[(name, content.as_bytes())]);
+        let dataset = open(folder.path(), Split::Train).unwrap();
+        let warnings = dataset.warnings().len();
+        (names(&*dataset), labels(&*dataset), warnings)
+    };
+    let paths = |names: &[&str]| -> Vec<String> { names.iter().map(|&name| name.into()).collect() };
+    assert_eq!(
+        read("train.txt", "a,b.jpg\nc.jpg\n"),
+        (paths(&["a,b.jpg", "c.jpg"]), vec![None; 2], 0)
+    );
+    assert_eq!(
+        read("train.txt", "a,b.jpg 1\nc.jpg 0\n"),
+        (paths(&["a,b.jpg", "c.jpg"]), vec![Some(1), Some(0)], 0)
+    );
+    for header in ["path,label", "# of mine\nFilename,class", "\"image\",\"y\""] {
+        assert_eq!(
+            read("train.csv", &format!("{header}\nb.jpg,1\na.jpg,0\n")),
+            (paths(&["b.jpg", "a.jpg"]), vec![Some(1), Some(0)], 1)
+        );
+    }
+    // A file that has such a name is an image.
+    let odd = folder(&[("train.csv", b"image,cat\nb.jpg,dog\n"), ("image", b"")]);
+    let odd = open(odd.path(), Split::Train).unwrap();
+    assert_eq!(names(&*odd), ["image", "b.jpg"]);
+}
+
+#[test]
+fn labels_of_two_kinds_are_refused_by_line() {
+    let cases = [
+        (
+            "a.jpg 0\n# none\nb.jpg cat\n",
+            "line 3: expected a whole number below 1048576 as the label, as before, found \"cat\"",
+        ),
+        (
+            "a.jpg dog\nb.jpg cat\nc.jpg 7\n",
+            "line 3: expected a name as the label and no number, as before, found \"7\"",
+        ),
+        (
+            "id,label\na.jpg,1\n",
+            "line 2: expected a name as the label",
+        ),
+        (
+            "a.jpg,cat,3\nb.jpg,dog,4\n",
+            "line 1: expected a path and one label, found \"a.jpg,cat,3\"",
+        ),
+    ];
+    for (content, part) in cases {
+        let folder = folder(&[("train.csv", content.as_bytes())]);
+        let message = refused(folder.path(), Split::Train).to_string();
+        assert!(message.contains(part), "{message}");
+        assert!(message.contains("train.csv"), "{message}");
+    }
+    let jpeg = golden("source.jpg");
+    let shard = tar(&[
+        ("1.jpg", &jpeg),
+        ("1.cls", b"1"),
+        ("2.jpg", &jpeg),
+        ("2.cls", b"dog"),
+    ]);
+    let folder = folder(&[("a.tar", &shard)]);
+    let message = refused(folder.path(), Split::Train).to_string();
+    assert!(
+        message.contains("a.tar/2.jpg has the label \"dog\": expected a whole number"),
+        "{message}"
+    );
+}
+
+#[test]
+fn parts_agree_on_their_classes() {
+    let jpeg = golden("source.jpg");
+    let shard = |label: &[u8]| tar(&[("1.jpg", &jpeg), ("1.cls", label)]);
+    let files: [&[(&str, &[u8])]; 3] = [
+        &[
+            ("train.txt", b"a.jpg 0\nb.jpg 3\n"),
+            ("val.txt", b"c.jpg 1\n"),
+        ],
+        &[
+            ("x-train-0.tar", &shard(b"3")),
+            ("x-val-0.tar", &shard(b"1")),
+        ],
+        &[("train/0.tar", &shard(b"3")), ("val/0.tar", &shard(b"1"))],
+    ];
+    for files in files {
+        let folder = folder(files);
+        let [train, test] =
+            [Split::Train, Split::Test].map(|split| open(folder.path(), split).unwrap());
+        assert_eq!(train.classes(), ["0", "1", "2", "3"]);
+        assert_eq!(test.classes(), train.classes());
+        assert_eq!(labels(&*test), [Some(1)]);
+    }
+    // Names, of which the test part has some.
+    let named = folder(&[
+        ("train.txt", b"a.jpg cat\nb.jpg cow\nc.jpg dog\n"),
+        ("val.txt", b"d.jpg dog\ne.jpg cat\n"),
+    ]);
+    let [train, test] = [Split::Train, Split::Test].map(|split| open(named.path(), split).unwrap());
+    assert_eq!(train.classes(), test.classes());
+    assert_eq!(labels(&*test), [Some(2), Some(0)]);
+    // A class that there is nothing to learn of stays a difference.
+    fs::write(named.path().join("val.txt"), "d.jpg dgo\n").unwrap();
+    assert_eq!(open(named.path(), Split::Test).unwrap().classes(), ["dgo"]);
+}
+
+#[test]
 fn damaged_shards_are_refused() {
     let jpeg = golden("source.jpg");
     let whole = tar(&[("1.jpg", &jpeg), ("1.cls", b"1")]);

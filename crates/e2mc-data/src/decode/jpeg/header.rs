@@ -36,6 +36,14 @@ pub(super) struct Tables {
     pub(super) ac: [Table; 4],
 }
 
+/// Which tables the present file has defined: those of the file before must not be used for it.
+#[derive(Default)]
+struct Defined {
+    quantisation: [bool; 4],
+    dc: [bool; 4],
+    ac: [bool; 4],
+}
+
 impl Tables {
     pub(super) fn new() -> Self {
         Self {
@@ -56,7 +64,7 @@ impl Frame {
     pub(super) fn read(bytes: &[u8], tables: &mut Tables) -> Option<Self> {
         let (mut frame, mut restart) = (None::<Self>, 0);
         let (mut jfif, mut adobe) = (false, None);
-        let mut defined = [false; 4];
+        let mut defined = Defined::default();
         for Segment {
             marker,
             content: segment,
@@ -67,7 +75,7 @@ impl Frame {
                 0xc0 | 0xc1 if frame.is_none() => frame = Some(Self::sizes(segment)?),
                 // Other frames: progressive, lossless, arithmetic.
                 0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcf => return None,
-                0xc4 => huffman_tables(segment, tables)?,
+                0xc4 => huffman_tables(segment, tables, &mut defined)?,
                 0xdb => quantisation_tables(segment, tables, &mut defined)?,
                 0xdd => {
                     restart = usize::from(u16::from_be_bytes(segment.get(..2)?.try_into().ok()?));
@@ -80,8 +88,9 @@ impl Frame {
                     frame.restart = restart;
                     frame.scan = end;
                     let ready = |part: &Component| {
-                        let (dc, ac) = (&tables.dc[part.dc], &tables.ac[part.ac]);
-                        defined[part.quantisation] && dc.is_defined() && ac.is_defined()
+                        defined.quantisation[part.quantisation]
+                            && defined.dc[part.dc]
+                            && defined.ac[part.ac]
                     };
                     let plain = frame.has_plain_colours(jfif, adobe) && frame.has_plain_sampling();
                     return (plain && frame.components().iter().all(ready)).then_some(frame);
@@ -170,7 +179,7 @@ impl Frame {
     }
 }
 
-fn huffman_tables(mut segment: &[u8], tables: &mut Tables) -> Option<()> {
+fn huffman_tables(mut segment: &[u8], tables: &mut Tables, defined: &mut Defined) -> Option<()> {
     while let Some((&head, rest)) = segment.split_first() {
         let counts: &[u8; 16] = rest.get(..16)?.try_into().ok()?;
         let total = counts.iter().map(|&count| usize::from(count)).sum();
@@ -179,8 +188,13 @@ fn huffman_tables(mut segment: &[u8], tables: &mut Tables) -> Option<()> {
         if head >> 4 > 1 || index > 3 {
             return None;
         }
-        let table = if ac { &mut tables.ac } else { &mut tables.dc };
+        let (table, defined) = if ac {
+            (&mut tables.ac, &mut defined.ac)
+        } else {
+            (&mut tables.dc, &mut defined.dc)
+        };
         table[index].define(counts, symbols, ac)?;
+        defined[index] = true;
         segment = &rest[16 + total..];
     }
     Some(())
@@ -189,7 +203,7 @@ fn huffman_tables(mut segment: &[u8], tables: &mut Tables) -> Option<()> {
 fn quantisation_tables(
     mut segment: &[u8],
     tables: &mut Tables,
-    defined: &mut [bool; 4],
+    defined: &mut Defined,
 ) -> Option<()> {
     while let Some((&head, rest)) = segment.split_first() {
         let (wide, index) = (usize::from(head >> 4), usize::from(head & 15));
@@ -203,7 +217,7 @@ fn quantisation_tables(
                 .iter()
                 .fold(0, |value, &byte| value << 8 | u16::from(byte));
         }
-        defined[index] = true;
+        defined.quantisation[index] = true;
         segment = &rest[size..];
     }
     Some(())

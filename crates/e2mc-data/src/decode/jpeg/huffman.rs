@@ -161,10 +161,6 @@ impl Table {
             }
         }
     }
-
-    pub(super) fn is_defined(&self) -> bool {
-        !self.entries.is_empty()
-    }
 }
 
 /// A value of `size` bits, whose lower half stands for negative numbers.
@@ -291,7 +287,7 @@ mod tests {
         assert!(table.define(&counts, &[0], true).is_none());
         assert!(table.define(&counts, &[0, 0x0f], true).is_none());
         assert!(table.define(&counts, &[0, 12], false).is_none());
-        assert!(!table.is_defined());
+        assert!(table.entries.is_empty());
         assert!(table.define(&counts, &[0, 11], false).is_some());
     }
 }

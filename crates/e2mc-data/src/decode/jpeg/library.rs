@@ -8,11 +8,16 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use super::super::foreign::guarded;
 use super::super::{Failure, check_size};
 use super::segments::{START_OF_SCAN, Segments};
 use crate::Image;
 
 pub(super) fn decode(bytes: &[u8], image: &mut Image) -> Result<(), Failure> {
+    guarded(|| decode_by_library(bytes, image))
+}
+
+fn decode_by_library(bytes: &[u8], image: &mut Image) -> Result<(), Failure> {
     let fail =
         |error: &dyn ToString| Failure::Damaged(error.to_string().trim_matches('"').to_owned());
     let options = DecoderOptions::default()
