@@ -47,15 +47,6 @@ impl Check {
     }
 }
 
-/// How many of a data set's images are kept for the check, where `wanted` are asked for; none where
-/// images have no labels or are too few.
-pub(crate) fn held_out(dataset: &dyn Dataset, wanted: usize) -> Option<usize> {
-    // A tenth at most: small data sets are needed for training.
-    let held_out = wanted.min(dataset.len() / 10);
-    let labelled = dataset.classes().len() > 1;
-    (labelled && held_out > 0 && dataset.len() - held_out >= K).then_some(held_out)
-}
-
 /// Splits `dataset` into the images to train on and a guard; no guard where images have no labels
 /// or are too few.
 pub(crate) fn split(
@@ -64,10 +55,17 @@ pub(crate) fn split(
     seed: u64,
     threads: usize,
 ) -> Result<(Arc<dyn Dataset>, Option<Guard>)> {
-    let Some(held_out) = held_out(&*dataset, wanted) else {
+    // A tenth at most: small data sets are needed for training.
+    let held_out = wanted.min(dataset.len() / 10);
+    let labelled = dataset.classes().len() > 1;
+    if !labelled || held_out == 0 || dataset.len() - held_out < K {
         return Ok((dataset, None));
+    }
+    let (rest, queries) = match subset::hold_out(&*dataset, held_out, seed) {
+        // No class has a second image.
+        Err(e2mc_data::Error::Part { .. }) => return Ok((dataset, None)),
+        parts => parts?,
     };
-    let (rest, queries) = subset::hold_out(&*dataset, held_out, seed)?;
     let select = |from: &Arc<dyn Dataset>, indices| -> Result<Arc<dyn Dataset>> {
         Ok(Arc::new(Selection::new(from.clone(), indices)?))
     };

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::arguments::{GuardAction, TrainOptions};
 use crate::data::{self, DataOptions};
 use crate::failure::Failure;
-use crate::guard;
+use crate::guard::{self, Guard};
 use crate::output;
 use crate::progress::{Metrics, Progress};
 
@@ -171,6 +171,19 @@ impl DataPlan {
         indices.sort_unstable();
         Ok(Arc::new(Selection::new(dataset, indices)?))
     }
+
+    /// The images to train on, and the check on those that are held out.
+    fn without_held_out(
+        &self,
+        dataset: Arc<dyn Dataset>,
+        seed: u64,
+        threads: usize,
+    ) -> Result<(Arc<dyn Dataset>, Option<Guard>)> {
+        match self.knn_every {
+            0 => Ok((dataset, None)),
+            _ => guard::split(dataset, self.held_out, seed, threads),
+        }
+    }
 }
 
 /// Everything that is decided before training starts.
@@ -226,27 +239,25 @@ pub(crate) fn interrupted(options: &TrainOptions) -> Result<Checkpoint> {
 pub(crate) fn print_plan(recipe: &Recipe, options: &TrainOptions) -> Result<()> {
     let settings = RunSettings::new(options);
     let data = &settings.data;
-    let dataset = data.open(options.machine.seed)?;
+    let (seed, threads) = (options.machine.seed, options.machine.threads());
+    let dataset = data.open(seed)?;
     let images = dataset.len();
-    let held_out = match data.knn_every {
-        0 => 0,
-        _ => guard::held_out(&*dataset, data.held_out).unwrap_or(0),
-    };
+    let train = data.without_held_out(dataset, seed, threads)?.0.len();
+    let held_out = images - train;
     let text = toml::to_string(recipe).context("the recipe as TOML")?;
     let plan = json!({
         "data": data, "images": images, "held_out": held_out, "out": options.out(),
-        "device": options.machine.device, "threads": options.machine.threads(),
-        "seed": options.machine.seed, "recipe": recipe,
+        "device": options.machine.device, "threads": threads, "seed": seed, "recipe": recipe,
     });
     output::result(options.json, &plan, || {
         format!(
             "# {images} images of {}, {held_out} of them held out, {} steps an epoch, into {}\n# device {}, {} threads, seed {}\n\n{text}",
             data.data.display(),
-            (images - held_out) / recipe.training.batch,
+            train / recipe.training.batch,
             options.out().display(),
             options.machine.device,
-            options.machine.threads(),
-            options.machine.seed,
+            threads,
+            seed,
         )
     });
     Ok(())
@@ -277,10 +288,7 @@ pub(crate) fn train(trainer: &mut Trainer, plan: Plan) -> Result<Finished> {
             "a run goes on with its own images; start a new one with `continue` for others",
         ));
     }
-    let (dataset, mut guard) = match data.knn_every {
-        0 => (dataset, None),
-        _ => guard::split(dataset, data.held_out, seed, threads)?,
-    };
+    let (dataset, mut guard) = data.without_held_out(dataset, seed, threads)?;
     if dataset.len() < batch {
         return Err(Failure::new(
             format!(
