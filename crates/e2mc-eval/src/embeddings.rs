@@ -67,7 +67,9 @@ pub fn read_images(source: impl AsRef<Path>) -> Result<(Matrix, [usize; 4]), Err
 /// A file that cannot be read, is empty, truncated or longer than its header says, or is not a list of integers; a
 /// negative label. Each names the file.
 pub fn read_labels(source: impl AsRef<Path>) -> Result<Vec<usize>, Error> {
-    targets::integers(Source::parse(source.as_ref())?)?.into_labels()
+    let source = Source::parse(source.as_ref())?;
+    let path = source.path();
+    targets::read_integers(&source, 1, |row, value| integers::label(path, row, value))
 }
 
 #[cfg(test)]

@@ -281,6 +281,26 @@ pub enum Error {
         /// The value.
         value: i128,
     },
+
+    /// A label beyond the classes that are supported.
+    #[error("{} holds label {label} at row {row}, expected a class number below {limit}", path.display())]
+    LabelTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Zero-based row.
+        row: usize,
+        /// The label found.
+        label: usize,
+        /// The most classes that are supported.
+        limit: usize,
+    },
+
+    /// Another writer is at work on the same file.
+    #[error("{}: another run is writing this file", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 impl Error {
@@ -301,7 +321,9 @@ impl Error {
                     classes.saturating_sub(1)
                 ));
             }
-            Self::TooManyClasses { .. } => "number the classes 0, 1, 2, ... without gaps",
+            Self::TooManyClasses { .. } | Self::LabelTooLarge { .. } => {
+                "number the classes 0, 1, 2, ... without gaps"
+            }
             Self::OneClass { .. } => "take a larger or a stratified subset",
             Self::TooFewToHoldOut { .. } => {
                 "take a larger subset or fix the regularisation instead of a grid"
@@ -333,6 +355,7 @@ impl Error {
             Self::NoTensor { .. } => "name one of them as FILE:tensor",
             Self::Overflow { .. } => "rescale the embeddings before saving them",
             Self::TooLargeForHalf { .. } => "store float32 instead",
+            Self::Busy { .. } => "wait until it has ended, or write to another file",
             Self::BadLabel { .. } => "number the classes 0, 1, 2, ...; drop unlabelled rows first",
         };
         Some(hint.into())

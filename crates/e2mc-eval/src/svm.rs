@@ -13,6 +13,7 @@
 mod dual;
 mod select;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use e2mc::MatrixView;
@@ -205,11 +206,12 @@ pub fn svm(
         .par_iter()
         .zip(&chosen)
         .map(|(task, &(cost, _))| {
+            let positive = task.positive();
             let problem = Problem {
                 features,
                 norms: &norms,
                 rows: &task.rows,
-                positive: &task.positive,
+                positive: &positive,
             };
             let mut solver = problem.solver(seed, task.class as u64);
             let outcome = solver.solve(cost, &settings);
@@ -248,13 +250,29 @@ struct Task {
     class: usize,
     /// The rows that take part, often the same for all classes.
     rows: Arc<[u32]>,
-    /// Whether each of them is of the class.
-    positive: Vec<bool>,
+    sides: Sides,
+}
+
+/// Which rows of a task are of its class.
+enum Sides {
+    /// Those with its label, of the labels that all tasks share.
+    Labels(Arc<[usize]>),
+    /// Said row by row.
+    Each(Vec<bool>),
 }
 
 impl Task {
+    /// Whether each of the rows is of the class.
+    fn positive(&self) -> Cow<'_, [bool]> {
+        match &self.sides {
+            Sides::Labels(labels) => labels.iter().map(|&label| label == self.class).collect(),
+            Sides::Each(positive) => Cow::Borrowed(positive),
+        }
+    }
+
     fn has_both(&self) -> bool {
-        self.positive.contains(&true) && self.positive.contains(&false)
+        let positive = self.positive();
+        positive.contains(&true) && positive.contains(&false)
     }
 }
 
@@ -279,10 +297,11 @@ fn tasks(
             let (there, missing): (Vec<usize>, Vec<usize>) =
                 (0..classes).partition(|&class| present[class]);
             let rows: Arc<[u32]> = (0..train.rows() as u32).collect();
+            let labels: Arc<[usize]> = labels[..].into();
             let task = |class| Task {
                 class,
                 rows: rows.clone(),
-                positive: labels.iter().map(|&label| label == class).collect(),
+                sides: Sides::Labels(labels.clone()),
             };
             Ok((there.into_iter().map(task).collect(), missing))
         }
@@ -311,7 +330,7 @@ fn tasks(
                 let task = Task {
                     class,
                     rows: rows.into(),
-                    positive,
+                    sides: Sides::Each(positive),
                 };
                 if task.has_both() {
                     tasks.push(task);

@@ -84,14 +84,15 @@ pub(crate) fn run(options: &EmbedCommandOptions) -> Result<ExitCode> {
         (Some(tensor), _) => {
             let (images, shape) = read_images(tensor)?;
             let batch = options.batch as usize;
-            let rows = embed_images(&model, images.data(), shape, &options.output, batch)?;
-            let mut writer = RowWriter::open(&options.out, rows.rows(), stored, "tensor")?;
+            // Before the work, so that a place that cannot be written to is noticed in time.
+            let mut writer = RowWriter::open(&options.out, shape[0], stored, "tensor")?;
             if writer.done() > 0 {
                 return Err(Failure::new(
                     format!("{}: an earlier run was interrupted", options.out.display()),
                     "remove its .part and .part.json",
                 ));
             }
+            let rows = embed_images(&model, images.data(), shape, &options.output, batch)?;
             writer.append(rows.data(), rows.cols())?;
             writer.finish()?;
             (rows.rows(), rows.cols(), Vec::new())

@@ -105,12 +105,13 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
         .collect();
     let parts = match &options.list {
         Some(list) => network.listed(list)?,
-        None => Parts::Fractions(options.fractions.clone()),
+        None => Parts::of_fractions(&options.fractions)?,
     };
     let fractions = parts.fractions(network.train.len());
     let first = linear::place("finetune", fractions[0], seeds[0]);
-    let recorder = Recorder::new(&options.record, &first)?;
-    let (mut rows, mut warnings) = (Vec::new(), Vec::new());
+    let mut recorder = Recorder::new(&options.record)?;
+    recorder.first(first);
+    let (mut rows, mut missing) = (Vec::new(), Vec::new());
     for &fraction in &fractions {
         let config = options.config(fraction, &network);
         let (mut runs, mut images) = (Vec::new(), 0);
@@ -126,9 +127,12 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
                 &recorder,
             )?);
         }
-        warnings.extend(linear::missing(&runs, network.train.classes(), fraction));
+        missing.extend(linear::missing(&runs, network.train.classes(), fraction));
         rows.push(Row::new("finetune", fraction, images, runs)?);
     }
+    // As a probe does: of the features of the network as it was, when all is fitted.
+    let mut warnings = network.warnings(&options.machine)?;
+    warnings.extend(missing);
     for warning in &warnings {
         output::warning(warning);
     }
@@ -145,7 +149,8 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
         "by_fraction": fractions.iter().map(|&f| described(f, &options.config(f, &network))).collect::<Vec<_>>(),
     });
     let entries = json!({
-        "evaluation": "semi-supervised", "test_images": network.test.len(),
+        "evaluation": "semi-supervised",
+        "train_images": network.train.len(), "test_images": network.test.len(),
         "classes": network.train.classes(), "seed_list": seeds, "probes": rows,
         "warnings": warnings,
     });

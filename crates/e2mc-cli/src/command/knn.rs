@@ -91,6 +91,9 @@ pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
     };
     // From files only the pieces that are needed are in memory.
     let source = options.source.open(&options.machine)?;
+    let mut recorder = Recorder::new(&options.record)?;
+    recorder.first(place(options.k[0], config.votes[0]));
+    let train_images = source.train_images();
     let (results, labels, classes, mut warnings) = match &source {
         Source::Files(files) => {
             let (train_labels, labels, classes) = files.classes()?;
@@ -116,7 +119,6 @@ pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
         output::warning(warning);
     }
 
-    let recorder = Recorder::new(&options.record, &place(config.ks[0], config.votes[0]))?;
     let mut rows = Vec::new();
     for result in &results {
         let mut figures = Figures::new(&result.predictions, &labels, classes, None)?;
@@ -139,8 +141,8 @@ pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
     });
     let model = options.record.model(options.source.label());
     let entries = json!({
-        "evaluation": "knn", "test_images": labels.len(), "classes": classes, "results": rows,
-        "warnings": warnings,
+        "evaluation": "knn", "train_images": train_images, "test_images": labels.len(),
+        "classes": classes, "results": rows, "warnings": warnings,
     });
     let result = record::result("knn", model, options.source.describe()?, settings, entries);
     recorder.result(&result)?;

@@ -187,14 +187,15 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
             Some((network, Views::Random { flip }))
         }
     };
-    let (data, mut warnings) = source.labelled(&options.source, &options.machine)?;
     let parts = match &options.list {
         Some(list) => match &source {
-            Source::Files(_) => Parts::of_rows(list, data.train_labels.len())?,
+            Source::Files(_) => Parts::of_rows(list, source.train_images())?,
             Source::Network(network) => network.listed(list)?,
         },
-        None => Parts::Fractions(options.fractions.clone()),
+        None => Parts::of_fractions(&options.fractions)?,
     };
+    let mut recorder = Recorder::new(&options.record)?;
+    let (data, mut warnings) = source.labelled(&options.source, &options.machine)?;
     let mut plan = LinearPlan {
         parts,
         seeds: (0..options.seeds)
@@ -203,10 +204,7 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
         probe: options.probe,
         settings: options.settings(),
     };
-    let recorder = Recorder::new(
-        &options.record,
-        &linear::first(&plan, data.train_labels.len()),
-    )?;
+    recorder.first(linear::first(&plan, data.train_labels.len()));
     let (k, knn) = nearest(&data, options.k.into())?;
 
     let mut rows = Vec::new();

@@ -36,7 +36,7 @@ enum Format {
     Markdown,
 }
 
-/// Columns from left to right: kind, part of the labels in millionths, classifier.
+/// Columns from left to right: kind, part of the labels as [`part`] has it, classifier.
 type Column = (Kind, u64, String);
 
 /// As Table 1 orders them.
@@ -119,9 +119,19 @@ fn find(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
+/// A part of the labels in billionths, to three digits that count: ImageNet's list of 12,811 images of 1,281,167 is 1 %, as
+/// its name says, and belongs in the column of a subset of 1 %.
+fn part(fraction: f64) -> u64 {
+    if fraction.is_nan() || fraction <= 0.0 {
+        return 0;
+    }
+    let unit = 10_f64.powi(fraction.log10().floor() as i32 - 2);
+    (1e9 * unit * (fraction / unit).round()).round() as u64
+}
+
 /// The name of a column.
-fn name((kind, millionths, classifier): &Column) -> String {
-    let percent = *millionths as f64 / 1e4;
+fn name((kind, part, classifier): &Column) -> String {
+    let percent = *part as f64 / 1e7;
     match kind {
         Kind::Linear => format!("linear {percent} % ({classifier})"),
         Kind::SemiSupervised => format!("semi-sup. {percent} %"),
@@ -142,7 +152,7 @@ impl Table {
                     Kind::SemiSupervised
                 };
                 for row in result["probes"].as_array().into_iter().flatten() {
-                    let fraction = (1e6 * row["fraction"].as_f64().unwrap_or(0.0)).round() as u64;
+                    let fraction = part(row["fraction"].as_f64().unwrap_or(0.0));
                     let probe = row["probe"].as_str().unwrap_or_default().to_owned();
                     if let Some(mean) = number(&row["accuracy"]) {
                         let cell = (mean, number(&row["standard_error"]));
@@ -241,5 +251,29 @@ impl Table {
         };
         let line = |line: &Vec<String>| line.iter().map(quoted).collect::<Vec<_>>().join(",");
         lines.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_named_as_a_person_would() {
+        let named = |fraction: f64| name(&(Kind::SemiSupervised, part(fraction), String::new()));
+        for (fraction, expected) in [
+            (12_811.0 / 1_281_167.0, "1"),
+            (0.01, "1"),
+            (128_116.0 / 1_281_167.0, "10"),
+            (1.0, "100"),
+            (0.125, "12.5"),
+            (1.0 / 3.0, "33.3"),
+            (0.0995, "9.95"),
+            (0.001, "0.1"),
+            (2.5e-6, "0.00025"),
+        ] {
+            assert_eq!(named(fraction), format!("semi-sup. {expected} %"));
+        }
+        assert_eq!((part(f64::NAN), part(0.0)), (0, 0));
     }
 }

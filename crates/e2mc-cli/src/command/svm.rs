@@ -110,7 +110,8 @@ impl SvmOptions {
 }
 
 pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
-    let mut problem = problem(options)?;
+    let (mut problem, mut recorder) = problem(options)?;
+    recorder.first("svm".into());
     if options.scale == Scale::Unit {
         problem.train = unit_length(problem.train.view());
         problem.test = unit_length(problem.test.view());
@@ -137,7 +138,6 @@ pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
         output::warning(warning);
     }
     let scores = fit.classifier.scores(test.view())?;
-    let recorder = Recorder::new(&options.record, "svm")?;
     let per_class: Vec<Value> = fit
         .classes
         .iter()
@@ -168,7 +168,7 @@ pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
         }
     };
     let settings = json!({
-        "C": options.costs, "folds": options.folds, "positive_weight": options.positive_weight,
+        "C": tried(&config.cost), "folds": options.folds, "positive_weight": options.positive_weight,
         "scale": format!("{:?}", options.scale).to_lowercase(), "tolerance": options.tolerance,
         "max_epochs": options.max_epochs, "seed": options.machine.seed,
     });
@@ -187,6 +187,14 @@ pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
     recorder.result(&result)?;
     output::result(options.record.json, &result, || summary);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The values of C that there were to choose from.
+fn tried(cost: &Cost) -> &[f64] {
+    match cost {
+        Cost::Fixed(value) => std::slice::from_ref(value),
+        Cost::Grid { values, .. } => values,
+    }
 }
 
 fn precisions(
@@ -250,9 +258,11 @@ fn complaints(fit: &SvmFit, classes: usize) -> Vec<String> {
     warnings
 }
 
-fn problem(options: &SvmOptions) -> Result<Problem> {
+/// The problem, and the recorder, which is made when all is opened and nothing done yet.
+fn problem(options: &SvmOptions) -> Result<(Problem, Recorder)> {
     let source = &options.source;
     if let Some(files) = source.files()? {
+        let recorder = Recorder::new(&options.record)?;
         let mut warnings: Vec<String> = overlap(&files.train, &files.test)?.into_iter().collect();
         let classes = match (&files.train_targets, &files.test_targets) {
             (Targets::Multi(train), Targets::Multi(test)) if train.labels() == test.labels() => {
@@ -265,12 +275,15 @@ fn problem(options: &SvmOptions) -> Result<Problem> {
             }
             _ => {
                 return Err(Failure::new(
-                    "training and test labels are of different kinds",
+                    format!(
+                        "training and test labels are of different kinds: {}",
+                        files.kinds()
+                    ),
                     "give class numbers for both, or the same 0/1 columns for both",
                 ));
             }
         };
-        return Ok(Problem {
+        let problem = Problem {
             train: whole(&files.train)?,
             test: whole(&files.test)?,
             train_targets: files.train_targets,
@@ -278,20 +291,22 @@ fn problem(options: &SvmOptions) -> Result<Problem> {
             classes,
             names: Vec::new(),
             warnings,
-        });
+        };
+        return Ok((problem, recorder));
     }
     let (checkpoint, data) = source.network_paths()?;
     if voc::is_voc(data) {
         let device = device(&options.machine.device)?;
         let (checkpoint, model) = source.reading.open(checkpoint, device)?;
         check_output(&source.output, &checkpoint)?;
+        let recorder = Recorder::new(&options.record)?;
         let part = |split: &str| -> Result<(Matrix, MultiLabels)> {
             let (images, labels) = voc::open(data, split)?;
             let evaluation = &checkpoint.recipe.evaluation;
             Ok((features(&model, images, evaluation, options)?, labels))
         };
         let ((train, train_labels), (test, test_labels)) = (part("trainval")?, part("test")?);
-        return Ok(Problem {
+        let problem = Problem {
             warnings: overlap(&train.view(), &test.view())?.into_iter().collect(),
             train,
             train_targets: Targets::Multi(train_labels),
@@ -299,11 +314,13 @@ fn problem(options: &SvmOptions) -> Result<Problem> {
             test_targets: Targets::Multi(test_labels),
             classes: VOC_CLASSES.len(),
             names: VOC_CLASSES.map(str::to_owned).to_vec(),
-        });
+        };
+        return Ok((problem, recorder));
     }
     let opened = source.open(&options.machine)?;
+    let recorder = Recorder::new(&options.record)?;
     let (labelled, warnings) = opened.labelled(source, &options.machine)?;
-    Ok(Problem {
+    let problem = Problem {
         train: labelled.train,
         train_targets: Targets::Classes(labelled.train_labels),
         test: labelled.test,
@@ -311,7 +328,8 @@ fn problem(options: &SvmOptions) -> Result<Problem> {
         classes: labelled.classes,
         names: Vec::new(),
         warnings,
-    })
+    };
+    Ok((problem, recorder))
 }
 
 fn features(

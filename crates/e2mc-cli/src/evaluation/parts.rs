@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use e2mc_data::{Dataset, Image, subset};
 
+use super::percent;
 use crate::data;
 use crate::failure::Failure;
 
@@ -40,6 +41,23 @@ impl Parts {
             Self::List(rows) => rows.clone(),
             Self::Fractions(_) => subset::fraction(&Unseen(labels), fraction, seed)?,
         })
+    }
+
+    /// Fractions that can be told apart where they name folders and columns.
+    pub(crate) fn of_fractions(fractions: &[f64]) -> Result<Self> {
+        for (at, &fraction) in fractions.iter().enumerate() {
+            let twin = |other: &&f64| percent(**other) == percent(fraction);
+            if let Some(other) = fractions[..at].iter().find(twin) {
+                return Err(Failure::usage(
+                    format!(
+                        "the fractions {other} and {fraction} are both {} %",
+                        percent(fraction)
+                    ),
+                    "give each fraction once",
+                ));
+            }
+        }
+        Ok(Self::Fractions(fractions.to_vec()))
     }
 
     /// The training rows that a list names: one row number a line.

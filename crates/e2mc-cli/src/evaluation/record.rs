@@ -94,16 +94,23 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Makes the folder. `first` names the evaluation whose predictions go to the folder itself.
-    pub(crate) fn new(options: &RecordOptions, first: &str) -> Result<Self> {
+    /// Makes the folder and sees that it can be written to: to be called before the work, not after hours of it.
+    pub(crate) fn new(options: &RecordOptions) -> Result<Self> {
         if let Some(out) = &options.out {
-            fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+            let place = out.display();
+            fs::create_dir_all(out).with_context(|| format!("cannot make {place}"))?;
+            tempfile::tempfile_in(out).with_context(|| format!("cannot write to {place}"))?;
         }
         Ok(Self {
             out: options.out.clone(),
             scores: !options.no_scores,
-            first: Some(first.to_owned()),
+            first: None,
         })
+    }
+
+    /// Names the evaluation whose predictions go to the folder itself.
+    pub(crate) fn first(&mut self, name: String) {
+        self.first = Some(name);
     }
 
     /// Writes nothing.

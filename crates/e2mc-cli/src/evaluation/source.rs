@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use e2mc::Matrix;
-use e2mc_eval::{EmbeddingFile, MOST_CLASSES, Rows, Targets, equal_rows, read_targets};
+use e2mc_eval::{EmbeddingFile, Rows, Targets, equal_rows, read_targets};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Model, Output, device, embed};
 use serde_json::{Value, json};
@@ -75,6 +75,8 @@ pub(crate) struct Files {
     pub(crate) train_targets: Targets,
     pub(crate) test: EmbeddingFile,
     pub(crate) test_targets: Targets,
+    /// Where the targets of both are.
+    label_files: [String; 2],
 }
 
 /// A network and the images that it is judged on.
@@ -143,9 +145,11 @@ impl SourceOptions {
             }
             Ok((file, targets))
         };
+        let label_files = [train_labels.clone(), test_labels.clone()];
         let (train, train_targets) = open(train, train_labels)?;
         let (test, test_targets) = open(test, test_labels)?;
         Ok(Some(Files {
+            label_files,
             train,
             train_targets,
             test,
@@ -179,6 +183,14 @@ impl SourceOptions {
 }
 
 impl Source {
+    /// How many training images, or rows, there are.
+    pub(crate) fn train_images(&self) -> usize {
+        match self {
+            Self::Files(files) => files.train.rows(),
+            Self::Network(network) => network.train.len(),
+        }
+    }
+
     /// Features and class numbers in memory, with what the user should be warned of.
     pub(crate) fn labelled(
         &self,
@@ -201,17 +213,30 @@ impl Files {
             (&self.train_targets, &self.test_targets)
         else {
             return Err(Failure::usage(
-                "labels have two dimensions, expected one class number for each row",
-                "use `e2mc svm` for several labels a row",
+                format!(
+                    "labels have two dimensions, expected one class number for each row: {}",
+                    self.kinds()
+                ),
+                "use `e2mc svm` for several labels a row, or flatten class numbers with .ravel()",
             ));
         };
         let largest = train.iter().chain(test).max().copied().unwrap_or(0);
-        let classes = largest.saturating_add(1);
-        if classes > MOST_CLASSES {
-            let limit = MOST_CLASSES;
-            return Err(e2mc_eval::Error::TooManyClasses { classes, limit }.into());
-        }
-        Ok((train, test, classes))
+        // No label that was read is so large that there would be too many.
+        Ok((train, test, largest + 1))
+    }
+
+    /// What labels each file holds.
+    pub(crate) fn kinds(&self) -> String {
+        let kind = |targets: &Targets| match targets {
+            Targets::Classes(_) => "class numbers".to_owned(),
+            Targets::Multi(labels) => format!("{} column(s) of 0/1", labels.labels()),
+        };
+        let [train, test] = &self.label_files;
+        format!(
+            "{train} holds {}, {test} holds {}",
+            kind(&self.train_targets),
+            kind(&self.test_targets)
+        )
     }
 
     fn labelled(&self) -> Result<Labelled> {
@@ -258,6 +283,11 @@ impl Network {
     /// The training images that a list names.
     pub(crate) fn listed(&self, list: &Path) -> Result<Parts> {
         Parts::of_images(list, &**self.train.dataset(), &**self.test.dataset())
+    }
+
+    /// What the user should be warned of: seen by the features of all images, as of a probe.
+    pub(crate) fn warnings(&self, machine: &MachineOptions) -> Result<Vec<String>> {
+        warnings(&self.labelled(&Output::Backbone, machine)?)
     }
 
     fn labelled(&self, output: &Output, machine: &MachineOptions) -> Result<Labelled> {

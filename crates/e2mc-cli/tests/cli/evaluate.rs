@@ -53,6 +53,10 @@ fn neighbours_of_files_vote_and_are_recorded() {
     let ran = world.run(&format!("knn {FILES} --k 5,1 --out out --json"));
     let result = ran.json();
     assert_eq!(ran.stderr, "");
+    assert_eq!(
+        (&result["train_images"], &result["test_images"]),
+        (&400.into(), &100.into())
+    );
     let results = result["results"].as_array().unwrap();
     assert_eq!(results.len(), 4);
     for result in results {
@@ -221,7 +225,9 @@ fn odd_label_sets_are_named_or_warned_of() {
     write(&world, "train", &train, &far);
     let ran = probe(&world);
     assert!(
-        ran.error().contains("classes, expected at most 100000"),
+        ran.error().contains(
+            "train.npy holds label 1099511627776 at row 7, expected a class number below 100000"
+        ),
         "{}",
         ran.stderr
     );
@@ -376,7 +382,11 @@ fn finetuning_learns_and_repeats() {
         .run(&format!("{line} --out runs/tuned --threads 1"))
         .json();
     let row = &first["probes"][0];
-    assert_eq!(row["images"], 60);
+    assert_eq!(
+        (&row["images"], &first["train_images"]),
+        (&60.into(), &120.into())
+    );
+    assert_eq!(first["warnings"], serde_json::json!([]));
     assert!(number(&row["accuracy"]) > 60.0, "{row}");
     let second = world
         .run(&format!("{line} --out runs/again --threads 2"))
@@ -387,6 +397,136 @@ fn finetuning_learns_and_repeats() {
     );
     let text = world.run("results runs").stdout;
     assert!(text.contains("semi-sup. 50 %"), "{text}");
+}
+
+#[test]
+fn finetuning_warns_of_what_a_probe_warns_of() {
+    let world = World::new();
+    world.data("data", 40, 20);
+    assert_eq!(world.pretrain("data", "run", "").code, Some(0));
+    // Folders without a test part are both parts at once.
+    for index in 0..8 {
+        let folder = world.path(&format!("images/{}", index % 2));
+        fs::create_dir_all(&folder).unwrap();
+        let pixels = image::GrayImage::from_fn(28, 28, |x, y| {
+            image::Luma([((x * 7 + y * 13 + index * 29) % 251) as u8])
+        });
+        pixels.save(folder.join(format!("{index}.png"))).unwrap();
+    }
+    let tune = |data: &str| {
+        let ran = world.run(&format!(
+            "finetune --checkpoint run/model.safetensors --data {data} --fractions 1 --seeds 1 --epochs 1 --batch 4 \
+             --json"
+        ));
+        (ran.json()["warnings"].clone(), ran.stderr)
+    };
+    let (warnings, stderr) = tune("images");
+    let expected =
+        "8 of 8 test rows equal a training row: test images are among the training images";
+    assert_eq!(warnings, serde_json::json!([expected]));
+    assert_eq!(stderr.matches(expected).count(), 1, "{stderr}");
+
+    // Of class 2 there are test images only.
+    let labels = world.path("data/train-labels-idx1-ubyte");
+    let mut bytes = fs::read(&labels).unwrap();
+    for label in &mut bytes[8..] {
+        *label = [0, 1, 1, 3][usize::from(*label)];
+    }
+    fs::write(&labels, bytes).unwrap();
+    let (warnings, _) = tune("data");
+    let expected = [
+        "5 of 20 test rows are of classes without training rows and cannot be right",
+        "1 of 4 classes have no image among 100 % of the labels",
+    ];
+    assert_eq!(warnings, serde_json::json!(expected));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_noticed_before_the_work() {
+    let world = files();
+    fs::write(world.path("occupied"), "").unwrap();
+    // What the work itself would complain of, as soon as it reads the values.
+    let values: Vec<u8> = [1e300_f64; 2400]
+        .iter()
+        .flat_map(|v| v.to_le_bytes())
+        .collect();
+    super::score::npy(
+        &world.path("train64.npy"),
+        "<f8",
+        false,
+        "(400, 6)",
+        &values,
+    );
+    let line = FILES.replace("train.npz:x", "train64.npy");
+    for command in ["probe", "knn", "svm"] {
+        let ran = world.run(&format!("{command} {line}"));
+        assert!(
+            ran.error().contains("beyond the range of float32"),
+            "{}",
+            ran.stderr
+        );
+        for out in ["occupied", "occupied/below"] {
+            let ran = world.run(&format!("{command} {line} --out {out}"));
+            assert!(
+                ran.error().contains(&format!("cannot make {out}")),
+                "{}",
+                ran.stderr
+            );
+        }
+    }
+
+    world.data("data", 40, 20);
+    assert_eq!(world.pretrain("data", "run", "").code, Some(0));
+    let ran = world.run(
+        "finetune --checkpoint run/model.safetensors --data data --fractions 0.5 --seeds 1 --out occupied",
+    );
+    assert!(
+        ran.error().contains("cannot make occupied"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("epoch"), "{}", ran.stderr);
+    fs::create_dir(world.path("folder.npy")).unwrap();
+    for (out, part) in [
+        (
+            "folder.npy",
+            "folder.npy: expected a file to write, found a folder",
+        ),
+        ("occupied/e.npy", "cannot write occupied/e.npy"),
+    ] {
+        let ran = world.run(&format!(
+            "embed --checkpoint run/model.safetensors --data data --out {out}"
+        ));
+        assert!(ran.error().contains(part), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn lists_of_about_one_percent_share_its_column() {
+    let world = World::new();
+    for (model, fraction) in [("a", 0.01), ("b", 12_811.0 / 1_281_167.0)] {
+        let row = serde_json::json!({ "probe": "sgd", "fraction": fraction, "accuracy": 50.0 });
+        let result = serde_json::json!({
+            "command": "probe", "model": model, "evaluation": "linear", "probes": [row],
+        });
+        let folder = world.path("runs").join(model);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("result.json"), result.to_string()).unwrap();
+    }
+    let json = world.run("results runs --json").json();
+    assert_eq!(json["columns"], serde_json::json!(["linear 1 % (sgd)"]));
+}
+
+#[test]
+fn fractions_that_would_share_a_folder_are_refused() {
+    let world = files();
+    let ran = world.run(&format!(
+        "probe {FILES} --fractions 0.5,0.12341,0.12342 --out out"
+    ));
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    let expected = "the fractions 0.12341 and 0.12342 are both 12.34 %";
+    assert!(ran.error().contains(expected), "{}", ran.stderr);
+    assert!(!world.path("out").exists());
 }
 
 #[test]

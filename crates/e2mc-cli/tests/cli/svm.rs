@@ -54,6 +54,8 @@ fn several_labels_have_the_golden_average_precisions() {
                 "{found} {expected}"
             );
         }
+        let tried = &result["settings"]["C"];
+        assert_eq!(*tried, serde_json::json!([cost.parse::<f64>().unwrap()]));
         let scores = world.path(&format!("out-{cost}/predictions.npz"));
         let scores = e2mc_eval::read_embeddings(format!("{}:scores", scores.display())).unwrap();
         assert_eq!((scores.rows(), scores.cols()), (100, 4));
@@ -65,6 +67,29 @@ fn several_labels_have_the_golden_average_precisions() {
 }
 
 #[test]
+fn the_result_says_which_costs_were_tried() {
+    let world = World::new();
+    multilabel(&world);
+    let tried = |more: &str| {
+        let result = world.run(&format!("svm {FILES} {more} --json")).json();
+        let tried = result["settings"]["C"].as_array().unwrap().clone();
+        tried
+            .iter()
+            .map(|c| c.as_f64().unwrap())
+            .collect::<Vec<f64>>()
+    };
+    let default = tried("");
+    assert_eq!(default.len(), 10);
+    for (found, power) in default.iter().zip(-6..=3) {
+        assert!(
+            (found.log10() - f64::from(power)).abs() < 1e-9,
+            "{default:?}"
+        );
+    }
+    assert_eq!(tried("-C 0.1,0.01"), [0.1, 0.01]);
+}
+
+#[test]
 fn labels_of_different_kinds_are_refused() {
     let world = World::new();
     multilabel(&world);
@@ -73,12 +98,15 @@ fn labels_of_different_kinds_are_refused() {
     let line = FILES.replace("--test-labels test.npz:y", "--test-labels l.npy");
     let ran = world.run(&format!("svm {line}"));
     assert!(
-        ran.error().contains("are of different kinds"),
+        ran.error().contains(
+            "are of different kinds: train.npz:y holds 4 column(s) of 0/1, l.npy holds class numbers"
+        ),
         "{}",
         ran.stderr
     );
     let ran = world.run(&format!("knn {FILES}"));
     assert!(ran.error().contains("two dimensions"), "{}", ran.stderr);
+    assert!(ran.error().contains("train.npz:y"), "{}", ran.stderr);
 }
 
 #[test]

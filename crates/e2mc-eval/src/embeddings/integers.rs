@@ -1,58 +1,81 @@
 //! Integers of any size from files: class numbers, and who has which of several labels.
+//!
+//! They are decoded in bounded pieces, each at once into what it stands for, so that a file needs no memory but for its
+//! result.
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::Path;
 
-use super::values::{Endian, ordered};
+use super::values::{self, Endian, PIECE, ordered};
 use crate::Error;
 
-/// Integers as a file holds them.
-#[derive(Debug)]
-pub(super) struct Integers {
-    pub(super) path: PathBuf,
-    /// In C order.
-    pub(super) values: Vec<i128>,
-    pub(super) shape: Vec<usize>,
+/// Integers in a file, the reader at the first of them.
+pub(super) struct Integers<'a> {
+    pub(super) path: &'a Path,
+    pub(super) reader: &'a mut dyn Read,
+    /// Bytes of each, at most 8.
+    pub(super) size: usize,
+    pub(super) signed: bool,
+    pub(super) endian: Endian,
+    pub(super) shape: &'a [usize],
+    /// Bytes that they take in the file, which may be fewer than their own.
+    pub(super) stored: u64,
 }
 
-impl Integers {
-    /// The integers as class numbers, one for each row.
-    pub(super) fn into_labels(self) -> Result<Vec<usize>, Error> {
-        if self.shape.len() != 1 {
+impl Integers<'_> {
+    /// One `T` for each integer and its place, in C order.
+    pub(super) fn decode<T>(
+        self,
+        rank: usize,
+        mut convert: impl FnMut(usize, i128) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        if self.shape.len() != rank {
             return Err(Error::Format {
-                path: self.path,
-                expected: "labels of shape (rows,)".into(),
+                path: self.path.into(),
+                expected: match rank {
+                    1 => "labels of shape (rows,)",
+                    _ => "labels of shape (rows, labels)",
+                }
+                .into(),
                 found: format!("shape {:?}", self.shape),
                 hint: "flatten them with .ravel()",
             });
         }
-        let numbers = self.values.into_iter().enumerate();
-        numbers
-            .map(|(row, value)| {
-                usize::try_from(value).map_err(|_| Error::BadLabel {
-                    path: self.path.clone(),
-                    row,
-                    value,
-                })
-            })
-            .collect()
+        let count = values::product(self.shape);
+        let mut out = values::reserve(count, self.stored, self.path)?;
+        let mut bytes = vec![0; PIECE.min(count) * self.size];
+        while out.len() < count {
+            let piece = &mut bytes[..PIECE.min(count - out.len()) * self.size];
+            values::fill(self.reader, piece, self.path)?;
+            for number in piece.chunks_exact(self.size) {
+                let value = integer(number, self.signed, self.endian);
+                out.push(convert(out.len(), value)?);
+            }
+        }
+        Ok(out)
     }
 }
 
-/// Integers of `size` bytes each, at most 8.
-pub(super) fn decode(bytes: &[u8], size: usize, signed: bool, endian: Endian) -> Vec<i128> {
-    let decode = |bytes: &[u8]| {
-        let first = match endian {
-            Endian::Little => size - 1,
-            Endian::Big => 0,
-        };
-        let negative = signed && bytes[first] >> 7 == 1;
-        // Sign-extended to 16 bytes.
-        let mut wide = [if negative { 0xff } else { 0 }; 16];
-        match endian {
-            Endian::Little => wide[..size].copy_from_slice(bytes),
-            Endian::Big => wide[16 - size..].copy_from_slice(bytes),
-        }
-        ordered(wide, endian, i128::from_le_bytes)
+fn integer(bytes: &[u8], signed: bool, endian: Endian) -> i128 {
+    let first = match endian {
+        Endian::Little => bytes.len() - 1,
+        Endian::Big => 0,
     };
-    bytes.chunks_exact(size).map(decode).collect()
+    let negative = signed && bytes[first] >> 7 == 1;
+    // Sign-extended to 16 bytes.
+    let mut wide = [if negative { 0xff } else { 0 }; 16];
+    match endian {
+        Endian::Little => wide[..bytes.len()].copy_from_slice(bytes),
+        Endian::Big => wide[16 - bytes.len()..].copy_from_slice(bytes),
+    }
+    ordered(wide, endian, i128::from_le_bytes)
+}
+
+/// An integer as a class number.
+pub(super) fn label(path: &Path, row: usize, value: i128) -> Result<usize, Error> {
+    usize::try_from(value).map_err(|_| Error::BadLabel {
+        path: path.into(),
+        row,
+        value,
+    })
 }

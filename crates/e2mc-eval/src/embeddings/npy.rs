@@ -8,16 +8,15 @@ use std::path::Path;
 
 use e2mc::Matrix;
 
-use super::integers::{self, Integers};
+use super::integers::Integers;
 use super::rows::Located;
 use super::source;
-use super::values::{self, Endian, Float, Layout};
+use super::values::{self, Endian, Float, Layout, TRUNCATED};
 use crate::Error;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// Longer than the header of any plain array; one of a record array may be longer, but is no matrix.
 const LONGEST_HEADER: usize = 1 << 16;
-const TRUNCATED: &str = "the file is truncated or damaged; copy it or write it again";
 
 /// Reads a float matrix.
 pub(super) fn read_matrix(path: &Path) -> Result<Matrix, Error> {
@@ -29,9 +28,13 @@ pub(super) fn read_tensor(path: &Path, rank: usize) -> Result<(Matrix, Vec<usize
     Array::open(path, "a float tensor in .npy format")?.into_tensor(rank)
 }
 
-/// Reads integers of any shape.
-pub(super) fn read_integers(path: &Path) -> Result<Integers, Error> {
-    Array::open(path, "a list of integers in .npy format")?.into_integers()
+/// Reads one `T` for each integer of an array of `rank` dimensions.
+pub(super) fn read_integers<T>(
+    path: &Path,
+    rank: usize,
+    convert: impl FnMut(usize, i128) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    Array::open(path, "a list of integers in .npy format")?.into_integers(rank, convert)
 }
 
 /// The shape of the array, and whether it holds floats.
@@ -59,6 +62,7 @@ impl Array<'_> {
     /// The array as a matrix whose rows are the entries of the first dimension, and its shape.
     pub(super) fn into_tensor(mut self, rank: usize) -> Result<(Matrix, Vec<usize>), Error> {
         let layout = self.layout_of(rank)?;
+        values::check_unpacked::<f32>(layout.rows * layout.cols, self.stored, self.path)?;
         let matrix = values::read_matrix(&mut self.reader, self.path, layout)?;
         self.check_end()?;
         Ok((matrix, self.shape))
@@ -114,8 +118,12 @@ impl Array<'_> {
         (self.shape, self.kind == 'f')
     }
 
-    /// The array as integers of any shape; truth values are 0 and 1.
-    pub(super) fn into_integers(mut self) -> Result<Integers, Error> {
+    /// One `T` for each integer of the array, which has `rank` dimensions; truth values are 0 and 1.
+    pub(super) fn into_integers<T>(
+        mut self,
+        rank: usize,
+        convert: impl FnMut(usize, i128) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
         if !matches!(self.kind, 'i' | 'u' | 'b') {
             let hint = "save the class numbers with .astype('int64')";
             return Err(self.wrong_type("integer labels", hint));
@@ -126,16 +134,18 @@ impl Array<'_> {
             return Err(self.wrong("labels in C order", found, hint));
         }
         self.check_length()?;
-        let mut bytes = Vec::new();
-        let mut values = (&mut self.reader).take(self.remaining);
-        values.read_to_end(&mut bytes).map_err(|e| self.io(e))?;
+        let integers = Integers {
+            path: self.path,
+            reader: &mut self.reader,
+            size: self.size,
+            signed: self.kind == 'i',
+            endian: self.endian,
+            shape: &self.shape,
+            stored: self.stored,
+        };
+        let values = integers.decode(rank, convert)?;
         self.check_end()?;
-        let (signed, endian) = (self.kind == 'i', self.endian);
-        Ok(Integers {
-            path: self.path.into(),
-            values: integers::decode(&bytes, self.size, signed, endian),
-            shape: self.shape,
-        })
+        Ok(values)
     }
 }
 
@@ -148,6 +158,8 @@ pub(super) struct Array<'a> {
     offset: u64,
     /// Bytes from there to the end.
     remaining: u64,
+    /// Bytes that the array takes in the file, which are fewer where an archive has shrunk it.
+    stored: u64,
     /// The type as the file writes it, such as `<f4`.
     description: String,
     /// `f` for float, `i` and `u` for integers, `b` for truth values, `?` if the values are no plain numbers.
@@ -162,14 +174,14 @@ pub(super) struct Array<'a> {
 impl<'a> Array<'a> {
     fn open(path: &'a Path, expected: &str) -> Result<Self, Error> {
         let (file, length) = source::open(path, expected)?;
-        Self::from_reader(path, Box::new(file), length)
+        Self::from_reader(path, Box::new(file), (length, length))
     }
 
-    /// Reads the header; `length` is that of the whole array with its header, in bytes.
+    /// Reads the header; `length` is that of the whole array with its header, `stored` what it takes in the file, in bytes.
     pub(super) fn from_reader(
         path: &'a Path,
         mut reader: Box<dyn Read + 'a>,
-        length: u64,
+        (length, stored): (u64, u64),
     ) -> Result<Self, Error> {
         let wrong = |expected: String, found: String, hint| Error::Format {
             path: path.into(),
@@ -242,6 +254,7 @@ impl<'a> Array<'a> {
             reader,
             offset: offset as u64,
             remaining: length - offset as u64,
+            stored,
             kind: header.kind,
             size: header.size,
             endian: header.endian,

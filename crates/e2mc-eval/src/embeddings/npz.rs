@@ -12,14 +12,13 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
-use super::integers::Integers;
 use super::npy::Array;
+use super::values::TRUNCATED;
 use super::{source, write};
 use crate::Error;
 
 /// More than deflate can shrink.
 const MOST_SHRUNK: u64 = 1100;
-const DAMAGED: &str = "the file is truncated or damaged; copy it or write it again";
 
 /// Reads the float matrix of that name; without a name, the only array of two dimensions.
 pub(super) fn read_matrix(path: &Path, array: Option<&str>) -> Result<Matrix, Error> {
@@ -35,9 +34,15 @@ pub(super) fn read_tensor(
     with_array(path, array, rank, |array| array.into_tensor(rank))
 }
 
-/// Reads the integers of that name; without a name, the only array of one dimension.
-pub(super) fn read_integers(path: &Path, array: Option<&str>) -> Result<Integers, Error> {
-    with_array(path, array, 1, |array| array.into_integers())
+/// Reads one `T` for each integer of the array of that name, which has `rank` dimensions; without a name, of the only
+/// array of one dimension.
+pub(super) fn read_integers<T>(
+    path: &Path,
+    array: Option<&str>,
+    rank: usize,
+    convert: impl FnMut(usize, i128) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    with_array(path, array, 1, |array| array.into_integers(rank, convert))
 }
 
 /// The shape of the array of that name, and whether it holds floats; without a name, of the only array of one dimension.
@@ -121,10 +126,10 @@ fn entry<T>(
             path: path.into(),
             expected: "arrays as deflate can shrink them".into(),
             found: format!("array {name:?} of {length} bytes in {stored}"),
-            hint: DAMAGED,
+            hint: TRUNCATED,
         });
     }
-    read(Array::from_reader(path, Box::new(entry), length)?)
+    read(Array::from_reader(path, Box::new(entry), (length, stored))?)
 }
 
 fn wrong(path: &Path, error: &ZipError) -> Error {
@@ -132,7 +137,7 @@ fn wrong(path: &Path, error: &ZipError) -> Error {
         path: path.into(),
         expected: "an .npz file".into(),
         found: format!("no readable zip archive ({error})"),
-        hint: DAMAGED,
+        hint: TRUNCATED,
     }
 }
 

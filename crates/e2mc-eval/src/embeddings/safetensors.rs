@@ -3,22 +3,21 @@
 //! Only the header and the tensor asked for are read.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use e2mc::Matrix;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use super::integers::{self, Integers};
+use super::integers::Integers;
 use super::rows::Located;
 use super::source;
-use super::values::{self, Endian, Float, Layout};
+use super::values::{self, Endian, Float, Layout, TRUNCATED};
 use crate::Error;
 
 /// The format's own limit.
 const LONGEST_HEADER: u64 = 100_000_000;
-const TRUNCATED: &str = "the file is truncated or damaged; copy it or write it again";
 /// Names listed in a message.
 const LISTED: usize = 8;
 
@@ -39,8 +38,14 @@ pub(super) fn read_tensor(
     Ok((matrix, tensor.shape))
 }
 
-/// Reads the integers of that name; without a name, those of the only tensor of one dimension.
-pub(super) fn read_integers(path: &Path, name: Option<&str>) -> Result<Integers, Error> {
+/// Reads one `T` for each integer of the tensor of that name, which has `rank` dimensions; without a name, of the only
+/// tensor of one dimension.
+pub(super) fn read_integers<T>(
+    path: &Path,
+    name: Option<&str>,
+    rank: usize,
+    convert: impl FnMut(usize, i128) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
     let mut tensor = Stored::open(path, name, 1)?;
     let (size, signed) = match tensor.dtype {
         Dtype::U8 | Dtype::BOOL => (1, false),
@@ -57,16 +62,16 @@ pub(super) fn read_integers(path: &Path, name: Option<&str>) -> Result<Integers,
             return Err(tensor.wrong("integer labels", found, hint));
         }
     };
-    let mut bytes = vec![0; tensor.bytes];
-    tensor
-        .file
-        .read_exact(&mut bytes)
-        .map_err(|cause| tensor.io(cause))?;
-    Ok(Integers {
-        path: path.into(),
-        values: integers::decode(&bytes, size, signed, Endian::Little),
-        shape: tensor.shape,
-    })
+    let integers = Integers {
+        path,
+        reader: &mut tensor.file,
+        size,
+        signed,
+        endian: Endian::Little,
+        shape: &tensor.shape,
+        stored: tensor.bytes,
+    };
+    integers.decode(rank, convert)
 }
 
 /// Where the rows of a float matrix lie in the file, for reading some of them.
@@ -100,7 +105,7 @@ struct Stored<'a> {
     dtype: Dtype,
     shape: Vec<usize>,
     /// Bytes of its values; the file has them.
-    bytes: usize,
+    bytes: u64,
 }
 
 impl<'a> Stored<'a> {
@@ -158,7 +163,7 @@ impl<'a> Stored<'a> {
             name,
             dtype: tensor.dtype,
             shape: tensor.shape.clone(),
-            bytes: tensor.data_offsets.1 - tensor.data_offsets.0,
+            bytes: (tensor.data_offsets.1 - tensor.data_offsets.0) as u64,
         })
     }
 
@@ -168,14 +173,6 @@ impl<'a> Stored<'a> {
             expected: expected.into(),
             found,
             hint,
-        }
-    }
-
-    fn io(&self, cause: io::Error) -> Error {
-        Error::Io {
-            action: "read",
-            path: self.path.into(),
-            cause,
         }
     }
 

@@ -22,6 +22,13 @@ pub(super) enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
+    /// The file.
+    pub(super) fn path(&self) -> &'a Path {
+        match *self {
+            Self::Npy { path } | Self::Npz { path, .. } | Self::Safetensors { path, .. } => path,
+        }
+    }
+
     /// Splits `FILE.safetensors:TENSOR` and `FILE.npz:ARRAY`; anything else is a path whose extension tells the format.
     pub(super) fn parse(source: &'a Path) -> Result<Self, Error> {
         // A path that is not Unicode cannot carry a tensor's name, which is.

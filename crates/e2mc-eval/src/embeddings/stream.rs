@@ -2,10 +2,11 @@
 //!
 //! Rows go to `FILE.part`; `FILE.part.json` says how many of them are safely on disk and what they are of. A writer that
 //! finds both, for the same work, goes on after those rows; the finished file then has the same bytes as one that was
-//! never interrupted. Only a finished file has the name asked for.
+//! never interrupted. Only a finished file has the name asked for. The part is locked while a writer is at work, so that
+//! a second one is refused instead of writing into it.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -49,15 +50,11 @@ pub struct RowWriter {
     rows: usize,
     work: String,
     done: usize,
-    /// Known from the first rows on.
-    open: Option<Part>,
-    safe_at: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct Part {
+    /// `FILE.part`, locked until the writer is dropped.
     file: BufWriter<File>,
-    cols: usize,
+    /// Known from the first rows on.
+    cols: Option<usize>,
+    safe_at: Option<Instant>,
 }
 
 impl RowWriter {
@@ -65,7 +62,8 @@ impl RowWriter {
     /// they depend on): only rows of the same work are gone on with.
     ///
     /// # Errors
-    /// A name that ends in neither `.npy` nor `.safetensors`; a part that cannot be read.
+    /// A name that ends in neither `.npy` nor `.safetensors`; a folder that cannot be written to; [`Error::Busy`] while
+    /// another writer is at work on the same file.
     pub fn open(
         path: impl AsRef<Path>,
         rows: usize,
@@ -92,22 +90,14 @@ impl RowWriter {
             rows,
             work: work.into(),
             done: 0,
-            open: None,
+            file: BufWriter::with_capacity(1 << 18, locked(path)?),
+            cols: None,
             safe_at: None,
         };
         if let Some((done, cols)) = writer.found() {
-            let file = OpenOptions::new()
-                .write(true)
-                .open(writer.part())
-                .map_err(|e| writer.io("open", e))?;
             let length = writer.header(cols).len() + done * cols * stored.bytes();
-            file.set_len(length as u64)
-                .map_err(|e| writer.io("write", e))?;
-            let mut file = BufWriter::with_capacity(1 << 18, file);
-            file.seek(SeekFrom::End(0))
-                .map_err(|e| writer.io("write", e))?;
-            writer.done = done;
-            writer.open = Some(Part { file, cols });
+            writer.cut(length).map_err(|e| writer.io("write", e))?;
+            (writer.done, writer.cols) = (done, Some(cols));
         }
         Ok(writer)
     }
@@ -119,7 +109,7 @@ impl RowWriter {
 
     /// The columns `d`, once rows are written.
     pub fn cols(&self) -> Option<usize> {
-        self.open.as_ref().map(|part| part.cols)
+        self.cols
     }
 
     /// Adds whole rows of `cols` values.
@@ -127,19 +117,19 @@ impl RowWriter {
     /// # Errors
     /// Rows of another width than before, or more than were announced; a value beyond float16; a full disk.
     pub fn append(&mut self, rows: &[f32], cols: usize) -> Result<(), Error> {
-        if self.open.is_none() {
-            let file = File::create(self.part()).map_err(|e| self.io("write", e))?;
-            let mut file = BufWriter::with_capacity(1 << 18, file);
-            file.write_all(&self.header(cols))
-                .map_err(|e| self.io("write", e))?;
-            self.open = Some(Part { file, cols });
-        }
-        let part = self.open.as_mut().expect("opened above");
-        if part.cols != cols || cols == 0 || !rows.len().is_multiple_of(cols) {
+        let known = self.cols.unwrap_or(cols);
+        if known != cols || cols == 0 || !rows.len().is_multiple_of(cols) {
             return Err(Error::DimensionMismatch {
-                train: part.cols,
+                train: known,
                 test: cols,
             });
+        }
+        if self.cols.is_none() {
+            let header = self.header(cols);
+            self.cut(0)
+                .and_then(|()| self.file.write_all(&header))
+                .map_err(|e| self.io("write", e))?;
+            self.cols = Some(cols);
         }
         let count = rows.len() / cols;
         if self.done + count > self.rows {
@@ -152,13 +142,13 @@ impl RowWriter {
         let mut write = || -> io::Result<Option<usize>> {
             for (at, &value) in rows.iter().enumerate() {
                 match self.stored {
-                    Stored::F32 => part.file.write_all(&value.to_le_bytes())?,
+                    Stored::F32 => self.file.write_all(&value.to_le_bytes())?,
                     Stored::F16 => {
                         let half = f16::from_f32(value);
                         if half.is_infinite() && value.is_finite() {
                             return Ok(Some(at));
                         }
-                        part.file.write_all(&half.to_le_bytes())?;
+                        self.file.write_all(&half.to_le_bytes())?;
                     }
                 }
             }
@@ -188,7 +178,7 @@ impl RowWriter {
     /// # Errors
     /// If fewer rows were written than announced, or the disk fails.
     pub fn finish(mut self) -> Result<(), Error> {
-        if self.done != self.rows || self.open.is_none() {
+        if self.done != self.rows || self.cols.is_none() {
             return Err(Error::Length {
                 what: "list of rows to write",
                 found: self.done,
@@ -219,6 +209,13 @@ impl RowWriter {
             .then_some((done, cols))
     }
 
+    /// Leaves that many bytes and goes on after them.
+    fn cut(&mut self, length: usize) -> io::Result<()> {
+        self.file.get_ref().set_len(length as u64)?;
+        self.file.seek(SeekFrom::Start(length as u64))?;
+        Ok(())
+    }
+
     fn description(&self, done: usize, cols: usize) -> Value {
         json!({
             "work": self.work, "rows": self.rows, "cols": cols, "bytes": self.stored.bytes(),
@@ -227,11 +224,10 @@ impl RowWriter {
     }
 
     fn make_safe(&mut self) -> Result<(), Error> {
-        let part = self.open.as_mut().expect("called after rows were written");
-        let synced = part
+        let synced = self
             .file
             .flush()
-            .and_then(|()| part.file.get_ref().sync_data());
+            .and_then(|()| self.file.get_ref().sync_data());
         let description = self.description(self.done, self.cols().unwrap_or(0));
         synced
             .and_then(|()| {
@@ -267,7 +263,7 @@ impl RowWriter {
     }
 
     fn part(&self) -> PathBuf {
-        beside(&self.path, ".part")
+        part(&self.path)
     }
 
     fn state(&self) -> PathBuf {
@@ -281,6 +277,63 @@ impl RowWriter {
             cause,
         }
     }
+}
+
+impl Drop for RowWriter {
+    /// A part of nothing is of no use to anyone.
+    fn drop(&mut self) {
+        let length = self.file.get_ref().metadata().map(|m| m.len());
+        if self.cols.is_none() && length.is_ok_and(|length| length == 0) {
+            let _ = fs::remove_file(self.part());
+        }
+    }
+}
+
+fn part(path: &Path) -> PathBuf {
+    beside(path, ".part")
+}
+
+/// Opens the part of `path` and locks it; what it holds stays.
+fn locked(path: &Path) -> Result<File, Error> {
+    let io = |cause| Error::Io {
+        action: "write",
+        path: path.into(),
+        cause,
+    };
+    let busy = || Error::Busy { path: path.into() };
+    if path.is_dir() {
+        return Err(Error::Format {
+            path: path.into(),
+            expected: "a file to write".into(),
+            found: "a folder".into(),
+            hint: "name a file in it",
+        });
+    }
+    let part = part(path);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&part)
+        .map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(busy()),
+        // Some network file systems have no locks.
+        Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Unsupported => {}
+        Err(TryLockError::Error(cause)) => return Err(io(cause)),
+    }
+    // Between the two steps another writer may have finished, and given this very file its name.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let opened = file.metadata().map_err(io)?;
+        let same = |now: fs::Metadata| (now.dev(), now.ino()) == (opened.dev(), opened.ino());
+        if !fs::metadata(&part).is_ok_and(same) {
+            return Err(busy());
+        }
+    }
+    Ok(file)
 }
 
 fn beside(path: &Path, more: &str) -> PathBuf {
@@ -372,9 +425,9 @@ mod tests {
             let path = folder.path().join(name);
             let open = || RowWriter::open(&path, 10, Stored::F32, "a").unwrap();
             for (done, cols) in [(11, 3), (4, 0), (1, usize::MAX / 2), (0, usize::MAX / 8)] {
-                fs::write(open().part(), vec![0; 1000]).unwrap();
                 let state = open().description(done, cols).to_string();
-                fs::write(open().state(), state).unwrap();
+                fs::write(part(&path), vec![0; 1000]).unwrap();
+                fs::write(beside(&path, ".part.json"), state).unwrap();
                 let writer = open();
                 assert_eq!((writer.done(), writer.cols()), (0, None), "{done} {cols}");
             }
@@ -391,12 +444,38 @@ mod tests {
             error.contains("70000 at row 0, column 1, beyond the range of float16"),
             "{error}"
         );
+        drop(writer);
         let mut writer = RowWriter::open(&path, 2, Stored::F32, "").unwrap();
         writer.append(&rows(1), 3).unwrap();
         assert!(writer.append(&rows(2), 3).is_err());
         assert!(writer.append(&[0.0; 2], 2).is_err());
         assert!(writer.finish().is_err());
         assert!(RowWriter::open("e.npz", 2, Stored::F32, "").is_err());
+    }
+
+    #[test]
+    fn a_second_writer_of_the_same_file_is_refused_until_the_first_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("e.npy");
+        let open = || RowWriter::open(&path, 4, Stored::F32, "a");
+        let refused = || {
+            let error = open().unwrap_err();
+            let text = error.to_string();
+            assert!(text.ends_with("e.npy: another run is writing this file"));
+            assert!(error.hint().unwrap().contains("another file"));
+        };
+        let mut writer = open().unwrap();
+        refused();
+        writer.append(&rows(2), 3).unwrap();
+        refused();
+        writer.append(&rows(2), 3).unwrap();
+        writer.finish().unwrap();
+        let values = [rows(2), rows(2)].concat();
+        assert_eq!(read_embeddings(&path).unwrap().data(), values);
+        // One that wrote nothing leaves nothing, and another may begin.
+        drop(open().unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(open().unwrap().done(), 0);
     }
 
     #[test]

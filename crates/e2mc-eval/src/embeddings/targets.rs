@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::integers::Integers;
-use super::{Source, npy, npz, safetensors};
-use crate::Error;
+use super::{Source, integers, npy, npz, safetensors};
+use crate::{Error, check};
 
 /// Whether a row has a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,37 +93,28 @@ impl Targets {
 /// name, the file's only array of one dimension.
 ///
 /// # Errors
-/// A file that cannot be read, or that holds other numbers.
+/// A file that cannot be read, or that holds other numbers; a class number of [`MOST_CLASSES`](crate::MOST_CLASSES) or
+/// more.
 pub fn read_targets(source: impl AsRef<Path>) -> Result<Targets, Error> {
     let parsed = Source::parse(source.as_ref())?;
-    let (path, (shape, float)) = match &parsed {
-        Source::Npy { path } => (*path, npy::shape(path)?),
-        Source::Npz { path, array } => (*path, npz::shape(path, *array)?),
-        Source::Safetensors { path, tensor } => (*path, safetensors::shape(path, *tensor)?),
+    let path = parsed.path();
+    let (shape, float) = match parsed {
+        Source::Npy { path } => npy::shape(path)?,
+        Source::Npz { path, array } => npz::shape(path, array)?,
+        Source::Safetensors { path, tensor } => safetensors::shape(path, tensor)?,
     };
     if shape.len() != 2 {
-        return integers(parsed)?.into_labels().map(Targets::Classes);
+        let label = |row, value| class_number(path, row, value);
+        return read_integers(&parsed, 1, label).map(Targets::Classes);
     }
     let width = shape[1];
-    // Floats, as scikit-learn's indicator matrices often are, or integers.
-    let values: Vec<f64> = if float {
-        let matrix = super::read_embeddings(source.as_ref())?;
-        matrix.data().iter().map(|&v| v.into()).collect()
-    } else {
-        let integers = integers(parsed)?;
-        integers.values.iter().map(|&v| v as f64).collect()
-    };
     let wrong = |found: String, hint| Error::Format {
         path: path.into(),
         expected: "labels of 1 (present), 0 (absent) or -1 (ignored)".into(),
         found,
         hint,
     };
-    if values.contains(&-1.0) && !values.contains(&0.0) {
-        let hint = "write 0 for absent labels; -1 marks those that do not count";
-        return Err(wrong("-1 but no 0".into(), hint));
-    }
-    let presence = values.iter().enumerate().map(|(at, &value)| match value {
+    let presence = |at: usize, value: f64| match value {
         0.0 => Ok(Presence::Absent),
         1.0 => Ok(Presence::Present),
         -1.0 => Ok(Presence::Ignored),
@@ -132,17 +122,50 @@ pub fn read_targets(source: impl AsRef<Path>) -> Result<Targets, Error> {
             format!("{value} at row {}, column {}", at / width, at % width),
             "one column a label",
         )),
-    });
-    MultiLabels::new(presence.collect::<Result<_, _>>()?, width).map(Targets::Multi)
+    };
+    // Floats, as scikit-learn's indicator matrices often are, or integers.
+    let values: Vec<Presence> = if float {
+        let matrix = super::read_embeddings(source.as_ref())?;
+        let values = matrix.data().iter().enumerate();
+        values
+            .map(|(at, &value)| presence(at, value.into()))
+            .collect::<Result<_, _>>()?
+    } else {
+        read_integers(&parsed, 2, |at, value| presence(at, value as f64))?
+    };
+    if values.contains(&Presence::Ignored) && !values.contains(&Presence::Absent) {
+        let hint = "write 0 for absent labels; -1 marks those that do not count";
+        return Err(wrong("-1 but no 0".into(), hint));
+    }
+    MultiLabels::new(values, width).map(Targets::Multi)
 }
 
-/// The integers that a source names.
-pub(super) fn integers(source: Source<'_>) -> Result<Integers, Error> {
-    match source {
-        Source::Npy { path } => npy::read_integers(path),
-        Source::Npz { path, array } => npz::read_integers(path, array),
-        Source::Safetensors { path, tensor } => safetensors::read_integers(path, tensor),
+/// One `T` for each integer that a source of `rank` dimensions names.
+pub(super) fn read_integers<T>(
+    source: &Source<'_>,
+    rank: usize,
+    convert: impl FnMut(usize, i128) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    match *source {
+        Source::Npy { path } => npy::read_integers(path, rank, convert),
+        Source::Npz { path, array } => npz::read_integers(path, array, rank, convert),
+        Source::Safetensors { path, tensor } => {
+            safetensors::read_integers(path, tensor, rank, convert)
+        }
     }
+}
+
+fn class_number(path: &Path, row: usize, value: i128) -> Result<usize, Error> {
+    let label = integers::label(path, row, value)?;
+    if label >= check::MOST_CLASSES {
+        return Err(Error::LabelTooLarge {
+            path: path.into(),
+            row,
+            label,
+            limit: check::MOST_CLASSES,
+        });
+    }
+    Ok(label)
 }
 
 #[cfg(test)]

@@ -548,3 +548,87 @@ fn no_damage_makes_the_readers_panic() {
         }
     }
 }
+
+/// An archive of one `.npy` file, deflated: a header, then `zeros` zeros.
+fn bomb(path: &Path, header: &str, zeros: u64) {
+    use std::io::{Read, Write};
+    let options = zip::write::SimpleFileOptions::default().large_file(true);
+    let mut archive = zip::ZipWriter::new(fs::File::create(path).unwrap());
+    archive.start_file("y.npy", options).unwrap();
+    archive.write_all(&npy(header, &[])).unwrap();
+    std::io::copy(&mut std::io::repeat(0).take(zeros), &mut archive).unwrap();
+    archive.finish().unwrap();
+}
+
+#[test]
+fn a_small_file_does_not_ask_for_a_huge_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("y.npz");
+    let found = |error: Error| message(&error, &path).0;
+    // 140 MB of labels of one byte each, which would be 1.1 GB of class numbers.
+    bomb(&path, &header("|u1", "(140000000,)"), 140_000_000);
+    let text = found(read_labels(&path).unwrap_err());
+    assert!(
+        text.starts_with(
+            "y.npz: expected values that shrink at most 100-fold, found 140000000 values, 1120000000 bytes in memory"
+        ),
+        "{text}"
+    );
+    assert_eq!(text, found(read_targets(&path).unwrap_err()));
+    // Half floats, which take twice as much in memory.
+    bomb(&path, &header("<f2", "(70000, 4000)"), 560_000_000);
+    let text = found(read_embeddings(&path).unwrap_err());
+    assert!(text.contains("found 280000000 values"), "{text}");
+    // What shrinks well but is no more than a usual file is read.
+    bomb(&path, &header("<i8", "(1000000,)"), 8_000_000);
+    assert_eq!(read_labels(&path).unwrap(), vec![0; 1_000_000]);
+}
+
+#[test]
+fn a_header_that_claims_more_or_less_than_there_is_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("y.npz");
+    for (shape, bytes) in [("(1000000000000,)", "8000000000000"), ("(9,)", "72")] {
+        bomb(&path, &header("<i8", shape), 80);
+        let text = message(&read_labels(&path).unwrap_err(), &path).0;
+        assert_eq!(
+            text,
+            format!(
+                "y.npz: expected {bytes} bytes of values for dtype <i8 of shape {shape}, found 80 bytes"
+            )
+        );
+    }
+    let mut npy = npy(&header("<i8", "(10,)"), &[0; 80]);
+    npy.truncate(100);
+    fs::write(folder.path().join("y.npy"), &npy).unwrap();
+    let text = read_labels(folder.path().join("y.npy")).unwrap_err();
+    assert!(text.to_string().contains("expected 80 bytes of values"));
+}
+
+#[test]
+fn labels_longer_than_a_piece_are_read_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels: Vec<usize> = (0..200_001).map(|row| row * 7 % 90_001).collect();
+    let path = folder.path().join("y.npy");
+    write_labels(&path, &labels).unwrap();
+    assert_eq!(read_labels(&path).unwrap(), labels);
+    assert_eq!(read_targets(&path).unwrap(), Targets::Classes(labels));
+}
+
+#[test]
+fn a_label_beyond_all_classes_names_its_file_and_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("y.npy");
+    write_labels(&path, &[99_999, 3]).unwrap();
+    assert!(read_targets(&path).is_ok());
+    write_labels(&path, &[3, 100_000]).unwrap();
+    let error = read_targets(&path).unwrap_err();
+    let (text, hint) = message(&error, &path);
+    assert_eq!(
+        text,
+        "y.npy holds label 100000 at row 1, expected a class number below 100000"
+    );
+    assert!(hint.contains("without gaps"), "{hint}");
+    // What is only compared may be any number.
+    assert_eq!(read_labels(&path).unwrap(), [3, 100_000]);
+}

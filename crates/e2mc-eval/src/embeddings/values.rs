@@ -1,6 +1,6 @@
 //! From bytes to float32 matrices, in bounded pieces.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use e2mc::Matrix;
@@ -62,7 +62,13 @@ pub(super) fn product(lengths: &[usize]) -> usize {
 }
 
 /// Values decoded at a time.
-const PIECE: usize = 1 << 16;
+pub(super) const PIECE: usize = 1 << 16;
+/// Memory that is taken whatever the file's size is.
+const ALWAYS_TAKEN: u64 = 1 << 30;
+/// More than that is taken for a file of this fraction of it at least: features and labels do not shrink further, and a
+/// small file that claims to have been shrunk from a huge one must not fill the memory.
+const LEAST_STORED: u64 = 100;
+pub(super) const TRUNCATED: &str = "the file is truncated or damaged; copy it or write it again";
 /// Columns of a Fortran-ordered file that are read together: their values fill one cache line of each output row.
 const PANEL: usize = 16;
 
@@ -95,6 +101,55 @@ pub(super) fn read_matrix(reader: impl Read, path: &Path, layout: Layout) -> Res
     Ok(Matrix::new(values, rows, cols).expect("rows * cols values were allocated"))
 }
 
+/// An empty list with room for `count` values, which take `stored` bytes in the file.
+pub(super) fn reserve<T>(count: usize, stored: u64, path: &Path) -> Result<Vec<T>, Error> {
+    check_unpacked::<T>(count, stored, path)?;
+    let mut values = Vec::new();
+    values.try_reserve_exact(count).map_err(|cause| Error::Io {
+        action: "load",
+        path: path.into(),
+        cause: cause.into(),
+    })?;
+    Ok(values)
+}
+
+/// `count` values in memory are not too many for the `stored` bytes that they take in the file.
+pub(super) fn check_unpacked<T>(count: usize, stored: u64, path: &Path) -> Result<(), Error> {
+    let bytes = (count as u64).saturating_mul(size_of::<T>() as u64);
+    if bytes <= ALWAYS_TAKEN || bytes / LEAST_STORED <= stored {
+        return Ok(());
+    }
+    Err(Error::Format {
+        path: path.into(),
+        expected: format!("values that shrink at most {LEAST_STORED}-fold"),
+        found: format!("{count} values, {bytes} bytes in memory, in {stored} bytes"),
+        hint: "if they are meant, save them without compression (numpy.savez)",
+    })
+}
+
+/// Fills `bytes`; that the file ends too soon is told as what it is.
+pub(super) fn fill(
+    reader: &mut (impl Read + ?Sized),
+    bytes: &mut [u8],
+    path: &Path,
+) -> Result<(), Error> {
+    reader
+        .read_exact(bytes)
+        .map_err(|cause| match cause.kind() {
+            ErrorKind::UnexpectedEof => Error::Format {
+                path: path.into(),
+                expected: "as many values as its header says".into(),
+                found: "fewer".into(),
+                hint: TRUNCATED,
+            },
+            _ => Error::Io {
+                action: "read",
+                path: path.into(),
+                cause,
+            },
+        })
+}
+
 fn zeros(len: usize, path: &Path) -> Result<Vec<f32>, Error> {
     let mut values = Vec::new();
     values.try_reserve_exact(len).map_err(|cause| Error::Io {
@@ -120,13 +175,7 @@ impl<R: Read> Decoder<'_, R> {
         for piece in out.chunks_mut(PIECE) {
             self.bytes
                 .resize(piece.len() * self.layout.float.bytes(), 0);
-            self.reader
-                .read_exact(&mut self.bytes)
-                .map_err(|cause| Error::Io {
-                    action: "read",
-                    path: self.path.into(),
-                    cause,
-                })?;
+            fill(&mut self.reader, &mut self.bytes, self.path)?;
             self.decode(piece)?;
             self.done += piece.len();
         }

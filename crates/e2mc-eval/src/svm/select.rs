@@ -2,6 +2,8 @@
 //!
 //! Within a fold the values go from the smallest to the largest, each fit starting where the last ended.
 
+use std::sync::{Mutex, PoisonError};
+
 use e2mc::MatrixView;
 use rayon::prelude::*;
 
@@ -36,20 +38,25 @@ impl Grid<'_> {
             let out: Vec<u32> = (0..labels.len() as u32)
                 .filter(|&row| fold_of_row[row as usize] == fold)
                 .collect();
-            // For each class the scores of the held-out rows, value by value.
-            let scores: Vec<Vec<f32>> = tasks
-                .par_iter()
-                .map(|task| self.scores(task, &fold_of_row, fold, &out))
-                .collect();
-            for (i, right) in right.iter_mut().enumerate() {
-                let of_value = i * out.len();
-                let rows = out.iter().enumerate().filter(|&(at, &row)| {
-                    let score = |class: usize| scores[class][of_value + at];
-                    let best = (1..tasks.len())
-                        .fold(0, |best, c| if score(c) > score(best) { c } else { best });
-                    tasks[best].class == labels[row as usize]
-                });
-                *right += rows.count();
+            // For each value the best class of each held-out row so far, and its score: those of all classes are never
+            // in memory. The lower class is the better of equals, so that the order of the classes does not matter.
+            let best = vec![(f32::NEG_INFINITY, tasks[0].class); self.values.len() * out.len()];
+            let best = Mutex::new(best);
+            tasks.par_iter().for_each(|task| {
+                let scores = self.scores(task, &fold_of_row, fold, &out);
+                let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
+                for (best, score) in best.iter_mut().zip(scores) {
+                    if score > best.0 || (score == best.0 && task.class < best.1) {
+                        *best = (score, task.class);
+                    }
+                }
+            });
+            let best = best.into_inner().unwrap_or_else(PoisonError::into_inner);
+            for (right, best) in right.iter_mut().zip(best.chunks_exact(out.len())) {
+                let rows = best.iter().zip(&out);
+                *right += rows
+                    .filter(|&(best, &row)| best.1 == labels[row as usize])
+                    .count();
             }
         }
         let accuracy = |right: usize| right as f64 / labels.len() as f64;
@@ -59,11 +66,12 @@ impl Grid<'_> {
     /// One value for this label: the smallest of best mean average precision over the folds, and that mean. A label that a
     /// single row has, or lacks, cannot be held out: it gets the smallest value, without a score, and fails no other.
     pub(super) fn by_average_precision(&self, task: &Task) -> Result<(f64, Option<f64>), Error> {
-        let present = task.positive.iter().filter(|&&p| p).count();
-        if present < 2 || task.positive.len() - present < 2 {
+        let positive = task.positive();
+        let present = positive.iter().filter(|&&p| p).count();
+        if present < 2 || positive.len() - present < 2 {
             return Ok((self.values[0], None));
         }
-        let sides: Vec<usize> = task.positive.iter().map(|&p| usize::from(p)).collect();
+        let sides: Vec<usize> = positive.iter().map(|&p| usize::from(p)).collect();
         let of_task = stratified(&sides, 2, self.folds, self.seed)?;
         let mut fold_of_row = vec![u32::MAX; self.features.rows()];
         for (&row, &fold) in task.rows.iter().zip(&of_task) {
@@ -75,7 +83,7 @@ impl Grid<'_> {
                 let (out, truth): (Vec<u32>, Vec<Presence>) = task
                     .rows
                     .iter()
-                    .zip(&task.positive)
+                    .zip(positive.iter())
                     .filter(|&(&row, _)| fold_of_row[row as usize] == fold)
                     .map(|(&row, &positive)| {
                         let presence = if positive {
@@ -104,7 +112,7 @@ impl Grid<'_> {
         let (rows, positive): (Vec<u32>, Vec<bool>) = task
             .rows
             .iter()
-            .zip(&task.positive)
+            .zip(task.positive().iter())
             .filter(|&(&row, _)| fold_of_row[row as usize] != fold)
             .unzip();
         let problem = Problem {
