@@ -1,5 +1,6 @@
 //! `e2mc finetune`: semi-supervised learning, all layers on few labels.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -112,12 +113,14 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
     let mut recorder = Recorder::new(&options.record)?;
     recorder.first(first);
     let (mut rows, mut missing) = (Vec::new(), Vec::new());
+    let mut learnt = BTreeSet::new();
     for &fraction in &fractions {
         let config = options.config(fraction, &network);
         let (mut runs, mut images) = (Vec::new(), 0);
         for &seed in &seeds {
             let indices = parts.rows(network.train.labels(), fraction, seed)?;
             images = indices.len();
+            learnt.extend(indices.iter().copied());
             runs.push(one(
                 options,
                 &network,
@@ -130,8 +133,7 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
         missing.extend(linear::missing(&runs, network.train.classes(), fraction));
         rows.push(Row::new("finetune", fraction, images, runs)?);
     }
-    // As a probe does: of the features of the network as it was, when all is fitted.
-    let mut warnings = network.warnings(&options.machine)?;
+    let mut warnings = network.warnings(learnt, &options.machine)?;
     warnings.extend(missing);
     for warning in &warnings {
         output::warning(warning);

@@ -4,10 +4,12 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use e2mc::Matrix;
+use e2mc_data::{Dataset, Selection};
 use e2mc_eval::{EmbeddingFile, Rows, Targets, equal_rows, read_targets};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Model, Output, device, embed};
@@ -89,7 +91,7 @@ pub(crate) struct Network {
 
 /// Either of the two.
 pub(crate) enum Source {
-    Files(Files),
+    Files(Box<Files>),
     Network(Box<Network>),
 }
 
@@ -97,7 +99,7 @@ impl SourceOptions {
     /// Opens and checks everything; reads no image yet.
     pub(crate) fn open(&self, machine: &MachineOptions) -> Result<Source> {
         if let Some(files) = self.files()? {
-            return Ok(Source::Files(files));
+            return Ok(Source::Files(Box::new(files)));
         }
         let (checkpoint, data) = self.network_paths()?;
         let network = Network::open(
@@ -201,7 +203,11 @@ impl Source {
             Self::Files(files) => files.labelled()?,
             Self::Network(network) => network.labelled(&options.output, machine)?,
         };
-        let warnings = warnings(&labelled)?;
+        let warnings = warnings(
+            (&labelled.train, &labelled.train_labels),
+            (&labelled.test, &labelled.test_labels),
+            labelled.classes,
+        )?;
         Ok((labelled, warnings))
     }
 }
@@ -285,22 +291,43 @@ impl Network {
         Parts::of_images(list, &**self.train.dataset(), &**self.test.dataset())
     }
 
-    /// What the user should be warned of: seen by the features of all images, as of a probe.
-    pub(crate) fn warnings(&self, machine: &MachineOptions) -> Result<Vec<String>> {
-        warnings(&self.labelled(&Output::Backbone, machine)?)
+    /// What the user should be warned of where these training images are learnt from: told by their
+    /// features, as of a probe.
+    pub(crate) fn warnings(
+        &self,
+        rows: impl IntoIterator<Item = usize>,
+        machine: &MachineOptions,
+    ) -> Result<Vec<String>> {
+        let rows = rows.into_iter().collect();
+        let learnt = Arc::new(Selection::new(self.train.dataset().clone(), rows)?);
+        let features = |images| self.features(images, &Output::Backbone, machine);
+        warnings(
+            (&features(learnt)?, self.train.labels()),
+            (&features(self.test.dataset().clone())?, self.test.labels()),
+            self.train.classes(),
+        )
+    }
+
+    fn features(
+        &self,
+        images: Arc<dyn Dataset>,
+        output: &Output,
+        machine: &MachineOptions,
+    ) -> Result<Matrix> {
+        let evaluation = &self.checkpoint.recipe.evaluation;
+        let threads = machine.threads();
+        Ok(embed(
+            &self.model,
+            images,
+            evaluation,
+            output.clone(),
+            256,
+            threads,
+        )?)
     }
 
     fn labelled(&self, output: &Output, machine: &MachineOptions) -> Result<Labelled> {
-        let features = |part: &Part| {
-            embed(
-                &self.model,
-                part.dataset().clone(),
-                &self.checkpoint.recipe.evaluation,
-                output.clone(),
-                256,
-                machine.threads(),
-            )
-        };
+        let features = |part: &Part| self.features(part.dataset().clone(), output, machine);
         Ok(Labelled {
             train: features(&self.train)?,
             train_labels: self.train.labels().to_vec(),
@@ -311,17 +338,15 @@ impl Network {
     }
 }
 
-fn warnings(labelled: &Labelled) -> Result<Vec<String>> {
-    let Labelled {
-        train,
-        train_labels,
-        test,
-        test_labels,
-        classes,
-    } = labelled;
+/// Of training and of test rows, each with labels of its whole part.
+fn warnings(
+    (train, train_labels): (&Matrix, &[usize]),
+    (test, test_labels): (&Matrix, &[usize]),
+    classes: usize,
+) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     warnings.extend(overlap(&train.view(), &test.view())?);
-    warnings.extend(unseen(train_labels, test_labels, *classes));
+    warnings.extend(unseen(train_labels, test_labels, classes));
     Ok(warnings)
 }
 
