@@ -129,7 +129,7 @@ pub(crate) struct TrainOptions {
     #[command(flatten)]
     pub(crate) data_options: DataOptions,
     /// Go on with the run in --out where it was stopped, with its data and settings; --epochs, --guard,
-    /// --log-every and --half may change
+    /// --log-every, --half and --max-bad-images may change
     #[arg(long)]
     pub(crate) resume: bool,
     /// Print the resolved plan and stop

@@ -24,11 +24,12 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 const NAMED: usize = 20;
 
 /// How a data set is taken; options of every command that reads images.
-#[derive(Args, Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Args, Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct DataOptions {
-    /// Fraction of the images that may be unreadable; others of their class take their places
-    #[arg(long, value_name = "FRACTION", default_value_t = MAX_BAD_IMAGES)]
-    pub(crate) max_bad_images: f64,
+    /// Fraction of the images that may be unreadable; others of their class take their places [default: 0.001]
+    #[arg(long, value_name = "FRACTION")]
+    #[serde(default)]
+    pub(crate) max_bad_images: Option<f64>,
     /// Of data without a test part, set this fraction of the images apart as one, the same of each
     /// class
     #[arg(long, value_name = "FRACTION")]
@@ -40,13 +41,9 @@ pub(crate) struct DataOptions {
     pub(crate) val_seed: u64,
 }
 
-impl Default for DataOptions {
-    fn default() -> Self {
-        Self {
-            max_bad_images: MAX_BAD_IMAGES,
-            val_fraction: None,
-            val_seed: 0,
-        }
+impl DataOptions {
+    pub(crate) fn max_bad_images(self) -> f64 {
+        self.max_bad_images.unwrap_or(MAX_BAD_IMAGES)
     }
 }
 
@@ -74,7 +71,7 @@ pub(crate) fn open(path: &Path, split: Split, taken: DataOptions) -> Result<Arc<
     let options = OpenOptions {
         progress: Some(&progress),
         cache: cache.as_deref(),
-        max_bad: taken.max_bad_images,
+        max_bad: taken.max_bad_images(),
         test_fraction: taken
             .val_fraction
             .map(|fraction| (fraction, taken.val_seed)),

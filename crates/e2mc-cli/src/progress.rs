@@ -85,7 +85,7 @@ impl Metrics {
 /// What a run's record holds from before a stop.
 #[derive(Default)]
 pub(crate) struct Before {
-    /// How long the run had trained; after a kill, in the epochs that were completed.
+    /// How long the run had trained; after a kill, without the epoch that was under way.
     seconds: f64,
     /// Held-out k-NN: epoch, accuracy as a fraction.
     knn: Vec<(u64, f64)>,
@@ -113,6 +113,9 @@ fn lines_until(path: &Path, step: u64) -> Result<(String, Before)> {
         }
         if value["step"].as_u64().is_some_and(|found| found > step) {
             continue;
+        }
+        if value["event"] == "resume" {
+            before.seconds = seconds.unwrap_or(before.seconds);
         }
         if value["event"] == "epoch" {
             before.seconds += seconds.unwrap_or(0.0);
@@ -195,8 +198,10 @@ impl<'a> Progress<'a> {
     /// Goes on with a record.
     pub(crate) fn resume(&mut self, step: u64, before: Before) -> Result<()> {
         let recipe = self.recipe;
-        self.metrics
-            .write("resume", json!({ "step": step, "recipe": recipe }))?;
+        self.metrics.write(
+            "resume",
+            json!({ "step": step, "recipe": recipe, "seconds": before.seconds }),
+        )?;
         self.before = before.seconds;
         self.knn = before.knn;
         Ok(())

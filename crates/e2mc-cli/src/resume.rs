@@ -8,9 +8,10 @@ use clap::{ArgMatches, Command};
 use crate::failure::Failure;
 
 /// Of a run: where it is, what it is run on, and what a resumed run may have otherwise.
-const OF_A_RUN: [&str; 9] = [
+const OF_A_RUN: [&str; 10] = [
     "out",
     "data",
+    "max_bad_images",
     "epochs",
     "guard",
     "half",

@@ -239,6 +239,8 @@ impl Trainer {
                 }
                 embedding = objective.embeddings.into_iter().next();
                 if stop.load(Ordering::Relaxed) && !last {
+                    // Off the CPU nobody may have looked yet, and what is saved replaces a good state.
+                    self.check_finite(&whole, saved.as_deref())?;
                     self.so_far = whole.so_far();
                     self.save_to(options.checkpoint.as_deref(), &mut saved)?;
                     return Ok(Outcome::Interrupted);

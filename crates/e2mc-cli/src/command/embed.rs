@@ -135,7 +135,7 @@ fn stream(
         "checkpoint": sha256(&options.checkpoint)?, "data": std::path::absolute(data)?,
         "part": format!("{:?}", options.part), "output": options.output.to_string(), "batch": batch,
         "device": options.machine.device, "reading": format!("{:?}", options.reading),
-        "max_bad_images": options.data_options.max_bad_images, "val": options.data_options.val_fraction,
+        "max_bad_images": options.data_options.max_bad_images(), "val": options.data_options.val_fraction,
         "val_seed": options.data_options.val_seed,
     });
     let mut writer = RowWriter::open(&options.out, rows, stored, &work.to_string())?;

@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::evaluation::plus_minus;
 use crate::evaluation::record::RESULT;
+use crate::evaluation::{plus_minus, rounded_percent};
 use crate::failure::Failure;
 use crate::output;
 
@@ -119,14 +119,10 @@ fn find(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// A part of the labels in billionths, to three digits that count: ImageNet's list of 12,811 images of 1,281,167 is 1 %, as
-/// its name says, and belongs in the column of a subset of 1 %.
+/// A part of the labels in billionths, as columns name it.
 fn part(fraction: f64) -> u64 {
-    if fraction.is_nan() || fraction <= 0.0 {
-        return 0;
-    }
-    let unit = 10_f64.powi(fraction.log10().floor() as i32 - 2);
-    (1e9 * unit * (fraction / unit).round()).round() as u64
+    // What is no number, or below 0, becomes 0.
+    (1e7 * rounded_percent(fraction)).round() as u64
 }
 
 /// The name of a column.

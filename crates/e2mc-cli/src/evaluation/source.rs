@@ -1,7 +1,9 @@
 //! Where an evaluation's features and labels come from: a checkpoint and images, or files of
 //! embeddings of any model. The second does no libtorch work.
 
+use std::collections::HashSet;
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clap::Args;
 use e2mc::Matrix;
-use e2mc_data::{Dataset, Selection};
+use e2mc_data::{Dataset, Evaluation, Loader, LoaderConfig, Pipeline, Selection};
 use e2mc_eval::{EmbeddingFile, Rows, Targets, equal_rows, read_targets};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Model, Output, device, embed};
@@ -203,11 +205,16 @@ impl Source {
             Self::Files(files) => files.labelled()?,
             Self::Network(network) => network.labelled(&options.output, machine)?,
         };
-        let warnings = warnings(
-            (&labelled.train, &labelled.train_labels),
-            (&labelled.test, &labelled.test_labels),
-            labelled.classes,
-        )?;
+        let Labelled {
+            train,
+            train_labels,
+            test,
+            test_labels,
+            classes,
+        } = &labelled;
+        let overlap = overlap(&train.view(), &test.view())?;
+        let unseen = unseen(train_labels, test_labels, *classes);
+        let warnings = overlap.into_iter().chain(unseen).collect();
         Ok((labelled, warnings))
     }
 }
@@ -291,8 +298,7 @@ impl Network {
         Parts::of_images(list, &**self.train.dataset(), &**self.test.dataset())
     }
 
-    /// What the user should be warned of where these training images are learnt from: told by their
-    /// features, as of a probe.
+    /// What the user should be warned of where these training images are learnt from.
     pub(crate) fn warnings(
         &self,
         rows: impl IntoIterator<Item = usize>,
@@ -300,34 +306,30 @@ impl Network {
     ) -> Result<Vec<String>> {
         let rows = rows.into_iter().collect();
         let learnt = Arc::new(Selection::new(self.train.dataset().clone(), rows)?);
-        let features = |images| self.features(images, &Output::Backbone, machine);
-        warnings(
-            (&features(learnt)?, self.train.labels()),
-            (&features(self.test.dataset().clone())?, self.test.labels()),
-            self.train.classes(),
-        )
-    }
-
-    fn features(
-        &self,
-        images: Arc<dyn Dataset>,
-        output: &Output,
-        machine: &MachineOptions,
-    ) -> Result<Matrix> {
+        let (tests, threads) = (self.test.dataset().clone(), machine.threads());
         let evaluation = &self.checkpoint.recipe.evaluation;
-        let threads = machine.threads();
-        Ok(embed(
-            &self.model,
-            images,
-            evaluation,
-            output.clone(),
-            256,
-            threads,
-        )?)
+        let learnt: HashSet<u64> = views(learnt, evaluation, threads)?.into_iter().collect();
+        let seen = views(tests, evaluation, threads)?;
+        let equal = seen.iter().filter(|view| learnt.contains(view)).count();
+        let parts = (self.train.labels(), self.test.labels());
+        let unseen = unseen(parts.0, parts.1, self.train.classes());
+        Ok(overlapping(equal, seen.len())
+            .into_iter()
+            .chain(unseen)
+            .collect())
     }
 
     fn labelled(&self, output: &Output, machine: &MachineOptions) -> Result<Labelled> {
-        let features = |part: &Part| self.features(part.dataset().clone(), output, machine);
+        let features = |part: &Part| {
+            embed(
+                &self.model,
+                part.dataset().clone(),
+                &self.checkpoint.recipe.evaluation,
+                output.clone(),
+                256,
+                machine.threads(),
+            )
+        };
         Ok(Labelled {
             train: features(&self.train)?,
             train_labels: self.train.labels().to_vec(),
@@ -338,27 +340,47 @@ impl Network {
     }
 }
 
-/// Of training and of test rows, each with labels of its whole part.
-fn warnings(
-    (train, train_labels): (&Matrix, &[usize]),
-    (test, test_labels): (&Matrix, &[usize]),
-    classes: usize,
-) -> Result<Vec<String>> {
-    let mut warnings = Vec::new();
-    warnings.extend(overlap(&train.view(), &test.view())?);
-    warnings.extend(unseen(train_labels, test_labels, classes));
-    Ok(warnings)
+/// What the network is shown of each image, as hashes: the same image looks the same, whatever it is called.
+fn views(dataset: Arc<dyn Dataset>, evaluation: &Evaluation, threads: usize) -> Result<Vec<u64>> {
+    let config = LoaderConfig {
+        batch: 64.min(dataset.len().max(1)),
+        seed: 0,
+        threads,
+        prefetch: 2,
+        shuffle: false,
+        drop_last: false,
+        rank: 0,
+        world: 1,
+    };
+    let mut hashes = Vec::with_capacity(dataset.len());
+    let loader = Loader::new(dataset, Pipeline::Evaluate(evaluation.clone()), config)?;
+    for batch in loader.epoch(0, 0) {
+        let batch = batch?;
+        let view = &batch.views[0];
+        let size: usize = view.shape[1..].iter().product();
+        hashes.extend(view.data.chunks_exact(size).map(|image| {
+            let mut hasher = DefaultHasher::new();
+            image
+                .iter()
+                .for_each(|sample| sample.to_bits().hash(&mut hasher));
+            hasher.finish()
+        }));
+        loader.recycle(batch);
+    }
+    Ok(hashes)
 }
 
 /// A warning where test rows are training rows too.
 pub(crate) fn overlap(train: &dyn Rows, test: &dyn Rows) -> Result<Option<String>> {
-    let equal = equal_rows(train, test)?;
-    Ok((equal > 0).then(|| {
+    Ok(overlapping(equal_rows(train, test)?, test.rows()))
+}
+
+fn overlapping(equal: usize, tests: usize) -> Option<String> {
+    (equal > 0).then(|| {
         format!(
-            "{equal} of {} test rows equal a training row: test images are among the training images",
-            test.rows()
+            "{equal} of {tests} test rows equal a training row: test images are among the training images"
         )
-    }))
+    })
 }
 
 /// A warning where test rows are of classes without training rows.

@@ -46,9 +46,13 @@ impl RunSettings {
             .with_context(|| format!("cannot read {}", path.display()))?;
         let kept: Self = serde_json::from_str(&text)
             .with_context(|| format!("{} holds no settings of a run", path.display()))?;
+        let mut data_options = kept.data.data_options;
+        let typed = options.data_options.max_bad_images;
+        data_options.max_bad_images = typed.or(data_options.max_bad_images);
         Ok(Self {
             data: DataPlan {
                 data: options.data.clone().unwrap_or(kept.data.data),
+                data_options,
                 ..kept.data
             },
             guard: options.guard.unwrap_or(kept.guard),

@@ -425,6 +425,16 @@ fn finetuning_warns_of_what_a_probe_warns_of() {
         "8 of 8 test rows equal a training row: test images are among the training images";
     assert_eq!(warnings, serde_json::json!([expected]));
     assert_eq!(stderr.matches(expected).count(), 1, "{stderr}");
+    // Only what is learnt from counts, however few these are.
+    fs::write(world.path("two.txt"), "0/0.png\n1/1.png\n").unwrap();
+    let listed = world.run(
+        "finetune --checkpoint run/model.safetensors --data images --list two.txt --seeds 1 --epochs 1 --batch 2 --json",
+    );
+    let warnings_of_two = listed.json()["warnings"].to_string();
+    assert!(
+        warnings_of_two.contains("2 of 8 test rows equal"),
+        "{warnings_of_two}"
+    );
 
     // Of class 2 there are test images only.
     let labels = world.path("data/train-labels-idx1-ubyte");

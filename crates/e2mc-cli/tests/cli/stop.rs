@@ -80,8 +80,8 @@ fn settings_cannot_change_on_resume() {
         ("pretrain", "--knn-every 2", "--knn-every does"),
         (
             "pretrain",
-            "--max-bad-images 0.5 --val-seed 1",
-            "--max-bad-images and --val-seed do",
+            "--val-fraction 0.5 --val-seed 1",
+            "--val-fraction and --val-seed do",
         ),
         (
             "continue",
@@ -134,7 +134,7 @@ fn a_resumed_run_keeps_its_settings_and_its_record_is_of_the_whole() {
     assert_eq!(before["guard"], "stop");
     fs::rename(world.path("data"), world.path("moved")).unwrap();
     let resumed =
-        world.run("pretrain --out run --resume --data moved --epochs 3 --log-every 2 --json");
+        world.run("pretrain --out run --resume --data moved --epochs 3 --log-every 2 --max-bad-images 0.25 --json");
     let result = resumed.json();
     let after = settings();
     for key in ["guard", "half"] {
@@ -146,6 +146,7 @@ fn a_resumed_run_keeps_its_settings_and_its_record_is_of_the_whole() {
     );
     assert_eq!(after["data"]["data"], "moved");
     assert_eq!(after["data"]["max_images"], 150);
+    assert_eq!(after["data"]["data_options"]["max_bad_images"], 0.25);
     // The k-NN at the start and after each of the three epochs.
     let epochs: Vec<_> = result["knn"]
         .as_array()

@@ -14,7 +14,7 @@ use super::labels;
 use crate::{Dataset, Error, Image};
 
 /// The most bytes that a compressed file may unpack to.
-const UNPACKED_LIMIT: usize = 4 << 30;
+const UNPACKED_LIMIT: u64 = 4 << 30;
 
 /// Grey images of one IDX file, with the labels of another.
 #[derive(Debug)]
@@ -173,7 +173,7 @@ impl<'a, const D: usize> Contents<'a, D> {
             let expected = "dimensions that fit into memory".to_owned();
             damaged(path, expected, format!("{dimensions:?}"))
         })?;
-        if gzipped && size > UNPACKED_LIMIT {
+        if gzipped && size as u64 > UNPACKED_LIMIT {
             let expected = format!("at most {UNPACKED_LIMIT} bytes in a compressed file");
             return Err(damaged(path, expected, format!("{dimensions:?}")));
         }

@@ -5,22 +5,22 @@ use std::collections::BTreeSet;
 /// The most classes that numbers may stand for.
 const MOST: u32 = 1 << 20;
 
-/// A label that is a number where those before are names, or the other way round. Such a mixture is
+/// A label that is a number where others are names, or the other way round. Such a mixture is
 /// refused: as names the numbers would get other places than they say.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mix {
     /// Which text it is.
     pub(super) place: usize,
-    /// Whether those before are numbers.
+    /// Whether the others are numbers.
     numbers: bool,
 }
 
 impl Mix {
     pub(super) fn expected(&self) -> String {
         if self.numbers {
-            format!("a whole number below {MOST} as the label, as before")
+            format!("a whole number below {MOST} as the label, as other lines have")
         } else {
-            "a name as the label and no number, as before".to_owned()
+            "a name as the label and no number, as other lines have".to_owned()
         }
     }
 }
@@ -38,7 +38,12 @@ pub(super) fn from_texts<S: AsRef<str>>(texts: &[S]) -> Result<(Vec<u32>, Vec<St
     let numbers = texts.first().is_some_and(|text| number(text).is_some());
     let other = |text: &S| number(text).is_some() != numbers;
     if let Some(place) = texts.iter().position(other) {
-        return Err(Mix { place, numbers });
+        // Where the first alone differs, a header perhaps, it is the odd one.
+        let first = texts.len() > 2 && texts[1..].iter().all(other);
+        return Err(Mix {
+            place: if first { 0 } else { place },
+            numbers: numbers != first,
+        });
     }
     if numbers {
         let labels: Vec<u32> = texts.iter().filter_map(number).collect();
@@ -109,6 +114,14 @@ mod tests {
     fn numbers_and_names_are_not_mixed() {
         let mix = |texts: &[&str]| from_texts(texts).unwrap_err();
         assert_eq!((mix(&["cat", "dog", "7"])).place, 2);
+        assert_eq!(
+            mix(&["class", "3", "2"]),
+            Mix {
+                place: 0,
+                numbers: true
+            }
+        );
+        assert_eq!(mix(&["class", "2"]).place, 1);
         for odd in ["label", "-1", "1.0", "4000000000"] {
             let found = mix(&["3", odd, "2"]);
             assert!(found.place == 1 && found.numbers, "{odd}");

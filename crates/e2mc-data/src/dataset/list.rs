@@ -14,7 +14,7 @@ use super::labels;
 use crate::Error;
 
 /// What the first column of a header may be called.
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 17] = [
     "path",
     "paths",
     "file",
@@ -30,7 +30,12 @@ const COLUMNS: [&str; 15] = [
     "img",
     "img_path",
     "name",
+    "id",
+    "image_id",
 ];
+
+/// The most characters of a line that a message repeats.
+const REPEATED: usize = 80;
 
 /// The images of a list.
 ///
@@ -47,7 +52,10 @@ pub(super) fn read_list(path: &Path) -> Result<Index, Error> {
         path: path.to_owned(),
         line,
         expected: expected.to_owned(),
-        found: found.to_owned(),
+        found: match found.char_indices().nth(REPEATED) {
+            Some((end, _)) => format!("{}…", &found[..end]),
+            None => found.to_owned(),
+        },
     };
     let text = str::from_utf8(&bytes).map_err(|error| {
         let line = 1 + memchr::memchr_iter(b'\n', &bytes[..error.valid_up_to()]).count();
@@ -82,7 +90,7 @@ pub(super) fn read_list(path: &Path) -> Result<Index, Error> {
         if name.is_empty() || label.is_empty() {
             return Err(damaged(number, "a path, or a path and a label", line));
         }
-        if !is_image(name) && separator.ends(name).any(|end| is_image(&name[..end])) {
+        if !is_image(name) && separator.pieces(name).any(is_image) {
             return Err(damaged(number, "a path and one label", line));
         }
         index.names.push(OsStr::new(name));
@@ -152,10 +160,9 @@ impl Separator {
         (!is_image(label)).then_some((path, label))
     }
 
-    /// Where separators stand.
-    fn ends(self, text: &str) -> impl Iterator<Item = usize> {
-        let places = text.match_indices(move |found| self.is(found));
-        places.map(|(place, _)| place)
+    /// What stands between separators.
+    fn pieces(self, text: &str) -> impl Iterator<Item = &str> {
+        text.split(move |found| self.is(found))
     }
 
     /// What these lines have, `None` for paths alone. Paths may hold commas and blanks, so that all lines

@@ -202,10 +202,21 @@ fn find(
     open_folder(path, split, None, options)
 }
 
-/// Checks that a folder `train` without a test part beside it is no class among others.
+fn holds_image(folder: &Path) -> bool {
+    first_image(folder).is_some()
+}
+
+/// Checks that a folder `train` without a test part beside it is no class among others, which would
+/// have no folders of images itself.
 fn check_train(path: &Path) -> Result<(), Error> {
+    if folders_in(&path.join("train"))?
+        .iter()
+        .any(|folder| holds_image(folder))
+    {
+        return Ok(());
+    }
     let folders = folders_in(path)?;
-    let class = |folder: &&PathBuf| !parts::is_part(folder) && first_image(folder).is_some();
+    let class = |folder: &&PathBuf| !parts::is_part(folder) && holds_image(folder);
     // A few tell enough.
     let classes = folders.iter().filter(class).take(4);
     let classes: Vec<String> = classes.map(|class| file_name(class) + "/").collect();
@@ -234,29 +245,60 @@ fn open_folder(
         let index = Index::cached(options.cache, path, make)?;
         return Ok((Arc::new(ImageFiles::in_folder(path, index, options)), false));
     };
+    let mut warnings = Vec::new();
     if let Some(image) = first_image(path) {
-        let image = image.strip_prefix(path).unwrap_or(&image);
-        return Err(Error::Ambiguous {
-            path: path.to_owned(),
-            first: format!("tar files (such as {})", file_name(shard)),
-            second: format!("images (such as {})", image.display()),
-            expected: "one or the other",
-        });
+        let below = image.strip_prefix(path).unwrap_or(&image);
+        // Folders of images are a data set too; a picture beside shards is not.
+        if image.parent() != Some(path)
+            || folders_in(path)?.iter().any(|folder| holds_image(folder))
+        {
+            return Err(Error::Ambiguous {
+                path: path.to_owned(),
+                first: format!("tar files (such as {})", file_name(shard)),
+                second: format!("images (such as {})", below.display()),
+                expected: "one or the other",
+            });
+        }
+        warnings.push(format!(
+            "images beside the tar files are left out, the first {}",
+            image.display()
+        ));
     }
-    let part = |split: Split| ShardSet {
-        shards: parts::shards_of(&shards, split),
-        folder: path.to_owned(),
-        // Each split has its own index.
-        place: path.join(split.name()),
-        left_out: parts::shards_of_none(&shards).cloned().collect(),
+    let part = |split: Split| {
+        let mut warnings = warnings.clone();
+        let none: Vec<_> = parts::shards_of_none(&shards).collect();
+        if let [first, ..] = none[..] {
+            warnings.push(format!(
+                "{} of the tar files left out, for their names hold neither train nor val or test: the first, {}",
+                none.len(),
+                first.display()
+            ));
+        }
+        ShardSet {
+            shards: parts::shards_of(&shards, split),
+            folder: path.to_owned(),
+            // Each split has its own index.
+            place: path.join(split.name()),
+            warnings,
+        }
     };
     let (own, other) = (part(split), part(split.other()));
     if !own.shards.is_empty() && !other.shards.is_empty() {
         return Ok((own.open(Some(&other), options)?, true));
     }
+    if parts::are_unclear(&shards) {
+        warnings.push(format!(
+            "{}: all tar files are taken together, for their names do not tell a part to train on (the word train) \
+             from one to test (val or test)",
+            path.display()
+        ));
+    }
     let other = beside.map(|folder| ShardSet::whole(folder, tar_files(folder).unwrap_or_default()));
     let other = other.filter(|other| !other.shards.is_empty());
-    let own = ShardSet::whole(path, shards);
+    let own = ShardSet {
+        warnings,
+        ..ShardSet::whole(path, shards)
+    };
     Ok((own.open(other.as_ref(), options)?, false))
 }
 

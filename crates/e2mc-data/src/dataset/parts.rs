@@ -5,32 +5,34 @@ use std::path::{Path, PathBuf};
 
 use super::Split;
 
-/// Folders that may stand beside `train` without being classes.
-const PARTS: [&str; 10] = [
-    "train",
-    "val",
-    "valid",
-    "validation",
-    "dev",
-    "eval",
-    "test",
-    "testing",
-    "unlabeled",
-    "unlabelled",
-];
-
-/// Whether a folder's name is that of a part.
+/// Whether a folder's name is that of a part: `test`, `test1`, `val2017`, `Validation`, `test_images`.
 pub(super) fn is_part(folder: &Path) -> bool {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    PARTS.iter().any(|part| name.eq_ignore_ascii_case(part))
+    let name = name.to_lowercase();
+    let word = name.split(|letter: char| !letter.is_alphabetic()).next();
+    let all = [Split::Train, Split::Test].map(words);
+    let mut all = all.as_flattened().iter().copied().flatten();
+    let word = word.unwrap_or_default();
+    all.any(|part| *part == word) || ["unlabeled", "unlabelled"].contains(&word)
 }
 
 /// The words in shards' names that mean a part, those before others first: ImageNet's `test` has no
 /// labels, and `trainval` holds `train`.
 fn words(split: Split) -> [&'static [&'static str]; 2] {
     match split {
-        Split::Train => [&["train", "training"], &["trainval"]],
-        Split::Test => [&["val", "valid", "validation"], &["test", "testing"]],
+        Split::Train => [&["train", "training", "trainset"], &["trainval"]],
+        Split::Test => [
+            &[
+                "val",
+                "valid",
+                "validation",
+                "valset",
+                "eval",
+                "evaluation",
+                "dev",
+            ],
+            &["test", "testing", "testset"],
+        ],
     }
 }
 
@@ -62,6 +64,23 @@ pub(super) fn shards_of_none(shards: &[PathBuf]) -> impl Iterator<Item = &PathBu
     shards.iter().filter(|shard| part_word(shard).is_none())
 }
 
+/// Whether shards that are no two parts might have been meant as such: some names mean a part and
+/// others do not, or none does and both parts are in them.
+pub(super) fn are_unclear(shards: &[PathBuf]) -> bool {
+    let told = shards.iter().filter(|shard| part_word(shard).is_some());
+    let holds = |texts: &[&str]| {
+        shards.iter().any(|shard| {
+            let name = shard.file_name().unwrap_or_default().to_string_lossy();
+            let name = name.to_lowercase();
+            texts.iter().any(|text| name.contains(text))
+        })
+    };
+    match told.count() {
+        0 => holds(&["train"]) && holds(&["val", "test"]),
+        told => told < shards.len(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +95,8 @@ mod tests {
             ("cars-test-train-1.tar", Some("train")),
             ("x.val.3.tar", Some("val")),
             ("validation_0.tar", Some("validation")),
+            ("cars-eval-3.tar", Some("eval")),
+            ("valset_1.tar", Some("valset")),
             ("contest-12.tar", None),
             ("interval.tar", None),
             ("retrained-1.tar", None),
@@ -101,5 +122,34 @@ mod tests {
         assert_eq!(shards_of(&shards[..1], Split::Test), shards[..1]);
         assert_eq!(shards_of(&shards[2..3], Split::Train), shards[2..3]);
         assert!(shards_of_none(&shards).eq([&shards[4]]));
+    }
+
+    #[test]
+    fn names_that_almost_tell_parts_are_noticed() {
+        let unclear = |names: &[&str]| {
+            let shards: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
+            are_unclear(&shards)
+        };
+        assert!(unclear(&["train-0.tar", "more-0.tar"]));
+        assert!(unclear(&["mytrain0.tar", "mytest0.tar"]));
+        assert!(!unclear(&["train-0.tar", "train-1.tar"]));
+        assert!(!unclear(&["cars-0.tar", "contest-1.tar"]));
+    }
+
+    #[test]
+    fn folders_of_parts_may_have_numbers_and_more_words() {
+        for part in [
+            "test",
+            "test1",
+            "val2017",
+            "Validation",
+            "test_images",
+            "train2",
+        ] {
+            assert!(is_part(Path::new(part)), "{part}");
+        }
+        for class in ["tram", "tester", "valley", "figures", "1"] {
+            assert!(!is_part(Path::new(class)), "{class}");
+        }
     }
 }

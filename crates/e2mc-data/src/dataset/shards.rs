@@ -36,8 +36,8 @@ pub(super) struct ShardSet {
     pub(super) folder: PathBuf,
     /// What their index is kept as.
     pub(super) place: PathBuf,
-    /// Shards of no split, beside those of splits.
-    pub(super) left_out: Vec<PathBuf>,
+    /// What the user should know of how they were chosen.
+    pub(super) warnings: Vec<String>,
 }
 
 impl ShardSet {
@@ -47,7 +47,7 @@ impl ShardSet {
             shards,
             folder: path.to_owned(),
             place: path.to_owned(),
-            left_out: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -74,13 +74,7 @@ impl ShardSet {
             // What is wrong with the other, it tells when it is opened itself.
             index.widen(&other.classes);
         }
-        if let [first, ..] = &self.left_out[..] {
-            index.warnings.push(format!(
-                "{} of the tar files left out, for their names hold neither train nor val or test: the first, {}",
-                self.left_out.len(),
-                first.display()
-            ));
-        }
+        index.warnings.extend(self.warnings.iter().cloned());
         let dataset = ImageFiles::in_shards(&self.shards, index, options)?;
         Ok(Arc::new(dataset))
     }

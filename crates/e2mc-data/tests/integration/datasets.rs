@@ -364,8 +364,12 @@ fn a_class_called_train_is_no_part() {
         ("valid/a/1.png", b""),
         (".trash/1.png", b""),
         ("devkit/readme.txt", b""),
+        // A class has no folders of images, so this `train` is none.
+        ("figures/1.png", b""),
     ]);
     assert_eq!(open(alone.path(), Split::Train).unwrap().len(), 1);
+    let flat = folder(&[("train/1.png", b""), ("test1/1.png", b"")]);
+    assert_eq!(open(flat.path(), Split::Train).unwrap().len(), 1);
     let parts = folder(&[
         ("train/a/1.png", b""),
         ("val/a/1.png", b""),

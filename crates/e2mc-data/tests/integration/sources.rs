@@ -228,6 +228,44 @@ fn shards_beside_images_are_refused() {
 }
 
 #[test]
+fn shards_taken_together_or_beside_a_picture_are_warned_of() {
+    let shard = tar(&[("a.jpg", &golden("source.jpg"))]);
+    let warnings = |files: &[(&str, &[u8])]| {
+        let folder = folder(files);
+        let dataset = open(folder.path(), Split::Train).unwrap();
+        (dataset.len(), dataset.warnings().join("\n"))
+    };
+    let (images, text) = warnings(&[("train-0.tar", &shard), ("more.tar", &shard)]);
+    assert!(images == 2 && text.contains("are taken together"), "{text}");
+    let (images, text) = warnings(&[("a.tar", &shard), ("preview.png", b"")]);
+    assert!(
+        images == 1 && text.contains("beside the tar files are left out"),
+        "{text}"
+    );
+    assert_eq!(
+        warnings(&[("a.tar", &shard), ("b.tar", &shard)]),
+        (2, String::new())
+    );
+    let (images, text) = warnings(&[("train-0.tar", &shard), ("eval-0.tar", &shard)]);
+    assert_eq!((images, text.as_str()), (1, ""));
+}
+
+#[test]
+fn a_long_line_of_something_else_is_refused_at_once() {
+    // One line of JSON, as annotations have it: a megabyte of commas.
+    let json = format!(
+        "[{}]",
+        "{\"file_name\": \"a.jpg\", \"id\": 1}, ".repeat(30_000)
+    );
+    let folder = folder(&[("train.txt", json.as_bytes())]);
+    let message = refused(folder.path(), Split::Train).to_string();
+    assert!(
+        message.len() < 500 && message.contains("line 1: expected a path and one label"),
+        "{message}"
+    );
+}
+
+#[test]
 fn lists_may_have_commas_in_paths_and_a_header() {
     let read = |name: &str, content: &str| {
         let folder = folder(&[(name, content.as_bytes())]);
@@ -244,7 +282,12 @@ fn lists_may_have_commas_in_paths_and_a_header() {
         read("train.txt", "a,b.jpg 1\nc.jpg 0\n"),
         (paths(&["a,b.jpg", "c.jpg"]), vec![Some(1), Some(0)], 0)
     );
-    for header in ["path,label", "# of mine\nFilename,class", "\"image\",\"y\""] {
+    for header in [
+        "path,label",
+        "image_id,label",
+        "# of mine\nFilename,class",
+        "\"image\",\"y\"",
+    ] {
         assert_eq!(
             read("train.csv", &format!("{header}\nb.jpg,1\na.jpg,0\n")),
             (paths(&["b.jpg", "a.jpg"]), vec![Some(1), Some(0)], 1)
@@ -261,15 +304,15 @@ fn labels_of_two_kinds_are_refused_by_line() {
     let cases = [
         (
             "a.jpg 0\n# none\nb.jpg cat\n",
-            "line 3: expected a whole number below 1048576 as the label, as before, found \"cat\"",
+            "line 3: expected a whole number below 1048576 as the label, as other lines have, found \"cat\"",
         ),
         (
             "a.jpg dog\nb.jpg cat\nc.jpg 7\n",
-            "line 3: expected a name as the label and no number, as before, found \"7\"",
+            "line 3: expected a name as the label and no number, as other lines have, found \"7\"",
         ),
         (
-            "id,label\na.jpg,1\n",
-            "line 2: expected a name as the label",
+            "key,label\na.jpg,1\nb.jpg,2\n",
+            "line 1: expected a whole number below 1048576 as the label, as other lines have, found \"label\"",
         ),
         (
             "a.jpg,cat,3\nb.jpg,dog,4\n",

@@ -319,8 +319,7 @@ fn locked(path: &Path) -> Result<File, Error> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(busy()),
-        // Some network file systems have no locks.
-        Err(TryLockError::Error(cause)) if cause.kind() == io::ErrorKind::Unsupported => {}
+        Err(TryLockError::Error(cause)) if has_no_locks(&cause) => {}
         Err(TryLockError::Error(cause)) => return Err(io(cause)),
     }
     // Between the two steps another writer may have finished, and given this very file its name.
@@ -334,6 +333,13 @@ fn locked(path: &Path) -> Result<File, Error> {
         }
     }
     Ok(file)
+}
+
+/// Whether a lock cannot be had from this file system, as from some of networks.
+fn has_no_locks(error: &io::Error) -> bool {
+    // ENOLCK, which has no kind of its own.
+    const NO_LOCKS: i32 = if cfg!(target_os = "linux") { 37 } else { 77 };
+    error.kind() == io::ErrorKind::Unsupported || error.raw_os_error() == Some(NO_LOCKS)
 }
 
 fn beside(path: &Path, more: &str) -> PathBuf {

@@ -143,3 +143,52 @@ impl Grid<'_> {
 fn folds(fold_of_row: &[u32]) -> Vec<u32> {
     (0..fold_of_row.iter().max().map_or(0, |last| last + 1)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::svm::{dual, tasks};
+    use crate::testing::embeddings_and_labels;
+    use crate::{SvmConfig, Targets};
+
+    #[test]
+    fn the_choice_equals_that_by_the_scores_of_all_classes_at_once() {
+        let (train, labels) = embeddings_and_labels(300, 6, 5, 4);
+        let targets = Targets::Classes(labels.clone());
+        let (tasks, _) = tasks(train.view(), &targets, 5).unwrap();
+        let norms = dual::squared_norms(train.view());
+        let settings = SvmConfig::default().settings();
+        let grid = Grid {
+            features: train.view(),
+            norms: &norms,
+            values: &[1e-6, 1e-4, 1e-2, 1.0],
+            folds: 4,
+            settings: &settings,
+            seed: 3,
+        };
+        let fold_of_row = stratified(&labels, 5, 4, 3).unwrap();
+        let mut right = [0; 4];
+        for fold in 0..4 {
+            let out: Vec<u32> = (0..300)
+                .filter(|&r| fold_of_row[r as usize] == fold)
+                .collect();
+            let scores = tasks
+                .iter()
+                .map(|t| grid.scores(t, &fold_of_row, fold, &out));
+            let scores: Vec<Vec<f32>> = scores.collect();
+            for (i, right) in right.iter_mut().enumerate() {
+                for (at, &row) in out.iter().enumerate() {
+                    let score = |class: usize| scores[class][i * out.len() + at];
+                    let best = (1..5).fold(0, |b, c| if score(c) > score(b) { c } else { b });
+                    *right += usize::from(best == labels[row as usize]);
+                }
+            }
+        }
+        let best = *right.iter().max().unwrap();
+        let first = right.iter().position(|&r| r == best).unwrap();
+        assert_eq!(
+            grid.by_accuracy(&tasks, &labels, 5).unwrap(),
+            (grid.values[first], best as f64 / 300.0)
+        );
+    }
+}

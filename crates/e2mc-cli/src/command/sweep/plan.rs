@@ -14,6 +14,7 @@ use super::grid::{Grid, Point};
 use crate::checkpoint::CheckpointOptions;
 use crate::command::probe::ProbeName;
 use crate::evaluation::Protocol;
+use crate::evaluation::parts::Parts;
 use crate::failure::Failure;
 use crate::recipe;
 use crate::run::RunSettings;
@@ -52,6 +53,8 @@ impl Plan {
     /// The plan of a new sweep.
     pub(super) fn new(options: &SweepOptions, checkpoint: &Path, recipe: Recipe) -> Result<Self> {
         let train = &options.from.train;
+        // Each of them becomes a column.
+        Parts::of_fractions(&options.fractions)?;
         let name = options.probe.to_possible_value();
         let plan = Self {
             checkpoint: checkpoint.to_owned(),
