@@ -531,10 +531,10 @@ fn lists_of_about_one_percent_share_its_column() {
 fn fractions_that_would_share_a_folder_are_refused() {
     let world = files();
     let ran = world.run(&format!(
-        "probe {FILES} --fractions 0.5,0.12341,0.12342 --out out"
+        "probe {FILES} --fractions 0.5,0.1234,0.1231 --out out"
     ));
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
-    let expected = "the fractions 0.12341 and 0.12342 are both 12.34 %";
+    let expected = "the fractions 0.1234 and 0.1231 are both 12.3 %";
     assert!(ran.error().contains(expected), "{}", ran.stderr);
     assert!(!world.path("out").exists());
 }

@@ -34,6 +34,9 @@ const COLUMNS: [&str; 17] = [
     "image_id",
 ];
 
+/// The most bytes of a line: several times the longest path, so that what is no list is not searched.
+const LONGEST: usize = 1 << 14;
+
 /// The most characters of a line that a message repeats.
 const REPEATED: usize = 80;
 
@@ -73,6 +76,10 @@ pub(super) fn read_list(path: &Path) -> Result<Index, Error> {
         ));
     }
     let lines = || lines(text).skip(usize::from(header.is_some()));
+    if let Some((number, line)) = lines().find(|(_, line)| line.len() > LONGEST) {
+        let expected = format!("a path, or a path and a label, in at most {LONGEST} bytes");
+        return Err(damaged(number, &expected, line));
+    }
     let separator = Separator::of(|| lines().map(|(_, line)| line));
     let mut texts = Vec::new();
     for (number, line) in lines() {
