@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 use tch::nn::init::{FanInOut, NonLinearity, NormalOrUniform};
 use tch::nn::{Init, Path};
-use tch::{Kind, TchError, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::Error;
 
@@ -91,7 +91,9 @@ impl Conv {
         let mut x = x.f_to_kind(kind)?;
         let mut stride = self.stride;
         if self.skips_pixels() {
-            x = every(&every(&x, 2, stride)?, 3, stride)?;
+            for dimension in [2, 3] {
+                x = x.f_slice(dimension, 0, None, stride)?;
+            }
             stride = 1;
         }
         let (stride, padding) = ([stride; 2], [self.padding; 2]);
@@ -108,11 +110,6 @@ impl Conv {
         };
         kernel == 1 && self.stride > 1 && inputs < 16
     }
-}
-
-/// Every `step`-th slice of a dimension, from the first on.
-fn every(x: &Tensor, dimension: i64, step: i64) -> Result<Tensor, TchError> {
-    x.f_slice(dimension, 0, None, step)
 }
 
 /// Batch normalisation over every dimension but the second.

@@ -10,10 +10,8 @@ pub(super) fn is_part(folder: &Path) -> bool {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let name = name.to_lowercase();
     let word = name.split(|letter: char| !letter.is_alphabetic()).next();
-    let all = [Split::Train, Split::Test].map(words);
-    let mut all = all.as_flattened().iter().copied().flatten();
     let word = word.unwrap_or_default();
-    all.any(|part| *part == word) || ["unlabeled", "unlabelled"].contains(&word)
+    all_words().any(|part| part == word) || ["unlabeled", "unlabelled"].contains(&word)
 }
 
 /// The words in shards' names that mean a part, those before others first: ImageNet's `test` has no
@@ -36,14 +34,17 @@ fn words(split: Split) -> [&'static [&'static str]; 2] {
     }
 }
 
+fn all_words() -> impl Iterator<Item = &'static str> {
+    let of_both = [Split::Train, Split::Test].into_iter().flat_map(words);
+    of_both.flatten().copied()
+}
+
 /// The last word of a shard's name that means a part. Words are runs of letters: `train000` holds
 /// one, `latest` does not.
 fn part_word(shard: &Path) -> Option<&'static str> {
     let name = shard.file_stem()?.to_string_lossy().to_lowercase();
-    let all = [Split::Train, Split::Test].map(words);
-    let all: Vec<&str> = all.as_flattened().concat();
     name.rsplit(|letter: char| !letter.is_alphabetic())
-        .find_map(|word| all.iter().copied().find(|&part| part == word))
+        .find_map(|word| all_words().find(|&part| part == word))
 }
 
 /// The shards of a part, by their names.

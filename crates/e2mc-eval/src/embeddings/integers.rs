@@ -42,7 +42,8 @@ impl Integers<'_> {
             });
         }
         let count = values::product(self.shape);
-        let mut out = values::reserve(count, self.stored, self.path)?;
+        values::check_unpacked::<T>(count, self.stored, self.path)?;
+        let mut out = values::reserve(count, self.path)?;
         let mut bytes = vec![0; PIECE.min(count) * self.size];
         while out.len() < count {
             let piece = &mut bytes[..PIECE.min(count - out.len()) * self.size];

@@ -101,9 +101,8 @@ pub(super) fn read_matrix(reader: impl Read, path: &Path, layout: Layout) -> Res
     Ok(Matrix::new(values, rows, cols).expect("rows * cols values were allocated"))
 }
 
-/// An empty list with room for `count` values, which take `stored` bytes in the file.
-pub(super) fn reserve<T>(count: usize, stored: u64, path: &Path) -> Result<Vec<T>, Error> {
-    check_unpacked::<T>(count, stored, path)?;
+/// An empty list with room for `count` values.
+pub(super) fn reserve<T>(count: usize, path: &Path) -> Result<Vec<T>, Error> {
     let mut values = Vec::new();
     values.try_reserve_exact(count).map_err(|cause| Error::Io {
         action: "load",
@@ -151,12 +150,7 @@ pub(super) fn fill(
 }
 
 fn zeros(len: usize, path: &Path) -> Result<Vec<f32>, Error> {
-    let mut values = Vec::new();
-    values.try_reserve_exact(len).map_err(|cause| Error::Io {
-        action: "load",
-        path: path.into(),
-        cause: cause.into(),
-    })?;
+    let mut values = reserve(len, path)?;
     values.resize(len, 0.0);
     Ok(values)
 }

@@ -19,11 +19,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::architecture::{self, LANDMARK};
 use super::heads::{self, Heads};
 use super::problem::brief;
-use serde::{Deserialize, Serialize};
-
 use super::unread::Unread;
 use super::{BACKBONE_PREFIX, Problem};
 use crate::Error;

@@ -155,10 +155,11 @@ impl Stored {
     pub(super) fn new(tensor: &Tensor, precision: Precision) -> Result<Self, Error> {
         let tensor = tensor.detach();
         let (tensor, dtype) = match (tensor.kind(), precision) {
-            (Kind::Float, Precision::F16) if fits_half(&tensor)? => {
-                (tensor.f_to_kind(Kind::Half)?, Dtype::F16)
-            }
-            (Kind::Float, _) => (tensor, Dtype::F32),
+            (Kind::Float, Precision::F16) => match half(&tensor)? {
+                Some(half) => (half, Dtype::F16),
+                None => (tensor, Dtype::F32),
+            },
+            (Kind::Float, Precision::F32) => (tensor, Dtype::F32),
             (Kind::Double, _) => (tensor, Dtype::F64),
             (Kind::Int64, _) => (tensor, Dtype::I64),
             (kind, _) => {
@@ -174,11 +175,11 @@ impl Stored {
     }
 }
 
-/// Whether half precision makes no infinity of a number.
-fn fits_half(tensor: &Tensor) -> Result<bool, Error> {
-    let new = tensor.f_to_kind(Kind::Half)?.f_isinf()?;
-    let new = new.f_logical_and(&tensor.f_isfinite()?)?;
-    Ok(new.f_any()?.int64_value(&[]) == 0)
+/// The tensor in half precision, unless that makes an infinity of a number.
+fn half(tensor: &Tensor) -> Result<Option<Tensor>, Error> {
+    let half = tensor.f_to_kind(Kind::Half)?;
+    let new = half.f_isinf()?.f_logical_and(&tensor.f_isfinite()?)?;
+    Ok((new.f_any()?.int64_value(&[]) == 0).then_some(half))
 }
 
 impl View for Stored {
