@@ -1,0 +1,11 @@
+//! Links the command as `e2mc-train` says, so that it finds libtorch from wherever it is started.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    for arg in std::env::var("DEP_E2MC_TRAIN_LINK_ARGS")
+        .iter()
+        .flat_map(|args| args.split('\t'))
+    {
+        println!("cargo::rustc-link-arg={arg}");
+    }
+}

@@ -1,0 +1,3 @@
+//! The part of the `e2mc` command that needs a network.
+
+fn main() {}

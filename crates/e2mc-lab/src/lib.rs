@@ -1,0 +1,1 @@
+//! Training runs and evaluations of checkpoints as a library.

@@ -1,0 +1,1 @@
+//! The folder of a run, its events, and the results of evaluations.
