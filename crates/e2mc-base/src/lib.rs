@@ -1,1 +1,5 @@
-//! Small things that every crate shares.
+//! Small things that every crate shares, each in its one place.
+
+mod file;
+
+pub use file::{write_atomically, write_atomically_with};
