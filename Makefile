@@ -1,8 +1,7 @@
 # Everything a contributor runs; .ci/run does the same. Bare `make` lists the targets.
 #
-# Tests and lints use cargo's dev profile and the rest its release profile: both are optimised (see
-# Cargo.toml), but only the first checks overflows and debug assertions, which is worth compiling
-# the dependencies twice.
+# All of it uses cargo's release profile and the whole workspace's features, so that each dependency is
+# compiled once, whatever runs first (see the profile in Cargo.toml).
 .DEFAULT_GOAL := help
 .PHONY: help setup build test test-fast lint fmt doc bench demo gpu clean ci
 
@@ -12,34 +11,34 @@ help: ## list the targets
 setup: ## find libtorch 2.11, or fetch it once (at most 550 MB)
 	@scripts/libtorch.sh
 
-build: setup ## compile the e2mc command, target/release/e2mc
-	cargo build --release --package e2mc-cli
+build: setup ## compile the program: target/release/e2mc and e2mc-engine beside it
+	cargo build --release --workspace --bins
 
-# Tests run side by side: libtorch's threads must not spin while they wait for each other.
-test: export OMP_WAIT_POLICY = passive
-test: setup ## run all tests
-	cargo test --workspace
+# Tests run side by side: libtorch's threads must not spin long while they wait for each other.
+test: export GOMP_SPINCOUNT = 10000
+test: build ## run all tests
+	cargo test --release --workspace
 
 test-fast: ## run the tests of the crates that need no libtorch
-	cargo test --package e2mc --package e2mc-data --package e2mc-eval
+	cargo test --release $(foreach crate,base eval data record report,--package e2mc-$(crate)) --package e2mc
 
 lint: setup ## check formatting, clippy and the documentation; warnings are errors
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps
 
 fmt: ## format the code
 	cargo fmt --all
 
 doc: setup ## write the documentation of the crates to target/doc
-	cargo doc --workspace --no-deps
+	cargo doc --release --workspace --no-deps
 
 bench: setup ## run the benchmarks behind docs/benchmarks.md
 	cargo bench --workspace --bench '*'
 	@set -e; for script in scripts/bench-*.sh; do [ ! -e "$$script" ] || "$$script"; done
 
-demo: setup ## continue a model with E2MC on real images and show what it gained (minutes)
-	cargo run --release --package e2mc-cli -- demo
+demo: build ## continue a model with E2MC on real images and show what it gained (minutes)
+	target/release/e2mc demo
 
 gpu: ## use libtorch's CUDA build until the next make clean (2.6 GB, once)
 	@scripts/libtorch.sh cuda
