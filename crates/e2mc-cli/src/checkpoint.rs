@@ -3,44 +3,35 @@
 use std::path::Path;
 
 use anyhow::Result;
-use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use e2mc_train::backbone::Stem;
 use e2mc_train::checkpoint::{Checkpoint, Layout, ReadOptions};
 use e2mc_train::layer::Precision;
 use e2mc_train::{Device, Model, Output};
-use serde::{Deserialize, Serialize};
+
+pub(crate) use e2mc_cli::options::CheckpointOptions;
 
 use crate::failure::Failure;
 use crate::output;
 
-/// How to take a checkpoint that is not quite what it should be.
-#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CheckpointOptions {
-    /// Whose names the checkpoint's tensors have, instead of a guess; `backbone` leaves heads out
-    #[arg(long, value_name = "NAME", value_parser = layouts())]
-    layout: Option<Layout>,
-    /// Accept that tensors whose names start so are missing (repeatable)
-    #[arg(long, value_name = "PREFIX")]
-    allow_missing: Vec<String>,
-    /// Leave out tensors whose names start so (repeatable)
-    #[arg(long, value_name = "PREFIX")]
-    allow_unexpected: Vec<String>,
-}
-
-fn layouts() -> impl TypedValueParser<Value = Layout> {
-    PossibleValuesParser::new(Layout::ALL.map(Layout::name)).map(|name| {
-        let layout = name.parse::<Layout>();
-        layout.expect("only names of layouts are possible")
-    })
-}
-
-impl CheckpointOptions {
+/// Reading a checkpoint as the options say.
+pub(crate) trait Reading {
     /// Opens a checkpoint, and says what was found in one that others wrote.
-    pub(crate) fn read(&self, path: &Path) -> Result<Checkpoint> {
+    fn read(&self, path: &Path) -> Result<Checkpoint>;
+    /// A checkpoint and its network on `device`.
+    fn open(&self, path: &Path, device: Device) -> Result<(Checkpoint, Model)>;
+}
+
+/// The output of that name.
+pub(crate) fn output_named(name: &str) -> Output {
+    match name.parse() {
+        Ok(output) => output,
+    }
+}
+
+impl Reading for CheckpointOptions {
+    fn read(&self, path: &Path) -> Result<Checkpoint> {
         let options = ReadOptions {
-            layout: self.layout,
+            layout: self.layout.as_deref().map(str::parse).transpose()?,
             allow_missing: self.allow_missing.clone(),
             allow_unexpected: self.allow_unexpected.clone(),
         };
@@ -51,8 +42,7 @@ impl CheckpointOptions {
         Ok(checkpoint)
     }
 
-    /// A checkpoint and its network on `device`.
-    pub(crate) fn open(&self, path: &Path, device: Device) -> Result<(Checkpoint, Model)> {
+    fn open(&self, path: &Path, device: Device) -> Result<(Checkpoint, Model)> {
         let mut checkpoint = self.read(path)?;
         // Whatever it was trained in, it is judged as others are.
         checkpoint.recipe.training.precision = Precision::F32;

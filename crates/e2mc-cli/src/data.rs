@@ -8,47 +8,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use clap::Args;
 use e2mc_data::{Dataset, Error, OpenOptions, Split, open_with, subset};
 use indicatif::ProgressBar;
-use serde::{Deserialize, Serialize};
+
+pub(crate) use e2mc_cli::options::ImageOptions;
 
 use crate::failure::Failure;
 use crate::output;
 
-/// The fraction of the images that may be bad, unless told otherwise.
-const MAX_BAD_IMAGES: f64 = 0.001;
 /// Seconds between two plain lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Bad images that are named; there may be a thousand of a million.
 const NAMED: usize = 20;
 
-/// How a data set is taken; options of every command that reads images.
-#[derive(Args, Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct DataOptions {
-    /// Fraction of the images that may be unreadable; others of their class take their places [default: 0.001]
-    #[arg(long, value_name = "FRACTION")]
-    #[serde(default)]
-    pub(crate) max_bad_images: Option<f64>,
-    /// Of data without a test part, set this fraction of the images apart as one, the same of each
-    /// class
-    #[arg(long, value_name = "FRACTION")]
-    #[serde(default)]
-    pub(crate) val_fraction: Option<f64>,
-    /// Seed of that choice: commands with the same seed see the same two parts
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    #[serde(default)]
-    pub(crate) val_seed: u64,
-}
-
-impl DataOptions {
-    pub(crate) fn max_bad_images(self) -> f64 {
-        self.max_bad_images.unwrap_or(MAX_BAD_IMAGES)
-    }
-}
-
 /// Opens a part, of which some images may turn out to be unreadable.
-pub(crate) fn open(path: &Path, split: Split, taken: DataOptions) -> Result<Arc<dyn Dataset>> {
+pub(crate) fn open(path: &Path, split: Split, taken: ImageOptions) -> Result<Arc<dyn Dataset>> {
     let bar = std::io::stderr()
         .is_terminal()
         .then(ProgressBar::new_spinner);

@@ -13,11 +13,11 @@ use e2mc_train::{Control, EpochSummary, Error, Model, Observer, Recipe, StepLog}
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
-use crate::arguments::GuardAction;
 use crate::guard::{Check, Guard};
 use crate::output;
 use crate::run::RunSettings;
 use crate::tensorboard::EventFile;
+use e2mc_cli::options::GuardAction;
 
 /// Seconds between two plain lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);

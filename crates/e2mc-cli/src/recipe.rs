@@ -9,8 +9,8 @@ use e2mc_train::Recipe;
 use e2mc_train::criterion::CriterionConfig;
 use toml::{Table, Value};
 
-use crate::arguments::CriterionName;
 use crate::failure::Failure;
+use e2mc_cli::options::CriterionName;
 
 /// A recipe that comes with the program, as `(name, text)`.
 macro_rules! built_in {

@@ -12,10 +12,10 @@ use e2mc_train::checkpoint::{self, Checkpoint};
 use e2mc_train::{EpochSummary, Outcome, Recipe, RunOptions, Trainer};
 use serde_json::{Value, json};
 
-use crate::arguments::TrainOptions;
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::{Metrics, Progress};
+use e2mc_cli::options::TrainOptions;
 pub(crate) use settings::{DataPlan, RunSettings};
 
 /// The files of a run.
@@ -293,9 +293,7 @@ pub(crate) fn report(options: &TrainOptions, finished: &Finished, epochs: u64) {
     });
 }
 
-/// The exit code of a run that ended early, by a signal or by the guard, with its state saved: a
-/// script must not go on as if it were done.
-pub(crate) const STOPPED_EARLY: u8 = 3;
+pub(crate) use e2mc_cli::failure::STOPPED_EARLY;
 
 /// Trains as `pretrain` and `continue` say, then reports.
 pub(crate) fn execute(trainer: &mut Trainer, options: &TrainOptions) -> Result<ExitCode> {

@@ -8,11 +8,12 @@ use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{DEFAULT_HEAD_WARMUP, Device, Recipe, Trainer, device};
 use toml::Value;
 
-use crate::arguments::ContinueOptions;
+use crate::checkpoint::Reading;
 use crate::failure::Failure;
 use crate::output;
 use crate::recipe;
 use crate::run;
+use e2mc_cli::options::ContinueOptions;
 
 pub(crate) fn run(command: &ContinueOptions) -> Result<ExitCode> {
     let options = &command.train;

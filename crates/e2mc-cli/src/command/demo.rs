@@ -19,14 +19,15 @@ use e2mc_train::{Model, Outcome, Output, Recipe, Trainer, device, embed};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::arguments::{DemoOptions, GuardAction};
-use crate::command::probe::{self, ProbeName};
-use crate::data::DataOptions;
+use crate::command::probe;
+use crate::data::ImageOptions;
 use crate::evaluation::{Part, Protocol, Scores, evaluate, percent, plus_minus};
 use crate::failure::Failure;
 use crate::output;
 use crate::recipe;
 use crate::run::{self, DataPlan, Plan, RunFolder, RunSettings};
+use e2mc_cli::options::ProbeName;
+use e2mc_cli::options::{DemoOptions, GuardAction};
 
 const RECIPE: &str = "vicreg-small";
 const FRACTIONS: [f64; 2] = [0.01, 0.1];
@@ -75,7 +76,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
     let recipe = demo_recipe(&base, options)?;
     let folders = [options.out.join("continued"), options.out.join("e2mc")];
     clear(&options.out, &folders)?;
-    let (train, test) = probe::open(&options.sample, DataOptions::default())?;
+    let (train, test) = probe::open(&options.sample, ImageOptions::default())?;
     let threads = options.machine.threads();
     let judge = Judge {
         options,
@@ -117,7 +118,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
                     held_out: 1000,
                     knn_every: 1,
                     images: None,
-                    data_options: DataOptions::default(),
+                    data_options: ImageOptions::default(),
                 },
                 guard: GuardAction::Warn,
                 log_every: 5,

@@ -5,80 +5,26 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
 use e2mc_data::{Dataset, Pipeline, Split};
 use e2mc_eval::{RowWriter, Stored, read_images, write_labels};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{EmbedOptions, Model, Output, device, embed_batches, embed_images};
 use serde_json::json;
 
-use crate::arguments::MachineOptions;
-use crate::checkpoint::{CheckpointOptions, check_output};
-use crate::data::{self, DataOptions};
+use crate::checkpoint::{Reading, check_output, output_named};
+use crate::data;
 use crate::evaluation::source::sha256;
 use crate::failure::Failure;
 use crate::output;
+use e2mc_cli::options;
 
-/// What may be typed after `e2mc embed`.
-#[derive(Args, Debug)]
-pub(crate) struct EmbedCommandOptions {
-    /// Checkpoint or model file
-    #[arg(long, value_name = "FILE")]
-    checkpoint: PathBuf,
-    #[command(flatten)]
-    reading: CheckpointOptions,
-    /// Folder of images, labelled or not
-    #[arg(long, value_name = "DIR", required_unless_present = "tensor")]
-    data: Option<PathBuf>,
-    #[command(flatten)]
-    data_options: DataOptions,
-    /// Part of the images
-    #[arg(long, value_enum, default_value_t = PartName::Train, requires = "data")]
-    part: PartName,
-    /// Images (n, c, h, w) that are normalised already instead: FILE.safetensors:TENSOR, FILE.npz:ARRAY or
-    /// FILE.npy
-    #[arg(long, value_name = "FILE:NAME", conflicts_with = "data")]
-    tensor: Option<String>,
-    /// The file to write, .npy or .safetensors; labels and image names go beside it
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-    /// What is taken from the network: backbone, projector, predictor (SimSiam), prototypes (SwAV),
-    /// map6x6 (last feature map, average-pooled 6 x 6) or the name of a backbone layer such as layer3
-    /// or layer4.1.bn2
-    #[arg(long, value_name = "NAME", default_value = "backbone")]
-    output: Output,
-    /// How numbers are stored
-    #[arg(long, value_enum, default_value_t = DtypeName::Float32)]
-    dtype: DtypeName,
-    /// Images at a time
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
-    batch: u32,
-    #[command(flatten)]
-    machine: MachineOptions,
-    /// Print the result as one JSON object on standard output
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum PartName {
-    Train,
-    Test,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum DtypeName {
-    Float32,
-    Float16,
-}
-
-pub(crate) fn run(options: &EmbedCommandOptions) -> Result<ExitCode> {
+pub(crate) fn run(options: &options::EmbedOptions) -> Result<ExitCode> {
     let device = device(&options.machine.device)?;
     let (checkpoint, model) = options.reading.open(&options.checkpoint, device)?;
-    check_output(&options.output, &checkpoint)?;
+    check_output(&output_named(&options.output), &checkpoint)?;
     let stored = match options.dtype {
-        DtypeName::Float32 => Stored::F32,
-        DtypeName::Float16 => Stored::F16,
+        options::DtypeName::Float32 => Stored::F32,
+        options::DtypeName::Float16 => Stored::F16,
     };
     let (rows, cols, beside) = match (&options.tensor, &options.data) {
         (Some(tensor), _) => {
@@ -92,7 +38,13 @@ pub(crate) fn run(options: &EmbedCommandOptions) -> Result<ExitCode> {
                     "remove its .part and .part.json",
                 ));
             }
-            let rows = embed_images(&model, images.data(), shape, &options.output, batch)?;
+            let rows = embed_images(
+                &model,
+                images.data(),
+                shape,
+                &output_named(&options.output),
+                batch,
+            )?;
             writer.append(rows.data(), rows.cols())?;
             writer.finish()?;
             (rows.rows(), rows.cols(), Vec::new())
@@ -117,26 +69,26 @@ pub(crate) fn run(options: &EmbedCommandOptions) -> Result<ExitCode> {
 
 /// Embeds a data set batch by batch, after those that an interrupted run left.
 fn stream(
-    options: &EmbedCommandOptions,
+    options: &options::EmbedOptions,
     checkpoint: &Checkpoint,
     model: &Model,
     stored: Stored,
     data: &Path,
 ) -> Result<(usize, usize, Vec<PathBuf>)> {
-    let split = match options.part {
-        PartName::Train => Split::Train,
-        PartName::Test => Split::Test,
+    let split = match options.split {
+        options::SplitName::Train => Split::Train,
+        options::SplitName::Test => Split::Test,
     };
-    let dataset = data::open(data, split, options.data_options)?;
+    let dataset = data::open(data, split, options.images)?;
     let (rows, batch) = (dataset.len(), options.batch as usize);
     // Everything that a row depends on: with another, rows of an earlier run are of no use. The last
     // bits of a product may depend on how many images it takes.
     let work = json!({
         "checkpoint": sha256(&options.checkpoint)?, "data": std::path::absolute(data)?,
-        "part": format!("{:?}", options.part), "output": options.output.to_string(), "batch": batch,
+        "part": format!("{:?}", options.split), "output": options.output.to_string(), "batch": batch,
         "device": options.machine.device, "reading": format!("{:?}", options.reading),
-        "max_bad_images": options.data_options.max_bad_images(), "val": options.data_options.val_fraction,
-        "val_seed": options.data_options.val_seed,
+        "max_bad_images": options.images.max_bad_images(), "val": options.images.val_fraction,
+        "val_seed": options.images.val_seed,
     });
     let mut writer = RowWriter::open(&options.out, rows, stored, &work.to_string())?;
     // Whole batches, so that what follows is cut as it would have been.
@@ -154,7 +106,7 @@ fn stream(
         ));
     }
     let embed = EmbedOptions {
-        output: options.output.clone(),
+        output: output_named(&options.output),
         pipeline: Pipeline::Evaluate(checkpoint.recipe.evaluation.clone()),
         batch,
         threads: options.machine.threads(),

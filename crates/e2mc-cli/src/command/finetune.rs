@@ -1,85 +1,31 @@
 //! `e2mc finetune`: semi-supervised learning, all layers on few labels.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
 use e2mc_data::{Dataset, Selection};
 use e2mc_train::probe::{FinetuneConfig, FinetunePreset, finetune};
 use serde_json::json;
 
-use crate::arguments::MachineOptions;
-use crate::checkpoint::CheckpointOptions;
-use crate::data::DataOptions;
 use crate::evaluation::linear::{self, Row, Run};
-use crate::evaluation::parts::{Parts, fraction};
-use crate::evaluation::record::{self, RecordOptions, Recorder};
+use crate::evaluation::parts::Parts;
+use crate::evaluation::record::{self, Recorder};
 use crate::evaluation::source::{Network, sha256};
 use crate::evaluation::{percent, plus_minus};
 use crate::output;
+use e2mc_cli::options::{FinetuneOptions, FinetunePresetName};
 
-/// What may be typed after `e2mc finetune`.
-#[derive(Args, Debug)]
-pub(crate) struct FinetuneOptions {
-    /// Checkpoint or model file to start from
-    #[arg(long, value_name = "FILE")]
-    checkpoint: PathBuf,
-    #[command(flatten)]
-    reading: CheckpointOptions,
-    /// Folder of labelled images with a train and a test part
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
-    #[command(flatten)]
-    data_options: DataOptions,
-    /// Fractions of the training labels, above 0 and at most 1
-    #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1], value_parser = fraction)]
-    fractions: Vec<f64>,
-    /// Labelled training images instead of fractions: a text file with one image name a line
-    #[arg(long, value_name = "FILE", conflicts_with = "fractions")]
-    list: Option<PathBuf>,
-    /// Label subsets drawn for each fraction, one a seed
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
-    seeds: u64,
-    /// Whose settings (paper, appendix B.2)
-    #[arg(long, value_enum, default_value_t = PresetName::Vicreg)]
-    preset: PresetName,
-    /// Passes over the labelled images [default: 20, the paper's]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    epochs: Option<u32>,
-    /// Images a step [default: 256, the paper's]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(2..))]
-    batch: Option<u32>,
-    /// Learning rate of the backbone for a batch of 256 [default: the preset's]
-    #[arg(long, value_name = "RATE")]
-    trunk_rate: Option<f64>,
-    /// Learning rate of the linear layer for a batch of 256 [default: the preset's]
-    #[arg(long, value_name = "RATE")]
-    head_rate: Option<f64>,
-    /// Probability of a left-right flip of a training image
-    #[arg(long, value_name = "P", default_value_t = 0.5)]
-    flip: f32,
-    #[command(flatten)]
-    machine: MachineOptions,
-    #[command(flatten)]
-    record: RecordOptions,
+trait Config {
+    fn config(&self, fraction: f64, network: &Network) -> FinetuneConfig;
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum PresetName {
-    /// Cosine; backbone 0.03, layer 0.08 (1 %), 0.01 and 0.1 (more)
-    Vicreg,
-    /// Times 0.2 at epochs 12 and 16; backbone 0.02, layer 5 (1 %), 0.01 and 0.2 (more)
-    Swav,
-}
-
-impl FinetuneOptions {
+impl Config for FinetuneOptions {
     fn config(&self, fraction: f64, network: &Network) -> FinetuneConfig {
         let preset = match self.preset {
-            PresetName::Vicreg => FinetunePreset::Vicreg,
-            PresetName::Swav => FinetunePreset::Swav,
+            FinetunePresetName::Vicreg => FinetunePreset::Vicreg,
+            FinetunePresetName::Swav => FinetunePreset::Swav,
         };
         let base = preset.config(fraction);
         FinetuneConfig {
@@ -98,7 +44,7 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
     let network = Network::open(
         &options.checkpoint,
         &options.reading,
-        (&options.data, options.data_options),
+        (&options.data, options.images),
         &options.machine,
     )?;
     let seeds: Vec<u64> = (0..options.seeds)
@@ -143,8 +89,8 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
         .model(options.checkpoint.display().to_string());
     let origin = json!({
         "checkpoint": options.checkpoint, "checkpoint_sha256": sha256(&options.checkpoint)?,
-        "data": options.data, "val_fraction": options.data_options.val_fraction,
-        "val_seed": options.data_options.val_seed,
+        "data": options.data, "val_fraction": options.images.val_fraction,
+        "val_seed": options.images.val_seed,
     });
     let settings = json!({
         "preset": format!("{:?}", options.preset).to_lowercase(), "list": options.list,

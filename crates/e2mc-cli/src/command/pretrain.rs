@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use e2mc_train::{Trainer, device};
 
-use crate::arguments::PretrainOptions;
 use crate::recipe;
 use crate::run;
+use e2mc_cli::options::PretrainOptions;
 
 pub(crate) fn run(options: &PretrainOptions) -> Result<ExitCode> {
     let options = &options.train;

@@ -16,49 +16,20 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
-use clap::Args;
+use e2mc_cli::options::SweepOptions;
 use e2mc_train::checkpoint::{self, Checkpoint, write_atomically};
 use e2mc_train::{Device, Model, Outcome, Recipe, Trainer, device};
 use serde_json::{Map, Value, json};
 
-use crate::arguments::ContinueOptions;
+use crate::checkpoint::Reading;
 use crate::command::continue_;
-use crate::command::probe::{self, ProbeName};
-use crate::evaluation::parts::fraction;
+use crate::command::probe;
 use crate::evaluation::{Part, Protocol, evaluate};
 use crate::output;
 use crate::run::{self, RunFolder, STOPPED_EARLY};
+use e2mc_cli::options::ContinueOptions;
 use plan::{Folder, Plan};
 use results::{FINISHED, Measured, Results, Run};
-
-/// What may be typed after `e2mc sweep`.
-#[derive(Args, Debug)]
-pub(crate) struct SweepOptions {
-    /// A setting of the recipe and its values, for instance criterion.beta=1,10,100 (repeatable; every
-    /// combination is run)
-    #[arg(long, value_name = "KEY=VALUE,…", required_unless_present = "resume")]
-    grid: Vec<String>,
-    #[command(flatten)]
-    from: ContinueOptions,
-    /// Fractions of the training labels, above 0 and at most 1
-    #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1], value_parser = fraction)]
-    fractions: Vec<f64>,
-    /// Label subsets drawn for each fraction, one a seed
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
-    seeds: u64,
-    /// Which classifier
-    #[arg(long, value_enum, default_value_t = ProbeName::Logistic)]
-    probe: ProbeName,
-    /// Epochs of the SGD probe [default: 100, the paper's]
-    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
-    sgd_epochs: Option<u32>,
-    /// Learning rate of the SGD probe for a batch of 256 [default: 0.02, the paper's for VICReg]
-    #[arg(long, value_name = "RATE")]
-    sgd_rate: Option<f64>,
-    /// Neighbours of the k-NN vote
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
-    k: u16,
-}
 
 pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
     let train = &options.from.train;

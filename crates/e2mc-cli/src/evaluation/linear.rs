@@ -16,7 +16,7 @@ use super::parts::Parts;
 use super::percent;
 use super::record::{Figures, Recorder};
 use super::source::Labelled;
-use crate::command::probe::ProbeName;
+use e2mc_cli::options::ProbeName;
 
 /// The logistic probe's penalty where there are too few labels to choose one.
 const FIXED_L2: f64 = 0.01;
@@ -99,6 +99,15 @@ pub(crate) fn describe_logistic() -> Value {
         "l2": values, "folds": folds, "max_iterations": max_iterations, "tolerance": tolerance,
         "standardised": true,
     })
+}
+
+/// The classifiers' names.
+pub(crate) fn names(probe: ProbeName) -> &'static [&'static str] {
+    match probe {
+        ProbeName::Logistic => &["logistic"],
+        ProbeName::Sgd => &["sgd"],
+        ProbeName::Both => &["logistic", "sgd"],
+    }
 }
 
 /// What to fit.
@@ -226,7 +235,7 @@ pub(crate) fn place(probe: &str, fraction: f64, seed: u64) -> String {
 pub(crate) fn first(plan: &LinearPlan, train_rows: usize) -> String {
     let fraction = plan.parts.fractions(train_rows)[0];
     let seed = plan.seeds.first().copied().unwrap_or(0);
-    place(plan.probe.names()[0], fraction, seed)
+    place(names(plan.probe)[0], fraction, seed)
 }
 
 /// Fits every probe of the plan; the second list is what the user should be warned of.
@@ -237,7 +246,7 @@ pub(crate) fn run(
 ) -> Result<(Vec<Row>, Vec<String>)> {
     let (mut rows, mut warnings) = (Vec::new(), Vec::new());
     for fraction in plan.parts.fractions(data.train_labels.len()) {
-        for &name in plan.probe.names() {
+        for &name in names(plan.probe) {
             let probe = match name {
                 "logistic" => Probe::Logistic(LogisticConfig::default()),
                 _ => Probe::Sgd(plan.settings.config(fraction)),

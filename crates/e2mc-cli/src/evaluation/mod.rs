@@ -19,7 +19,7 @@ use e2mc_eval::{KnnConfig, Vote, knn, top1};
 use e2mc_train::{Model, Output, Recipe, embed};
 use serde::Serialize;
 
-use crate::command::probe::ProbeName;
+use e2mc_cli::options::ProbeName;
 use linear::{LinearPlan, ProbeSettings};
 use source::Labelled;
 

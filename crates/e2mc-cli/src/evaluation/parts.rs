@@ -10,13 +10,6 @@ use super::percent;
 use crate::data;
 use crate::failure::Failure;
 
-/// A fraction of the labels, as it is typed.
-pub(crate) fn fraction(text: &str) -> Result<f64, String> {
-    let fraction = text.parse().ok();
-    let fraction = fraction.filter(|&fraction| fraction > 0.0 && fraction <= 1.0);
-    fraction.ok_or_else(|| "expected a fraction above 0 and at most 1".to_owned())
-}
-
 /// Those labels.
 #[derive(Clone, Debug)]
 pub(crate) enum Parts {

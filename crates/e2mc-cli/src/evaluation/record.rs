@@ -9,8 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use clap::Args;
 use e2mc::Matrix;
+use e2mc_cli::options::RecordOptions;
 use e2mc_eval::{Column, Confusion, KnnResult, MultiLabels, top_k, top1, write_npz};
 use e2mc_train::checkpoint::write_atomically;
 use serde::Serialize;
@@ -22,30 +22,6 @@ pub(crate) const PREDICTIONS: &str = "predictions.npz";
 pub(crate) const RESULT: &str = "result.json";
 /// With more classes the confusion matrix is left out: it can be counted from the predictions.
 const MOST_CONFUSED: usize = 100;
-
-/// Options that all evaluations share.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct RecordOptions {
-    /// Folder for result.json and predictions.npz
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-    /// What `e2mc results` calls this model [default: the checkpoint or training file]
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) name: Option<String>,
-    /// Leave the scores out of predictions.npz
-    #[arg(long, requires = "out")]
-    pub(crate) no_scores: bool,
-    /// Print the result as one JSON object on standard output
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-impl RecordOptions {
-    /// What tables call the model: the name given, or where it comes from.
-    pub(crate) fn model(&self, origin: String) -> String {
-        self.name.clone().unwrap_or(origin)
-    }
-}
 
 /// How good predictions are, in percent.
 #[derive(Clone, Debug, Serialize)]

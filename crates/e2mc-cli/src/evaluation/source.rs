@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use clap::Args;
 use e2mc::Matrix;
 use e2mc_data::{Dataset, Evaluation, Loader, LoaderConfig, Pipeline, Selection};
 use e2mc_eval::{EmbeddingFile, Rows, Targets, equal_rows, read_targets};
@@ -20,49 +19,12 @@ use sha2::{Digest, Sha256};
 
 use super::parts::Parts;
 use super::{Part, voc};
-use crate::arguments::MachineOptions;
-use crate::checkpoint::{CheckpointOptions, check_output};
+use crate::checkpoint::{CheckpointOptions, Reading, check_output, output_named};
 use crate::command::probe;
-use crate::data::DataOptions;
+use crate::data::ImageOptions;
 use crate::failure::Failure;
-
-/// Options that `probe`, `knn` and `svm` share.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct SourceOptions {
-    /// Checkpoint or model file whose features are judged
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires = "data",
-        required_unless_present = "train",
-        conflicts_with = "train"
-    )]
-    pub(crate) checkpoint: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) reading: CheckpointOptions,
-    /// Folder of labelled images with a train and a test part
-    #[arg(long, value_name = "DIR", requires = "checkpoint")]
-    pub(crate) data: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) data_options: DataOptions,
-    /// What is taken from the network: backbone, projector, predictor (SimSiam), prototypes (SwAV),
-    /// map6x6 (last feature map, average-pooled 6 x 6) or the name of a backbone layer such as layer3
-    /// or layer4.1.bn2
-    #[arg(long, value_name = "NAME", default_value = "backbone")]
-    pub(crate) output: Output,
-    /// Training embeddings of any model instead: FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR
-    #[arg(long, value_name = "FILE", requires_all = ["train_labels", "test", "test_labels"])]
-    pub(crate) train: Option<String>,
-    /// Class numbers of the training embeddings, one a row (svm also takes 0/1 columns)
-    #[arg(long, value_name = "FILE", requires = "train")]
-    pub(crate) train_labels: Option<String>,
-    /// Test embeddings
-    #[arg(long, value_name = "FILE", requires = "train")]
-    pub(crate) test: Option<String>,
-    /// Class numbers of the test embeddings
-    #[arg(long, value_name = "FILE", requires = "train")]
-    pub(crate) test_labels: Option<String>,
-}
+use e2mc_cli::options::EmbeddingsOptions;
+use e2mc_cli::options::MachineOptions;
 
 /// Features and classes, ready to be judged.
 pub(crate) struct Labelled {
@@ -97,25 +59,28 @@ pub(crate) enum Source {
     Network(Box<Network>),
 }
 
-impl SourceOptions {
+/// Opening what the options name.
+pub(crate) trait Opening {
+    fn open(&self, machine: &MachineOptions) -> Result<Source>;
+    fn network_paths(&self) -> Result<(&Path, &Path)>;
+    fn files(&self) -> Result<Option<Files>>;
+    fn describe(&self) -> Result<Value>;
+}
+
+impl Opening for EmbeddingsOptions {
     /// Opens and checks everything; reads no image yet.
-    pub(crate) fn open(&self, machine: &MachineOptions) -> Result<Source> {
+    fn open(&self, machine: &MachineOptions) -> Result<Source> {
         if let Some(files) = self.files()? {
             return Ok(Source::Files(Box::new(files)));
         }
         let (checkpoint, data) = self.network_paths()?;
-        let network = Network::open(
-            checkpoint,
-            &self.reading,
-            (data, self.data_options),
-            machine,
-        )?;
-        check_output(&self.output, &network.checkpoint)?;
+        let network = Network::open(checkpoint, &self.reading, (data, self.images), machine)?;
+        check_output(&output_named(&self.output), &network.checkpoint)?;
         Ok(Source::Network(Box::new(network)))
     }
 
     /// The checkpoint and the folder of images, which the parser demands where no files are given.
-    pub(crate) fn network_paths(&self) -> Result<(&Path, &Path)> {
+    fn network_paths(&self) -> Result<(&Path, &Path)> {
         match (&self.checkpoint, &self.data) {
             (Some(checkpoint), Some(data)) => Ok((checkpoint, data)),
             _ => Err(Failure::usage(
@@ -126,7 +91,7 @@ impl SourceOptions {
     }
 
     /// The four files, if they were given.
-    pub(crate) fn files(&self) -> Result<Option<Files>> {
+    fn files(&self) -> Result<Option<Files>> {
         let (Some(train), Some(train_labels), Some(test), Some(test_labels)) = (
             &self.train,
             &self.train_labels,
@@ -162,27 +127,18 @@ impl SourceOptions {
     }
 
     /// What a result says of its origin: the files, or the checkpoint with its hash and the images.
-    pub(crate) fn describe(&self) -> Result<Value> {
+    fn describe(&self) -> Result<Value> {
         Ok(match &self.checkpoint {
             Some(checkpoint) => json!({
                 "checkpoint": checkpoint, "checkpoint_sha256": sha256(checkpoint)?,
-                "data": self.data, "val_fraction": self.data_options.val_fraction,
-                "val_seed": self.data_options.val_seed, "output": self.output.to_string(),
+                "data": self.data, "val_fraction": self.images.val_fraction,
+                "val_seed": self.images.val_seed, "output": self.output.to_string(),
             }),
             None => json!({
                 "train": self.train, "train_labels": self.train_labels,
                 "test": self.test, "test_labels": self.test_labels,
             }),
         })
-    }
-
-    /// How a table calls what is judged, where the user gave no name.
-    pub(crate) fn label(&self) -> String {
-        let checkpoint = self
-            .checkpoint
-            .as_ref()
-            .map(|path| path.display().to_string());
-        checkpoint.or(self.train.clone()).unwrap_or_default()
     }
 }
 
@@ -198,12 +154,12 @@ impl Source {
     /// Features and class numbers in memory, with what the user should be warned of.
     pub(crate) fn labelled(
         &self,
-        options: &SourceOptions,
+        options: &EmbeddingsOptions,
         machine: &MachineOptions,
     ) -> Result<(Labelled, Vec<String>)> {
         let labelled = match self {
             Self::Files(files) => files.labelled()?,
-            Self::Network(network) => network.labelled(&options.output, machine)?,
+            Self::Network(network) => network.labelled(&output_named(&options.output), machine)?,
         };
         let Labelled {
             train,
@@ -274,7 +230,7 @@ impl Network {
     pub(crate) fn open(
         checkpoint: &Path,
         reading: &CheckpointOptions,
-        (data, taken): (&Path, DataOptions),
+        (data, taken): (&Path, ImageOptions),
         machine: &MachineOptions,
     ) -> Result<Self> {
         if voc::is_voc(data) {

@@ -9,9 +9,9 @@ use e2mc_train::checkpoint::Precision;
 use serde::{Deserialize, Serialize};
 
 use super::RunFolder;
-use crate::arguments::{GuardAction, TrainOptions};
-use crate::data::{self, DataOptions};
+use crate::data::{self, ImageOptions};
 use crate::guard::{self, Guard};
+use e2mc_cli::options::{GuardAction, TrainOptions};
 
 /// Steps between two entries of the log, unless told otherwise.
 const LOG_EVERY: u64 = 10;
@@ -47,7 +47,7 @@ impl RunSettings {
         let kept: Self = serde_json::from_str(&text)
             .with_context(|| format!("{} holds no settings of a run", path.display()))?;
         let mut data_options = kept.data.data_options;
-        let typed = options.data_options.max_bad_images;
+        let typed = options.images.max_bad_images;
         data_options.max_bad_images = typed.or(data_options.max_bad_images);
         Ok(Self {
             data: DataPlan {
@@ -79,7 +79,7 @@ pub(crate) struct DataPlan {
     pub(crate) held_out: usize,
     /// Epochs between two checks; 0 keeps no images out.
     pub(crate) knn_every: u64,
-    pub(crate) data_options: DataOptions,
+    pub(crate) data_options: ImageOptions,
     /// How many images these were when the run began.
     #[serde(default)]
     pub(crate) images: Option<usize>,
@@ -95,7 +95,7 @@ impl DataPlan {
             max_images: options.max_images,
             held_out: options.held_out,
             knn_every: options.knn_every,
-            data_options: options.data_options,
+            data_options: options.images,
             images: None,
         }
     }

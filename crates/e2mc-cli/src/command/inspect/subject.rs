@@ -11,11 +11,11 @@ use e2mc_eval::{EmbeddingFile, Rows, read_embeddings};
 use e2mc_train::{Output, device, embed, embed_views};
 
 use super::InspectOptions;
-use crate::arguments::TransformArgument;
-use crate::checkpoint::check_output;
-use crate::data::{self, DataOptions};
+use crate::checkpoint::{Reading, check_output, output_named};
+use crate::data::{self, ImageOptions};
 use crate::failure::Failure;
 use crate::output;
+use e2mc_cli::options::TransformName;
 
 /// Rows that charts show, at most.
 const PICTURED: usize = 1500;
@@ -103,8 +103,8 @@ pub(super) fn all(options: &InspectOptions) -> Result<Vec<Subject>> {
 
 fn of_files(options: &InspectOptions) -> Result<Vec<Subject>> {
     let transform = match options.transform {
-        Some(TransformArgument::Sigmoid) => Transform::Sigmoid,
-        Some(TransformArgument::Gaussian) | None => Transform::Gaussian,
+        Some(TransformName::Sigmoid) => Transform::Sigmoid,
+        Some(TransformName::Gaussian) | None => Transform::Gaussian,
     };
     let names = names(&options.files);
     let mut subjects = Vec::new();
@@ -195,7 +195,7 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
         ));
     }
     let data = options.data.as_deref().expect("required with --checkpoint");
-    let dataset = open(data, options.data_options)?;
+    let dataset = open(data, options.images)?;
     let sources: Vec<String> = options
         .checkpoint
         .iter()
@@ -208,7 +208,7 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
         let (checkpoint, model) = options.reading.open(path, device)?;
         let recipe = &checkpoint.recipe;
         let output = match &options.output {
-            Some(output) => output.clone(),
+            Some(name) => output_named(name),
             None if checkpoint.is_headless() => Output::Backbone,
             None => Output::Projector,
         };
@@ -227,8 +227,8 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
             threads,
         )?;
         let transform = match options.transform {
-            Some(TransformArgument::Sigmoid) => Transform::Sigmoid,
-            Some(TransformArgument::Gaussian) => Transform::Gaussian,
+            Some(TransformName::Sigmoid) => Transform::Sigmoid,
+            Some(TransformName::Gaussian) => Transform::Gaussian,
             None => recipe.transform(),
         };
         let config = config(options, transform, z.cols());
@@ -251,7 +251,7 @@ fn of_checkpoints(options: &InspectOptions) -> Result<Vec<Subject>> {
 }
 
 /// The test part, or the training part where there is no other.
-fn open(folder: &Path, taken: DataOptions) -> Result<Arc<dyn Dataset>> {
+fn open(folder: &Path, taken: ImageOptions) -> Result<Arc<dyn Dataset>> {
     data::open(folder, Split::Test, taken).or_else(|error| match error.downcast_ref() {
         Some(e2mc_data::Error::MissingSplit { .. }) => data::open(folder, Split::Train, taken),
         _ => Err(error),

@@ -9,15 +9,14 @@ use e2mc_train::Recipe;
 use e2mc_train::checkpoint::write_atomically;
 use serde::{Deserialize, Serialize};
 
-use super::SweepOptions;
 use super::grid::{Grid, Point};
 use crate::checkpoint::CheckpointOptions;
-use crate::command::probe::ProbeName;
 use crate::evaluation::Protocol;
 use crate::evaluation::parts::Parts;
 use crate::failure::Failure;
 use crate::recipe;
 use crate::run::RunSettings;
+use e2mc_cli::options::{ProbeName, SweepOptions};
 
 /// Everything that decides what comes out.
 #[derive(Clone, Debug, Serialize, Deserialize)]

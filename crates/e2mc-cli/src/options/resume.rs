@@ -27,7 +27,7 @@ const OF_A_SWEEP: [&str; 5] = ["out", "data", "device", "threads", "json"];
 ///
 /// # Errors
 /// Where an option does not go with the `--resume` beside it.
-pub(crate) fn check(command: &Command, matches: &ArgMatches) -> Result<()> {
+pub(super) fn check(command: &Command, matches: &ArgMatches) -> Result<()> {
     let Some((name, typed)) = matches.subcommand() else {
         return Ok(());
     };
