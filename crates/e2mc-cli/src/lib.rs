@@ -6,5 +6,6 @@
 
 pub mod failure;
 pub mod hint;
+pub mod launch;
 pub mod options;
 pub mod output;

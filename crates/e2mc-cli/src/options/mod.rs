@@ -127,6 +127,32 @@ pub enum Command {
 }
 
 impl Command {
+    /// The device that the network is to be on; none where the command takes none.
+    pub fn device(&self) -> Option<&str> {
+        let machine = match self {
+            Self::Pretrain(options) => &options.train.machine,
+            Self::Continue(options) => &options.train.machine,
+            Self::Sweep(options) => &options.from.train.machine,
+            Self::Probe(options) => &options.machine,
+            Self::Finetune(options) => &options.machine,
+            Self::Knn(options) => &options.machine,
+            Self::Svm(options) => &options.machine,
+            Self::Embed(options) => &options.machine,
+            Self::Inspect(options) => &options.machine,
+            Self::Demo(options) => &options.machine,
+            Self::Compare(_)
+            | Self::Results(_)
+            | Self::Recipes(_)
+            | Self::Score(_)
+            | Self::Report(_)
+            | Self::Watch(_)
+            | Self::Convert(_)
+            | Self::Throughput(_)
+            | Self::Augment(_) => return None,
+        };
+        Some(&machine.device)
+    }
+
     /// Whether a network is needed, and so `e2mc-engine`; files alone need none.
     pub fn needs_network(&self) -> bool {
         match self {
@@ -210,6 +236,14 @@ mod tests {
             assert!(!parse(line).unwrap().needs_network(), "{line}");
         }
         assert!(parse(&format!("inspect {images}")).unwrap().needs_network());
+    }
+
+    #[test]
+    fn the_device_is_that_of_the_command() {
+        let line = "embed --checkpoint a --data b --out c.npy --device cuda:1";
+        assert_eq!(parse(line).unwrap().device(), Some("cuda:1"));
+        assert_eq!(parse("demo").unwrap().device(), Some("cpu"));
+        assert_eq!(parse("score a.npy").unwrap().device(), None);
     }
 
     #[test]
