@@ -3,19 +3,15 @@
 //! This crate is glue and printing: arguments become a plan, libraries carry it out, and results go
 //! to standard output (as one JSON object with `--json`), progress and warnings to standard error.
 
-mod arguments;
 mod checkpoint;
 mod command;
 mod contact_sheet;
 mod data;
 mod evaluation;
-mod failure;
 mod guard;
-mod output;
 mod progress;
 mod recipe;
 mod report;
-mod resume;
 mod run;
 mod runlog;
 mod tensorboard;
@@ -24,12 +20,21 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use arguments::{Arguments, Command};
+use e2mc_cli::options::{Arguments, Command};
+use e2mc_cli::{failure, hint, output};
 
 fn main() -> ExitCode {
     match Arguments::read().and_then(|arguments| dispatch(&arguments.command)) {
         Ok(code) => code,
-        Err(error) => failure::report(&error),
+        Err(error) => failure::report(&error, hints),
+    }
+}
+
+/// What a user can do about an error.
+fn hints(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    match error.downcast_ref::<e2mc_train::Error>() {
+        Some(error) => error.hint(),
+        None => hint::of(error),
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::Serialize;
 
 /// Prints `value` as one JSON object, or `text` for people.
-pub(crate) fn result(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) {
+pub fn result(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) {
     if json {
         let value = serde_json::to_string(value).expect("results hold only strings and numbers");
         line(&value);
@@ -22,17 +22,17 @@ fn line(text: &str) {
 }
 
 /// A note for the user on standard error.
-pub(crate) fn note(text: &str) {
+pub fn note(text: &str) {
     eprintln!("{text}");
 }
 
 /// A warning on standard error.
-pub(crate) fn warning(text: &str) {
+pub fn warning(text: &str) {
     eprintln!("warning: {text}");
 }
 
-/// Lines up columns: the first to the left, the others to the right.
-pub(crate) fn table(rows: &[Vec<String>]) -> String {
+/// Lines up columns: the first to the left, the others to the right; one line a row.
+pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter()

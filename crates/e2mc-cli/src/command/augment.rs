@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Args;
+use e2mc_cli::options::AugmentOptions;
 use e2mc_data::augment::Augmenter;
 use e2mc_data::augment::crop::Region;
 use e2mc_data::decode::decode;
@@ -23,36 +23,6 @@ use crate::recipe::augmentation;
 
 /// The longer side of the image on a sheet, at most.
 const SOURCE: usize = 256;
-
-#[derive(Args, Debug)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["op", "recipe"]))]
-pub(crate) struct AugmentOptions {
-    /// A JPEG, PNG or WebP file
-    #[arg(value_name = "IMAGE")]
-    image: PathBuf,
-    /// One operation with fixed parameters: resized_crop, resize_center_crop, hflip, brightness,
-    /// contrast, saturation, hue, grayscale, gaussian_blur, solarize, normalize
-    #[arg(long, value_name = "NAME")]
-    op: Option<String>,
-    /// The operation's parameters as a JSON object, for instance '{"factor": 1.4}'
-    #[arg(long, value_name = "JSON", requires = "op", default_value = "{}")]
-    params: String,
-    /// All views of vicreg, swav, simsiam, probe, small-grey or a training recipe, on one sheet
-    #[arg(long, value_name = "NAME|FILE")]
-    recipe: Option<String>,
-    /// Times that the recipe is applied, one row each
-    #[arg(long, default_value_t = 4, conflicts_with = "op", value_parser = clap::value_parser!(u16).range(1..=64))]
-    draws: u16,
-    /// Seed of the recipe's randomness
-    #[arg(long, default_value_t = 0, conflicts_with = "op")]
-    seed: u64,
-    /// Where the result goes: a .png file, or for normalize a .npy file (channels, height, width)
-    #[arg(long, value_name = "OUT")]
-    out: PathBuf,
-    /// Print the parameters as one JSON object on standard output
-    #[arg(long)]
-    json: bool,
-}
 
 pub(crate) fn run(options: &AugmentOptions) -> Result<ExitCode> {
     let bytes = fs::read(&options.image)

@@ -3,70 +3,14 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
 use e2mc_eval::{KnnConfig, KnnResult, Rows, Vote, knn_within};
 use serde_json::json;
 
-use crate::arguments::MachineOptions;
 use crate::evaluation::linear::check_classes;
-use crate::evaluation::record::{self, Figures, RecordOptions, Recorder};
-use crate::evaluation::source::{Source, SourceOptions, overlap, unseen};
+use crate::evaluation::record::{self, Figures, Recorder};
+use crate::evaluation::source::{Opening, Source, overlap, unseen};
 use crate::output;
-
-/// What may be typed after `e2mc knn`.
-#[derive(Args, Debug)]
-pub(crate) struct KnnOptions {
-    #[command(flatten)]
-    source: SourceOptions,
-    /// Numbers of neighbours, all from one search
-    #[arg(long, value_name = "K", value_delimiter = ',', default_values_t = [20])]
-    k: Vec<usize>,
-    /// How much each neighbour's vote counts
-    #[arg(long, value_enum, default_value_t = VoteName::Both)]
-    vote: VoteName,
-    /// Temperature T of the weights exp(similarity / T)
-    #[arg(long, default_value_t = 0.07)]
-    temperature: f64,
-    /// Memory for the search, such as 512M or 4G [default: no limit]; training files are then read in
-    /// pieces
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    memory: Option<usize>,
-    #[command(flatten)]
-    machine: MachineOptions,
-    #[command(flatten)]
-    record: RecordOptions,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum VoteName {
-    /// One vote each
-    Majority,
-    /// exp(similarity / T)
-    Weighted,
-    /// One result for each
-    Both,
-}
-
-fn bytes(text: &str) -> Result<usize, String> {
-    let (digits, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_alphabetic()).len());
-    let shift = match unit.to_ascii_uppercase().trim_end_matches('B') {
-        "" => 0,
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
-        "T" => 40,
-        _ => return Err("expected a number, or one with K, M, G or T".into()),
-    };
-    let number: f64 = digits
-        .trim()
-        .parse()
-        .map_err(|_| "expected a number".to_owned())?;
-    let bytes = number * (1_u64 << shift) as f64;
-    if bytes >= 1.0 && bytes < usize::MAX as f64 {
-        return Ok(bytes as usize);
-    }
-    Err("expected a number of at least 1".into())
-}
+use e2mc_cli::options::{KnnOptions, VoteName};
 
 fn vote_name(vote: Vote) -> &'static str {
     match vote {
@@ -90,7 +34,7 @@ pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
         temperature: options.temperature,
     };
     // From files only the pieces that are needed are in memory.
-    let source = options.source.open(&options.machine)?;
+    let source = options.embeddings.open(&options.machine)?;
     let mut recorder = Recorder::new(&options.record)?;
     recorder.first(place(options.k[0], config.votes[0]));
     let train_images = source.train_images();
@@ -107,7 +51,7 @@ pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
             (results, labels.to_vec(), classes, warnings)
         }
         Source::Network(_) => {
-            let (data, warnings) = source.labelled(&options.source, &options.machine)?;
+            let (data, warnings) = source.labelled(&options.embeddings, &options.machine)?;
             check_classes(data.train_labels.iter().copied(), data.classes)?;
             let (train, test) = (data.train.view(), data.test.view());
             let results = search(&train, &data.train_labels, &test, &config, options)?;
@@ -139,12 +83,18 @@ pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
         "k": config.ks, "vote": config.votes.iter().map(|&v| vote_name(v)).collect::<Vec<_>>(),
         "temperature": config.temperature, "memory": options.memory,
     });
-    let model = options.record.model(options.source.label());
+    let model = options.record.model(options.embeddings.model());
     let entries = json!({
         "evaluation": "knn", "train_images": train_images, "test_images": labels.len(),
         "classes": classes, "results": rows, "warnings": warnings,
     });
-    let result = record::result("knn", model, options.source.describe()?, settings, entries);
+    let result = record::result(
+        "knn",
+        model,
+        options.embeddings.describe()?,
+        settings,
+        entries,
+    );
     recorder.result(&result)?;
     output::result(options.record.json, &result, || text(&rows, labels.len()));
     Ok(ExitCode::SUCCESS)
@@ -183,19 +133,4 @@ fn text(results: &[serde_json::Value], tests: usize) -> String {
         "{}\nCosine similarity, exact; {tests} test rows.",
         output::table(&rows)
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bytes;
-
-    #[test]
-    fn sizes_parse() {
-        assert_eq!(bytes("1000"), Ok(1000));
-        assert_eq!(bytes("4G"), Ok(4 << 30));
-        assert_eq!(bytes("1.5kB"), Ok(1536));
-        for wrong in ["", "G", "-1", "0", "3 parsecs", "1e99"] {
-            assert!(bytes(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -3,21 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
+use e2mc_cli::options::RecipesOptions;
 use serde_json::json;
 
 use crate::output;
 use crate::recipe;
-
-#[derive(Args, Debug)]
-pub(crate) struct RecipesOptions {
-    /// Print this recipe, with the source of each value [default: list all]
-    #[arg(value_name = "NAME")]
-    name: Option<String>,
-    /// Print the result as one JSON object on standard output
-    #[arg(long)]
-    json: bool,
-}
 
 pub(crate) fn run(options: &RecipesOptions) -> Result<ExitCode> {
     match &options.name {

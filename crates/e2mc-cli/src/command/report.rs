@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
+use e2mc_cli::options::ReportOptions;
 use serde_json::json;
 
 use crate::output;
@@ -16,23 +16,6 @@ use crate::report::{Report, save_figures};
 use crate::runlog::{self, RunLog};
 
 pub(crate) use curves::{quality, terms};
-
-/// Options of `report`.
-#[derive(Args, Debug)]
-pub(crate) struct ReportOptions {
-    /// Folders of runs, finished or not; several are compared
-    #[arg(value_name = "RUN", required = true)]
-    runs: Vec<PathBuf>,
-    /// The page [default: report.html in the run's folder; with several runs it has to be given]
-    #[arg(long, value_name = "OUT.html")]
-    out: Option<PathBuf>,
-    /// Write each chart as SVG and PNG into this folder
-    #[arg(long, value_name = "DIR")]
-    figures: Option<PathBuf>,
-    /// Print the result as one JSON object on standard output
-    #[arg(long)]
-    json: bool,
-}
 
 pub(crate) fn run(options: &ReportOptions) -> Result<ExitCode> {
     let out = match (&options.out, &options.runs[..]) {

@@ -6,35 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use e2mc_cli::options::{ResultsOptions, TableFormat};
 use serde_json::{Value, json};
 
 use crate::evaluation::record::RESULT;
 use crate::evaluation::{plus_minus, rounded_percent};
 use crate::failure::Failure;
 use crate::output;
-
-/// What may be typed after `e2mc results`.
-#[derive(Args, Debug)]
-pub(crate) struct ResultsOptions {
-    /// Folder below which evaluations have written result.json
-    #[arg(value_name = "DIR")]
-    folder: PathBuf,
-    /// How the table is printed
-    #[arg(long, value_enum, default_value_t = Format::Terminal)]
-    format: Format,
-    /// Print the result as one JSON object on standard output
-    #[arg(long, conflicts_with = "format")]
-    json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Terminal,
-    /// Comma-separated values: mean and standard error in columns of their own
-    Csv,
-    Markdown,
-}
 
 /// Columns from left to right: kind, part of the labels as [`part`] has it, classifier.
 type Column = (Kind, u64, String);
@@ -97,9 +75,9 @@ pub(crate) fn run(options: &ResultsOptions) -> Result<ExitCode> {
         })).collect::<Vec<_>>(),
     });
     output::result(options.json, &json, || match options.format {
-        Format::Terminal => output::table(&table.cells()),
-        Format::Markdown => table.markdown(),
-        Format::Csv => table.csv(),
+        TableFormat::Terminal => output::table(&table.cells()),
+        TableFormat::Markdown => table.markdown(),
+        TableFormat::Csv => table.csv(),
     });
     Ok(ExitCode::SUCCESS)
 }

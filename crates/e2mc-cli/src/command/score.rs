@@ -8,9 +8,9 @@ use e2mc::{Criterion, Matrix, Transform, Value, Workspace};
 use e2mc_eval::{read_embeddings, write_npy};
 use serde_json::json;
 
-use crate::arguments::{ScoreOptions, TransformArgument};
 use crate::failure::Failure;
 use crate::output;
+use e2mc_cli::options::{ScoreOptions, TransformName};
 
 pub(crate) fn run(options: &ScoreOptions) -> Result<ExitCode> {
     if let Some(threads) = options.threads {
@@ -56,8 +56,8 @@ pub(crate) fn run(options: &ScoreOptions) -> Result<ExitCode> {
 
 fn criterion(options: &ScoreOptions) -> Criterion {
     let (transform, epsilon) = match options.transform {
-        TransformArgument::Sigmoid => (Transform::Sigmoid, Criterion::vicreg().epsilon),
-        TransformArgument::Gaussian => (Transform::Gaussian, Criterion::swav().epsilon),
+        TransformName::Sigmoid => (Transform::Sigmoid, Criterion::vicreg().epsilon),
+        TransformName::Gaussian => (Transform::Gaussian, Criterion::swav().epsilon),
     };
     let epsilon = options.epsilon.unwrap_or(epsilon);
     Criterion {

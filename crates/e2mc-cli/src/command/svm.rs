@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
 use e2mc::Matrix;
 use e2mc_data::{Dataset, Evaluation};
 use e2mc_eval::{
@@ -14,62 +13,13 @@ use e2mc_train::{Model, device, embed};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-use crate::arguments::MachineOptions;
-use crate::checkpoint::check_output;
-use crate::evaluation::record::{self, Figures, RecordOptions, Recorder};
-use crate::evaluation::source::{SourceOptions, overlap, unseen, whole};
+use crate::checkpoint::{Reading, check_output, output_named};
+use crate::evaluation::record::{self, Figures, Recorder};
+use crate::evaluation::source::{Opening, overlap, unseen, whole};
 use crate::evaluation::voc;
 use crate::failure::Failure;
 use crate::output;
-
-/// What may be typed after `e2mc svm`.
-#[derive(Args, Debug)]
-pub(crate) struct SvmOptions {
-    #[command(flatten)]
-    source: SourceOptions,
-    /// C, the weight of errors; several are chosen from by cross-validation [default: 1e-6 to 1000 in
-    /// factors of 10]
-    #[arg(long = "cost", short = 'C', value_name = "C", value_delimiter = ',')]
-    costs: Vec<f64>,
-    /// Folds of the cross-validation
-    #[arg(long, default_value_t = 3)]
-    folds: usize,
-    /// Weight of the class's own rows against the others
-    #[arg(long, value_name = "WEIGHT", default_value_t = 1.0)]
-    positive_weight: f64,
-    /// What is done to features first
-    #[arg(long, value_enum, default_value_t = Scale::Raw)]
-    scale: Scale,
-    /// Average precision for several labels: area under the steps, or VOC 2007's eleven points
-    #[arg(long, value_enum, default_value_t = PrecisionName::Area)]
-    precision: PrecisionName,
-    /// Largest difference of projected gradients at the end
-    #[arg(long, default_value_t = 1e-4)]
-    tolerance: f64,
-    /// Most passes over the training rows
-    #[arg(long, value_name = "EPOCHS", default_value_t = 1000)]
-    max_epochs: usize,
-    #[command(flatten)]
-    machine: MachineOptions,
-    #[command(flatten)]
-    record: RecordOptions,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Scale {
-    /// Nothing
-    Raw,
-    /// Rows at length 1
-    Unit,
-    /// Columns at mean 0 and standard deviation 1
-    Standard,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum PrecisionName {
-    Area,
-    Voc07,
-}
+use e2mc_cli::options::{AveragePrecisionName, ScaleName, SvmOptions};
 
 /// Features and what is to be predicted.
 struct Problem {
@@ -83,7 +33,11 @@ struct Problem {
     warnings: Vec<String>,
 }
 
-impl SvmOptions {
+trait Config {
+    fn config(&self) -> SvmConfig;
+}
+
+impl Config for SvmOptions {
     fn config(&self) -> SvmConfig {
         let default = SvmConfig::default();
         SvmConfig {
@@ -104,7 +58,7 @@ impl SvmOptions {
             positive_weight: self.positive_weight,
             tolerance: self.tolerance,
             max_epochs: self.max_epochs,
-            standardise: self.scale == Scale::Standard,
+            standardise: self.scale == ScaleName::Standard,
         }
     }
 }
@@ -112,7 +66,7 @@ impl SvmOptions {
 pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
     let (mut problem, mut recorder) = problem(options)?;
     recorder.first("svm".into());
-    if options.scale == Scale::Unit {
+    if options.scale == ScaleName::Unit {
         problem.train = unit_length(problem.train.view());
         problem.test = unit_length(problem.test.view());
     }
@@ -182,8 +136,14 @@ pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
     if options.record.out.is_some() {
         entries["predictions"] = json!(record::PREDICTIONS);
     }
-    let model = options.record.model(options.source.label());
-    let result = record::result("svm", model, options.source.describe()?, settings, entries);
+    let model = options.record.model(options.embeddings.model());
+    let result = record::result(
+        "svm",
+        model,
+        options.embeddings.describe()?,
+        settings,
+        entries,
+    );
     recorder.result(&result)?;
     output::result(options.record.json, &result, || summary);
     Ok(ExitCode::SUCCESS)
@@ -204,9 +164,9 @@ fn precisions(
     names: &[String],
     fit: &SvmFit,
 ) -> Result<(Value, String)> {
-    let interpolation = match options.precision {
-        PrecisionName::Area => Interpolation::Area,
-        PrecisionName::Voc07 => Interpolation::ElevenPoint,
+    let interpolation = match options.average_precision {
+        AveragePrecisionName::Area => Interpolation::Area,
+        AveragePrecisionName::Voc07 => Interpolation::ElevenPoint,
     };
     let of_label: Vec<Option<f64>> = average_precisions(scores.view(), labels, interpolation)?
         .into_iter()
@@ -235,7 +195,7 @@ fn precisions(
     rows.push(vec!["mean".into(), format!("{mean:.2}")]);
     let value = json!({
         "mean_average_precision": mean, "average_precision": of_label,
-        "interpolation": format!("{:?}", options.precision).to_lowercase(),
+        "interpolation": format!("{:?}", options.average_precision).to_lowercase(),
     });
     Ok((value, output::table(&rows)))
 }
@@ -260,7 +220,7 @@ fn complaints(fit: &SvmFit, classes: usize) -> Vec<String> {
 
 /// The problem, and the recorder, which is made when all is opened and nothing done yet.
 fn problem(options: &SvmOptions) -> Result<(Problem, Recorder)> {
-    let source = &options.source;
+    let source = &options.embeddings;
     if let Some(files) = source.files()? {
         let recorder = Recorder::new(&options.record)?;
         let mut warnings: Vec<String> = overlap(&files.train, &files.test)?.into_iter().collect();
@@ -298,7 +258,7 @@ fn problem(options: &SvmOptions) -> Result<(Problem, Recorder)> {
     if voc::is_voc(data) {
         let device = device(&options.machine.device)?;
         let (checkpoint, model) = source.reading.open(checkpoint, device)?;
-        check_output(&source.output, &checkpoint)?;
+        check_output(&output_named(&source.output), &checkpoint)?;
         let recorder = Recorder::new(&options.record)?;
         let part = |split: &str| -> Result<(Matrix, MultiLabels)> {
             let (images, labels) = voc::open(data, split)?;
@@ -338,13 +298,9 @@ fn features(
     evaluation: &Evaluation,
     options: &SvmOptions,
 ) -> Result<Matrix> {
-    let (output, threads) = (&options.source.output, options.machine.threads());
-    Ok(embed(
-        model,
-        images,
-        evaluation,
-        output.clone(),
-        256,
-        threads,
-    )?)
+    let (output, threads) = (
+        output_named(&options.embeddings.output),
+        options.machine.threads(),
+    );
+    Ok(embed(model, images, evaluation, output, 256, threads)?)
 }

@@ -4,42 +4,13 @@ mod plot;
 mod serve;
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::Args;
+use e2mc_cli::options::WatchOptions;
 
 use crate::runlog::RunLog;
-
-/// Options of `watch`.
-#[derive(Args, Debug)]
-pub(crate) struct WatchOptions {
-    /// Folder of the run
-    #[arg(value_name = "RUN")]
-    run: PathBuf,
-    /// Serve the report, always as of now, on http://127.0.0.1:PORT; only this machine can see it, 0 takes a free port
-    #[arg(long, value_name = "PORT")]
-    serve: Option<u16>,
-    /// Seconds between two looks
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
-    every: f64,
-    /// Look once and stop; so it is wherever standard output is not a terminal
-    #[arg(long)]
-    once: bool,
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    let value: f64 = text
-        .parse()
-        .map_err(|_| "expected a number of seconds".to_owned())?;
-    if (0.1..=3600.0).contains(&value) {
-        Ok(value)
-    } else {
-        Err("expected 0.1 to 3600 seconds".to_owned())
-    }
-}
 
 pub(crate) fn run(options: &WatchOptions) -> Result<ExitCode> {
     // Read once before anything starts: a wrong folder is an error, not an empty screen.

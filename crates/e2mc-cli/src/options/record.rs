@@ -1,0 +1,32 @@
+//! What an evaluation leaves behind.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// What an evaluation leaves behind: options of `probe`, `knn`, `svm` and `finetune`.
+#[derive(Args, Clone, Debug)]
+pub struct RecordOptions {
+    /// Folder for result.json and predictions.npz
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replace the result that --out holds; without this a second one is refused
+    #[arg(long, requires = "out")]
+    pub overwrite: bool,
+    /// What `e2mc results` calls this model [default: the checkpoint or training file]
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// Leave the scores out of predictions.npz
+    #[arg(long, requires = "out")]
+    pub no_scores: bool,
+    /// Print the result as one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl RecordOptions {
+    /// What tables call the model: the name given, or where it comes from.
+    pub fn model(&self, origin: String) -> String {
+        self.name.clone().unwrap_or(origin)
+    }
+}
