@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use e2mc_recipe::Change;
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{DEFAULT_HEAD_WARMUP, Device, Recipe, Trainer};
 use toml::Value;
@@ -9,7 +10,7 @@ use toml::Value;
 use crate::checkpoint::Reading;
 use crate::error::Error;
 use crate::notice::{Notice, Notices};
-use crate::recipe::{self, Change, CriterionChoice, RecipeError};
+use crate::recipe::{self, CriterionChoice, RecipeError};
 use crate::run::RunError;
 
 /// What a run is continued from, and how.

@@ -1,3 +1,5 @@
+use e2mc_recipe::{find, names, parse_change};
+
 use super::*;
 
 /// A recipe to continue with leaves out what comes from the checkpoint.

@@ -1,10 +1,10 @@
 //! The grid: settings with their values, and every combination of them.
 
+use e2mc_recipe::{Change, parse_value};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::SweepError;
-use crate::recipe::{Change, parse_value};
 
 /// A setting and the values that it takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

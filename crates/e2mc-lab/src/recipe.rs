@@ -1,22 +1,40 @@
-//! Recipes as TOML: the built-in ones, files, and the changes a user makes on top.
+//! The settings of a run, made of recipes.
 //!
-//! The settings of a run are laid over each other: a checkpoint's recipe, the named recipe, single
-//! changes. What comes out is checked as a whole.
+//! They are laid over each other: a checkpoint's recipe, the named recipe, single changes. What comes
+//! out is checked as a whole. How recipes are written is the matter of [`e2mc_recipe`].
 
-mod built_in;
-mod error;
-mod layers;
-
+use e2mc_recipe::Change;
 use e2mc_train::Recipe;
 use e2mc_train::criterion::CriterionConfig;
 use toml::{Table, Value};
 
-pub use built_in::{BuiltIn, augmentation, built_in, find, names};
-pub use error::RecipeError;
-pub use layers::{parse_change, parse_value};
-
-/// A change to a recipe: a dotted key and its value.
-pub type Change = (String, Value);
+/// A recipe of which no settings can be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// The recipe cannot be read, or a change cannot be made.
+    #[error(transparent)]
+    Text(#[from] e2mc_recipe::Error),
+    /// A setting is missing, unknown or of another type.
+    #[error("{recipe}: {message}")]
+    Settings {
+        /// The recipe's name or file.
+        recipe: String,
+        /// Which setting, and what was expected.
+        message: String,
+    },
+    /// A setting is out of range.
+    #[error(transparent)]
+    Range(#[from] e2mc_train::Error),
+    /// Settings that TOML cannot write.
+    #[error("{what} as TOML: {source}")]
+    Write {
+        /// Whose settings.
+        what: &'static str,
+        /// What the writer said.
+        source: toml::ser::Error,
+    },
+}
 
 /// What is added to the base loss, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +85,10 @@ pub fn resolve(
         None => Table::new(),
     };
     if let Some(recipe) = recipe {
-        layers::overlay(&mut table, built_in::load(recipe)?);
+        e2mc_recipe::overlay(&mut table, e2mc_recipe::load(recipe)?);
     }
     for (key, value) in changes {
-        layers::set(&mut table, key, value.clone())?;
+        e2mc_recipe::set(&mut table, key, value.clone())?;
     }
     let resolved: Recipe =
         Value::Table(table)

@@ -1,0 +1,193 @@
+//! What a user can do about an error of the libraries with a network: where their errors meet the
+//! names of options. Errors of the other libraries have their hints in `e2mc_cli::hint`.
+
+use std::error::Error;
+
+use e2mc_cli::failure::Failure;
+use e2mc_cli::hint;
+use e2mc_lab::Error as LabError;
+use e2mc_lab::protocol::ProtocolError;
+use e2mc_lab::recipe::RecipeError;
+use e2mc_lab::run::RunError;
+use e2mc_lab::sweep::SweepError;
+
+/// An error as it is reported: its causes once each, the first hint, and whether the arguments were
+/// wrong.
+pub(crate) fn settle(error: &anyhow::Error) -> anyhow::Error {
+    let mut message = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        // Some errors say what caused them in their own text.
+        if message.is_empty() {
+            message = text;
+        } else if !message.ends_with(&text) {
+            message = format!("{message}: {text}");
+        }
+    }
+    let hint = error.chain().find_map(of);
+    match (hint, error.chain().any(is_usage)) {
+        (Some(hint), true) => Failure::usage(message, hint),
+        (Some(hint), false) => Failure::new(message, hint),
+        (None, _) => anyhow::Error::msg(message),
+    }
+}
+
+/// Whether the arguments, rather than the work, were wrong.
+fn is_usage(error: &(dyn Error + 'static)) -> bool {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return failure.is_usage();
+    }
+    if let Some(error) = error.downcast_ref::<e2mc_recipe::Error>() {
+        return hint::is_usage_of_recipe(error);
+    }
+    if let Some(RecipeError::Text(error)) = error.downcast_ref::<RecipeError>() {
+        return hint::is_usage_of_recipe(error);
+    }
+    match error.downcast_ref::<LabError>() {
+        Some(LabError::Recipe(error)) => is_usage(error),
+        Some(LabError::Sweep(error)) => matches!(
+            error,
+            SweepError::Axis { .. } | SweepError::SettingTwice { .. }
+        ),
+        Some(LabError::Checkpoints { .. } | LabError::OneView) => true,
+        _ => matches!(
+            error.downcast_ref::<RecipeError>(),
+            Some(RecipeError::Settings { .. })
+        ),
+    }
+}
+
+/// The hint for one error of the chain, if there is one.
+fn of(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<LabError>() {
+        return of_lab(error);
+    }
+    if let Some(error) = error.downcast_ref::<RecipeError>() {
+        return of_recipe(error);
+    }
+    if let Some(error) = error.downcast_ref::<SweepError>() {
+        return of_sweep(error);
+    }
+    if let Some(error) = error.downcast_ref::<e2mc_train::Error>() {
+        return error.hint();
+    }
+    hint::of(error)
+}
+
+fn of_lab(error: &LabError) -> Option<String> {
+    let hint = match error {
+        LabError::Recipe(error) => return of_recipe(error),
+        LabError::Sweep(error) => return of_sweep(error),
+        LabError::Run(error) => return Some(of_run(error)),
+        LabError::Protocol(error) => return Some(of_protocol(error)),
+        LabError::Train(error) => return of(error),
+        LabError::Data(error) => return hint::of(error),
+        LabError::Eval(error) => return hint::of(error),
+        LabError::Criterion(error) => return hint::of(error),
+        LabError::Record(error) => return of_record(error),
+        LabError::Measure { source, .. } => return hint::of(source),
+        LabError::Classes { .. } => "both splits need the same class folders",
+        LabError::TestImageListed { .. } => {
+            "nothing must be learnt from the images that it is judged on"
+        }
+        LabError::NotListed { .. } => "give file names as they are in the training folder",
+        LabError::AmbiguousName { .. } => "give the name with its folder",
+        LabError::NoHeads { .. } => "take --output backbone, or a checkpoint with its heads",
+        LabError::InterruptedTensor { .. } => "remove its .part and .part.json",
+        LabError::HalfBatch { .. } => "remove its .part and .part.json and run again",
+        LabError::Shapes { .. } => {
+            "embed the same images in the same order with both models; or inspect one at a time"
+        }
+        LabError::Checkpoints { .. } => "give one to look at, or two for before and after",
+        LabError::OneView => "give at least --views 2",
+        LabError::NoSample { .. } => {
+            "run the demo in the folder of the source, or give --sample DIR"
+        }
+        LabError::NoDemo { .. } => "choose another --out",
+        LabError::DemoStopped => "run it again",
+        LabError::Io { source, .. } => return of_io(source),
+        LabError::Json { .. } => "the file is damaged; take it from a backup, or start anew",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn of_recipe(error: &RecipeError) -> Option<String> {
+    match error {
+        RecipeError::Text(error) => hint::of(error),
+        RecipeError::Settings { .. } => Some(
+            "compare with the recipes in the folder recipes/; --dry-run prints the resolved one"
+                .into(),
+        ),
+        RecipeError::Range(error) => of(error),
+        _ => None,
+    }
+}
+
+fn of_sweep(error: &SweepError) -> Option<String> {
+    let hint = match error {
+        SweepError::Axis { .. } => "for instance --grid criterion.beta=1,10,100",
+        SweepError::SettingTwice { .. } => {
+            "give all values of a setting at once, separated by commas"
+        }
+        SweepError::Settings { source, .. } => return of_recipe(source),
+        SweepError::Run { source, .. } => return of_lab(source),
+        SweepError::SweepThere { .. } => {
+            "choose another --out, or add --resume to go on with that sweep"
+        }
+        SweepError::NothingToResume { .. } => "start the sweep without --resume",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn of_run(error: &RunError) -> String {
+    match error {
+        RunError::NothingToResume { .. } => {
+            "start the run without --resume, in a folder without the rest of an earlier one".into()
+        }
+        RunError::OtherImages { .. } => {
+            "a run goes on with its own images; start a new one with `continue` for others".into()
+        }
+        RunError::LargeBatch {
+            images, held_out, ..
+        } => format!(
+            "give --batch {} or fewer, or more images",
+            images - held_out
+        ),
+        _ => "use a recipe without [backbone] and [method], which takes both from the checkpoint; or \
+              --layout backbone, which starts new heads"
+            .into(),
+    }
+}
+
+fn of_protocol(error: &ProtocolError) -> String {
+    match error {
+        ProtocolError::SeveralLabels { .. } => {
+            "use `e2mc svm` for several labels an image".into()
+        }
+        _ => "add --output map6x6".into(),
+    }
+}
+
+/// Of a run's record, which knows what its files are.
+fn of_record(error: &e2mc_record::Error) -> Option<String> {
+    match error {
+        e2mc_record::Error::Io { source, .. } => of_io(source).or_else(|| hint::of(error)),
+        _ => hint::of(error),
+    }
+}
+
+fn of_io(error: &std::io::Error) -> Option<String> {
+    use std::io::ErrorKind::{
+        FileTooLarge, NotFound, PermissionDenied, QuotaExceeded, StorageFull,
+    };
+    match error.kind() {
+        NotFound => Some("check the path".into()),
+        PermissionDenied => Some("check the permissions, or choose another --out".into()),
+        StorageFull | QuotaExceeded | FileTooLarge => {
+            Some("free some space or choose another --out; files saved before are whole".into())
+        }
+        _ => None,
+    }
+}
