@@ -1,13 +1,16 @@
 //! Line charts: named values over steps or epochs, in small panels that share their x axis.
 
-use std::fmt::{self, Write};
+use std::fmt::Write;
 
-use super::super::axis::Domain;
-use super::super::ink::{self, Entry, Inks};
-use super::super::text::escape;
-use super::Frame;
+use super::frame::Frame;
 use super::marks::{self, Mark};
+use super::panel::{Figure, Hit, Panel, left_out};
+use super::series::{LineChart, Series};
 use super::track::{self, Track};
+use crate::axis::Domain;
+use crate::ink::{self, Inks};
+use crate::legend::Entry;
+use crate::text::{escape, plain};
 
 const WIDTH: f64 = 336.0;
 const HEIGHT: f64 = 190.0;
@@ -17,42 +20,20 @@ const MOST_HITS: usize = 110;
 
 /// Line charts of several quantities over one x axis.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Lines {
+pub struct Lines {
     /// Heading over all panels.
-    pub(crate) title: String,
+    pub title: String,
     /// What the reader should see, under the panels.
-    pub(crate) caption: String,
+    pub caption: String,
     /// What x counts: "step", "epoch".
-    pub(crate) x_label: String,
+    pub x_label: String,
     /// Points in the centred moving mean that is drawn strongly over the faint values; below 2
     /// the values themselves are drawn strongly.
-    pub(crate) smooth: usize,
+    pub smooth: usize,
     /// Both axes count in powers of ten; values that are not positive leave gaps.
-    pub(crate) logarithmic: bool,
+    pub logarithmic: bool,
     /// A panel each.
-    pub(crate) charts: Vec<LineChart>,
-}
-
-/// One panel: a quantity of one or more runs.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LineChart {
-    /// The quantity.
-    pub(crate) title: String,
-    /// Its unit; may be empty.
-    pub(crate) unit: String,
-    /// The runs.
-    pub(crate) series: Vec<Series>,
-    /// Places and levels to compare with.
-    pub(crate) marks: Vec<Mark>,
-}
-
-/// The values of one run.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Series {
-    /// The run's name.
-    pub(crate) name: String,
-    /// `(x, value)`; a value that is not finite leaves a gap, which the panel mentions.
-    pub(crate) points: Vec<(f64, f64)>,
+    pub charts: Vec<LineChart>,
 }
 
 impl Lines {
@@ -64,33 +45,28 @@ impl Lines {
             .collect()
     }
 
-    pub(crate) fn render(&self, out: &mut String, inks: &Inks) -> fmt::Result {
+    pub(crate) fn figure(&self, inks: &Inks) -> Figure {
         if self.logarithmic {
             let charts = self.charts.iter().map(LineChart::logarithms).collect();
             return Self {
                 charts,
                 ..self.clone()
             }
-            .draw(out, inks);
+            .drawn(inks);
         }
-        self.draw(out, inks)
+        self.drawn(inks)
     }
 
     /// Draws values that are logarithms already where the axes are.
-    fn draw(&self, out: &mut String, inks: &Inks) -> fmt::Result {
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut names: Vec<&str> = Vec::new();
+    fn drawn(&self, inks: &Inks) -> Figure {
+        let mut legend: Vec<Entry> = Vec::new();
         for name in self.names() {
-            if !names.contains(&name) {
-                names.push(name);
-                entries.push(Entry::Line(inks.slot(name), name));
+            let entry = Entry::Line(inks.slot(name), name.to_owned());
+            if !legend.contains(&entry) {
+                legend.push(entry);
             }
         }
-        super::open_figure(out, "lines", &self.title, &entries)?;
         let x = self.x_domain();
-        for chart in &self.charts {
-            self.render_chart(out, chart, x, inks)?;
-        }
         let mut remarks = Vec::new();
         let mut series = self.charts.iter().flat_map(|chart| &chart.series);
         if series.any(|series| track::smoothed(series.points.len(), self.smooth)) {
@@ -99,7 +75,18 @@ impl Lines {
                 "Strong lines are centred means of {n} values (fewer at the ends), faint lines the values."
             ));
         }
-        super::close_figure(out, &self.caption, &remarks)
+        Figure {
+            kind: "lines",
+            title: self.title.clone(),
+            caption: self.caption.clone(),
+            remarks,
+            legend,
+            panels: self
+                .charts
+                .iter()
+                .map(|chart| self.panel(chart, x, inks))
+                .collect(),
+        }
     }
 
     /// One x axis for all panels, so that the eye can go from one to the next.
@@ -117,94 +104,76 @@ impl Lines {
         Domain::of(points.map(|point| point.0).chain(events))
     }
 
-    fn render_chart(
-        &self,
-        out: &mut String,
-        chart: &LineChart,
-        x: Option<Domain>,
-        inks: &Inks,
-    ) -> fmt::Result {
+    fn panel(&self, chart: &LineChart, x: Option<Domain>, inks: &Inks) -> Panel {
         let tracks: Vec<Track> = chart.series.iter().map(|s| Track::new(s, inks)).collect();
-        let slots: Vec<usize> = tracks.iter().map(|track| track.slot).collect();
-        super::open_panel(out, &chart.title, &chart.unit, &slots)?;
+        let mut panel = Panel {
+            title: chart.title.clone(),
+            unit: chart.unit.clone(),
+            legend: tracks
+                .iter()
+                .map(|track| Entry::Line(track.slot, track.name.to_owned()))
+                .collect(),
+            size: (WIDTH, HEIGHT),
+            slots: tracks.iter().map(|track| track.slot).collect(),
+            ..Panel::default()
+        };
+        match self.frame(chart, &tracks, x) {
+            Some(frame) => self.fill(&mut panel, chart, &frame, &tracks),
+            None => panel.leave_empty(),
+        }
+        panel.remarks.extend(
+            tracks
+                .iter()
+                .filter_map(|t| left_out(t.name, t.missing, t.total, "are not finite: gaps")),
+        );
+        panel
+    }
+
+    /// The axes of one panel; none without a value.
+    fn frame(&self, chart: &LineChart, tracks: &[Track], x: Option<Domain>) -> Option<Frame> {
         let values = || {
             tracks
                 .iter()
                 .flat_map(|track| &track.points)
                 .map(|point| point.1)
         };
+        Domain::of(values())?;
         let levels = chart.marks.iter().filter_map(Mark::level);
-        let mut remarks = Vec::new();
-        match (x, Domain::of(values()), Domain::of(values().chain(levels))) {
-            (Some(x), Some(_), Some(y)) => {
-                let events = chart.marks.iter().any(|mark| mark.event().is_some());
-                let head = if events { marks::HEAD } else { 0.0 };
-                let y = y.padded(0.06);
-                let mut frame = if self.logarithmic {
-                    Frame::logarithmic(WIDTH, HEIGHT, head, x, y)
-                } else {
-                    Frame::new(WIDTH, HEIGHT, head, x, y)
-                };
-                if values().all(|value| !value.is_finite() || value.fract() == 0.0) {
-                    frame.y_ticks = frame.y_ticks.of_counts();
-                }
-                render_readout(out, &frame, &tracks, &self.x_label)?;
-                super::open_svg(
-                    out,
-                    WIDTH,
-                    HEIGHT,
-                    &summary(chart, &frame, &tracks, &self.x_label),
-                )?;
-                frame.render(out, &self.x_label)?;
-                remarks = marks::render(out, &frame, &chart.marks)?;
-                for track in &tracks {
-                    track::render(out, &frame, track, self.smooth)?;
-                }
-                render_hits(out, &frame, &tracks, &self.x_label)?;
-                out.write_str("</svg>")?;
-            }
-            _ => super::empty_svg(out, WIDTH, HEIGHT, &chart.title)?,
-        }
-        remarks.extend(
-            tracks.iter().filter_map(|t| {
-                super::left_out(t.name, t.missing, t.total, "are not finite: gaps")
-            }),
-        );
-        super::close_panel(out, &remarks)
-    }
-}
-
-impl LineChart {
-    /// The same with all values and places as powers of ten.
-    fn logarithms(&self) -> Self {
-        let series = self.series.iter().map(|series| Series {
-            name: series.name.clone(),
-            points: series
-                .points
-                .iter()
-                .map(|(x, y)| (x.log10(), y.log10()))
-                .collect(),
-        });
-        let mark = |mark: &Mark| match mark {
-            Mark::At { x, label } => Mark::At {
-                x: x.log10(),
-                label: label.clone(),
-            },
-            Mark::Level { y, label } => Mark::Level {
-                y: y.log10(),
-                label: label.clone(),
-            },
+        let y = Domain::of(values().chain(levels))?.padded(0.06);
+        let events = chart.marks.iter().any(|mark| mark.event().is_some());
+        let head = if events { marks::HEAD } else { 0.0 };
+        let mut frame = if self.logarithmic {
+            Frame::logarithmic(WIDTH, HEIGHT, head, x?, y)
+        } else {
+            Frame::new(WIDTH, HEIGHT, head, x?, y)
         };
-        Self {
-            series: series.collect(),
-            marks: self.marks.iter().map(mark).collect(),
-            ..self.clone()
+        if values().all(|value| !value.is_finite() || value.fract() == 0.0) {
+            frame.y_ticks = frame.y_ticks.of_counts();
         }
+        Some(frame)
+    }
+
+    fn fill(&self, panel: &mut Panel, chart: &LineChart, frame: &Frame, tracks: &[Track]) {
+        panel.readout = Some(readout(frame, tracks, &self.x_label));
+        panel.description = description(chart, frame, tracks, &self.x_label);
+        panel.drawing = frame.svg(&self.x_label);
+        panel.drawing.push_str(&marks::lines(frame, &chart.marks));
+        let mut inked = Vec::new();
+        for track in tracks {
+            let (drawing, places) = track::svg(frame, track, self.smooth);
+            panel.drawing.push_str(&drawing);
+            inked.extend(places);
+        }
+        // Over the lines, and where they are not, if there is such a place.
+        let (labels, unlabelled) = marks::labels(frame, &chart.marks, &inked);
+        panel.drawing.push_str(&labels);
+        panel.remarks = unlabelled;
+        panel.hits = hits(frame, tracks, &self.x_label);
     }
 }
 
 /// The values at the last x where any series has one; the script puts others in their place.
-fn render_readout(out: &mut String, frame: &Frame, tracks: &[Track], x_label: &str) -> fmt::Result {
+fn readout(frame: &Frame, tracks: &[Track], x_label: &str) -> String {
     let last = tracks
         .iter()
         .filter_map(Track::last)
@@ -212,20 +181,16 @@ fn render_readout(out: &mut String, frame: &Frame, tracks: &[Track], x_label: &s
         .reduce(f64::max);
     let x = last.unwrap_or(0.0);
     let place = format!("{x_label} {}", frame.x_words(x));
-    write!(
-        out,
-        "<p class=\"readout\"><span class=\"at\">{}</span>",
-        escape(&place)
-    )?;
+    let mut out = format!("<span class=\"at\">{}</span>", escape(&place));
     for track in tracks {
         let (slot, glyph, value) = (track.slot, ink::glyph(track.slot), track.words(frame, x));
-        write!(out, "<span class=\"value s{slot}\">{glyph}{value}</span>")?;
+        write!(out, "<span class=\"value s{slot}\">{glyph}{value}</span>").expect("a string");
     }
-    out.write_str("</p>")
+    out
 }
 
-fn summary(chart: &LineChart, frame: &Frame, tracks: &[Track], x_label: &str) -> String {
-    let mut text = format!("{} {} by {x_label}", chart.title, chart.unit);
+fn description(chart: &LineChart, frame: &Frame, tracks: &[Track], x_label: &str) -> String {
+    let mut text = format!("{} {} by {x_label}", plain(&chart.title), chart.unit);
     for track in tracks {
         let ends = track.first().zip(track.last());
         let words = ends.map_or_else(
@@ -241,7 +206,7 @@ fn summary(chart: &LineChart, frame: &Frame, tracks: &[Track], x_label: &str) ->
 }
 
 /// Upright strips around the x values, so many that a pointer can tell them apart.
-fn render_hits(out: &mut String, frame: &Frame, tracks: &[Track], x_label: &str) -> fmt::Result {
+fn hits(frame: &Frame, tracks: &[Track], x_label: &str) -> Vec<Hit> {
     let mut xs: Vec<f64> = tracks
         .iter()
         .flat_map(|t| &t.points)
@@ -260,24 +225,31 @@ fn render_hits(out: &mut String, frame: &Frame, tracks: &[Track], x_label: &str)
             .filter_map(|near| near.iter().copied().max_by_key(count))
             .collect();
     }
-    for (i, &x) in xs.iter().enumerate() {
+    let hit = |(i, &x): (usize, &f64)| {
         let here = frame.x(x);
         let half =
             |other: Option<&f64>| other.map_or(4.0, |&other| (frame.x(other) - here).abs() / 2.0);
         let from = here - half(i.checked_sub(1).map(|i| &xs[i]));
         let to = here + half(xs.get(i + 1));
-        let mut title = format!("{x_label} {}", frame.x_words(x));
+        let mut text = format!("{x_label} {}", frame.x_words(x));
         for track in tracks {
-            write!(title, "\n{}: {}", track.name, track.words(frame, x))?;
+            write!(text, "\n{}: {}", track.name, track.words(frame, x)).expect("a string");
         }
-        frame.render_hit(out, from, to, &title)?;
-    }
-    Ok(())
+        frame.strip(from, to, text)
+    };
+    xs.iter().enumerate().map(hit).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn html(lines: &Lines) -> String {
+        let mut out = String::new();
+        let figure = lines.figure(&Inks::of(["run"]));
+        figure.html(&mut out).unwrap();
+        out
+    }
 
     fn draw(points: Vec<(f64, f64)>, smooth: usize) -> String {
         let series = vec![Series {
@@ -295,9 +267,7 @@ mod tests {
             charts: vec![chart],
             ..Lines::default()
         };
-        let mut out = String::new();
-        lines.render(&mut out, &Inks::of(["run"])).unwrap();
-        out
+        html(&lines)
     }
 
     #[test]
@@ -324,8 +294,7 @@ mod tests {
             charts: vec![chart],
             ..Lines::default()
         };
-        let mut out = String::new();
-        lines.render(&mut out, &Inks::of(["run"])).unwrap();
+        let out = html(&lines);
         for label in [">1</text>", ">10</text>", ">1000</text>", ">0.01</text>"] {
             assert!(out.contains(label), "{label} in {out}");
         }
@@ -335,7 +304,7 @@ mod tests {
 
     /// The path data of the one strong line.
     fn strong_path(html: &str) -> &str {
-        let path = html.split("<path class=\"line s0\" ").nth(1).unwrap();
+        let path = html.split("<path class=\"line s1\" ").nth(1).unwrap();
         path.split("d=\"")
             .nth(1)
             .unwrap()
@@ -368,7 +337,7 @@ mod tests {
         assert!(draw(vec![(0.0, f64::NAN)], 0).contains("no values to draw"));
         let one = draw(vec![(5.0, 2.5)], 9);
         assert!(one.contains("<span class=\"at\">step 5</span>"));
-        assert!(one.contains("class=\"mark s0\" x="));
+        assert!(one.contains("class=\"mark s1\" x="));
     }
 
     #[test]
@@ -396,7 +365,7 @@ mod tests {
     fn smoothing_is_said_and_drawn_over_the_values() {
         let html = draw((0..50).map(|i| (f64::from(i), 3.0)).collect(), 9);
         assert!(html.contains("centred means of 9 values"));
-        assert!(html.contains("class=\"line raw s0\""));
+        assert!(html.contains("class=\"line raw s1\""));
     }
 
     #[test]
@@ -424,9 +393,7 @@ mod tests {
             charts: vec![chart],
             ..Lines::default()
         };
-        let mut out = String::new();
-        lines.render(&mut out, &Inks::of(["run"])).unwrap();
-        out
+        html(&lines)
     }
 
     #[test]

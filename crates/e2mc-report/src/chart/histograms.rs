@@ -1,12 +1,15 @@
 //! Histograms: distributions of the same quantity before and after, overlaid, a small panel each.
 
-use std::fmt::{self, Write};
+use std::fmt::Write;
 
-use super::super::axis::Domain;
-use super::super::ink::{self, Entry, Inks};
-use super::super::number::fixed;
-use super::super::text::escape;
-use super::Frame;
+use super::density::{Density, edge, highest};
+use super::frame::Frame;
+use super::panel::{Figure, Hit, Panel, left_out};
+use crate::axis::Domain;
+use crate::ink::{self, Inks};
+use crate::legend::Entry;
+use crate::number::fixed;
+use crate::text::{escape, plain};
 
 /// Width and height of a small panel, and of a wide one.
 const SMALL: (f64, f64) = (152.0, 124.0);
@@ -17,93 +20,48 @@ const CUT: f64 = 4.0;
 
 /// Distributions of several quantities, each for the same few series.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Histograms {
+pub struct Histograms {
     /// Heading over all panels.
-    pub(crate) title: String,
+    pub title: String,
     /// What the reader should see, under the panels.
-    pub(crate) caption: String,
+    pub caption: String,
     /// What is counted.
-    pub(crate) x_label: String,
+    pub x_label: String,
     /// Names of the distributions in every panel; the first is drawn as an area.
-    pub(crate) series: Vec<String>,
+    pub series: Vec<String>,
     /// The values counted, low to high; `low < high`, both finite.
-    pub(crate) range: (f64, f64),
+    pub range: (f64, f64),
     /// Bins of equal width; at least one.
-    pub(crate) bins: usize,
+    pub bins: usize,
     /// A density to compare with.
-    pub(crate) reference: Option<Reference>,
+    pub reference: Option<Reference>,
     /// Panels as large as those of line charts, for a few that matter; each has its own density axis.
-    pub(crate) wide: bool,
+    pub wide: bool,
     /// A panel each.
-    pub(crate) panels: Vec<HistogramPanel>,
+    pub panels: Vec<HistogramPanel>,
 }
 
 /// One quantity.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct HistogramPanel {
+pub struct HistogramPanel {
     /// The quantity.
-    pub(crate) title: String,
+    pub title: String,
     /// A few words on it, such as its entropy before and after; may be empty.
-    pub(crate) note: String,
+    pub note: String,
     /// Values of each series, in the same order. Those outside the range or not finite are not
     /// counted, which the panel mentions.
-    pub(crate) samples: Vec<Vec<f32>>,
+    pub samples: Vec<Vec<f32>>,
     /// What this panel counts, and from where to where, if not the same as the others.
-    pub(crate) axis: Option<(String, (f64, f64))>,
+    pub axis: Option<(String, (f64, f64))>,
 }
 
 /// A constant density, drawn as a dashed line.
 #[derive(Clone, Debug)]
-pub(crate) struct Reference {
+pub struct Reference {
     /// What it is: "uniform".
-    pub(crate) name: String,
+    pub name: String,
     /// The density; 1 for the uniform one on the unit interval.
-    pub(crate) density: f64,
-}
-
-/// Densities of one series in one panel.
-struct Density {
-    bins: Vec<f64>,
-    total: usize,
-    outside: usize,
-}
-
-impl Density {
-    /// Counts `samples` in `bins` equal bins of `range`; densities integrate to one over it.
-    fn new(samples: &[f32], (low, high): (f64, f64), bins: usize) -> Self {
-        let mut counts = vec![0_usize; bins.max(1)];
-        let mut outside = 0;
-        let scale = counts.len() as f64 / (high - low);
-        for value in samples.iter().copied().map(f64::from) {
-            if low < high && (low..=high).contains(&value) {
-                let bin = ((value - low) * scale) as usize;
-                // The upper end belongs to the last bin.
-                let last = counts.len() - 1;
-                counts[bin.min(last)] += 1;
-            } else {
-                outside += 1;
-            }
-        }
-        let counted = (samples.len() - outside).max(1) as f64;
-        let bins = counts
-            .iter()
-            .map(|&count| count as f64 / counted * scale)
-            .collect();
-        Self {
-            bins,
-            total: samples.len(),
-            outside,
-        }
-    }
-
-    fn peak(&self) -> f64 {
-        self.bins.iter().copied().fold(0.0, f64::max)
-    }
-}
-
-/// The highest density of one panel.
-fn highest(densities: &[Density]) -> f64 {
-    densities.iter().map(Density::peak).fold(0.0, f64::max)
+    pub density: f64,
 }
 
 impl Histograms {
@@ -111,50 +69,42 @@ impl Histograms {
         self.series.iter().map(String::as_str).collect()
     }
 
-    pub(crate) fn render(&self, out: &mut String, inks: &Inks) -> fmt::Result {
-        let kind = if self.wide {
-            "histograms wide"
-        } else {
-            "histograms"
-        };
-        super::open_figure(out, kind, &self.title, &self.legend(inks))?;
+    pub(crate) fn figure(&self, inks: &Inks) -> Figure {
         let densities: Vec<Vec<Density>> = self.panels.iter().map(|p| self.densities(p)).collect();
         let top = self.top(&densities);
-        for (panel, densities) in self.panels.iter().zip(&densities) {
+        let legend = self.legend(inks);
+        let panel = |(panel, densities): (&HistogramPanel, &Vec<Density>)| {
             let own = 1.06 * highest(densities).max(f64::MIN_POSITIVE);
-            self.render_panel(
-                out,
-                panel,
-                densities,
-                if self.wide { own } else { top },
-                inks,
-            )?;
-        }
-        let cut = if self.wide {
-            None
-        } else {
-            self.cut(&densities, top)
+            let top = if self.wide { own } else { top };
+            self.panel(panel, densities, top, &legend, inks)
         };
-        let remarks: Vec<String> = cut.into_iter().collect();
-        super::close_figure(out, &self.caption, &remarks)
+        let cut = (!self.wide).then(|| self.cut(&densities, top)).flatten();
+        Figure {
+            kind: if self.wide {
+                "histograms wide"
+            } else {
+                "histograms"
+            },
+            title: self.title.clone(),
+            caption: self.caption.clone(),
+            remarks: cut.into_iter().collect(),
+            panels: self.panels.iter().zip(&densities).map(panel).collect(),
+            legend,
+        }
     }
 
-    fn legend<'a>(&'a self, inks: &Inks) -> Vec<Entry<'a>> {
-        let mut entries: Vec<Entry> = Vec::new();
-        for (i, name) in self.series.iter().enumerate() {
+    fn legend(&self, inks: &Inks) -> Vec<Entry> {
+        let series = self.series.iter().enumerate().map(|(i, name)| {
             let slot = inks.slot(name);
-            entries.push(if i == 0 {
-                Entry::Area(slot, name)
+            if i == 0 {
+                Entry::Area(slot, name.clone())
             } else {
-                Entry::Line(slot, name)
-            });
-        }
-        entries.extend(
-            self.reference
-                .iter()
-                .map(|reference| Entry::Reference(&reference.name)),
-        );
-        entries
+                Entry::Line(slot, name.clone())
+            }
+        });
+        let reference = self.reference.iter();
+        let reference = reference.map(|reference| Entry::Reference(reference.name.clone()));
+        series.chain(reference).collect()
     }
 
     fn densities(&self, panel: &HistogramPanel) -> Vec<Density> {
@@ -210,61 +160,66 @@ impl Histograms {
         })
     }
 
-    fn render_panel(
+    fn panel(
         &self,
-        out: &mut String,
         panel: &HistogramPanel,
         densities: &[Density],
         top: f64,
+        legend: &[Entry],
         inks: &Inks,
-    ) -> fmt::Result {
+    ) -> Panel {
         let (width, height) = if self.wide { WIDE } else { SMALL };
         let slots: Vec<usize> = self.series.iter().map(|name| inks.slot(name)).collect();
-        super::open_panel(out, &panel.title, "", &slots)?;
-        write!(
-            out,
-            "<p class=\"readout\"><span class=\"at\">{}</span></p>",
-            escape(&panel.note)
-        )?;
+        let mut drawn = Panel {
+            title: panel.title.clone(),
+            legend: legend.to_vec(),
+            size: (width, height),
+            readout: Some(format!("<span class=\"at\">{}</span>", escape(&panel.note))),
+            ..Panel::default()
+        };
         if densities
             .iter()
             .all(|density| density.total == density.outside)
         {
-            super::empty_svg(out, width, height, &panel.title)?;
+            drawn.leave_empty();
         } else {
             let range = self.range_of(panel);
             let (x, y) = (Domain::new(range.0, range.1), Domain::new(0.0, top));
             let frame = Frame::new(width, height, 0.0, x, y);
-            super::open_svg(out, width, height, &self.summary(panel, densities))?;
-            let x_label = panel.axis.as_ref().map_or(&self.x_label, |axis| &axis.0);
-            frame.render(out, x_label)?;
+            drawn.description = self.summary(panel, densities);
+            drawn.drawing = frame.svg(panel.axis.as_ref().map_or(&self.x_label, |axis| &axis.0));
             for (i, (density, &slot)) in densities.iter().zip(&slots).enumerate() {
-                self.render_density(out, &frame, density, slot, i == 0, (range, top))?;
+                let outline = outline(&frame, density, range, top);
+                drawn.drawing.push_str(&if i == 0 {
+                    format!("<path class=\"area s{slot}\" d=\"{outline}\"/>")
+                } else {
+                    let dash = ink::dash(slot);
+                    format!(
+                        "<path class=\"line s{slot}\" stroke-dasharray=\"{dash}\" d=\"{outline}\"/>"
+                    )
+                });
             }
             if let Some(reference) = &self.reference {
                 let (y, left, right) = (frame.y(reference.density), frame.left, frame.right);
                 write!(
-                    out,
+                    drawn.drawing,
                     "<path class=\"level\" d=\"M{left:.1} {y:.1}H{right:.1}\"/>"
-                )?;
+                )
+                .expect("writing to a string does not fail");
             }
-            self.render_hits(out, &frame, densities, range)?;
-            out.write_str("</svg>")?;
+            drawn.hits = self.hits(&frame, densities, range);
         }
-        let remarks: Vec<String> = self
-            .series
-            .iter()
-            .zip(densities)
-            .filter_map(|(name, density)| {
-                let why = "are not finite or outside the axis: not counted";
-                super::left_out(name, density.outside, density.total, why)
-            })
+        drawn.slots = slots;
+        let why = "are not finite or outside the axis: not counted";
+        let remarks = self.series.iter().zip(densities);
+        drawn.remarks = remarks
+            .filter_map(|(name, density)| left_out(name, density.outside, density.total, why))
             .collect();
-        super::close_panel(out, &remarks)
+        drawn
     }
 
     fn summary(&self, panel: &HistogramPanel, densities: &[Density]) -> String {
-        let mut text = format!("Histogram of {} {}", panel.title, panel.note);
+        let mut text = format!("Histogram of {} {}", plain(&panel.title), panel.note);
         for (name, density) in self.series.iter().zip(densities) {
             text.push_str(&format!(
                 "; {name}: highest density {}",
@@ -274,57 +229,33 @@ impl Histograms {
         text
     }
 
-    fn render_density(
-        &self,
-        out: &mut String,
-        frame: &Frame,
-        density: &Density,
-        slot: usize,
-        filled: bool,
-        (range, top): ((f64, f64), f64),
-    ) -> fmt::Result {
-        let mut path = format!("M{:.1} {:.1}", frame.left, frame.bottom);
-        for (i, &height) in density.bins.iter().enumerate() {
-            let right = frame.x(edge(range, i + 1, density.bins.len()));
-            write!(path, "V{:.1}H{right:.1}", frame.y(height.min(top)))?;
-        }
-        write!(path, "V{:.1}", frame.bottom)?;
-        if filled {
-            write!(out, "<path class=\"area s{slot}\" d=\"{path}\"/>")
-        } else {
-            let dash = ink::dash(slot);
-            write!(
-                out,
-                "<path class=\"line s{slot}\" stroke-dasharray=\"{dash}\" d=\"{path}\"/>"
-            )
-        }
-    }
-
-    fn render_hits(
-        &self,
-        out: &mut String,
-        frame: &Frame,
-        densities: &[Density],
-        range: (f64, f64),
-    ) -> fmt::Result {
+    fn hits(&self, frame: &Frame, densities: &[Density], range: (f64, f64)) -> Vec<Hit> {
         let bins = densities.first().map_or(0, |density| density.bins.len());
         // Two digits finer than the span, so that the edges of bins differ.
         let decimals = (2.0 - (range.1 - range.0).log10().ceil()).clamp(0.0, 12.0) as usize;
-        for i in 0..bins {
+        let hit = |i: usize| {
             let (low, high) = (edge(range, i, bins), edge(range, i + 1, bins));
-            let mut title = format!("{} to {}", fixed(low, decimals), fixed(high, decimals));
+            let mut text = format!("{} to {}", fixed(low, decimals), fixed(high, decimals));
             for (name, density) in self.series.iter().zip(densities) {
-                write!(title, "\n{name}: {}", fixed(density.bins[i], 2))?;
+                write!(text, "\n{name}: {}", fixed(density.bins[i], 2))
+                    .expect("writing to a string does not fail");
             }
-            frame.render_hit(out, frame.x(low), frame.x(high), &title)?;
-        }
-        Ok(())
+            frame.strip(frame.x(low), frame.x(high), text)
+        };
+        (0..bins).map(hit).collect()
     }
 }
 
-/// Where bin `i` of `bins` begins.
-fn edge((low, high): (f64, f64), i: usize, bins: usize) -> f64 {
-    low + (high - low) * i as f64 / bins as f64
+/// The outline of the bins from the axis and back to it, as SVG path data.
+fn outline(frame: &Frame, density: &Density, range: (f64, f64), top: f64) -> String {
+    let mut path = format!("M{:.1} {:.1}", frame.left, frame.bottom);
+    for (i, &height) in density.bins.iter().enumerate() {
+        let right = frame.x(edge(range, i + 1, density.bins.len()));
+        write!(path, "V{:.1}H{right:.1}", frame.y(height.min(top)))
+            .expect("writing to a string does not fail");
+    }
+    write!(path, "V{:.1}", frame.bottom).expect("writing to a string does not fail");
+    path
 }
 
 #[cfg(test)]
@@ -353,9 +284,8 @@ mod tests {
             ..Histograms::default()
         };
         let mut out = String::new();
-        histograms
-            .render(&mut out, &Inks::of(["before", "after"]))
-            .unwrap();
+        let figure = histograms.figure(&Inks::of(["before", "after"]));
+        figure.html(&mut out).unwrap();
         out
     }
 
@@ -384,34 +314,14 @@ mod tests {
             ..Histograms::default()
         };
         let mut out = String::new();
-        histograms.render(&mut out, &Inks::of(["run"])).unwrap();
+        let figure = histograms.figure(&Inks::of(["run"]));
+        figure.html(&mut out).unwrap();
         assert!(
             out.contains("<title>0.000 to 0.010\nrun: 50.00</title>"),
             "{out}"
         );
         assert!(out.contains("<title>0 to 20\nrun: 0.05</title>"), "{out}");
         assert!(!out.contains("not counted") && !out.contains("cut off"));
-    }
-
-    #[test]
-    fn densities_integrate_to_one_and_count_what_is_outside() {
-        let samples = [
-            0.0,
-            0.05,
-            0.5,
-            0.999,
-            1.0,
-            1.5,
-            -0.1,
-            f32::NAN,
-            f32::INFINITY,
-        ];
-        let density = Density::new(&samples, (0.0, 1.0), 4);
-        assert_eq!(density.bins, [1.6, 0.0, 0.8, 1.6]);
-        assert!((density.bins.iter().sum::<f64>() / 4.0 - 1.0).abs() < 1e-12);
-        assert_eq!((density.total, density.outside), (9, 4));
-        let wide = Density::new(&[-3.0, 1.0, 4.9], (-5.0, 5.0), 5);
-        assert!((wide.bins.iter().sum::<f64>() * 2.0 - 1.0).abs() < 1e-12);
     }
 
     #[test]

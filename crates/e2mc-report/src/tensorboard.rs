@@ -10,18 +10,21 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
-use e2mc_train::Error;
+use crate::error::Error;
 
 /// An event file that grows.
-pub(crate) struct EventFile {
+#[derive(Debug)]
+pub struct EventFile {
     file: File,
     path: PathBuf,
 }
 
 impl EventFile {
     /// A new file in `folder`. After a resume TensorBoard drops what earlier files say of later steps than `resumed_at`.
-    pub(crate) fn create(folder: &Path, resumed_at: Option<u64>) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Where the folder does not take it.
+    pub fn create(folder: &Path, resumed_at: Option<u64>) -> Result<Self, Error> {
         let (mut second, mut new) = (now().floor() as u64, None);
         // One name a second is not enough for a run that is resumed at once.
         while new.is_none() {
@@ -29,9 +32,7 @@ impl EventFile {
             match File::create_new(&path) {
                 Ok(file) => new = Some((file, path)),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => second += 1,
-                Err(error) => {
-                    return Err(error).with_context(|| format!("cannot write {}", path.display()));
-                }
+                Err(source) => return Err(cannot_write(&path, source)),
             }
         }
         let (file, path) = new.expect("the loop ends with a file");
@@ -45,7 +46,10 @@ impl EventFile {
     }
 
     /// Appends the values of one step, all under one time.
-    pub(crate) fn write<'a>(
+    ///
+    /// # Errors
+    /// Where the disk does not take them.
+    pub fn write<'a>(
         &mut self,
         step: u64,
         values: impl IntoIterator<Item = (&'a str, f64)>,
@@ -69,11 +73,16 @@ impl EventFile {
         record.extend(data);
         record.extend(masked_crc(data).to_le_bytes());
         // One write a record: a reader may come at any time.
-        self.file.write_all(&record).map_err(|source| Error::Io {
-            action: "write",
-            path: self.path.clone(),
-            source,
-        })
+        let written = self.file.write_all(&record);
+        written.map_err(|source| cannot_write(&self.path, source))
+    }
+}
+
+fn cannot_write(path: &Path, source: std::io::Error) -> Error {
+    Error::Write {
+        what: "events",
+        path: path.to_owned(),
+        source,
     }
 }
 

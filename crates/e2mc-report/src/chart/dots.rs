@@ -5,48 +5,52 @@
 
 use std::fmt::{self, Write};
 
-use super::super::axis::{Domain, Ticks};
-use super::super::ink::{self, Entry, Inks};
-use super::super::number;
-use super::super::table::Estimate;
-use super::super::text::{escape, shorten};
+use super::panel::{Figure, Panel};
+use crate::axis::{Domain, Ticks};
+use crate::ink::{self, Inks};
+use crate::legend::Entry;
+use crate::number;
+use crate::table::Estimate;
+use crate::text::{escape, plain, shorten, text_width};
 
 const WIDTH: f64 = 336.0;
 const ROW: f64 = 42.0;
+/// The room under the rows for the axis.
+const FOOT: f64 = 26.0;
 const LEFT: f64 = 18.0;
 const RIGHT: f64 = WIDTH - 18.0;
 
 /// Means of several quantities for the same few series.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Dots {
+pub struct Dots {
     /// Heading over all panels.
-    pub(crate) title: String,
+    pub title: String,
     /// What the reader should see, under the panels.
-    pub(crate) caption: String,
+    pub caption: String,
     /// Names of the rows of every panel; the first is what the others are compared with.
-    pub(crate) series: Vec<String>,
+    pub series: Vec<String>,
     /// A panel each.
-    pub(crate) panels: Vec<DotPanel>,
+    pub panels: Vec<DotPanel>,
     /// Where the axes start.
-    pub(crate) start: AxisStart,
+    pub start: AxisStart,
 }
 
 /// One quantity.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct DotPanel {
+pub struct DotPanel {
     /// The quantity.
-    pub(crate) title: String,
+    pub title: String,
     /// Its unit; panels of the same unit span equally much.
-    pub(crate) unit: String,
+    pub unit: String,
     /// Digits after the point.
-    pub(crate) decimals: usize,
+    pub decimals: usize,
     /// One a series, in the same order; what is missing is shown as missing.
-    pub(crate) estimates: Vec<Estimate>,
+    pub estimates: Vec<Estimate>,
 }
 
 /// Where the value axes of a dot chart start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum AxisStart {
+pub enum AxisStart {
     /// Around the values, which the figure then says.
     #[default]
     AroundValues,
@@ -59,45 +63,47 @@ impl Dots {
         self.series.iter().map(String::as_str).collect()
     }
 
-    pub(crate) fn render(&self, out: &mut String, inks: &Inks) -> fmt::Result {
-        let comparison = self.series.first().map(|first| format!("mean of {first}"));
-        let legend = self.legend(
-            inks,
-            comparison.as_deref().filter(|_| self.series.len() > 1),
-        );
-        super::open_figure(out, "dots", &self.title, &legend)?;
+    pub(crate) fn figure(&self, inks: &Inks) -> Figure {
+        let names = self.series.iter();
+        let names = names.map(|name| Entry::Marker(inks.slot(name), name.clone()));
+        let marks = self.marks();
         let domains = self.domains();
-        for (panel, domain) in self.panels.iter().zip(&domains) {
-            self.render_panel(out, panel, *domain, inks)?;
+        let panels = self.panels.iter().zip(&domains);
+        Figure {
+            kind: "dots",
+            title: self.title.clone(),
+            caption: self.caption.clone(),
+            remarks: if self.start == AxisStart::AroundValues && !self.panels.is_empty() {
+                vec!["Axes do not start at zero; panels of one unit span equally much.".to_owned()]
+            } else {
+                vec![]
+            },
+            legend: names.chain(marks.iter().cloned()).collect(),
+            panels: panels
+                .map(|(panel, domain)| self.panel(panel, *domain, &marks, inks))
+                .collect(),
         }
-        let remarks = if self.start == AxisStart::AroundValues && !self.panels.is_empty() {
-            vec!["Axes do not start at zero; panels of one unit span equally much.".to_owned()]
-        } else {
-            vec![]
-        };
-        super::close_figure(out, &self.caption, &remarks)
     }
 
     fn estimates(&self) -> impl Iterator<Item = &Estimate> {
         self.panels.iter().flat_map(|panel| &panel.estimates)
     }
 
-    fn legend<'a>(&'a self, inks: &Inks, comparison: Option<&'a str>) -> Vec<Entry<'a>> {
-        let mut entries: Vec<Entry> = self
-            .series
-            .iter()
-            .map(|name| Entry::Marker(inks.slot(name), name))
-            .collect();
+    /// What is drawn beside the dots, which carry their names.
+    fn marks(&self) -> Vec<Entry> {
+        let mut entries = Vec::new();
         if self
             .estimates()
             .any(|estimate| estimate.standard_error.is_some())
         {
-            entries.push(Entry::Words("whiskers: ± 1 standard error"));
+            entries.push(Entry::Words("whiskers: ± 1 standard error".to_owned()));
         }
         if self.estimates().any(|estimate| !estimate.runs.is_empty()) {
-            entries.push(Entry::Words("thin strokes: single runs"));
+            entries.push(Entry::Words("thin strokes: single runs".to_owned()));
         }
-        entries.extend(comparison.map(Entry::Reference));
+        if let [first, _, ..] = &self.series[..] {
+            entries.push(Entry::Reference(format!("mean of {first}")));
+        }
         entries
     }
 
@@ -126,24 +132,46 @@ impl Dots {
             .collect()
     }
 
-    fn render_panel(
+    fn panel(
+        &self,
+        panel: &DotPanel,
+        domain: Option<Domain>,
+        marks: &[Entry],
+        inks: &Inks,
+    ) -> Panel {
+        let rows = ROW * self.series.len() as f64;
+        let mut drawn = Panel {
+            title: panel.title.clone(),
+            unit: panel.unit.clone(),
+            legend: marks.to_vec(),
+            size: (WIDTH, rows + FOOT),
+            ..Panel::default()
+        };
+        let Some(domain) = domain else {
+            drawn.leave_empty();
+            return drawn;
+        };
+        let ticks = Ticks::fitting(domain, RIGHT - LEFT, text_width);
+        if ticks.note.is_some() {
+            drawn.size.1 += 14.0;
+        }
+        drawn.description = self.summary(panel);
+        self.draw(&mut drawn.drawing, panel, domain, &ticks, inks)
+            .expect("writing to a string does not fail");
+        drawn
+    }
+
+    fn draw(
         &self,
         out: &mut String,
         panel: &DotPanel,
-        domain: Option<Domain>,
+        domain: Domain,
+        ticks: &Ticks,
         inks: &Inks,
     ) -> fmt::Result {
-        super::open_panel(out, &panel.title, &panel.unit, &[])?;
         let rows = self.series.len();
-        let Some(domain) = domain else {
-            super::empty_svg(out, WIDTH, ROW * rows as f64 + 26.0, &panel.title)?;
-            return super::close_panel(out, &[]);
-        };
         let x = |value: f64| LEFT + domain.fraction(value) * (RIGHT - LEFT);
-        let ticks = Ticks::fitting(domain, RIGHT - LEFT, super::text_width);
-        let foot = if ticks.note.is_some() { 40.0 } else { 26.0 };
-        super::open_svg(out, WIDTH, ROW * rows as f64 + foot, &self.summary(panel))?;
-        render_axis(out, &ticks, x, rows)?;
+        render_axis(out, ticks, x, rows)?;
         if self.start == AxisStart::Zero {
             render_upright(out, "axis", x(0.0), rows)?;
         }
@@ -154,7 +182,7 @@ impl Dots {
             let (slot, top) = (inks.slot(name), ROW * row as f64);
             let estimate = panel.known(row);
             let value = estimate.map_or_else(|| "no value".to_owned(), |e| panel.words(e));
-            let room = (WIDTH - super::text_width(&value) - 24.0) / super::text_width("0");
+            let room = (WIDTH - text_width(&value) - 24.0) / text_width("0");
             write!(
                 out,
                 "<text class=\"name\" x=\"2\" y=\"{y:.1}\">{}</text>\
@@ -169,8 +197,7 @@ impl Dots {
                 self.render_estimate(out, estimate, &title, slot, x, top + 29.0)?;
             }
         }
-        out.write_str("</svg>")?;
-        super::close_panel(out, &[])
+        Ok(())
     }
 
     fn render_estimate(
@@ -209,12 +236,12 @@ impl Dots {
                 top = y - 4.0
             )?;
         }
-        ink::marker(out, slot, at, y)?;
+        out.push_str(&ink::marker(slot, at, y));
         out.write_str("</g>")
     }
 
     fn summary(&self, panel: &DotPanel) -> String {
-        let mut text = format!("{} {}", panel.title, panel.unit);
+        let mut text = format!("{} {}", plain(&panel.title), panel.unit);
         for (name, estimate) in self.series.iter().zip(&panel.estimates) {
             text.push_str(&format!("; {name}: {}", panel.words(estimate)));
         }
@@ -320,7 +347,8 @@ mod tests {
             ..Dots::default()
         };
         let mut out = String::new();
-        dots.render(&mut out, &Inks::of(["base", "after"])).unwrap();
+        let figure = dots.figure(&Inks::of(["base", "after"]));
+        figure.html(&mut out).unwrap();
         out
     }
 

@@ -1,8 +1,11 @@
-//! Images side by side with a few lines of text below each.
+//! Contact sheets: images side by side with a few lines of text below each.
+//!
+//! The letters are a bitmap font, so that a sheet is the same on every machine, with or without fonts and PNG drawing; the
+//! colours are the palette's.
 
-use e2mc_data::Image;
-use e2mc_data::augment::crop::Region;
 use font8x8::legacy::BASIC_LEGACY;
+
+use crate::palette::{Colour, LIGHT};
 
 /// Pixels between cells.
 const GAP: usize = 12;
@@ -17,49 +20,87 @@ const SMALLEST: usize = 112;
 /// The longer side of an image at most.
 const LARGEST: usize = 448;
 const PAPER: u8 = 255;
-/// Red, green and blue of the text.
-const INK: [u8; 3] = [40; 3];
-/// Colours that can be told apart, on paper and on most pictures.
-const COLOURS: [[u8; 3]; 8] = [
-    [214, 39, 40],
-    [31, 119, 200],
-    [44, 150, 44],
-    [235, 120, 10],
-    [148, 80, 190],
-    [0, 150, 160],
-    [200, 60, 150],
-    [140, 110, 20],
-];
+
+/// Pixels of an image, eight bits each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pixels {
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Planes of `height` rows of `width` values, one after the other: grey, or red, green and blue.
+    pub planes: Vec<u8>,
+}
+
+impl Pixels {
+    /// An image of one value in `channels` planes.
+    #[must_use]
+    pub fn filled(width: usize, height: usize, channels: usize, value: u8) -> Self {
+        Self {
+            width,
+            height,
+            planes: vec![value; width * height * channels],
+        }
+    }
+
+    fn area(&self) -> usize {
+        (self.width * self.height).max(1)
+    }
+
+    fn planes_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        let area = self.area();
+        self.planes.chunks_exact_mut(area)
+    }
+
+    fn planes(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.planes.chunks_exact(self.area())
+    }
+}
+
+/// A rectangle of an image, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// The first column.
+    pub left: usize,
+    /// The first row.
+    pub top: usize,
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+}
+
+/// The colour of text that belongs to nothing else.
+fn ink() -> Colour {
+    LIGHT.colour("ink").expect("a colour of the palette")
+}
 
 /// An image and what is written below it.
 #[derive(Clone, Debug)]
-pub(crate) struct Cell {
-    pub(crate) image: Image,
-    pub(crate) text: String,
+pub struct Cell {
+    /// The image; an empty one leaves its place free.
+    pub image: Pixels,
+    /// Lines below it.
+    pub text: String,
     /// The colour of the text's first line.
-    pub(crate) ink: [u8; 3],
+    pub ink: Colour,
 }
 
 impl Default for Cell {
     fn default() -> Self {
         Self {
-            image: Image::default(),
+            image: Pixels::default(),
             text: String::new(),
-            ink: INK,
+            ink: ink(),
         }
     }
 }
 
-/// The colour of thing number `index`.
-pub(crate) fn colour(index: usize) -> [u8; 3] {
-    COLOURS[index % COLOURS.len()]
-}
-
 /// Draws the outline of a rectangle into a colour image, two pixels wide, as far as it lies within.
-pub(crate) fn outline(image: &mut Image, region: Region, colour: [u8; 3]) {
+pub fn outline(image: &mut Pixels, region: Region, colour: Colour) {
     let (width, height) = (image.width, image.height);
     let (right, bottom) = (region.left + region.width, region.top + region.height);
-    for (plane, value) in image.planes_mut().zip(colour) {
+    for (plane, value) in image.planes_mut().zip(colour.0) {
         for y in region.top..bottom.min(height) {
             for x in region.left..right.min(width) {
                 let inside = |at: usize, start: usize, end: usize| at >= start + 2 && at + 2 < end;
@@ -104,7 +145,8 @@ impl Cell {
 
 /// Draws rows of cells as a colour image. Columns are as wide as their widest cell, rows as high as
 /// their highest.
-pub(crate) fn draw(rows: &[Vec<Cell>]) -> Image {
+#[must_use]
+pub fn draw(rows: &[Vec<Cell>]) -> Pixels {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width_of = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -115,8 +157,7 @@ pub(crate) fn draw(rows: &[Vec<Cell>]) -> Image {
     let heights: Vec<usize> = rows.iter().map(height_of).collect();
     let width = GAP + widths.iter().map(|width| width + GAP).sum::<usize>();
     let height = GAP + heights.iter().map(|height| height + GAP).sum::<usize>();
-    let mut sheet = Image::black(width, height, 3);
-    sheet.pixels.fill(PAPER);
+    let mut sheet = Pixels::filled(width, height, 3, PAPER);
     let mut top = GAP;
     for (row, height) in rows.iter().zip(&heights) {
         let mut left = GAP;
@@ -124,7 +165,7 @@ pub(crate) fn draw(rows: &[Vec<Cell>]) -> Image {
             paste(&mut sheet, cell, left, top);
             let start = top + cell.image_size().1 + LINE / 2;
             for (number, line) in cell.text.lines().enumerate() {
-                let ink = if number == 0 { cell.ink } else { INK };
+                let ink = if number == 0 { cell.ink } else { ink() };
                 write(&mut sheet, line, ink, left, start + number * LINE);
             }
             left += width + GAP;
@@ -134,16 +175,14 @@ pub(crate) fn draw(rows: &[Vec<Cell>]) -> Image {
     sheet
 }
 
-fn paste(sheet: &mut Image, cell: &Cell, left: usize, top: usize) {
+fn paste(sheet: &mut Pixels, cell: &Cell, left: usize, top: usize) {
     let (width, height) = cell.image_size();
     let (up, down) = cell.scale();
     let stride = sheet.width;
     for (channel, plane) in sheet.planes_mut().enumerate() {
-        let Some(from) = cell
-            .image
-            .planes()
-            .nth(channel % cell.image.channels.max(1))
-        else {
+        let mut planes = cell.image.planes();
+        let channels = planes.len().max(1);
+        let Some(from) = planes.nth(channel % channels) else {
             return;
         };
         for y in 0..height {
@@ -155,7 +194,7 @@ fn paste(sheet: &mut Image, cell: &Cell, left: usize, top: usize) {
     }
 }
 
-fn write(sheet: &mut Image, line: &str, ink: [u8; 3], left: usize, top: usize) {
+fn write(sheet: &mut Pixels, line: &str, ink: Colour, left: usize, top: usize) {
     let stride = sheet.width;
     for (number, letter) in line.chars().enumerate() {
         let glyph = BASIC_LEGACY
@@ -164,7 +203,7 @@ fn write(sheet: &mut Image, line: &str, ink: [u8; 3], left: usize, top: usize) {
         for (y, row) in glyph.iter().enumerate() {
             for x in (0..LETTER).filter(|x| row >> x & 1 == 1) {
                 let place = (top + y) * stride + left + number * LETTER + x;
-                let planes = sheet.planes_mut().zip(ink);
+                let planes = sheet.planes_mut().zip(ink.0);
                 planes.for_each(|(plane, value)| plane[place] = value);
             }
         }
@@ -176,10 +215,8 @@ mod tests {
     use super::*;
 
     fn cell(width: usize, height: usize, shade: u8, text: &str) -> Cell {
-        let mut image = Image::black(width, height, 1);
-        image.pixels.fill(shade);
         Cell {
-            image,
+            image: Pixels::filled(width, height, 1, shade),
             text: text.to_owned(),
             ..Cell::default()
         }
@@ -216,7 +253,7 @@ mod tests {
         let ink = |x: std::ops::Range<usize>, y: usize| {
             (y..y + LETTER)
                 .flat_map(|y| x.clone().map(move |x| (x, y)))
-                .filter(|&(x, y)| at(x, y) == INK[0])
+                .filter(|&(x, y)| at(x, y) == ink().0[0])
                 .count()
         };
         assert!(ink(GAP..GAP + 24, GAP + 200 + LINE / 2) > 20);
@@ -227,14 +264,14 @@ mod tests {
 
     #[test]
     fn outlines_are_two_pixels_wide_and_stay_within() {
-        let mut image = Image::black(10, 8, 3);
+        let mut image = Pixels::filled(10, 8, 3, 0);
         let region = Region {
             left: 2,
             top: 1,
             width: 20,
             height: 6,
         };
-        outline(&mut image, region, [1, 2, 3]);
+        outline(&mut image, region, Colour([1, 2, 3]));
         let green: Vec<&[u8]> = image.planes().nth(1).unwrap().chunks(10).collect();
         assert_eq!(green[0], [0; 10]);
         assert_eq!(green[1], [0, 0, 2, 2, 2, 2, 2, 2, 2, 2]);

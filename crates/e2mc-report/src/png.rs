@@ -1,6 +1,5 @@
 //! Drawings as PNG files, for programs that do not read SVG.
 
-use anyhow::{Context, Result};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree, fontdb};
 
@@ -16,28 +15,30 @@ impl Painter {
     pub(super) fn new() -> Self {
         let mut options = Options::default();
         options.fontdb_mut().load_system_fonts();
-        if options.fontdb.is_empty() {
-            crate::output::warning(
-                "no fonts are installed: the PNG files have no text; use the SVG files",
-            );
-        } else if let Some(family) = first_family(&options.fontdb) {
+        if let Some(family) = first_family(&options.fontdb) {
             options.fontdb_mut().set_sans_serif_family(family);
         }
         Self { options }
     }
 
-    pub(super) fn paint(&self, svg: &str) -> Result<Vec<u8>> {
-        let tree = Tree::from_str(svg, &self.options)?;
+    /// Whether the system has fonts; without them no text is drawn.
+    pub(super) fn has_fonts(&self) -> bool {
+        !self.options.fontdb.is_empty()
+    }
+
+    /// The drawing's pixels, or why there are none.
+    pub(super) fn paint(&self, svg: &str) -> Result<Vec<u8>, String> {
+        let tree = Tree::from_str(svg, &self.options).map_err(|error| error.to_string())?;
         let size = tree
             .size()
             .to_int_size()
             .scale_by(SCALE)
-            .context("an empty drawing")?;
+            .ok_or("it is empty")?;
         let mut pixels =
-            Pixmap::new(size.width(), size.height()).context("a drawing that is too large")?;
+            Pixmap::new(size.width(), size.height()).ok_or("it is too large")?;
         let scale = Transform::from_scale(SCALE, SCALE);
         resvg::render(&tree, scale, &mut pixels.as_mut());
-        Ok(pixels.encode_png()?)
+        pixels.encode_png().map_err(|error| error.to_string())
     }
 }
 

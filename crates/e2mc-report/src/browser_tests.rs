@@ -9,9 +9,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::sample;
-use super::tests::Folder;
-use super::text::escape;
+use crate::sample;
+use crate::text::escape;
 
 const BROWSERS: [&str; 4] = [
     "chromium",
@@ -126,8 +125,8 @@ fn start(page: &Path, dom: &Path, profile: &Path, scheme: u32) -> Option<Browser
 
 /// What the probe found in the page at `width` pixels; `None` without a browser.
 fn probe(width: u32, scheme: u32) -> Option<String> {
-    let profile = Folder::new(&format!("browser-{width}"));
-    let (page, dom) = (profile.0.join("page.html"), profile.0.join("dom.html"));
+    let profile = tempfile::tempdir().expect("a temporary folder");
+    let (page, dom) = (profile.path().join("page.html"), profile.path().join("dom.html"));
     // Windows have a least width, frames have none.
     let html = sample::report().to_html();
     let html = escape(
@@ -141,7 +140,7 @@ fn probe(width: u32, scheme: u32) -> Option<String> {
          onload=\"document.body.append(this.contentDocument.getElementById('probe'))\"></iframe></body></html>"
     );
     fs::write(&page, frame).expect("the page");
-    let mut browser = start(&page, &dom, &profile.0, scheme)?;
+    let mut browser = start(&page, &dom, profile.path(), scheme)?;
     let deadline = Instant::now() + Duration::from_secs(120);
     while browser.0.try_wait().expect("a child process").is_none() {
         assert!(Instant::now() < deadline, "the browser does not end");

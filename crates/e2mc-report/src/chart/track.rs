@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Write};
 
-use super::super::ink::{self, Inks};
-use super::Frame;
-use super::lines::Series;
+use super::frame::Frame;
+use super::series::Series;
+use crate::ink::{self, Inks};
 
 /// Up to this many points, each gets a marker; beyond, only the last.
 const FEW_POINTS: usize = 12;
@@ -80,8 +80,20 @@ pub(super) fn smoothed(points: usize, smooth: usize) -> bool {
     smooth > 1 && points > smooth
 }
 
-/// Draws the line, faint and smoothed where `smooth` is above 1, and its markers.
-pub(super) fn render(out: &mut String, frame: &Frame, track: &Track, smooth: usize) -> fmt::Result {
+/// The line, faint and smoothed where `smooth` is above 1, and its markers; and where they are.
+pub(super) fn svg(frame: &Frame, track: &Track, smooth: usize) -> (String, Vec<(f64, f64)>) {
+    let (mut out, mut inked) = (String::new(), Vec::new());
+    write(&mut out, &mut inked, frame, track, smooth).expect("writing to a string does not fail");
+    (out, inked)
+}
+
+fn write(
+    out: &mut String,
+    inked: &mut Vec<(f64, f64)>,
+    frame: &Frame,
+    track: &Track,
+    smooth: usize,
+) -> fmt::Result {
     let slot = track.slot;
     let smoothing = smoothed(track.points.len(), smooth);
     if smoothing {
@@ -110,6 +122,7 @@ pub(super) fn render(out: &mut String, frame: &Frame, track: &Track, smooth: usi
                 .filter(|_| track.last() == stretch.last().copied()),
         );
         write_path(&mut path, &drawn)?;
+        inked.extend(drawn);
     }
     let dash = ink::dash(slot);
     write!(
@@ -118,7 +131,7 @@ pub(super) fn render(out: &mut String, frame: &Frame, track: &Track, smooth: usi
     )?;
     marked.dedup();
     for (x, y) in marked {
-        ink::marker(out, slot, x, y)?;
+        out.push_str(&ink::marker(slot, x, y));
     }
     Ok(())
 }

@@ -45,6 +45,17 @@ pub(crate) fn prose(text: &str) -> String {
     out
 }
 
+/// `text` without the backticks that set code.
+pub(crate) fn plain(text: &str) -> String {
+    text.replace('`', "")
+}
+
+/// About the width of a chart's text in pixels, for the usual system fonts at the size that
+/// `drawing.css` gives it.
+pub(crate) fn text_width(text: &str) -> f64 {
+    6.3 * text.chars().count() as f64
+}
+
 /// An anchor for the heading at `index`: unique by its number, readable by its words.
 pub(crate) fn anchor(index: usize, heading: &str) -> String {
     let words: Vec<String> = heading

@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::PathBuf;
 
 use roxmltree::{Document, Node};
 
-use super::sample;
-use super::{Report, Section};
+use crate::sample;
+use crate::{Chart, Error, Report, Section};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("report.js");
@@ -177,6 +176,66 @@ fn a_name_keeps_its_ink_through_the_page() {
 }
 
 #[test]
+fn panels_of_every_kind_have_a_title_a_legend_and_words() {
+    let report = sample::report();
+    let mut kinds = HashSet::new();
+    for figure in report.figures() {
+        kinds.insert(figure.kind);
+        for panel in figure.panels {
+            assert!(!panel.title.is_empty());
+            assert!(
+                panel.description.starts_with(&panel.title)
+                    || panel.description.starts_with("Histogram of "),
+                "{}",
+                panel.description
+            );
+            // What is not drawn needs no legend.
+            let empty = panel.drawing.contains("no values to draw");
+            assert!(empty || !panel.legend.is_empty(), "{}", panel.title);
+            assert!(empty || panel.description.contains(char::is_numeric));
+            assert!(panel.legend.iter().all(|entry| !entry.name().is_empty()));
+        }
+    }
+    assert_eq!(
+        kinds,
+        HashSet::from(["lines", "dots", "histograms", "scatters", "heat"])
+    );
+    let charts = report.sections.iter().flat_map(|section| &section.blocks);
+    let charts = charts.filter(|block| matches!(block, crate::Block::Chart(_)));
+    assert!(charts.count() > 5, "one of each kind at least");
+}
+
+#[test]
+fn one_registry_gives_a_run_the_same_ink_on_every_page() {
+    let first = sample::report();
+    // The same names in another order, on a page that knows the registry of the set.
+    let mut inks = first.inks.clone();
+    inks.register(first.sections.iter().flat_map(|s| &s.blocks).flat_map(|block| match block {
+        crate::Block::Chart(chart) => Chart::names(chart),
+        _ => vec![],
+    }));
+    let lines = crate::Lines {
+        charts: vec![crate::LineChart {
+            series: sample::ARMS.iter().rev().map(|arm| crate::Series {
+                name: (*arm).to_owned(),
+                points: vec![(0.0, 1.0)],
+            }).collect(),
+            ..crate::LineChart::default()
+        }],
+        ..crate::Lines::default()
+    };
+    let second = Report {
+        inks,
+        sections: vec![Section { blocks: vec![lines.into()], ..Section::default() }],
+        ..Report::default()
+    };
+    let legend = &second.figures()[0].legend;
+    for (slot, arm) in sample::ARMS.iter().enumerate() {
+        assert!(legend.contains(&crate::Entry::Line(slot, (*arm).to_owned())), "{legend:?}");
+    }
+}
+
+#[test]
 fn empty_reports_are_pages_too() {
     for report in [
         Report::default(),
@@ -189,96 +248,34 @@ fn empty_reports_are_pages_too() {
     }
 }
 
-/// The relative luminance of a `#rrggbb` colour, as WCAG defines it.
-fn luminance(colour: &str) -> f64 {
-    let channel = |i: usize| {
-        let value =
-            f64::from(u8::from_str_radix(&colour[i..i + 2], 16).expect("hexadecimal")) / 255.0;
-        if value <= 0.040_45 {
-            value / 12.92
-        } else {
-            ((value + 0.055) / 1.055).powf(2.4)
-        }
-    };
-    0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
-}
-
-fn contrast(a: &str, b: &str) -> f64 {
-    let (a, b) = (luminance(a), luminance(b));
-    (a.max(b) + 0.05) / (a.min(b) + 0.05)
-}
-
-#[test]
-fn every_scheme_can_be_read() {
-    let schemes: Vec<&str> = STYLE.split(":root {").skip(1).collect();
-    assert_eq!(schemes.len(), 3, "light, dark and paper");
-    for scheme in schemes {
-        let scheme = scheme.split('}').next().unwrap();
-        let colour = |name: &str| {
-            let value = scheme.split(&format!("--{name}: ")).nth(1);
-            value
-                .unwrap_or_else(|| panic!("{name} in {scheme}"))
-                .split(';')
-                .next()
-                .unwrap()
-        };
-        for text in ["ink", "muted", "link", "good", "bad"] {
-            let ratio = contrast(colour(text), colour("paper"));
-            assert!(ratio >= 4.5, "{text} on paper: {ratio:.2}");
-        }
-        // Text on the deepest cell of a heat map; the others are between it and the card.
-        let ratio = contrast(colour("ink"), colour("heat"));
-        assert!(ratio >= 4.5, "ink on heat: {ratio:.2}");
-        for slot in 0..super::ink::SLOTS {
-            let ratio = contrast(colour(&format!("s{slot}")), colour("card"));
-            assert!(ratio >= 3.0, "slot {slot} on card: {ratio:.2}");
-        }
-    }
-}
-
-/// A fresh folder that is removed when the test ends.
-pub(super) struct Folder(pub(super) PathBuf);
-
-impl Folder {
-    pub(super) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("e2mc-report-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a temporary folder");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Remains in the temporary folder harm nobody.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 #[test]
 fn saving_replaces_the_old_page_and_leaves_nothing_else() {
-    let folder = Folder::new("save");
-    let path = folder.0.join("report.html");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.html");
     fs::write(&path, "old").unwrap();
     let report = sample::report();
     report.save(&path).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), report.to_html());
-    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 #[test]
 fn saving_says_which_file_it_could_not_write() {
-    let folder = Folder::new("fail");
-    let missing = folder.0.join("no such folder").join("report.html");
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("no such folder").join("report.html");
     let error = Report::default().save(&missing).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    let Error::Write { path, source, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!((path, source.kind()), (&missing, std::io::ErrorKind::NotFound));
     assert!(
         error.to_string().contains("cannot write report")
             && error.to_string().contains("no such folder")
     );
     // A folder cannot be replaced by a file; the attempt leaves nothing behind.
-    let taken = folder.0.join("taken");
+    let taken = folder.path().join("taken");
     fs::create_dir(&taken).unwrap();
     assert!(Report::default().save(&taken).is_err());
-    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
-    assert!(Report::default().save(&folder.0.join("..")).is_err());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert!(Report::default().save(folder.path().join("..")).is_err());
 }

@@ -3,7 +3,8 @@
 //! A true minus sign (U+2212) is as wide as a plus or a digit, so columns stay aligned.
 
 /// `value` with `decimals` digits after the point, and commas from 10,000 up.
-pub(crate) fn fixed(value: f64, decimals: usize) -> String {
+#[must_use]
+pub fn fixed(value: f64, decimals: usize) -> String {
     if let Some(words) = not_finite(value) {
         return words.to_owned();
     }
@@ -31,7 +32,8 @@ pub(crate) fn fixed(value: f64, decimals: usize) -> String {
 }
 
 /// A change, with its sign also where it is a rise.
-pub(crate) fn signed(value: f64, decimals: usize) -> String {
+#[must_use]
+pub fn signed(value: f64, decimals: usize) -> String {
     let text = fixed(value, decimals);
     if value > 0.0 {
         format!("+{text}")
@@ -41,7 +43,8 @@ pub(crate) fn signed(value: f64, decimals: usize) -> String {
 }
 
 /// `value` with `decimals` digits after the point, or in significant digits where those would all be zero.
-pub(crate) fn legible(value: f64, decimals: usize) -> String {
+#[must_use]
+pub fn legible(value: f64, decimals: usize) -> String {
     let text = fixed(value, decimals);
     if value.is_finite() && value != 0.0 && !text.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
         significant(value)
@@ -51,7 +54,8 @@ pub(crate) fn legible(value: f64, decimals: usize) -> String {
 }
 
 /// `value` with four significant digits; as a power of ten below 0.0001 and from ten million up.
-pub(crate) fn significant(value: f64) -> String {
+#[must_use]
+pub fn significant(value: f64) -> String {
     const DIGITS: i32 = 4;
     if value == 0.0 {
         return "0".to_owned();
@@ -77,6 +81,28 @@ pub(crate) fn with_error(value: f64, error: Option<f64>, decimals: usize) -> Str
         }
         _ => fixed(value, decimals),
     }
+}
+
+/// `79.31 ± 0.22`, or `79.31` where there is one value, as texts for the terminal write it.
+#[must_use]
+pub fn plus_minus(mean: f64, standard_error: Option<f64>) -> String {
+    match standard_error {
+        Some(error) => format!("{mean:.2} ± {error:.2}"),
+        None => format!("{mean:.2}"),
+    }
+}
+
+/// A fraction of the labels in percent, to three digits that count: `1`, `0.1`, `12.5`.
+///
+/// ImageNet's list of 12,811 images of 1,281,167 is 1 %, as its name says.
+#[must_use]
+pub fn percent(fraction: f64) -> String {
+    let percent = 100.0 * fraction;
+    if percent == 0.0 || !percent.is_finite() {
+        return percent.to_string();
+    }
+    let scale = 10f64.powi(2 - percent.abs().log10().floor() as i32);
+    ((percent * scale).round() / scale).to_string()
 }
 
 /// A position such as a step or an epoch: whole numbers without a point, others to four digits.
@@ -181,6 +207,12 @@ mod tests {
         assert_eq!(with_error(79.34, None, 1), "79.3");
         assert_eq!(with_error(79.34, Some(f64::NAN), 1), "79.3");
         assert_eq!(with_error(f64::NAN, Some(0.1), 1), "not a number");
+    }
+
+    #[test]
+    fn fractions_are_in_percent_to_three_digits() {
+        let shown = [0.01, 12_811.0 / 1_281_167.0, 0.125, 1.0, 0.0].map(percent);
+        assert_eq!(shown, ["1", "1", "12.5", "100", "0"]);
     }
 
     #[test]

@@ -1,18 +1,18 @@
 //! The page: its parts, their order, and writing it to disk.
 
 use std::fmt::{self, Write as _};
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::chart::dots::Dots;
-use super::chart::heat::HeatMaps;
-use super::chart::histograms::Histograms;
-use super::chart::lines::Lines;
-use super::chart::scatter::Scatter;
-use super::ink::{self, Inks};
-use super::table::Table;
-use super::text::{anchor, escape, prose};
+use e2mc_base::write_atomically;
+
+use crate::chart::Chart;
+use crate::chart::panel::{self, Figure};
+use crate::error::Error;
+use crate::ink::{self, Inks};
+use crate::palette;
+use crate::table::Table;
+use crate::text::{anchor, escape, prose};
+use crate::verdict::Finding;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("report.js");
@@ -22,43 +22,37 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 
 /// A page. In all prose, a pair of backticks sets code.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Report {
+pub struct Report {
     /// What the page is about; also the browser's title.
-    pub(crate) title: String,
+    pub title: String,
     /// One sentence under the title.
-    pub(crate) subtitle: String,
+    pub subtitle: String,
     /// The parts, in reading order.
-    pub(crate) sections: Vec<Section>,
+    pub sections: Vec<Section>,
+    /// The inks of names that other pages of a set show too; names that are new on this page follow them.
+    pub inks: Inks,
 }
 
 /// A part of a page under one heading.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Section {
+pub struct Section {
     /// The heading.
-    pub(crate) heading: String,
+    pub heading: String,
     /// Paragraphs before the blocks.
-    pub(crate) prose: Vec<String>,
+    pub prose: Vec<String>,
     /// What is shown.
-    pub(crate) blocks: Vec<Block>,
+    pub blocks: Vec<Block>,
 }
 
 /// One thing shown.
 #[derive(Clone, Debug)]
-pub(crate) enum Block {
+pub enum Block {
     /// What came out, a sentence each.
     Findings(Vec<Finding>),
     /// A table.
     Table(Table),
-    /// Values over time, a chart each.
-    Lines(Lines),
-    /// Means with their errors, side by side.
-    Dots(Dots),
-    /// Distributions, overlaid.
-    Histograms(Histograms),
-    /// Points in the unit square.
-    Scatter(Scatter),
-    /// A quantity over a grid of two settings.
-    Heat(HeatMaps),
+    /// A chart.
+    Chart(Chart),
     /// A command or a file, word for word.
     Code {
         /// What it is.
@@ -70,63 +64,16 @@ pub(crate) enum Block {
     KeyValues(Vec<(String, String)>),
 }
 
-/// A sentence that says what came out.
-#[derive(Clone, Debug)]
-pub(crate) struct Finding {
-    /// What kind of news it is.
-    pub(crate) verdict: Verdict,
-    /// The sentence.
-    pub(crate) text: String,
-}
-
-/// The kind of news that a finding is; the page prints it as words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Improved by more than the noise.
-    Better,
-    /// Became worse by more than the noise.
-    Worse,
-    /// No difference beyond the noise.
-    NoDifference,
-    /// As it should be, of a single thing that is compared with nothing.
-    Good,
-    /// Not as it should be, of a single thing.
-    Concern,
-    /// A fact that is neither.
-    Note,
-}
-
-impl Verdict {
-    fn class_and_words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Better => ("better", "Better"),
-            Self::Worse => ("worse", "Worse"),
-            Self::NoDifference => ("even", "No difference"),
-            Self::Good => ("good", "Good"),
-            Self::Concern => ("concern", "Look here"),
-            Self::Note => ("note", "Note"),
-        }
-    }
-
-    /// Better or worse where a change is more than twice its standard error.
-    pub(crate) fn of_change(change: f64, standard_error: f64) -> Self {
-        const NOISE: f64 = 2.0;
-        match change {
-            change if change.abs() <= NOISE * standard_error => Self::NoDifference,
-            change if change > 0.0 => Self::Better,
-            _ => Self::Worse,
-        }
-    }
-
-    /// The kind of news in a word or two, as the page says it.
-    pub(crate) fn words(self) -> &'static str {
-        self.class_and_words().1
+impl<C: Into<Chart>> From<C> for Block {
+    fn from(chart: C) -> Self {
+        Self::Chart(chart.into())
     }
 }
 
 impl Report {
     /// The page as HTML that is also well-formed XML, apart from its first line and its script.
-    pub(crate) fn to_html(&self) -> String {
+    #[must_use]
+    pub fn to_html(&self) -> String {
         let mut out = String::new();
         self.render(&mut out)
             .expect("writing to a string does not fail");
@@ -137,32 +84,38 @@ impl Report {
     ///
     /// # Errors
     /// When the folder cannot be written to; the message names the file.
-    pub(crate) fn save(&self, path: &Path) -> io::Result<()> {
-        let partial = partial_path(path)?;
-        let written = write_synced(&partial, self.to_html().as_bytes())
-            .and_then(|()| fs::rename(&partial, path));
-        written.map_err(|error| {
-            // The first error is the one to tell; the remains may not exist at all.
-            let _ = fs::remove_file(&partial);
-            io::Error::new(
-                error.kind(),
-                format!("cannot write report {}: {error}", path.display()),
-            )
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        write_atomically(path, self.to_html().as_bytes()).map_err(|source| Error::Write {
+            what: "report",
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// Everything drawn on the page, in reading order.
+    #[must_use]
+    pub fn figures(&self) -> Vec<Figure> {
+        let inks = self.all_inks();
+        self.charts().map(|chart| chart.figure(&inks)).collect()
+    }
+
+    fn charts(&self) -> impl Iterator<Item = &Chart> {
+        let blocks = self.sections.iter().flat_map(|section| &section.blocks);
+        blocks.filter_map(|block| match block {
+            Block::Chart(chart) => Some(chart),
+            _ => None,
         })
     }
 
     /// The inks of all names on the page, in reading order.
-    pub(super) fn inks(&self) -> Inks {
-        Inks::of(
-            self.sections
-                .iter()
-                .flat_map(|s| &s.blocks)
-                .flat_map(Block::names),
-        )
+    fn all_inks(&self) -> Inks {
+        let mut inks = self.inks.clone();
+        inks.register(self.charts().flat_map(Chart::names));
+        inks
     }
 
     fn render(&self, out: &mut String) -> fmt::Result {
-        let inks = self.inks();
+        let inks = self.all_inks();
         let title = escape(&self.title);
         write!(
             out,
@@ -170,9 +123,12 @@ impl Report {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
              <meta name=\"color-scheme\" content=\"light dark\"/>\n\
              <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\"/>\n\
-             <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
+             <title>{title}</title>\n<style>\n{}{STYLE}{}{}</style>\n</head>\n<body>\n",
+            palette::variables(),
+            panel::STYLE,
+            palette::slot_rules()
         )?;
-        ink::define_markers(out)?;
+        out.write_str(&ink::markers())?;
         write!(out, "<header>\n<h1>{title}</h1>\n")?;
         if !self.subtitle.is_empty() {
             writeln!(out, "<p class=\"subtitle\">{}</p>", prose(&self.subtitle))?;
@@ -228,30 +184,11 @@ impl Section {
 }
 
 impl Block {
-    /// The names that need an ink, in reading order.
-    pub(super) fn names(&self) -> Vec<&str> {
-        match self {
-            Self::Lines(lines) => lines.names(),
-            Self::Dots(dots) => dots.names(),
-            Self::Histograms(histograms) => histograms.names(),
-            Self::Findings(_)
-            | Self::Table(_)
-            | Self::Scatter(_)
-            | Self::Heat(_)
-            | Self::Code { .. }
-            | Self::KeyValues(_) => vec![],
-        }
-    }
-
-    pub(super) fn render(&self, out: &mut String, inks: &Inks) -> fmt::Result {
+    fn render(&self, out: &mut String, inks: &Inks) -> fmt::Result {
         match self {
             Self::Findings(findings) => render_findings(out, findings),
             Self::Table(table) => table.render(out),
-            Self::Lines(lines) => lines.render(out, inks),
-            Self::Dots(dots) => dots.render(out, inks),
-            Self::Histograms(histograms) => histograms.render(out, inks),
-            Self::Scatter(scatter) => scatter.render(out),
-            Self::Heat(maps) => maps.render(out),
+            Self::Chart(chart) => chart.figure(inks).html(out),
             Self::Code { caption, text } => render_code(out, caption, text),
             Self::KeyValues(pairs) => render_key_values(out, pairs),
         }
@@ -261,7 +198,7 @@ impl Block {
 fn render_findings(out: &mut String, findings: &[Finding]) -> fmt::Result {
     out.write_str("<ul class=\"findings\">\n")?;
     for finding in findings {
-        let (class, words) = finding.verdict.class_and_words();
+        let (class, words) = (finding.verdict.class(), finding.verdict.words());
         let text = prose(&finding.text);
         writeln!(
             out,
@@ -304,25 +241,4 @@ fn render_key_values(out: &mut String, pairs: &[(String, String)]) -> fmt::Resul
         )?;
     }
     out.write_str("</dl>\n")
-}
-
-/// A hidden file beside `path`, so that the rename stays on one file system.
-fn partial_path(path: &Path) -> io::Result<PathBuf> {
-    let Some(name) = path.file_name() else {
-        let message = format!(
-            "cannot write report {}: not the name of a file",
-            path.display()
-        );
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-    };
-    let mut partial = std::ffi::OsString::from(".");
-    partial.push(name);
-    partial.push(format!(".{}.partial", std::process::id()));
-    Ok(path.with_file_name(partial))
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }

@@ -2,36 +2,36 @@
 
 use std::fmt::{self, Write};
 
-use super::number;
-use super::text::{escape, prose};
+use crate::number;
+use crate::text::{escape, prose};
 
 /// A table; the first column names the rows.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Table {
+pub struct Table {
     /// What the table shows, in a few words.
-    pub(crate) caption: String,
+    pub caption: String,
     /// One a column, the first included.
-    pub(crate) columns: Vec<Column>,
+    pub columns: Vec<Column>,
     /// Cells row by row, no more than columns; a short row ends in missing values.
-    pub(crate) rows: Vec<Vec<Cell>>,
+    pub rows: Vec<Vec<Cell>>,
     /// Small print under the table: what the errors are, how many seeds.
-    pub(crate) note: String,
+    pub note: String,
 }
 
 /// A column's heading and the decimals of its numbers.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Column {
+pub struct Column {
     /// A heading over this and its neighbours of the same group; empty for none.
-    pub(crate) group: String,
+    pub group: String,
     /// The column's own heading.
-    pub(crate) name: String,
+    pub name: String,
     /// Digits after the point.
-    pub(crate) decimals: usize,
+    pub decimals: usize,
 }
 
 /// The content of one cell.
 #[derive(Clone, Debug)]
-pub(crate) enum Cell {
+pub enum Cell {
     /// Words, or numbers that are names.
     Text(String),
     /// A number, set with the column's decimals.
@@ -51,13 +51,13 @@ pub(crate) enum Cell {
 
 /// A mean over runs, with what is known of its noise.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Estimate {
+pub struct Estimate {
     /// The mean.
-    pub(crate) value: f64,
+    pub value: f64,
     /// Its standard error; `None` where there is but one run.
-    pub(crate) standard_error: Option<f64>,
+    pub standard_error: Option<f64>,
     /// The single runs, which charts draw as thin strokes; may be empty.
-    pub(crate) runs: Vec<f64>,
+    pub runs: Vec<f64>,
 }
 
 impl Table {

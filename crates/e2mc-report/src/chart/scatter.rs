@@ -3,12 +3,14 @@
 //! Points may keep, in every panel, the colour of the place that they had in another one, so that the eye sees where they
 //! went. The colours are mixed from four that are told apart by nearly everyone, one at each corner of the square.
 
-use std::fmt::{self, Write};
+use std::fmt::Write;
 
-use super::super::axis::Domain;
-use super::super::number::fixed;
-use super::super::text::escape;
-use super::Frame;
+use super::frame::Frame;
+use super::panel::{Figure, Hit, Panel, left_out};
+use crate::axis::Domain;
+use crate::legend::Entry;
+use crate::number::fixed;
+use crate::text::{escape, plain};
 
 /// Chosen so that the plot is a square.
 const WIDTH: f64 = 224.0;
@@ -30,48 +32,44 @@ const CORNERS: [[f64; 3]; 4] = [
 
 /// Points of several pairs of dimensions.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Scatter {
+pub struct Scatter {
     /// Heading over all panels.
-    pub(crate) title: String,
+    pub title: String,
     /// What the reader should see, under the panels.
-    pub(crate) caption: String,
+    pub caption: String,
     /// A panel each.
-    pub(crate) panels: Vec<ScatterPanel>,
+    pub panels: Vec<ScatterPanel>,
 }
 
 /// One pair of dimensions.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ScatterPanel {
+pub struct ScatterPanel {
     /// What is shown.
-    pub(crate) title: String,
+    pub title: String,
     /// A few words on it.
-    pub(crate) note: String,
+    pub note: String,
     /// What the x axis is; the y axis is named by the title.
-    pub(crate) x_label: String,
+    pub x_label: String,
     /// Places in the unit square; those outside are left out, which the panel mentions.
-    pub(crate) points: Vec<[f32; 2]>,
+    pub points: Vec<[f32; 2]>,
     /// For each point the place whose colour it has; empty for one colour.
-    pub(crate) coloured_by: Vec<[f32; 2]>,
+    pub coloured_by: Vec<[f32; 2]>,
 }
 
 impl Scatter {
-    pub(crate) fn render(&self, out: &mut String) -> fmt::Result {
-        super::open_figure(out, "scatters", &self.title, &[])?;
-        for panel in &self.panels {
-            panel.render(out)?;
+    pub(crate) fn figure(&self) -> Figure {
+        Figure {
+            kind: "scatters",
+            title: self.title.clone(),
+            caption: self.caption.clone(),
+            panels: self.panels.iter().map(ScatterPanel::panel).collect(),
+            ..Figure::default()
         }
-        super::close_figure(out, &self.caption, &[])
     }
 }
 
 impl ScatterPanel {
-    fn render(&self, out: &mut String) -> fmt::Result {
-        super::open_panel(out, &self.title, "", &[0])?;
-        write!(
-            out,
-            "<p class=\"readout\"><span class=\"at\">{}</span></p>",
-            escape(&self.note)
-        )?;
+    fn panel(&self) -> Panel {
         let inside = |place: &[f32; 2]| place.iter().all(|u| (0.0..=1.0).contains(u));
         let shown: Vec<(usize, [f32; 2])> = self
             .points
@@ -80,57 +78,61 @@ impl ScatterPanel {
             .enumerate()
             .filter(|(_, place)| inside(place))
             .collect();
-        if shown.is_empty() {
-            super::empty_svg(out, WIDTH, HEIGHT, &self.title)?;
-        } else {
-            let unit = Domain::new(0.0, 1.0);
-            let frame = Frame::new(WIDTH, HEIGHT, 0.0, unit, unit);
-            let summary = format!("{}: {} points. {}", self.title, shown.len(), self.note);
-            super::open_svg(out, WIDTH, HEIGHT, &summary)?;
-            frame.render(out, &self.x_label)?;
-            self.render_points(out, &frame, &shown)?;
-            render_hits(out, &frame, &shown)?;
-            out.write_str("</svg>")?;
-        }
         let missing = self.points.len() - shown.len();
-        let remark = super::left_out(
-            "points",
-            missing,
-            self.points.len(),
-            "are outside the square",
+        let why = "are outside the square";
+        let remark = left_out("points", missing, self.points.len(), why);
+        let mut legend = vec![Entry::Point("a row of the embedding".to_owned())];
+        if !self.coloured_by.is_empty() {
+            legend.push(Entry::Words("colour: its place before".to_owned()));
+        }
+        let mut panel = Panel {
+            title: self.title.clone(),
+            legend,
+            size: (WIDTH, HEIGHT),
+            slots: vec![0],
+            readout: Some(format!("<span class=\"at\">{}</span>", escape(&self.note))),
+            remarks: remark.into_iter().collect(),
+            ..Panel::default()
+        };
+        if shown.is_empty() {
+            panel.leave_empty();
+            return panel;
+        }
+        let unit = Domain::new(0.0, 1.0);
+        let frame = Frame::new(WIDTH, HEIGHT, 0.0, unit, unit);
+        panel.description = format!(
+            "{}: {} points. {}",
+            plain(&self.title),
+            shown.len(),
+            self.note
         );
-        super::close_panel(out, &remark.into_iter().collect::<Vec<_>>())
+        panel.drawing = frame.svg(&self.x_label);
+        panel.drawing.push_str(&self.dots(&frame, &shown));
+        panel.hits = hits(&frame, &shown);
+        panel
     }
 
-    fn render_points(
-        &self,
-        out: &mut String,
-        frame: &Frame,
-        shown: &[(usize, [f32; 2])],
-    ) -> fmt::Result {
-        // One path a colour: a dot is a line of no length with round ends.
+    /// One path a colour: a dot is a line of no length with round ends.
+    fn dots(&self, frame: &Frame, shown: &[(usize, [f32; 2])]) -> String {
         let mut paths: Vec<String> = vec![String::new(); SHADES * SHADES];
         for &(index, [x, y]) in shown {
             let shade = self.coloured_by.get(index).map_or(0, shade);
-            write!(
-                paths[shade],
-                "M{:.1} {:.1}h0",
-                frame.x(x.into()),
-                frame.y(y.into())
-            )?;
+            let (x, y) = (frame.x(x.into()), frame.y(y.into()));
+            write!(paths[shade], "M{x:.1} {y:.1}h0").expect("writing to a string does not fail");
         }
-        for (shade, path) in paths
-            .iter()
-            .enumerate()
+        let paths = paths.iter().enumerate();
+        let path = |(shade, path): (usize, &String)| {
+            let stroke = if self.coloured_by.is_empty() {
+                String::new()
+            } else {
+                format!(" style=\"stroke:{}\"", colour(shade))
+            };
+            format!("<path class=\"points\"{stroke} d=\"{path}\"/>")
+        };
+        paths
             .filter(|(_, path)| !path.is_empty())
-        {
-            out.write_str("<path class=\"points\"")?;
-            if !self.coloured_by.is_empty() {
-                write!(out, " style=\"stroke:{}\"", colour(shade))?;
-            }
-            write!(out, " d=\"{path}\"/>")?;
-        }
-        Ok(())
+            .map(path)
+            .collect()
     }
 }
 
@@ -156,30 +158,29 @@ fn colour(shade: usize) -> String {
 }
 
 /// Cells that say how many points they hold; even ones hold as many as another.
-fn render_hits(out: &mut String, frame: &Frame, shown: &[(usize, [f32; 2])]) -> fmt::Result {
+fn hits(frame: &Frame, shown: &[(usize, [f32; 2])]) -> Vec<Hit> {
     let mut counts = [0_usize; CELLS * CELLS];
     let cell = |u: f32| ((u * CELLS as f32) as usize).min(CELLS - 1);
     for &(_, [x, y]) in shown {
         counts[cell(y) * CELLS + cell(x)] += 1;
     }
     let edge = |i: usize| i as f64 / CELLS as f64;
-    for (index, count) in counts.iter().enumerate() {
+    let hit = |(index, count): (usize, &usize)| {
         let (i, j) = (index % CELLS, index / CELLS);
         let (left, right) = (frame.x(edge(i)), frame.x(edge(i + 1)));
         let (bottom, top) = (frame.y(edge(j)), frame.y(edge(j + 1)));
         let span = |i: usize| format!("{} to {}", fixed(edge(i), 2), fixed(edge(i + 1), 2));
         let share = fixed(100.0 * *count as f64 / shown.len() as f64, 1);
-        write!(
-            out,
-            "<rect class=\"hit\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\">\
-             <title>x {}, y {}\nhere: {share} % of the points</title></rect>",
-            right - left,
-            bottom - top,
-            span(i),
-            span(j),
-        )?;
-    }
-    Ok(())
+        Hit {
+            place: (left, top, right - left, bottom - top),
+            text: format!(
+                "x {}, y {}\nhere: {share} % of the points",
+                span(i),
+                span(j)
+            ),
+        }
+    };
+    counts.iter().enumerate().map(hit).collect()
 }
 
 #[cfg(test)]
@@ -198,7 +199,8 @@ mod tests {
             panels: vec![panel],
             ..Scatter::default()
         }
-        .render(&mut out)
+        .figure()
+        .html(&mut out)
         .unwrap();
         out
     }

@@ -1,8 +1,8 @@
 //! A whole report for the tests: every block, with the awkward values and names that real runs have.
 
-use super::{
+use crate::{
     AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, HeatMaps, HeatPanel,
-    HistogramPanel, Histograms, LineChart, Lines, Mark, Reference, Report, Scatter, ScatterPanel,
+    HistogramPanel, Histograms, Inks, LineChart, Lines, Mark, Reference, Report, Scatter, ScatterPanel,
     Section, Series, Table, Verdict,
 };
 
@@ -11,9 +11,6 @@ pub(super) const ARMS: [&str; 3] = ["untouched base", "base loss alone", "base l
 
 /// Drawings in the report.
 pub(super) const DRAWINGS: usize = 22;
-
-/// Heat maps among them.
-pub(super) const HEAT_MAPS: usize = 4;
 
 /// Text that would break a page that does not escape it.
 pub(super) const HOSTILE: &str = "</script><script>alert('a' & \"b\")</script> ]]> \u{0}";
@@ -27,21 +24,22 @@ pub(super) fn report() -> Report {
             section("What came out", vec![findings()]),
             section(
                 "Accuracy",
-                vec![Block::Table(accuracy_table()), Block::Dots(accuracy_dots())],
+                vec![Block::Table(accuracy_table()), accuracy_dots().into()],
             ),
-            section("Training", vec![Block::Lines(loss_lines())]),
+            section("Training", vec![loss_lines().into()]),
             section(
                 "Before & after",
                 vec![
-                    Block::Histograms(marginals()),
-                    Block::Dots(entropies()),
-                    Block::Scatter(pairs()),
-                    Block::Lines(spectrum()),
+                    marginals().into(),
+                    entropies().into(),
+                    pairs().into(),
+                    spectrum().into(),
                 ],
             ),
-            section("Coefficients", vec![Block::Heat(coefficients())]),
+            section("Coefficients", vec![coefficients().into()]),
             section("How it was made", origins()),
         ],
+        inks: Inks::with_base(ARMS[0]),
     }
 }
 
