@@ -49,7 +49,7 @@ impl Failure {
 /// Prints the error, and the hint that `hints` has for the first cause it knows, to standard error;
 /// gives the exit code.
 pub fn report(error: &anyhow::Error, hints: Hints) -> ExitCode {
-    eprintln!("error: {error:#}");
+    eprintln!("error: {}", text(error));
     if let Some(hint) = error.chain().find_map(hints) {
         eprintln!("hint: {hint}");
     }
@@ -57,4 +57,33 @@ pub fn report(error: &anyhow::Error, hints: Hints) -> ExitCode {
         .downcast_ref::<Failure>()
         .is_some_and(|failure| failure.usage);
     ExitCode::from(if usage { 2 } else { 1 })
+}
+
+/// The error and what led to it, on one line. Many messages hold that of their cause already.
+fn text(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::text;
+
+    #[test]
+    fn a_cause_is_named_once() {
+        let failed = || Err::<(), _>(std::io::Error::other("no disk"));
+        let error = failed().context("cannot read a.npy").unwrap_err();
+        assert_eq!(text(&error), "cannot read a.npy: no disk");
+        let error = failed().context("cannot read a.npy: no disk").unwrap_err();
+        assert_eq!(text(&error), "cannot read a.npy: no disk");
+    }
 }

@@ -5,6 +5,7 @@
 //! [`of`].
 
 use std::error::Error;
+use std::io;
 
 use crate::failure::Failure;
 
@@ -62,4 +63,69 @@ fn of_data(error: &e2mc_data::Error) -> Option<String> {
         _ => return error.hint(),
     };
     Some(hint.to_owned())
+}
+
+fn of_record(error: &e2mc_record::Error) -> Option<String> {
+    use e2mc_record::Error;
+    let hint = match error {
+        Error::Io { action, source, .. } => return of_file(action, source),
+        Error::Format { .. } => "name another file, or take this one from its backup",
+        Error::Newer { .. } => "update e2mc: the file is of a later version",
+        Error::Line { .. } => "the file is damaged; remove that line, or take the run from its backup",
+        Error::NoRun { .. } => "name the folder that was given to `pretrain --out` or `continue --out`",
+        Error::RunThere {
+            checkpoint: true, ..
+        } => "choose another --out, or add --resume to go on with that run",
+        Error::RunThere { .. } => {
+            "it has not saved a checkpoint yet: where it no longer goes on, remove the folder or choose \
+             another --out"
+        }
+        Error::ResultThere { .. } => "choose another --out, or add --overwrite to replace that result",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// The hint for what the system said of a file or folder.
+fn of_file(action: &str, source: &io::Error) -> Option<String> {
+    use io::ErrorKind;
+    let hint = match source.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => "check the path",
+        ErrorKind::PermissionDenied if action == "read" => "check the permissions",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "check the permissions, or choose another --out"
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "free some space or choose another --out; files saved before are whole"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_in_the_way_can_be_replaced() {
+        let error = e2mc_record::Error::ResultThere { folder: "a".into() };
+        assert!(of(&error).unwrap().contains("--overwrite"));
+    }
+
+    #[test]
+    fn hints_of_libraries_pass_through() {
+        let error = e2mc_data::Error::MaxBad { found: 2.0 };
+        assert_eq!(of(&error), error.hint());
+        let error = e2mc_recipe::find("no-such-recipe").unwrap_err();
+        assert!(of(&error).unwrap().contains("vicreg-small"));
+        assert_eq!(of(&io::Error::other("unknown")), None);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_a_wrong_path() {
+        let said = |kind| of_file("write", &kind).unwrap();
+        assert!(said(io::ErrorKind::StorageFull.into()).starts_with("free some space"));
+        assert_eq!(said(io::ErrorKind::NotFound.into()), "check the path");
+    }
 }

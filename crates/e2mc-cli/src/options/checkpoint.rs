@@ -2,7 +2,6 @@
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use serde::{Deserialize, Serialize};
 
 /// The layouts that a checkpoint may be said to have; the engine knows the same ones.
 pub const LAYOUTS: [&str; 8] = [
@@ -17,8 +16,7 @@ pub const LAYOUTS: [&str; 8] = [
 ];
 
 /// How to take a checkpoint that is not quite what it should be.
-#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct CheckpointOptions {
     /// Whose names the checkpoint's tensors have, instead of a guess; `backbone` leaves heads out
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(LAYOUTS))]

@@ -5,7 +5,6 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use serde::{Deserialize, Serialize};
 
 use super::{CheckpointOptions, ImageOptions, MachineOptions};
 
@@ -74,13 +73,21 @@ pub struct TrainOptions {
 }
 
 /// What becomes of a run whose features get worse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum GuardAction {
     /// Say so and go on
     Warn,
     /// Say so, save and stop
     Stop,
+}
+
+impl From<GuardAction> for e2mc_record::GuardAction {
+    fn from(action: GuardAction) -> Self {
+        match action {
+            GuardAction::Warn => Self::Warn,
+            GuardAction::Stop => Self::Stop,
+        }
+    }
 }
 
 impl TrainOptions {

@@ -1,8 +1,13 @@
-//! Standard output: results for people as text, for machines as one JSON object.
+//! Standard output: results for people as text, for machines as one JSON object. Standard error: notes,
+//! warnings and what is going on.
+
+mod status;
 
 use std::io::Write;
 
 use serde::Serialize;
+
+pub use status::Status;
 
 /// Prints `value` as one JSON object, or `text` for people.
 pub fn result(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) {
@@ -18,6 +23,14 @@ pub fn result(json: bool, value: &impl Serialize, text: impl FnOnce() -> String)
 fn line(text: &str) {
     if let Err(error) = writeln!(std::io::stdout(), "{text}") {
         warning(&format!("the result was not printed: {error}"));
+    }
+}
+
+/// `79.31 ± 0.22`, or `79.31` where there is one value.
+pub fn plus_minus(mean: f64, standard_error: Option<f64>) -> String {
+    match standard_error {
+        Some(error) => format!("{mean:.2} ± {error:.2}"),
+        None => format!("{mean:.2}"),
     }
 }
 
