@@ -3,7 +3,6 @@
 
 use std::error::Error;
 
-use e2mc_cli::failure::Failure;
 use e2mc_cli::hint;
 use e2mc_lab::Error as LabError;
 use e2mc_lab::protocol::ProtocolError;
@@ -11,54 +10,51 @@ use e2mc_lab::recipe::RecipeError;
 use e2mc_lab::run::RunError;
 use e2mc_lab::sweep::SweepError;
 
-/// An error as it is reported: its causes once each, the first hint, and whether the arguments were
-/// wrong.
-pub(crate) fn settle(error: &anyhow::Error) -> anyhow::Error {
-    let mut message = String::new();
-    for cause in error.chain() {
-        let text = cause.to_string();
-        // Some errors say what caused them in their own text.
-        if message.is_empty() {
-            message = text;
-        } else if !message.ends_with(&text) {
-            message = format!("{message}: {text}");
-        }
+/// Whether the arguments, rather than the work, were wrong.
+pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
+    error.chain().any(is_usage_itself)
+}
+
+fn is_usage_itself(error: &(dyn Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<LabError>() {
+        return match error {
+            LabError::Recipe(error) => is_usage_of_recipe(error),
+            LabError::Sweep(SweepError::Axis { .. } | SweepError::SettingTwice { .. }) => true,
+            LabError::Protocol(_) | LabError::Checkpoints { .. } | LabError::OneView => true,
+            _ => false,
+        };
     }
-    let hint = error.chain().find_map(of);
-    match (hint, error.chain().any(is_usage)) {
-        (Some(hint), true) => Failure::usage(message, hint),
-        (Some(hint), false) => Failure::new(message, hint),
-        (None, _) => anyhow::Error::msg(message),
+    if let Some(error) = error.downcast_ref::<SweepError>() {
+        return matches!(
+            error,
+            SweepError::Axis { .. } | SweepError::SettingTwice { .. }
+        );
+    }
+    if let Some(error) = error.downcast_ref::<RecipeError>() {
+        return is_usage_of_recipe(error);
+    }
+    let text = error.downcast_ref::<e2mc_recipe::Error>();
+    text.is_some_and(is_usage_of_text)
+}
+
+fn is_usage_of_recipe(error: &RecipeError) -> bool {
+    match error {
+        RecipeError::Text(error) => is_usage_of_text(error),
+        RecipeError::Settings { .. } => true,
+        _ => false,
     }
 }
 
-/// Whether the arguments, rather than the work, were wrong.
-fn is_usage(error: &(dyn Error + 'static)) -> bool {
-    if let Some(failure) = error.downcast_ref::<Failure>() {
-        return failure.is_usage();
-    }
-    if let Some(error) = error.downcast_ref::<e2mc_recipe::Error>() {
-        return hint::is_usage_of_recipe(error);
-    }
-    if let Some(RecipeError::Text(error)) = error.downcast_ref::<RecipeError>() {
-        return hint::is_usage_of_recipe(error);
-    }
-    match error.downcast_ref::<LabError>() {
-        Some(LabError::Recipe(error)) => is_usage(error),
-        Some(LabError::Sweep(error)) => matches!(
-            error,
-            SweepError::Axis { .. } | SweepError::SettingTwice { .. }
-        ),
-        Some(LabError::Checkpoints { .. } | LabError::OneView) => true,
-        _ => matches!(
-            error.downcast_ref::<RecipeError>(),
-            Some(RecipeError::Settings { .. })
-        ),
-    }
+fn is_usage_of_text(error: &e2mc_recipe::Error) -> bool {
+    use e2mc_recipe::Error;
+    matches!(
+        error,
+        Error::Unknown { .. } | Error::Change { .. } | Error::NoKeys { .. }
+    )
 }
 
 /// The hint for one error of the chain, if there is one.
-fn of(error: &(dyn Error + 'static)) -> Option<String> {
+pub(crate) fn of(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(error) = error.downcast_ref::<LabError>() {
         return of_lab(error);
     }
@@ -84,7 +80,8 @@ fn of_lab(error: &LabError) -> Option<String> {
         LabError::Data(error) => return hint::of(error),
         LabError::Eval(error) => return hint::of(error),
         LabError::Criterion(error) => return hint::of(error),
-        LabError::Record(error) => return of_record(error),
+        LabError::Record(error) => return hint::of(error),
+        LabError::Report(error) => return hint::of(error),
         LabError::Measure { source, .. } => return hint::of(source),
         LabError::Classes { .. } => "both splits need the same class folders",
         LabError::TestImageListed { .. } => {
@@ -167,14 +164,6 @@ fn of_protocol(error: &ProtocolError) -> String {
             "use `e2mc svm` for several labels an image".into()
         }
         _ => "add --output map6x6".into(),
-    }
-}
-
-/// Of a run's record, which knows what its files are.
-fn of_record(error: &e2mc_record::Error) -> Option<String> {
-    match error {
-        e2mc_record::Error::Io { source, .. } => of_io(source).or_else(|| hint::of(error)),
-        _ => hint::of(error),
     }
 }
 

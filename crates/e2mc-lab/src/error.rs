@@ -167,6 +167,9 @@ pub enum Error {
     /// The record of a run or a result failed.
     #[error(transparent)]
     Record(#[from] e2mc_record::Error),
+    /// A page or a file of events could not be written.
+    #[error(transparent)]
+    Report(#[from] e2mc_report::Error),
 }
 
 impl Error {

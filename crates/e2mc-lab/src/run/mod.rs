@@ -3,6 +3,7 @@
 mod error;
 mod recording;
 mod settings;
+mod tensorboard;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -12,6 +12,7 @@ use e2mc_report::tensorboard::EventFile;
 use e2mc_train::{Control, EpochSummary, Model, Observer, Recipe, StepLog};
 use serde_json::Value;
 
+use super::tensorboard;
 use crate::error::Error;
 use crate::guard::{Check, Guard};
 use crate::notice::{Notice, Notices};
@@ -136,7 +137,7 @@ impl<'a> Recording<'a> {
 
     fn record(&mut self, event: Event) -> Result<(), Error> {
         self.log.write(&event)?;
-        self.tensorboard.write(&event)?;
+        tensorboard::write(&mut self.tensorboard, &event)?;
         self.observer.event(&event, self.moment);
         Ok(())
     }

@@ -32,6 +32,13 @@ pub struct Point {
     pub changes: Vec<Change>,
 }
 
+impl Point {
+    /// The values as tables show them.
+    pub fn words(&self) -> Vec<String> {
+        self.changes.iter().map(|(_, value)| text(value)).collect()
+    }
+}
+
 impl Grid {
     /// Reads `key=value,value,…`, one text a setting.
     ///

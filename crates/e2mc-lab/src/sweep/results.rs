@@ -7,7 +7,7 @@ use e2mc_base::write_atomically;
 use e2mc_record::{EvaluationResult, RESULT, RunFolder, percent};
 use serde_json::{Map, Value, json};
 
-use super::grid::{Point, text};
+use super::grid::Point;
 use super::{SweepFolder, SweepPlan};
 use crate::error::Error;
 
@@ -175,9 +175,8 @@ impl SweepResults {
         let base = vec![String::new(); axes.len()];
         lines.push(row(base, "base".into(), Some(&self.base)));
         for run in &self.runs {
-            let settings = run.point.changes.iter().map(|(_, value)| text(value));
             let folder = run.folder.root().display().to_string();
-            lines.push(row(settings.collect(), folder, run.measured.as_ref()));
+            lines.push(row(run.point.words(), folder, run.measured.as_ref()));
         }
         let mut out = String::new();
         for cells in lines {
