@@ -301,6 +301,7 @@ fn coefficients() -> HeatMaps {
             })
             .collect(),
         reference: Some(("base".to_owned(), scale * 53.69)),
+        find: true,
     };
     let labels = |values: [&str; 4]| values.map(str::to_owned).to_vec();
     HeatMaps {
