@@ -236,8 +236,6 @@ mod tests {
         assert_eq!((log.steps.len(), log.epochs.len()), (1, 2));
         assert!(log.end.is_some());
     }
-        );
-    }
 
     #[test]
     fn runs_of_one_name_are_told_apart_by_their_folders() {
