@@ -45,7 +45,10 @@ fn of_recipe(error: &e2mc_recipe::Error) -> String {
         Error::Augmentation { .. } => "compare with the recipes in the folder recipes/".into(),
         _ => {
             let names: Vec<_> = e2mc_recipe::names().collect();
-            format!("built in are {}; or give the path of a .toml file", names.join(", "))
+            format!(
+                "built in are {}; or give the path of a .toml file",
+                names.join(", ")
+            )
         }
     }
 }
@@ -71,8 +74,12 @@ fn of_record(error: &e2mc_record::Error) -> Option<String> {
         Error::Io { action, source, .. } => return of_file(action, source),
         Error::Format { .. } => "name another file, or take this one from its backup",
         Error::Newer { .. } => "update e2mc: the file is of a later version",
-        Error::Line { .. } => "the file is damaged; remove that line, or take the run from its backup",
-        Error::NoRun { .. } => "name the folder that was given to `pretrain --out` or `continue --out`",
+        Error::Line { .. } => {
+            "the file is damaged; remove that line, or take the run from its backup"
+        }
+        Error::NoRun { .. } => {
+            "name the folder that was given to `pretrain --out` or `continue --out`"
+        }
         Error::RunThere {
             checkpoint: true, ..
         } => "choose another --out, or add --resume to go on with that run",
@@ -80,7 +87,9 @@ fn of_record(error: &e2mc_record::Error) -> Option<String> {
             "it has not saved a checkpoint yet: where it no longer goes on, remove the folder or choose \
              another --out"
         }
-        Error::ResultThere { .. } => "choose another --out, or add --overwrite to replace that result",
+        Error::ResultThere { .. } => {
+            "choose another --out, or add --overwrite to replace that result"
+        }
         _ => return None,
     };
     Some(hint.to_owned())

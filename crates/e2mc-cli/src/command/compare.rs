@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
+use e2mc_cli::failure::Failure;
 use e2mc_cli::options::CompareOptions;
+use e2mc_cli::output;
 use e2mc_eval::{CompareConfig, Comparison, compare, holm, npz_names, read_labels};
+use e2mc_record::PREDICTIONS;
 use serde_json::{Value, json};
-
-use crate::evaluation::record::PREDICTIONS;
-use crate::failure::Failure;
-use crate::output;
 
 /// One model's predictions.
 struct Predictions {

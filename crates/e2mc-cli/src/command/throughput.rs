@@ -1,17 +1,17 @@
-//! `e2mc throughput`: how fast images are decoded and augmented, without a model. Needs no libtorch work.
+//! `e2mc throughput`: how fast images are decoded and augmented, without a model.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
+use e2mc_cli::failure::Failure;
 use e2mc_cli::options::ThroughputOptions;
+use e2mc_cli::output;
 use e2mc_data::throughput::{Throughput, measure};
 use e2mc_data::{Evaluation, Pipeline, Split};
 use serde_json::json;
 
-use crate::data;
-use crate::failure::Failure;
-use crate::{output, recipe};
+use crate::images;
 
 /// The name under which the deterministic preparation for evaluation is measured.
 const EVALUATION: &str = "evaluation";
@@ -28,13 +28,10 @@ pub(crate) fn run(options: &ThroughputOptions) -> Result<ExitCode> {
     }
     let pipeline = match options.recipe.as_str() {
         EVALUATION => Pipeline::Evaluate(Evaluation::imagenet()),
-        name => Pipeline::Augment(recipe::augmentation(name)?),
+        name => Pipeline::Augment(e2mc_recipe::augmentation(name)?),
     };
-    let dataset = data::open(&options.data, Split::Train, options.images)?;
-    let threads = options.threads.map_or_else(
-        || std::thread::available_parallelism().map_or(1, usize::from),
-        usize::from,
-    );
+    let dataset = images::open(&options.data, Split::Train, options.images)?;
+    let threads = options.threads();
     let duration = Duration::from_secs_f64(options.seconds);
     let measured = measure(&dataset, &pipeline, threads, duration)?;
     let Throughput {

@@ -1,35 +1,39 @@
 //! `e2mc watch`: a run while it trains, as curves in the terminal or as a page on this machine.
 
-mod plot;
-mod serve;
-
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use e2mc_cli::options::WatchOptions;
+use e2mc_cli::output;
+use e2mc_record::RunLog;
+use e2mc_report::{plot, serve};
 
-use crate::runlog::RunLog;
+/// The width of a screen that nobody looks at.
+const PLAIN: usize = 80;
 
 pub(crate) fn run(options: &WatchOptions) -> Result<ExitCode> {
     // Read once before anything starts: a wrong folder is an error, not an empty screen.
     let mut log = RunLog::read(&options.run)?;
     if let Some(port) = options.serve {
-        return serve::run(&options.run, port, options.every);
+        let server = serve::Server::bind(port)?;
+        output::note(&format!(
+            "watching {}: http://{}  (Ctrl-C ends it)",
+            options.run.display(),
+            server.address()
+        ));
+        server.run(&options.run, options.every);
+        return Ok(ExitCode::SUCCESS);
     }
     let mut out = std::io::stdout();
     let live = out.is_terminal() && !options.once;
     loop {
-        let width = if live { columns() } else { 80 };
+        let width = if live { columns() } else { PLAIN };
         let screen = plot::screen(&log, width);
         // Home and clear to the end, so that nothing flickers.
-        let (before, after) = if live {
-            ("\x1b[H\x1b[2J", "")
-        } else {
-            ("", "")
-        };
-        write!(out, "{before}{screen}{after}")
+        let before = if live { "\x1b[H\x1b[2J" } else { "" };
+        write!(out, "{before}{screen}")
             .and_then(|()| out.flush())
             .context("cannot write to standard output")?;
         if !live || log.end.is_some() {

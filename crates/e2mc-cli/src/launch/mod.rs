@@ -84,10 +84,13 @@ fn starts(command: &Command) -> bool {
     ended.is_ok_and(|status| status.success())
 }
 
-/// Becomes the command.
+/// Becomes the command, under the name that was typed.
 #[cfg(unix)]
 fn execute(mut command: Command) -> std::io::Result<ExitCode> {
     use std::os::unix::process::CommandExt;
+    if let Some(name) = env::args_os().next() {
+        command.arg0(name);
+    }
     Err(command.exec())
 }
 

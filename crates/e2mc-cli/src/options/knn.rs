@@ -1,6 +1,7 @@
 //! Options of `knn`.
 
 use clap::{Args, ValueEnum};
+use e2mc_eval::{KnnConfig, Vote};
 
 use super::value::bytes;
 use super::{EmbeddingsOptions, MachineOptions, RecordOptions};
@@ -41,4 +42,19 @@ pub enum VoteName {
     Weighted,
     /// One result for each
     Both,
+}
+
+impl KnnOptions {
+    /// What is searched and how it is counted.
+    pub fn config(&self) -> KnnConfig {
+        KnnConfig {
+            ks: self.k.clone(),
+            votes: match self.vote {
+                VoteName::Majority => vec![Vote::Majority],
+                VoteName::Weighted => vec![Vote::Weighted],
+                VoteName::Both => vec![Vote::Weighted, Vote::Majority],
+            },
+            temperature: self.temperature,
+        }
+    }
 }

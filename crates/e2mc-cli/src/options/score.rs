@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use e2mc::{Criterion, Transform};
 
 /// Options of `score`.
 #[derive(Args, Debug)]
@@ -39,11 +40,36 @@ pub struct ScoreOptions {
     pub json: bool,
 }
 
+impl ScoreOptions {
+    /// The criterion that was asked for.
+    pub fn criterion(&self) -> Criterion {
+        let published = match self.transform {
+            TransformName::Sigmoid => Criterion::vicreg(),
+            TransformName::Gaussian => Criterion::swav(),
+        };
+        Criterion {
+            transform: self.transform.into(),
+            beta: self.beta,
+            gamma: self.gamma,
+            epsilon: self.epsilon.unwrap_or(published.epsilon),
+        }
+    }
+}
+
+impl From<TransformName> for Transform {
+    fn from(name: TransformName) -> Self {
+        match name {
+            TransformName::Sigmoid => Self::Sigmoid,
+            TransformName::Gaussian => Self::Gaussian,
+        }
+    }
+}
+
 /// Map of embeddings to the unit interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TransformName {
-    /// The logistic function
+    /// The logistic function, for embeddings that fill a hypercube
     Sigmoid,
-    /// The normal distribution function of columns at unit length
+    /// The standard normal distribution function, for embeddings on a hypersphere
     Gaussian,
 }

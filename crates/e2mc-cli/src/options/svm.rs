@@ -1,6 +1,7 @@
 //! Options of `svm`.
 
 use clap::{Args, ValueEnum};
+use e2mc_eval::{Cost, Interpolation, SvmConfig};
 
 use super::{EmbeddingsOptions, MachineOptions, RecordOptions};
 
@@ -63,4 +64,35 @@ pub enum AveragePrecisionName {
     Area,
     /// Mean of the precision at eleven recalls, as VOC 2007 has it
     Voc07,
+}
+
+impl SvmOptions {
+    /// How the machines are fitted.
+    pub fn config(&self) -> SvmConfig {
+        let default = SvmConfig::default();
+        let folds = self.folds;
+        SvmConfig {
+            cost: match (&self.costs[..], default.cost) {
+                ([], Cost::Grid { values, .. }) => Cost::Grid { values, folds },
+                ([], fixed) => fixed,
+                ([cost], _) => Cost::Fixed(*cost),
+                (costs, _) => Cost::Grid {
+                    values: costs.to_vec(),
+                    folds,
+                },
+            },
+            positive_weight: self.positive_weight,
+            tolerance: self.tolerance,
+            max_epochs: self.max_epochs,
+            standardise: self.scale == ScaleName::Standard,
+        }
+    }
+
+    /// How the average precision of a label is measured.
+    pub fn interpolation(&self) -> Interpolation {
+        match self.average_precision {
+            AveragePrecisionName::Area => Interpolation::Area,
+            AveragePrecisionName::Voc07 => Interpolation::ElevenPoint,
+        }
+    }
 }

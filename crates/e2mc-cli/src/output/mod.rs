@@ -1,12 +1,14 @@
 //! Standard output: results for people as text, for machines as one JSON object. Standard error: notes,
 //! warnings and what is going on.
 
+mod evaluation;
 mod status;
 
 use std::io::Write;
 
 use serde::Serialize;
 
+pub use evaluation::evaluation;
 pub use status::Status;
 
 /// Prints `value` as one JSON object, or `text` for people.
@@ -42,6 +44,12 @@ pub fn note(text: &str) {
 /// A warning on standard error.
 pub fn warning(text: &str) {
     eprintln!("warning: {text}");
+}
+
+/// What was typed, for the records of runs and pages.
+pub fn command_line() -> String {
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Lines up columns: the first to the left, the others to the right; one line a row.
