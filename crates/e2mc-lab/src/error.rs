@@ -161,6 +161,9 @@ pub enum Error {
     /// An evaluation or a file of embeddings failed.
     #[error(transparent)]
     Eval(#[from] e2mc_eval::Error),
+    /// An evaluation of features failed.
+    #[error(transparent)]
+    Evaluation(#[from] e2mc_eval::protocol::Error),
     /// The criterion refused its input.
     #[error(transparent)]
     Criterion(#[from] e2mc::Error),

@@ -5,9 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use e2mc::Matrix;
-use e2mc_data::dataset::voc::is_voc;
-use e2mc_data::{Dataset, Evaluation, Loader, LoaderConfig, Pipeline, Selection};
+use e2mc_data::{Dataset, Evaluation, Loader, LoaderConfig, Pipeline, Selection, is_voc};
+use e2mc_eval::protocol::Labelled;
 use e2mc_record::{
     CheckpointOrigin, DataOptions, EvaluationResult, Origin, Preprocessing, SplitRecord, Splits,
     sha256,
@@ -61,18 +60,6 @@ impl NetworkSource {
         let (checkpoint, model) = self.reading.open(&self.checkpoint, device, &**notices)?;
         check_output(&self.output, &checkpoint)?;
         Ok((checkpoint, model))
-    }
-
-    /// Writes into a result what was judged and how images were prepared.
-    pub(super) fn describe(
-        &self,
-        evaluation: &Evaluation,
-        result: &mut EvaluationResult,
-    ) -> Result<(), Error> {
-        let output = self.output.to_string();
-        result.origin = origin(&self.checkpoint, (&self.data, self.taken), Some(output))?;
-        result.preprocessing = Some(preprocessing(evaluation));
-        Ok(())
     }
 }
 
@@ -163,17 +150,24 @@ pub struct Judged<'a> {
 }
 
 impl Judged<'_> {
-    /// One row of features an image, of both splits: `(n, d)` each.
+    /// One row of features an image, of both splits, with their labels.
     ///
     /// # Errors
     /// Where an image cannot be read or does not fit the network.
-    pub fn features(&self, output: &Output) -> Result<(Matrix, Matrix), Error> {
+    pub fn features(&self, output: &Output) -> Result<Labelled, Error> {
         let features = |images: &LabelledImages| {
             let (images, evaluation) = (images.dataset().clone(), &self.recipe.evaluation);
             let output = output.clone();
             embed(self.model, images, evaluation, output, BATCH, self.threads)
         };
-        Ok((features(&self.splits.train)?, features(&self.splits.test)?))
+        let LabelledSplits { train, test } = self.splits;
+        Ok(Labelled {
+            train: features(train)?,
+            train_labels: train.labels().to_vec(),
+            test: features(test)?,
+            test_labels: test.labels().to_vec(),
+            classes: train.classes(),
+        })
     }
 
     /// Writes into a result what was judged, on which images, and how they were prepared; `output` is
@@ -200,7 +194,8 @@ impl Judged<'_> {
     }
 }
 
-fn origin(
+/// What was judged, as a result has it.
+pub(super) fn origin(
     checkpoint: &Path,
     (data, taken): (&Path, DataOptions),
     output: Option<String>,
@@ -215,7 +210,8 @@ fn origin(
     }))
 }
 
-fn preprocessing(evaluation: &Evaluation) -> Preprocessing {
+/// How images are prepared, as a result has it.
+pub(super) fn preprocessing(evaluation: &Evaluation) -> Preprocessing {
     Preprocessing {
         channels: evaluation.channels,
         resize: evaluation.resize,

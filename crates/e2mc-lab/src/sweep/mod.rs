@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use e2mc_record::{EvaluationResult, RESULT, RunFolder, RunOutcome, Training};
+use e2mc_record::{RESULT, RunFolder, RunOutcome, Training};
 use e2mc_train::checkpoint::{self, Checkpoint};
 use e2mc_train::{Device, Model, Recipe, Trainer, device};
 
@@ -268,12 +268,12 @@ impl Sweep {
             splits: &self.splits,
             threads: self.threads,
         };
-        let mut result: EvaluationResult =
+        let mut result =
             protocol::evaluate("sweep", &judged, &self.plan.probe, notices)?;
         result.training = Some(training);
         fs::create_dir_all(out).map_err(|source| Error::io("make", out, source))?;
         result.write(&out.join(RESULT))?;
-        Ok(Measured::of(&result))
+        Ok(Measured::of(result))
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Metric {
 /// What a model is worth: a result, by the names of its metrics.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
+    /// The result.
+    pub result: EvaluationResult,
     /// How training ended; `untouched` of the checkpoint itself.
     pub outcome: String,
     /// Epochs that were trained.
@@ -43,13 +45,13 @@ impl Measured {
     pub(super) fn load(folder: &Path) -> Result<Option<Self>, Error> {
         let path = folder.join(RESULT);
         match path.exists() {
-            true => Ok(Some(Self::of(&EvaluationResult::read(&path)?))),
+            true => Ok(Some(Self::of(EvaluationResult::read(&path)?))),
             false => Ok(None),
         }
     }
 
     /// The metrics of a result.
-    pub fn of(result: &EvaluationResult) -> Self {
+    pub fn of(result: EvaluationResult) -> Self {
         let neighbours = result.k.zip(result.knn).map(|(k, knn)| Metric {
             name: format!("{k}-NN"),
             accuracy: knn,
@@ -62,11 +64,13 @@ impl Measured {
             standard_error: row.standard_error,
             accuracies: row.accuracies.clone(),
         });
+        let metrics = neighbours.into_iter().chain(probes).collect();
         let training = result.training.as_ref();
         Self {
             outcome: training.map_or_else(String::new, |training| training.outcome.clone()),
             epochs: training.map_or(0, |training| training.epochs),
-            metrics: neighbours.into_iter().chain(probes).collect(),
+            metrics,
+            result,
         }
     }
 
