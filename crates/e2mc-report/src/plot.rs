@@ -18,7 +18,8 @@ const WIDEST: usize = 56;
 #[must_use]
 pub fn screen(log: &RunLog, width: usize) -> String {
     let mut out = format!("{}\n", head(log));
-    let mut curves: Vec<(String, Vec<(f64, f64)>)> = vec![("loss".into(), log.by_step(|step| Some(step.loss)))];
+    let mut curves: Vec<(String, Vec<(f64, f64)>)> =
+        vec![("loss".into(), log.by_step(|step| Some(step.loss)))];
     curves.extend(log.terms().into_iter().map(|term| {
         let points = log.term_by_step(&term);
         (term, points)
@@ -27,7 +28,10 @@ pub fn screen(log: &RunLog, width: usize) -> String {
         "held-out k-NN, %".into(),
         log.by_epoch(|epoch| epoch.knn.map(|knn| 100.0 * knn)),
     ));
-    curves.push(("images/s".into(), log.by_step(|step| Some(step.images_per_s))));
+    curves.push((
+        "images/s".into(),
+        log.by_step(|step| Some(step.images_per_s)),
+    ));
     curves.retain(|(_, points)| points.iter().any(|point| point.1.is_finite()));
     let across = (width / WIDEST).max(1);
     let each = (width / across)
@@ -209,7 +213,10 @@ mod tests {
             ..RunLog::default()
         };
         let screen = screen(&log, 80);
-        assert!(screen.starts_with("a\u{fffd}[2J\u{fffd}b  epoch 0/?"), "{screen}");
+        assert!(
+            screen.starts_with("a\u{fffd}[2J\u{fffd}b  epoch 0/?"),
+            "{screen}"
+        );
     }
 
     #[test]

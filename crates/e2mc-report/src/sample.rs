@@ -2,8 +2,8 @@
 
 use crate::{
     AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, HeatMaps, HeatPanel,
-    HistogramPanel, Histograms, Inks, LineChart, Lines, Mark, Reference, Report, Scatter, ScatterPanel,
-    Section, Series, Table, Verdict,
+    HistogramPanel, Histograms, Inks, LineChart, Lines, Mark, Reference, Report, Scatter,
+    ScatterPanel, Section, Series, Table, Verdict,
 };
 
 /// The arms of the comparison, as every block names them.

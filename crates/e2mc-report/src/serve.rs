@@ -153,7 +153,10 @@ mod tests {
         assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page:.300}");
         assert!(page.contains("\r\nRefresh: 2\r\n") && page.contains("visit 0"));
         let (head, body) = page.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
+        assert!(
+            head.contains(&format!("Content-Length: {}", body.len())),
+            "{head}"
+        );
         assert!(head.contains("Cache-Control: no-store") && head.contains("nosniff"));
         assert!(ask(address, "GET /", "localhost:1").contains("visit 1"));
         let gone = ask(address, "GET /", &host);
@@ -169,6 +172,9 @@ mod tests {
         let first = Live::bind(0).unwrap();
         let port = first.address().port();
         let error = Live::bind(port).err().unwrap().to_string();
-        assert!(error.starts_with(&format!("cannot listen on 127.0.0.1:{port}: ")), "{error}");
+        assert!(
+            error.starts_with(&format!("cannot listen on 127.0.0.1:{port}: ")),
+            "{error}"
+        );
     }
 }

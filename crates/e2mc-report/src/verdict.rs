@@ -129,9 +129,9 @@ pub(crate) enum Draft {
 
 /// Gives each claim its verdict, corrected for the number of claims beside each other.
 pub(crate) fn settle(drafts: Vec<Draft>) -> Vec<Finding> {
-    let claims = drafts
-        .iter()
-        .filter(|draft| matches!(draft, Draft::Claim { change, .. } if change.interval(1).is_some()));
+    let claims = drafts.iter().filter(
+        |draft| matches!(draft, Draft::Claim { change, .. } if change.interval(1).is_some()),
+    );
     let shown = claims.count();
     let settled = drafts.into_iter().map(|draft| match draft {
         Draft::Settled(finding) => finding,
@@ -184,6 +184,9 @@ mod tests {
         ] {
             assert_eq!(unknown.verdict(1), Verdict::Note, "{unknown:?}");
         }
-        assert_eq!(change(0.0, Some(0.0), None).verdict(1), Verdict::NoDifference);
+        assert_eq!(
+            change(0.0, Some(0.0), None).verdict(1),
+            Verdict::NoDifference
+        );
     }
 }

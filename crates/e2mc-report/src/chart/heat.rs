@@ -84,7 +84,10 @@ impl HeatMaps {
         let layout = Layout::new(self, panel);
         drawn.size.1 = layout.height();
         drawn.description = self.summary(panel);
-        drawn.readout = Some(format!("<span>{}</span>", prose(&self.best_in_words(panel))));
+        drawn.readout = Some(format!(
+            "<span>{}</span>",
+            prose(&self.best_in_words(panel))
+        ));
         drawn.remarks = vec![panel.scale_in_words()];
         self.draw(&mut drawn.drawing, panel, domain, &layout)
             .expect("writing to a string does not fail");
@@ -105,10 +108,7 @@ impl HeatMaps {
         write!(
             out,
             "<text class=\"tick\" x=\"0\" y=\"11\">{}</text>",
-            escape(&shorten(
-                &self.y_label,
-                (WIDTH / text_width("0")) as usize
-            ))
+            escape(&shorten(&self.y_label, (WIDTH / text_width("0")) as usize))
         )?;
         for (i, label) in self.y.iter().enumerate() {
             let label = shorten(label, layout.row_label);
@@ -352,7 +352,11 @@ impl HeatPanel {
             "From {} without colour to {} in full colour{}.",
             number::fixed(low, self.decimals),
             number::fixed(high, self.decimals),
-            if self.find { "; the highest is framed" } else { "" }
+            if self.find {
+                "; the highest is framed"
+            } else {
+                ""
+            }
         );
         if let Some((name, value)) = &self.reference {
             let value = number::fixed(*value, self.decimals);
@@ -385,9 +389,9 @@ impl Layout {
         let cell = ((WIDTH - left) / map.x.len().max(1) as f64).min(WIDEST_CELL);
         let widest = |estimate: &Estimate| {
             let value = text_width(&number::fixed(estimate.value, panel.decimals));
-            let error = estimate.standard_error.map(|error| {
-                text_width(&format!("± {}", number::fixed(error, panel.decimals)))
-            });
+            let error = estimate
+                .standard_error
+                .map(|error| text_width(&format!("± {}", number::fixed(error, panel.decimals))));
             // Values are a size larger than other text.
             (value * 12.0 / 11.0).max(error.unwrap_or(0.0))
         };

@@ -70,10 +70,7 @@ pub fn report(comparison: &Comparison) -> Report {
         }
     }
     let mut sections = vec![
-        section(
-            "What came out",
-            vec![Block::Findings(findings(comparison))],
-        ),
+        section("What came out", vec![Block::Findings(findings(comparison))]),
         said(
             "Accuracy of the frozen features",
             "All three models are measured alike; the base model is the same file untouched.",

@@ -48,10 +48,7 @@ pub(super) fn estimate(row: &RowView) -> Estimate {
 }
 
 /// A panel of a dot chart: the row of each model that is like `like`.
-pub(super) fn panel<'a>(
-    like: &RowView,
-    models: impl Iterator<Item = &'a [RowView]>,
-) -> DotPanel {
+pub(super) fn panel<'a>(like: &RowView, models: impl Iterator<Item = &'a [RowView]>) -> DotPanel {
     let estimates = models.map(|rows| {
         find(rows, like).map_or(
             Estimate {

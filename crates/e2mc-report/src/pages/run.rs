@@ -46,7 +46,9 @@ pub fn report(runs: &[Run], command: &str) -> Report {
         made(runs, &logs, command),
     ));
     let folders = logs.iter().map(|log| log.folder.display().to_string());
-    let folders: Vec<String> = folders.map(|folder| format!("`{}`", code(&folder))).collect();
+    let folders: Vec<String> = folders
+        .map(|folder| format!("`{}`", code(&folder)))
+        .collect();
     // Runs have their colours in the order in which they are named, whatever chart comes first.
     let mut inks = Inks::with_base(super::BASE);
     inks.register(logs.iter().map(|log| log.name.as_str()));
@@ -82,16 +84,15 @@ fn code(text: &str) -> String {
 
 fn all_findings(runs: &[Run], logs: &[RunLog], models: &[accuracy::Model]) -> Vec<Finding> {
     let several = logs.len() > 1;
-    let mut drafts: Vec<Draft> = logs
-        .iter()
-        .flat_map(|log| of_run(log, several))
-        .collect();
+    let mut drafts: Vec<Draft> = logs.iter().flat_map(|log| of_run(log, several)).collect();
     drafts.extend(accuracy::drafts(models));
     let unread = runs.iter().flat_map(|run| &run.results.unread);
-    drafts.extend(unread.map(|warning| Draft::Settled(Finding {
-        verdict: Verdict::Concern,
-        text: format!("A result is not shown: {warning}."),
-    })));
+    drafts.extend(unread.map(|warning| {
+        Draft::Settled(Finding {
+            verdict: Verdict::Concern,
+            text: format!("A result is not shown: {warning}."),
+        })
+    }));
     settle(drafts)
 }
 
@@ -177,7 +178,11 @@ fn of_run(log: &RunLog, several: bool) -> Vec<Draft> {
             format!("The mean marginal entropy went from {first} to {last} nats (0 is uniform)."),
         ));
     }
-    drafts.extend(collapse(log).into_iter().map(|text| said(Verdict::Concern, text)));
+    drafts.extend(
+        collapse(log)
+            .into_iter()
+            .map(|text| said(Verdict::Concern, text)),
+    );
     if let Some(speed) = images_per_s(log) {
         let waiting = log.by_step(|step| Some(step.waiting));
         let waiting =
@@ -211,8 +216,9 @@ fn ended(log: &RunLog) -> (Verdict, String) {
                 _ => Verdict::Concern,
             };
             let (outcome, seconds) = (capital(end.outcome.as_str()), end.seconds);
-            let text =
-                format!("{outcome} after {done} of {planned} epochs, {steps} steps and {seconds:.0} s.");
+            let text = format!(
+                "{outcome} after {done} of {planned} epochs, {steps} steps and {seconds:.0} s."
+            );
             (verdict, text)
         }
         None => (

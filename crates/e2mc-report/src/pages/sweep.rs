@@ -193,7 +193,9 @@ fn best(sweep: &Sweep, base: &RowView) -> Option<Best> {
 fn claims(sweep: &Sweep) -> usize {
     let base = rows::rows(&sweep.base);
     let of_point = |point: &Point| {
-        let rows = base.iter().filter_map(|kind| of_kind(point, kind).map(|row| (kind, row)));
+        let rows = base
+            .iter()
+            .filter_map(|kind| of_kind(point, kind).map(|row| (kind, row)));
         rows.filter(|(kind, row)| rows::change(kind, row).interval(1).is_some())
             .count()
     };

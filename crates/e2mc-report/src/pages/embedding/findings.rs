@@ -251,7 +251,7 @@ fn correlation(subject: &Subject) -> Finding {
 fn pairs(subject: &Subject) -> Vec<Finding> {
     let Some(pairs) = &subject.diagnostics.pairs else {
         return vec![Finding::note(
-            "Too little to test whether pairs of dimensions are independent: 20 rows and two dimensions that vary are needed.".into(),
+            "Too little to test whether pairs of dimensions are independent: 20 rows and two dimensions that vary are needed.",
         )];
     };
     let share = 100.0 * pairs.dependent as f64 / pairs.pairs as f64;

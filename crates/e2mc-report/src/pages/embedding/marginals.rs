@@ -55,4 +55,3 @@ fn column(subject: &Subject, dimension: usize) -> Vec<f32> {
     rows.map(|row| subject.transform.value(row[dimension]))
         .collect()
 }
-

@@ -186,4 +186,3 @@ pub(super) fn neighbours(subjects: &[Subject]) -> Histograms {
         ..Histograms::default()
     }
 }
-

@@ -1,6 +1,8 @@
 //! The results found below the folders of runs, model by model.
 
-use e2mc_record::{CheckpointOrigin, EvaluationResult, FoundResult, Origin, Protocol, RowView, Run, RunLog};
+use e2mc_record::{
+    CheckpointOrigin, EvaluationResult, FoundResult, Origin, Protocol, RowView, Run, RunLog,
+};
 
 use super::super::{BASE, rows};
 use crate::chart::dots::{AxisStart, Dots};
@@ -28,7 +30,9 @@ pub(super) fn models(runs: &[Run], logs: &[RunLog]) -> Vec<Model> {
             let judged = judged(&found.result);
             let rows = rows::rows(&found.result);
             let free = |model: &&mut Model| {
-                let taken = rows.iter().any(|row| rows::find(&model.rows, row).is_some());
+                let taken = rows
+                    .iter()
+                    .any(|row| rows::find(&model.rows, row).is_some());
                 model.judged == judged && model.is_base == is_base && !taken
             };
             if let Some(model) = models.iter_mut().find(free) {
@@ -65,7 +69,9 @@ fn own_checkpoint(run: &Run) -> Option<String> {
         let root = run.folder.root().file_name();
         checkpoint(result).is_some_and(|origin| {
             let path = &origin.checkpoint;
-            let named = files.iter().any(|file| file.file_name() == path.file_name());
+            let named = files
+                .iter()
+                .any(|file| file.file_name() == path.file_name());
             named && path.parent().and_then(|parent| parent.file_name()) == root
         })
     };

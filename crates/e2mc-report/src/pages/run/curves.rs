@@ -41,7 +41,9 @@ fn shown(charts: Vec<LineChart>) -> Vec<LineChart> {
 /// The loss and each of its terms over the steps.
 #[must_use]
 pub fn terms(logs: &[RunLog]) -> Lines {
-    let mut charts = vec![chart("Whole loss", "", logs, |log| log.by_step(|step| Some(step.loss)))];
+    let mut charts = vec![chart("Whole loss", "", logs, |log| {
+        log.by_step(|step| Some(step.loss))
+    })];
     let mut keys: Vec<String> = Vec::new();
     for key in logs.iter().flat_map(RunLog::terms) {
         if !keys.contains(&key) {
@@ -89,9 +91,8 @@ fn epochs(logs: &[RunLog]) -> Vec<Mark> {
 /// What the features and the embedding are like after each epoch.
 #[must_use]
 pub fn quality(logs: &[RunLog]) -> Lines {
-    let collapse = |value: fn(&Collapse) -> f64| {
-        move |epoch: &Epoch| epoch.collapse.as_ref().map(value)
-    };
+    let collapse =
+        |value: fn(&Collapse) -> f64| move |epoch: &Epoch| epoch.collapse.as_ref().map(value);
     let mut knn = chart("k-NN on held-out training images", "%", logs, |log| {
         log.by_epoch(|epoch| epoch.knn.map(|knn| 100.0 * knn))
     });
