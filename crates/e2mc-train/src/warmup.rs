@@ -2,10 +2,11 @@
 //!
 //! A head that starts from random weights sends random gradients back, and a trained backbone would
 //! unlearn under them. So for `training.head_warmup_steps` steps the backbone is a fixed function
-//! ([`Pass::frozen`](crate::pass::Pass)), and its optimiser's buffers and step count start only
+//! ([`Encoder`](crate::encoder::Encoder)), and its optimiser's buffers and step count start only
 //! after that.
 
 use crate::Error;
+use crate::model::BACKBONE_PREFIX;
 use crate::optim::ParamGroup;
 use crate::recipe::TrainingConfig;
 
@@ -22,7 +23,7 @@ impl TrainingConfig {
     /// The group of the backbone's parameters, where they wait.
     pub(crate) fn waiting(&self) -> Option<ParamGroup> {
         let steps = self.head_warmup();
-        (steps > 0).then(|| ParamGroup::frozen("backbone.", steps))
+        (steps > 0).then(|| ParamGroup::frozen(BACKBONE_PREFIX, steps))
     }
 
     /// Refuses a run that would end before the backbone is trained.
