@@ -16,7 +16,7 @@ use crate::criterion::Criterion;
 use crate::encoder::Encoder;
 use crate::meter::{EpochSoFar, EpochSummary, Meter, StepLog};
 use crate::method::{Objective, StepContext};
-use crate::model::Model;
+use crate::model::{BACKBONE_PREFIX, Model};
 use crate::optim::Optimizer;
 use crate::recipe::Recipe;
 use crate::world::World;
@@ -92,11 +92,11 @@ impl Trainer {
         let mut model = Model::new(&recipe, device, seed)?;
         let all: Vec<String> = model.tensors().into_keys().collect();
         model.begin(&all)?;
-        let mut groups = recipe.method.groups(&*recipe.backbone);
-        groups.extend(recipe.training.waiting());
+        let groups = recipe.method.groups(&*recipe.backbone);
         let parameters = model.parameters();
         let mut optimizer = Optimizer::with_groups(&recipe.optimizer, parameters, groups)?;
         optimizer.set_clip(recipe.training.clip_gradients)?;
+        optimizer.hold(BACKBONE_PREFIX, recipe.training.head_warmup());
         let criterion = Criterion::new(&recipe.criterion)?;
         let progress = Progress {
             seed,

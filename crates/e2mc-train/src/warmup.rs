@@ -6,8 +6,6 @@
 //! after that.
 
 use crate::Error;
-use crate::model::BACKBONE_PREFIX;
-use crate::optim::ParamGroup;
 use crate::recipe::TrainingConfig;
 
 /// Steps for heads that start with a checkpoint's backbone, where the recipe does not say: ours,
@@ -18,12 +16,6 @@ impl TrainingConfig {
     /// Steps in which the heads train alone.
     pub(crate) fn head_warmup(&self) -> u64 {
         self.head_warmup_steps.unwrap_or(0)
-    }
-
-    /// The group of the backbone's parameters, where they wait.
-    pub(crate) fn waiting(&self) -> Option<ParamGroup> {
-        let steps = self.head_warmup();
-        (steps > 0).then(|| ParamGroup::frozen(BACKBONE_PREFIX, steps))
     }
 
     /// Refuses a run that would end before the backbone is trained.

@@ -3,6 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::*;
+use crate::covariance::off_diagonal_covariance;
 use crate::draw::seeded;
 use crate::method::{VicregConfig, vicreg_loss};
 

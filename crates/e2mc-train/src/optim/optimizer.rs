@@ -35,6 +35,8 @@ struct Slot {
     name: String,
     parameter: Tensor,
     group: usize,
+    /// Steps at the start during which it does not move.
+    frozen_steps: u64,
     buffers: Vec<Tensor>,
 }
 
@@ -122,6 +124,7 @@ impl Optimizer {
                 name,
                 parameter,
                 group,
+                frozen_steps: groups[group].frozen_steps,
                 buffers,
             })
         };
@@ -154,6 +157,15 @@ impl Optimizer {
         self.clip.map_or(Ok(()), Clip::check)
     }
 
+    /// Keeps the parameters whose names start with `prefix` where they are for the first `steps`
+    /// steps, whatever their groups; a group that waits longer does so.
+    pub fn hold(&mut self, prefix: &str, steps: u64) {
+        let slots = self.slots.iter_mut();
+        for slot in slots.filter(|slot| slot.name.starts_with(prefix)) {
+            slot.frozen_steps = slot.frozen_steps.max(steps);
+        }
+    }
+
     /// Steps done so far.
     pub fn steps(&self) -> u64 {
         self.steps
@@ -183,12 +195,12 @@ impl Optimizer {
             .map(|rate| StepRate::new(rate, device))
             .collect::<Result<Vec<_>, _>>()?;
         for slot in &mut self.slots {
-            let Group { settings, config } = &self.groups[slot.group];
+            let config = &self.groups[slot.group].config;
             let gradient = slot.parameter.f_grad()?;
-            if self.steps <= settings.frozen_steps || !gradient.defined() {
+            if self.steps <= slot.frozen_steps || !gradient.defined() {
                 continue;
             }
-            let t = self.steps - settings.frozen_steps;
+            let t = self.steps - slot.frozen_steps;
             slot.update(config, &gradient, &rates[slot.group], t)?;
         }
         Ok(())
@@ -198,8 +210,7 @@ impl Optimizer {
     fn clip(&self) -> Result<(), TchError> {
         let moving = |group: Option<usize>| {
             let slots = self.slots.iter().filter(move |slot| {
-                let frozen = self.groups[slot.group].settings.frozen_steps;
-                self.steps >= frozen && group.is_none_or(|group| group == slot.group)
+                self.steps >= slot.frozen_steps && group.is_none_or(|group| group == slot.group)
             });
             slots
                 .map(|slot| slot.parameter.f_grad())

@@ -52,7 +52,7 @@ static NAMINGS: [Naming; 1] = [Naming {
 
 /// The family of residual networks.
 #[derive(Debug)]
-pub struct Resnet;
+pub(in crate::backbone) struct Resnet;
 
 impl Family for Resnet {
     fn name(&self) -> &'static str {
