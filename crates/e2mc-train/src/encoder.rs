@@ -8,6 +8,7 @@
 //! once more, with that gradient. Value and gradient are those of the whole batch, up to rounding
 //! and to batch norm, which sees one part at a time. The price is a second forward pass.
 
+use std::fmt;
 use std::ops::Range;
 
 use e2mc_data::View;
@@ -15,10 +16,14 @@ use tch::{Device, Kind, Tensor};
 
 use crate::Error;
 use crate::backbone::Backbone;
-use crate::layer::{Precision, Statistics};
+use crate::images::images;
+use crate::layer::{Mode, Precision, Statistics};
+use crate::world::World;
 
-/// One batch and how it goes through.
-pub(crate) struct Pass<'a> {
+/// A batch's views with the backbone that they go through, and how. A method takes the features
+/// from it; the training loop then takes the loss's gradient back through it.
+pub struct Encoder<'a> {
+    /// The backbone that is trained.
     pub(crate) backbone: &'a Backbone,
     /// Each `(n, c, h, w)`, all of the same images.
     pub(crate) views: &'a [View],
@@ -34,27 +39,85 @@ pub(crate) struct Pass<'a> {
     pub(crate) precision: Precision,
     /// Where the backbone is.
     pub(crate) device: Device,
+    pub(crate) world: &'a World,
+    /// The features of each view, once somebody has asked.
+    pub(crate) features: Vec<Tensor>,
 }
 
-impl Pass<'_> {
-    /// The features of each view, `(n, features)`. With several parts they start a graph of their
-    /// own, which [`Pass::backward`] joins to the backbone.
+impl fmt::Debug for Encoder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder")
+            .field("backbone", self.backbone)
+            .field("views", &self.views.len())
+            .field("parts", &self.parts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Encoder<'_> {
+    /// How many views there are.
+    pub fn views(&self) -> usize {
+        self.views.len()
+    }
+
+    /// The backbone that is trained.
+    pub fn backbone(&self) -> &Backbone {
+        self.backbone
+    }
+
+    /// The features of each view, `(n, features)`, through the backbone that is trained; the
+    /// loss's gradient at them goes back into it. The views go through once, whoever asks again.
     ///
     /// # Errors
     /// Where the views do not fit the backbone.
-    pub(crate) fn features(&self) -> Result<Vec<Tensor>, Error> {
+    pub fn features(&mut self) -> Result<Vec<Tensor>, Error> {
+        if self.features.is_empty() {
+            self.features = self.encode()?;
+        }
+        Ok(self.features.iter().map(Tensor::shallow_clone).collect())
+    }
+
+    /// The features of some of the views, `(n, features)`, through another backbone, for instance a
+    /// teacher's: part by part as the batch goes, and without a gradient.
+    ///
+    /// # Errors
+    /// Where the views do not fit that backbone.
+    pub fn features_of(
+        &self,
+        backbone: &Backbone,
+        views: Range<usize>,
+        statistics: Statistics,
+    ) -> Result<Vec<Tensor>, Error> {
+        let _guard = tch::no_grad_guard();
+        let mut features = Vec::with_capacity(views.len());
+        for view in views {
+            let parts = (0..self.parts)
+                .map(|part| {
+                    Ok(self
+                        .part(backbone, view..view + 1, part, statistics)?
+                        .remove(0))
+                })
+                .collect::<Result<Vec<_>, Error>>()?;
+            features.push(Tensor::f_cat(&parts, 0)?);
+        }
+        Ok(features)
+    }
+
+    /// The features of each view. With several parts they start a graph of their own, which
+    /// [`Encoder::backward`] joins to the backbone.
+    fn encode(&self) -> Result<Vec<Tensor>, Error> {
         let _guard = self.frozen.then(tch::no_grad_guard);
         let mut features = Vec::with_capacity(self.views.len());
         if self.parts == 1 {
             for group in self.groups() {
-                features.extend(self.part(group, 0, Statistics::Batch)?);
+                features.extend(self.own_part(group, 0, Statistics::Batch)?);
             }
             return Ok(features);
         }
         let _guard = tch::no_grad_guard();
         for group in self.groups() {
             let parts = (0..self.parts)
-                .map(|part| self.part(group.clone(), part, Statistics::Unrecorded))
+                .map(|part| self.own_part(group.clone(), part, Statistics::Unrecorded))
                 .collect::<Result<Vec<_>, _>>()?;
             for view in 0..group.len() {
                 let rows: Vec<_> = parts.iter().map(|part| &part[view]).collect();
@@ -64,21 +127,21 @@ impl Pass<'_> {
         Ok(features)
     }
 
-    /// Takes the loss's gradient at `features` into the backbone, after the loss's own backward
+    /// Takes the loss's gradient at the features into the backbone, after the loss's own backward
     /// pass has left it there. That pass has already done all with a single part.
     ///
     /// # Errors
     /// Where libtorch runs out of memory.
-    pub(crate) fn backward(&self, features: &[Tensor]) -> Result<(), Error> {
-        if self.parts == 1 || self.frozen {
+    pub(crate) fn backward(&self) -> Result<(), Error> {
+        if self.parts == 1 || self.frozen || self.features.is_empty() {
             return Ok(());
         }
         for group in self.groups() {
             for part in 0..self.parts {
                 let rows = self.rows(&self.views[group.start], part);
-                let outputs = self.part(group.clone(), part, Statistics::Batch)?;
+                let outputs = self.own_part(group.clone(), part, Statistics::Batch)?;
                 let mut linear = Tensor::f_zeros([], (Kind::Float, self.device))?;
-                for (features, output) in features[group.clone()].iter().zip(&outputs) {
+                for (features, output) in self.features[group.clone()].iter().zip(&outputs) {
                     let gradient = features.f_grad()?;
                     let gradient = gradient.f_narrow(0, rows.start as i64, rows.len() as i64)?;
                     linear = linear.f_add(&output.f_mul(&gradient)?.f_sum(Kind::Float)?)?;
@@ -105,9 +168,25 @@ impl Pass<'_> {
         part * images..(part + 1) * images
     }
 
+    /// The features of one part of a group through the backbone that is trained.
+    fn own_part(
+        &self,
+        group: Range<usize>,
+        part: usize,
+        statistics: Statistics,
+    ) -> Result<Vec<Tensor>, Error> {
+        let statistics = if self.keeps_statistics || self.frozen {
+            Statistics::Running
+        } else {
+            statistics
+        };
+        self.part(self.backbone, group, part, statistics)
+    }
+
     /// The features of one part of a group, one tensor a view.
     fn part(
         &self,
+        backbone: &Backbone,
         group: Range<usize>,
         part: usize,
         statistics: Statistics,
@@ -121,24 +200,12 @@ impl Pass<'_> {
             [alone] => alone.shallow_clone(),
             several => Tensor::f_cat(several, 0)?,
         };
-        let statistics = if self.keeps_statistics || self.frozen {
-            Statistics::Running
-        } else {
-            statistics
+        let mode = Mode {
+            statistics,
+            precision: self.precision,
+            world: self.world,
         };
-        let features = self.backbone.forward(&images, statistics, self.precision)?;
+        let features = backbone.forward(&images, mode)?;
         Ok(features.f_chunk(views.len() as i64, 0)?)
     }
-}
-
-/// Some of a view's images as a tensor `(rows, c, h, w)` on the CPU.
-///
-/// # Errors
-/// Where libtorch cannot allocate it.
-pub(crate) fn images(view: &View, rows: Range<usize>) -> Result<Tensor, Error> {
-    let [_, channels, height, width] = view.shape;
-    let image = channels * height * width;
-    let data = &view.data[rows.start * image..rows.end * image];
-    let shape = [rows.len(), channels, height, width].map(|size| size as i64);
-    Ok(Tensor::f_from_slice(data)?.f_view(shape)?)
 }

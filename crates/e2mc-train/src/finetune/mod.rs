@@ -4,21 +4,24 @@
 //! layer starts from N(0, 0.01^2) and bias 0. Rates are for a batch of 256 and are scaled by `batch / 256`; they change
 //! from epoch to epoch. The accuracy that counts is the last epoch's.
 
+mod view;
+
 use std::sync::Arc;
 
 use e2mc::Matrix;
 use e2mc_data::{Dataset, Evaluation, Loader, LoaderConfig, Pipeline};
 use tch::{Kind, Reduction, Tensor, nn};
 
-use super::training_view;
 use crate::Error;
 use crate::backbone::Backbone;
 use crate::draw::seeded;
-use crate::layer::{Linear, Precision, Statistics};
+use crate::images::images;
+use crate::layer::{Linear, Mode, Precision, Statistics};
 use crate::model::Model;
 use crate::optim::{Optimizer, OptimizerConfig, ParamGroup, ScheduleConfig, SgdConfig};
-use crate::pass::images;
 use crate::recipe::Recipe;
+
+pub use view::training_view;
 
 /// The settings of fine-tuning.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,10 +88,10 @@ impl FinetunePreset {
 impl FinetuneConfig {
     fn check(&self) -> Result<(), Error> {
         if self.epochs == 0 {
-            return Err(Error::config("epochs", "at least 1", 0));
+            return Err(Error::argument("epochs", "at least 1", 0));
         }
         if self.batch < 2 {
-            return Err(Error::config(
+            return Err(Error::argument(
                 "batch",
                 "at least 2: batch statistics need two rows",
                 self.batch,
@@ -99,7 +102,7 @@ impl FinetuneConfig {
             ("head rate", self.head_rate),
         ] {
             if !(rate.is_finite() && rate >= 0.0) {
-                return Err(Error::config(name, "a number of at least 0", rate));
+                return Err(Error::argument(name, "a number of at least 0", rate));
             }
         }
         self.schedule.check()
@@ -254,7 +257,8 @@ impl Finetuned {
     }
 
     fn forward(&self, images: &Tensor, statistics: Statistics) -> Result<Tensor, Error> {
-        let features = self.backbone.forward(images, statistics, self.precision)?;
+        let mode = Mode::solo(statistics, self.precision);
+        let features = self.backbone.forward(images, mode)?;
         self.head.forward(&features, self.precision)
     }
 

@@ -7,9 +7,11 @@
 use tch::nn::Path;
 use tch::{TchError, Tensor};
 
-use super::{BackboneConfig, Stem, Tap};
+use super::config::{ResnetConfig, Stem};
 use crate::Error;
-use crate::layer::{BatchNorm, Conv, Precision, Statistics};
+use crate::backbone::family::{Features, Network};
+use crate::backbone::tap::Tap;
+use crate::layer::{BatchNorm, Conv, Mode};
 
 /// A convolution and its batch norm.
 #[derive(Debug)]
@@ -21,16 +23,10 @@ struct Unit {
 }
 
 impl Unit {
-    fn forward(
-        &self,
-        x: &Tensor,
-        statistics: Statistics,
-        precision: Precision,
-        tap: &mut Tap<'_>,
-    ) -> Result<Tensor, Error> {
-        let y = self.conv.forward(x, precision)?;
+    fn forward(&self, x: &Tensor, mode: Mode<'_>, tap: &mut Tap<'_>) -> Result<Tensor, Error> {
+        let y = self.conv.forward(x, mode.precision)?;
         tap.see(&self.names[0], &y)?;
-        let y = self.norm.forward(&y, statistics)?;
+        let y = self.norm.forward(&y, mode)?;
         tap.see(&self.names[1], &y)?;
         Ok(y)
     }
@@ -52,7 +48,7 @@ impl Block {
         inputs: usize,
         width: usize,
         stride: usize,
-        config: &BackboneConfig,
+        config: &ResnetConfig,
     ) -> Result<Self, Error> {
         let outputs = width * config.expansion();
         // Kernel, outputs and stride of each convolution.
@@ -90,22 +86,16 @@ impl Block {
         })
     }
 
-    fn forward(
-        &self,
-        x: &Tensor,
-        statistics: Statistics,
-        precision: Precision,
-        tap: &mut Tap<'_>,
-    ) -> Result<Tensor, Error> {
+    fn forward(&self, x: &Tensor, mode: Mode<'_>, tap: &mut Tap<'_>) -> Result<Tensor, Error> {
         let mut y = x.shallow_clone();
         for (i, unit) in self.body.iter().enumerate() {
             if i > 0 {
                 y = y.f_relu_()?;
             }
-            y = unit.forward(&y, statistics, precision, tap)?;
+            y = unit.forward(&y, mode, tap)?;
         }
         let mut sum = match &self.shortcut {
-            Some(unit) => y.f_add_(&unit.forward(x, statistics, precision, tap)?)?,
+            Some(unit) => y.f_add_(&unit.forward(x, mode, tap)?)?,
             None => y.f_add_(x)?,
         };
         let sum = sum.f_relu_()?;
@@ -124,7 +114,7 @@ pub(super) struct ResNet {
 
 impl ResNet {
     /// Makes the network under torchvision's names.
-    pub(super) fn new(path: &Path, config: &BackboneConfig) -> Result<Self, Error> {
+    pub(super) fn new(path: &Path, config: &ResnetConfig) -> Result<Self, Error> {
         let (kernel, stride) = match config.stem {
             Stem::Imagenet => (7, 2),
             Stem::Small => (3, 1),
@@ -163,15 +153,9 @@ impl ResNet {
     }
 
     /// Images `(n, c, h, w)` to the last feature map, in the precision's own kind.
-    pub(super) fn forward(
-        &self,
-        images: &Tensor,
-        statistics: Statistics,
-        precision: Precision,
-        tap: &mut Tap<'_>,
-    ) -> Result<Tensor, Error> {
+    fn map(&self, images: &Tensor, mode: Mode<'_>, tap: &mut Tap<'_>) -> Result<Tensor, Error> {
         let images = channels_last(images)?;
-        let mut stem = self.stem.forward(&images, statistics, precision, tap)?;
+        let mut stem = self.stem.forward(&images, mode, tap)?;
         let mut x = stem.f_relu_()?;
         tap.see("relu", &x)?;
         if self.pool {
@@ -179,7 +163,7 @@ impl ResNet {
             tap.see("maxpool", &x)?;
         }
         for (i, block) in self.blocks.iter().enumerate() {
-            x = block.forward(&x, statistics, precision, tap)?;
+            x = block.forward(&x, mode, tap)?;
             let (stage, _) = block.name.split_once('.').unwrap_or_default();
             // The last block of a stage is what comes out of the stage.
             if self
@@ -191,6 +175,17 @@ impl ResNet {
             }
         }
         Ok(x)
+    }
+}
+
+impl Network for ResNet {
+    fn forward(
+        &self,
+        images: &Tensor,
+        mode: Mode<'_>,
+        tap: &mut Tap<'_>,
+    ) -> Result<Features, Error> {
+        Features::of_map(self.map(images, mode, tap)?)
     }
 }
 
@@ -209,7 +204,8 @@ fn channels_last(images: &Tensor) -> Result<Tensor, TchError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backbone::Architecture;
+    use crate::backbone::resnet::Architecture;
+    use crate::layer::{Precision, Statistics};
     use tch::{Device, Kind, nn};
 
     #[test]
@@ -221,7 +217,7 @@ mod tests {
         ] {
             let variables = nn::VarStore::new(Device::Cpu);
             let architecture = Architecture::Resnet18;
-            let config = BackboneConfig {
+            let config = ResnetConfig {
                 architecture,
                 width: 4,
                 stem,
@@ -230,14 +226,8 @@ mod tests {
             let network = ResNet::new(&variables.root(), &config).unwrap();
             // The stages shrink by eight in all.
             let images = Tensor::zeros([1, 1, 64, 64], (Kind::Float, Device::Cpu));
-            let map = network
-                .forward(
-                    &images,
-                    Statistics::Running,
-                    Precision::F32,
-                    &mut Tap::none(),
-                )
-                .unwrap();
+            let mode = Mode::evaluation(Precision::F32);
+            let map = network.map(&images, mode, &mut Tap::none()).unwrap();
             assert_eq!(map.size(), [1, 32, side, side], "{stem:?}");
         }
     }
@@ -247,7 +237,7 @@ mod tests {
         for channels in [1, 3] {
             let variables = nn::VarStore::new(Device::Cpu);
             let architecture = Architecture::Resnet50;
-            let config = BackboneConfig {
+            let config = ResnetConfig {
                 architecture,
                 width: 4,
                 stem: Stem::Small,
@@ -256,9 +246,8 @@ mod tests {
             let network = ResNet::new(&variables.root(), &config).unwrap();
             let shape = [2, channels as i64, 16, 16];
             let images = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
-            let map = network
-                .forward(&images, Statistics::Batch, Precision::F32, &mut Tap::none())
-                .unwrap();
+            let mode = Mode::solo(Statistics::Batch, Precision::F32);
+            let map = network.map(&images, mode, &mut Tap::none()).unwrap();
             assert_eq!(map.stride(), [2 * 2 * 128, 1, 2 * 128, 128]);
         }
     }

@@ -19,11 +19,11 @@ use pytorch_reader::{DType, PickleValue, PytorchError, PytorchReader};
 use tch::Kind;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::archive::{Archive, MAX_TENSORS, shape};
+use super::contents::{Archive, MAX_TENSORS, METADATA_KEY, shape};
 use super::pickle_bounds::{Budget, MAX_BYTES};
-use super::problem::brief;
+use super::problem::{Problem, brief};
 use super::unread::Unread;
-use super::{METADATA_KEY, Problem};
+use crate::advice::Advice;
 
 /// Bytes from a file's start that tell what it is.
 pub(super) const SIGNATURE: usize = 512;
@@ -80,7 +80,7 @@ pub(super) fn open(path: &Arc<Path>, length: u64) -> Result<Archive, Problem> {
         return Err(Problem {
             expected: "a checkpoint of PyTorch 0.1.10 (2017) or later".into(),
             found: "a TAR archive, as earlier ones wrote or a packed folder".into(),
-            hint: "unpack it; or load it in PyTorch and save it again".into(),
+            advice: Advice::words("unpack it; or load it in PyTorch and save it again"),
         });
     }
     if is_zip(&start) {
@@ -91,7 +91,7 @@ pub(super) fn open(path: &Arc<Path>, length: u64) -> Result<Archive, Problem> {
         return Err(Problem {
             expected: "a file that torch.save wrote".into(),
             found: "another format (a plain pickle, which holds no tensors)".into(),
-            hint: "save the state_dict with torch.save".into(),
+            advice: Advice::words("save the state_dict with torch.save"),
         });
     }
 
@@ -100,7 +100,9 @@ pub(super) fn open(path: &Arc<Path>, length: u64) -> Result<Archive, Problem> {
         return Err(Problem {
             expected: "a checkpoint that holds data only".into(),
             found: format!("a call of `{call}`, which was not executed"),
-            hint: "do not load this file in Python either; take it from another source".into(),
+            advice: Advice::words(
+                "do not load this file in Python either; take it from another source",
+            ),
         });
     }
     let reader = PytorchReader::new(path).map_err(refused)?;
@@ -143,7 +145,7 @@ fn check_zip(file: File, length: u64) -> Result<(), Problem> {
             return Err(Problem {
                 expected: "entries that are stored as they are, as torch.save writes them".into(),
                 found: format!("`{}`, compressed", brief(&name)),
-                hint: "load the file in PyTorch and save it again".into(),
+                advice: Advice::words("load the file in PyTorch and save it again"),
             });
         }
         if name.ends_with("data.pkl") {
@@ -218,7 +220,7 @@ fn refused(error: PytorchError) -> Problem {
         PytorchError::Pickle(pytorch_reader::PickleError::UnsupportedType(_)) => Problem {
             expected: "plain tensors".into(),
             found,
-            hint: "load the file in PyTorch and save the model's state_dict".into(),
+            advice: Advice::words("load the file in PyTorch and save the model's state_dict"),
         },
         _ => Problem::again("a whole PyTorch file", found),
     }

@@ -7,7 +7,8 @@
 
 use std::io::{self, BufRead, Read};
 
-use super::Problem;
+use super::problem::Problem;
+use crate::advice::Advice;
 
 /// Bytes of a file's pickles. A ResNet-50 with its optimiser has 0.1 MB.
 pub(super) const MAX_BYTES: u64 = 32 << 20;
@@ -126,7 +127,7 @@ fn exceeded(expected: String) -> Problem {
     Problem {
         expected,
         found: "more".into(),
-        hint: "save the model's state_dict alone with torch.save".into(),
+        advice: Advice::words("save the model's state_dict alone with torch.save"),
     }
 }
 

@@ -1,11 +1,4 @@
-//! Judging a backbone by what a classifier on top of it learns from labels.
-//!
-//! Frozen features need no training loop of libtorch: they are [embedded](crate::embed_batches) and classified by
-//! `e2mc-eval`. Here is what trains the backbone too ([`finetune`]), and the views that both learn from.
-
-mod finetune;
-
-pub use finetune::{FinetuneConfig, FinetunePreset, Finetuned, finetune};
+//! The views that classifiers learn from.
 
 use e2mc_data::{Augmentation, Evaluation, ViewRecipe};
 

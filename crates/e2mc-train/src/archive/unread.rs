@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tch::{Kind, Tensor};
 
 use crate::Error;
+use crate::advice::Advice;
 
 /// What reads a tensor's bytes: row-major, in this machine's byte order.
 type Source = dyn Fn() -> io::Result<Vec<u8>> + Send + Sync;
@@ -27,7 +28,7 @@ pub struct Unread {
 }
 
 impl Unread {
-    pub(super) fn new(
+    pub(crate) fn new(
         path: &Arc<Path>,
         name: &str,
         kind: Kind,
@@ -80,7 +81,7 @@ impl Unread {
             path: self.path.to_path_buf(),
             expected,
             found,
-            hint: "copy or download the file again".into(),
+            advice: Advice::words("copy or download the file again"),
         };
         let bytes = (self.source)().map_err(|error| {
             damaged(format!("the numbers of `{}`", self.name), error.to_string())
