@@ -9,6 +9,7 @@ use e2mc_lab::protocol::ProtocolError;
 use e2mc_lab::recipe::RecipeError;
 use e2mc_lab::run::RunError;
 use e2mc_lab::sweep::SweepError;
+use e2mc_train::Advice;
 
 /// Whether the arguments, rather than the work, were wrong.
 pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
@@ -65,9 +66,48 @@ pub(crate) fn of(error: &(dyn Error + 'static)) -> Option<String> {
         return of_sweep(error);
     }
     if let Some(error) = error.downcast_ref::<e2mc_train::Error>() {
-        return error.hint();
+        return of_train(error);
     }
     hint::of(error)
+}
+
+fn of_train(error: &e2mc_train::Error) -> Option<String> {
+    use e2mc_train::Error;
+    match error {
+        Error::Data(error) => hint::of(error),
+        Error::Criterion(error) => hint::of(error),
+        _ => error.advice().and_then(|advice| in_words(&advice)),
+    }
+}
+
+fn in_words(advice: &Advice) -> Option<String> {
+    let words = match advice {
+        Advice::Words(words) => words,
+        Advice::ChangeSetting(field) => {
+            return Some(format!("change it in the recipe or with --set {field}=…"));
+        }
+        Advice::ChangeArgument(name) => {
+            return Some(format!("change it with --{}", name.replace(' ', "-")));
+        }
+        Advice::AllowDifferences => {
+            "give the recipe that it was trained with, or --layout if it is another's; differences that \
+             are right can be allowed with --allow-missing PREFIX and --allow-unexpected PREFIX"
+        }
+        Advice::LeaveHeadsOut => {
+            "with --layout backbone the heads are left out and new ones can be trained"
+        }
+        Advice::StartFromWeights => {
+            "resume from the run's checkpoint.safetensors, or start with `e2mc continue --checkpoint`"
+        }
+        Advice::WriteElsewhere => "check the permissions, or choose another --out",
+        Advice::FreeSpace => {
+            "free some space or choose another --out; files saved before are whole"
+        }
+        Advice::LowerRates => "lower the learning rate or beta, then go on with --resume",
+        Advice::OtherDevice => "use --device cpu, or install a CUDA libtorch with `make gpu`",
+        _ => return None,
+    };
+    Some(words.to_owned())
 }
 
 fn of_lab(error: &LabError) -> Option<String> {
@@ -76,9 +116,10 @@ fn of_lab(error: &LabError) -> Option<String> {
         LabError::Sweep(error) => return of_sweep(error),
         LabError::Run(error) => return Some(of_run(error)),
         LabError::Protocol(error) => return Some(of_protocol(error)),
-        LabError::Train(error) => return of(error),
+        LabError::Train(error) => return of_train(error),
         LabError::Data(error) => return hint::of(error),
         LabError::Eval(error) => return hint::of(error),
+        LabError::Evaluation(error) => return hint::of(error),
         LabError::Criterion(error) => return hint::of(error),
         LabError::Record(error) => return hint::of(error),
         LabError::Report(error) => return hint::of(error),
@@ -116,7 +157,7 @@ fn of_recipe(error: &RecipeError) -> Option<String> {
             "compare with the recipes in the folder recipes/; --dry-run prints the resolved one"
                 .into(),
         ),
-        RecipeError::Range(error) => of(error),
+        RecipeError::Range(error) => of_train(error),
         _ => None,
     }
 }

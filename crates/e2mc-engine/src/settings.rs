@@ -1,15 +1,19 @@
 //! From what was typed to what the lab takes.
 
-use anyhow::Result;
+use e2mc::Transform;
+use anyhow::{Context, Result};
+use e2mc_cli::failure::Failure;
 use e2mc_cli::options::{
-    CheckpointOptions, CriterionName, GuardAction, ImageOptions, MachineOptions, TrainOptions,
+    CheckpointOptions, CriterionName, EmbeddingsOptions, GuardAction, ImageOptions, MachineOptions,
+    ProbeName, RecordOptions, TrainOptions, TransformName,
 };
 use e2mc_lab::checkpoint::Reading;
 use e2mc_lab::machine::Machine;
+use e2mc_lab::protocol::{NetworkSource, ProbeChoice};
 use e2mc_lab::recipe::CriterionChoice;
 use e2mc_lab::run;
 use e2mc_recipe::{Change, parse_change};
-use e2mc_record::{DataOptions, RunFolder, RunSettings};
+use e2mc_record::{DataOptions, ResultFolder, RunFolder, RunSettings};
 use e2mc_train::Output;
 
 /// How a checkpoint is read.
@@ -71,7 +75,6 @@ pub(crate) fn criterion(name: CriterionName) -> CriterionChoice {
 
 /// The changes that `--set` and flags make to a recipe, flags last.
 pub(crate) fn changes(options: &TrainOptions) -> Result<Vec<Change>> {
-    use anyhow::Context;
     let typed = options.set.iter().map(|text| parse_change(text));
     let mut changes = typed.collect::<Result<Vec<_>, _>>().context("--set")?;
     let numbers = [
@@ -121,9 +124,66 @@ pub(crate) fn interrupted_settings(options: &TrainOptions) -> Result<RunSettings
     Ok(run::interrupted_settings(&folder, changes)?)
 }
 
-/// The command as it was typed, with the name that the user knows.
+/// Which linear classifiers are fitted.
+pub(crate) fn probe(name: ProbeName) -> ProbeChoice {
+    match name {
+        ProbeName::Logistic => ProbeChoice::Logistic,
+        ProbeName::Sgd => ProbeChoice::Sgd,
+        ProbeName::Both => ProbeChoice::Both,
+    }
+}
+
+/// The map to the unit interval.
+pub(crate) fn transform(name: TransformName) -> Transform {
+    match name {
+        TransformName::Sigmoid => Transform::Sigmoid,
+        TransformName::Gaussian => Transform::Gaussian,
+    }
+}
+
+/// The checkpoint and the images that are judged.
+pub(crate) fn source(
+    options: &EmbeddingsOptions,
+    machine: &MachineOptions,
+) -> Result<NetworkSource> {
+    let (Some(checkpoint), Some(data)) = (&options.checkpoint, &options.data) else {
+        return Err(Failure::usage(
+            "neither a checkpoint with images nor files of embeddings",
+            "give --checkpoint and --data, or --train, --train-labels, --test and --test-labels",
+        ));
+    };
+    Ok(NetworkSource {
+        reading: reading(&options.reading),
+        taken: taken(options.images),
+        output: output(&options.output),
+        machine: self::machine(machine),
+        ..NetworkSource::new(checkpoint, data)
+    })
+}
+
+/// The seeds of `count` label subsets.
+pub(crate) fn seeds(count: u64, machine: &MachineOptions) -> Vec<u64> {
+    (0..count)
+        .map(|seed| machine.seed.wrapping_add(seed))
+        .collect()
+}
+
+/// The folder of `--out`, made and tried, or none.
+pub(crate) fn folder(options: &RecordOptions) -> Result<ResultFolder, e2mc_record::Error> {
+    let Some(out) = &options.out else {
+        return Ok(ResultFolder::nowhere());
+    };
+    let folder = ResultFolder::create(out, options.overwrite)?;
+    Ok(match options.no_scores {
+        true => folder.without_scores(),
+        false => folder,
+    })
+}
+
+/// The command as it was typed, by the name that the user knows.
 pub(crate) fn typed() -> String {
-    let words = std::env::args().skip(1);
+    let words = std::env::args_os().skip(1);
+    let words = words.map(|word| word.to_string_lossy().into_owned());
     let words: Vec<_> = std::iter::once("e2mc".to_owned()).chain(words).collect();
     words.join(" ")
 }

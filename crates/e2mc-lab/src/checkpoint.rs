@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use e2mc_train::backbone::Stem;
 use e2mc_train::checkpoint::{Checkpoint, Layout, ReadOptions};
 use e2mc_train::layer::Precision;
 use e2mc_train::{Device, Model, Output};
@@ -101,8 +100,8 @@ fn describe(checkpoint: &Checkpoint) -> Option<String> {
     if !foreign.ignored.is_empty() {
         line.push_str(&format!("; not used: {}", foreign.ignored.join(", ")));
     }
-    if recipe.backbone.stem == Stem::Small {
-        line.push_str("; stride 1 is taken for the 3 x 3 stem, for the file does not say");
+    if let Some(assumed) = &foreign.assumed {
+        line.push_str(&format!("; {assumed}"));
     }
     Some(line)
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use e2mc_cli::options::{ConvertOptions, NamesName};
 use e2mc_cli::output;
 use e2mc_lab::convert::convert;
-use e2mc_train::checkpoint::{Export, Names, Precision};
+use e2mc_train::checkpoint::{Export, Names, Storage};
 
 use crate::screen::Screen;
 use crate::settings;
@@ -15,12 +15,13 @@ pub(crate) fn run(options: &ConvertOptions) -> Result<ExitCode> {
     let export = Export {
         names: match options.names {
             NamesName::E2mc => Names::E2mc,
-            NamesName::Torchvision | NamesName::Timm => Names::Torchvision,
+            NamesName::Torchvision => Names::Public("torchvision"),
+            NamesName::Timm => Names::Public("timm"),
         },
         backbone_only: options.backbone_only,
-        precision: match options.half {
-            true => Precision::F16,
-            false => Precision::F32,
+        storage: match options.half {
+            true => Storage::F16,
+            false => Storage::F32,
         },
     };
     let reading = settings::reading(&options.reading);

@@ -15,7 +15,6 @@ use e2mc_lab::sweep::{
     self, Grid, Measured, Sweep, SweepFolder, SweepPlan, SweepResults,
 };
 use e2mc_record::RunOutcome;
-use e2mc_report::plus_minus;
 use serde_json::json;
 
 use super::train::continuation;
@@ -111,7 +110,7 @@ fn text(results: &SweepResults, folder: &SweepFolder) -> String {
     let header = settings.chain(names.iter().copied()).map(str::to_owned);
     let cells = |measured: &Measured| -> Vec<String> {
         let cell = |name: &&str| match measured.metric(name) {
-            Some(metric) => plus_minus(metric.accuracy, metric.standard_error),
+            Some(metric) => output::plus_minus(metric.accuracy, metric.standard_error),
             None => "–".into(),
         };
         names.iter().map(cell).collect()

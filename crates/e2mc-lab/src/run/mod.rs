@@ -21,7 +21,7 @@ use recording::Recording;
 
 pub use error::RunError;
 pub use recording::{Moment, RunObserver, Unobserved};
-pub(crate) use settings::precision;
+pub(crate) use settings::storage;
 pub use settings::{Changes, base_checkpoint, interrupted_settings, new_settings};
 
 /// Everything that is decided before training starts.
@@ -185,8 +185,8 @@ pub fn train(
     recording.finish(outcome.clone())?;
     let (knn, last) = (recording.knn, recording.last);
     if outcome != RunOutcome::Interrupted {
-        let precision = precision(&settings);
-        checkpoint::save_model(&folder.model(), &recipe, &trainer.model, precision)?;
+        let storage = storage(&settings);
+        checkpoint::save_model(&folder.model(), &recipe, &trainer.model, storage)?;
     }
     Ok(FinishedRun { outcome, knn, last })
 }

@@ -8,7 +8,7 @@ use e2mc_record::{
     BaseCheckpoint, DataOptions, DataSettings, GuardAction, RUN_FORMAT, RunFolder, RunSettings,
     sha256,
 };
-use e2mc_train::checkpoint::Precision;
+use e2mc_train::checkpoint::Storage;
 
 use crate::error::Error;
 use crate::guard::{self, Guard};
@@ -90,10 +90,10 @@ pub fn interrupted_settings(
 }
 
 /// How the model file stores its numbers.
-pub(crate) fn precision(settings: &RunSettings) -> Precision {
+pub(crate) fn storage(settings: &RunSettings) -> Storage {
     match settings.half {
-        true => Precision::F16,
-        false => Precision::F32,
+        true => Storage::F16,
+        false => Storage::F32,
     }
 }
 

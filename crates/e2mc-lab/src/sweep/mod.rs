@@ -203,8 +203,8 @@ impl Sweep {
                 let model = Model::new(&recipe, self.device, seed)?;
                 checkpoint.apply_to(&model)?;
                 if !folder.model().exists() {
-                    let precision = run::precision(&self.plan.settings);
-                    checkpoint::save_model(&folder.model(), &recipe, &model, precision)?;
+                    let storage = run::storage(&self.plan.settings);
+                    checkpoint::save_model(&folder.model(), &recipe, &model, storage)?;
                 }
                 let outcome = RunOutcome::Finished;
                 return self
