@@ -11,22 +11,24 @@ pub(super) struct Avx2(());
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(());
 
-/// Runs `kernel` compiled for AVX2.
-///
-/// # Safety
-/// The processor has AVX2 and FMA.
-#[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx2(()))
+crate::compiled_for_avx2! {
+    /// Runs `kernel` compiled for AVX2.
+    ///
+    /// # Safety
+    /// The processor has what [`Level`](super::Level) asks for AVX2.
+    pub(super) unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run(Avx2(()))
+    }
 }
 
-/// Runs `kernel` compiled for AVX-512.
-///
-/// # Safety
-/// The processor has AVX2, FMA, and AVX-512 F, VL, BW and DQ.
-#[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512bw,avx512dq")]
-pub(super) unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx512(()))
+crate::compiled_for_avx512! {
+    /// Runs `kernel` compiled for AVX-512.
+    ///
+    /// # Safety
+    /// The processor has what [`Level`](super::Level) asks for AVX-512.
+    pub(super) unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run(Avx512(()))
+    }
 }
 
 // Every block below is sound for one reason: a value of `Avx2` or `Avx512` exists only where the
