@@ -126,7 +126,10 @@ fn start(page: &Path, dom: &Path, profile: &Path, scheme: u32) -> Option<Browser
 /// What the probe found in the page at `width` pixels; `None` without a browser.
 fn probe(width: u32, scheme: u32) -> Option<String> {
     let profile = tempfile::tempdir().expect("a temporary folder");
-    let (page, dom) = (profile.path().join("page.html"), profile.path().join("dom.html"));
+    let (page, dom) = (
+        profile.path().join("page.html"),
+        profile.path().join("dom.html"),
+    );
     // Windows have a least width, frames have none.
     let html = sample::report().to_html();
     let html = escape(

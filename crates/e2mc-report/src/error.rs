@@ -44,12 +44,4 @@ pub enum Error {
     /// The run could not be read.
     #[error(transparent)]
     Record(#[from] e2mc_record::Error),
-    /// Embeddings could not be measured.
-    #[error("{source_name}: {error}")]
-    Embedding {
-        /// Where the embeddings come from.
-        source_name: String,
-        /// Why.
-        error: Box<e2mc_eval::Error>,
-    },
 }

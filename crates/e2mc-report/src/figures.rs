@@ -35,7 +35,9 @@ pub enum Remark {
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoFonts => "no fonts are installed: the PNG files have no text; use the SVG files",
+            Self::NoFonts => {
+                "no fonts are installed: the PNG files have no text; use the SVG files"
+            }
             Self::NoPng => "built without PNG files: the figures are SVG files only",
         })
     }
@@ -178,7 +180,12 @@ mod tests {
         for figure in sample::report().figures() {
             let svg = figure.to_svg();
             roxmltree::Document::parse(&svg).expect("well-formed");
-            assert!(figure.panels.iter().all(|panel| svg.contains(&panel.drawing)));
+            assert!(
+                figure
+                    .panels
+                    .iter()
+                    .all(|panel| svg.contains(&panel.drawing))
+            );
         }
     }
 

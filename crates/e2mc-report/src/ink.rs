@@ -85,9 +85,8 @@ fn outline(slot: usize, r: f64) -> String {
 
 /// The marker shapes, defined once a page or file and used by every chart and legend.
 pub(crate) fn markers() -> String {
-    let mut out = String::from(
-        "<svg class=\"defs\" width=\"0\" height=\"0\" aria-hidden=\"true\"><defs>",
-    );
+    let mut out =
+        String::from("<svg class=\"defs\" width=\"0\" height=\"0\" aria-hidden=\"true\"><defs>");
     for slot in 0..SLOTS {
         let path = outline(slot, 4.0);
         write!(out, "<path id=\"m{slot}\" d=\"{path}\"/>").expect("a string");

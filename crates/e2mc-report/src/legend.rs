@@ -54,9 +54,8 @@ impl Entry {
 
     /// The sample as SVG, 30 pixels wide and 12 high around a middle line at 0.
     fn sample(&self) -> Option<String> {
-        let marker = |slot: &usize| {
-            format!("<use href=\"#m{slot}\" class=\"mark\" x=\"15\" y=\"0\"/>")
-        };
+        let marker =
+            |slot: &usize| format!("<use href=\"#m{slot}\" class=\"mark\" x=\"15\" y=\"0\"/>");
         let cell = "x=\"6\" y=\"-5\" width=\"18\" height=\"10\" rx=\"2\"";
         Some(match self {
             Self::Line(slot, _) => format!(

@@ -69,7 +69,7 @@ pub use error::Error;
 pub use figures::{Remark, Saved, save_figures};
 pub use ink::Inks;
 pub use legend::Entry;
-pub use number::{fixed, legible, percent, plus_minus, signed, significant};
+pub use number::{fixed, legible, plus_minus, signed, significant};
 pub use page::{Block, Report, Section};
 pub use palette::{Colour, SLOTS, colour};
 pub use table::{Cell, Column, Estimate, Table};

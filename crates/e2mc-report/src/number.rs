@@ -92,19 +92,6 @@ pub fn plus_minus(mean: f64, standard_error: Option<f64>) -> String {
     }
 }
 
-/// A fraction of the labels in percent, to three digits that count: `1`, `0.1`, `12.5`.
-///
-/// ImageNet's list of 12,811 images of 1,281,167 is 1 %, as its name says.
-#[must_use]
-pub fn percent(fraction: f64) -> String {
-    let percent = 100.0 * fraction;
-    if percent == 0.0 || !percent.is_finite() {
-        return percent.to_string();
-    }
-    let scale = 10f64.powi(2 - percent.abs().log10().floor() as i32);
-    ((percent * scale).round() / scale).to_string()
-}
-
 /// A position such as a step or an epoch: whole numbers without a point, others to four digits.
 pub(crate) fn position(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < 1e9 {
@@ -207,12 +194,6 @@ mod tests {
         assert_eq!(with_error(79.34, None, 1), "79.3");
         assert_eq!(with_error(79.34, Some(f64::NAN), 1), "79.3");
         assert_eq!(with_error(f64::NAN, Some(0.1), 1), "not a number");
-    }
-
-    #[test]
-    fn fractions_are_in_percent_to_three_digits() {
-        let shown = [0.01, 12_811.0 / 1_281_167.0, 0.125, 1.0, 0.0].map(percent);
-        assert_eq!(shown, ["1", "1", "12.5", "100", "0"]);
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! Curves of characters: each holds two by four dots (Braille).
+//! A run as curves of characters, for a terminal: each character holds two by four dots (Braille).
 
 use std::fmt::Write;
 
-use crate::report::significant;
-use crate::runlog::RunLog;
+use e2mc_record::RunLog;
+
+use crate::number::significant;
+use crate::text::one_line;
 
 /// Rows of characters of a curve.
 const HEIGHT: usize = 5;
@@ -13,18 +15,23 @@ const NARROWEST: usize = 24;
 const WIDEST: usize = 56;
 
 /// Everything that is known of the run, as text of at most `width` columns.
-pub(super) fn screen(log: &RunLog, width: usize) -> String {
+#[must_use]
+pub fn screen(log: &RunLog, width: usize) -> String {
     let mut out = format!("{}\n", head(log));
-    let mut curves: Vec<(String, Vec<(f64, f64)>)> = vec![("loss".into(), log.by_step("loss"))];
+    let mut curves: Vec<(String, Vec<(f64, f64)>)> =
+        vec![("loss".into(), log.by_step(|step| Some(step.loss)))];
     curves.extend(log.terms().into_iter().map(|term| {
-        let points = log.by_step(&term);
+        let points = log.term_by_step(&term);
         (term, points)
     }));
     curves.push((
         "held-out k-NN, %".into(),
-        log.by_epoch(|event| event["knn"].as_f64().map(|knn| 100.0 * knn)),
+        log.by_epoch(|epoch| epoch.knn.map(|knn| 100.0 * knn)),
     ));
-    curves.push(("images/s".into(), log.by_step("images_per_s")));
+    curves.push((
+        "images/s".into(),
+        log.by_step(|step| Some(step.images_per_s)),
+    ));
     curves.retain(|(_, points)| points.iter().any(|point| point.1.is_finite()));
     let across = (width / WIDEST).max(1);
     let each = (width / across)
@@ -59,23 +66,30 @@ fn head(log: &RunLog) -> String {
     let epochs = log
         .planned_epochs()
         .map_or("?".into(), |epochs| epochs.to_string());
-    let now = log
-        .steps
-        .last()
-        .and_then(|step| step["epoch"].as_u64())
-        .unwrap_or(0);
+    let now = log.steps.last().map_or(0, |step| step.epoch);
     let state = match &log.end {
-        Some((outcome, seconds)) => format!("{outcome} after {seconds:.0} s"),
+        Some(end) => format!("{} after {:.0} s", end.outcome, end.seconds),
         None => match log.time_left() {
-            Some(left) => format!("about {} left", crate::progress::duration(left)),
+            Some(left) => format!("about {} left", duration(left)),
             None => "running, or killed".into(),
         },
     };
     format!(
         "{}  epoch {now}/{epochs}  step {}  {state}\n",
-        log.name,
+        one_line(&log.name),
         log.step()
     )
+}
+
+/// `4 s`, `1 min 04 s`, `1 h 02 min`.
+#[must_use]
+pub fn duration(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes:02} min"),
+    }
 }
 
 /// A heading and `HEIGHT` lines of characters, `most` columns each.
@@ -88,7 +102,7 @@ fn curve(name: &str, points: &[(f64, f64)], most: usize) -> Vec<String> {
     let last = finite.last().map_or(f64::NAN, |point| point.1);
     let (low, high) = range(finite.iter().map(|point| point.1));
     let (first, end) = range(finite.iter().map(|point| point.0));
-    let mut lines = vec![format!("{name}  {}", significant(last))];
+    let mut lines = vec![format!("{}  {}", one_line(name), significant(last))];
     let labels = [significant(high), significant(low)];
     let margin = labels
         .iter()
@@ -183,6 +197,26 @@ mod tests {
         assert_eq!(*bottom.last().unwrap(), 23);
         assert!(top.last() < bottom.first());
         assert!(lines.iter().all(|line| line.chars().count() <= 30));
+    }
+
+    #[test]
+    fn durations_read_well() {
+        assert_eq!(duration(4.4), "4 s");
+        assert_eq!(duration(64.0), "1 min 04 s");
+        assert_eq!(duration(3725.0), "1 h 02 min");
+    }
+
+    #[test]
+    fn names_cannot_steer_the_terminal() {
+        let log = RunLog {
+            name: "a\u{1b}[2J\nb".to_owned(),
+            ..RunLog::default()
+        };
+        let screen = screen(&log, 80);
+        assert!(
+            screen.starts_with("a\u{fffd}[2J\u{fffd}b  epoch 0/?"),
+            "{screen}"
+        );
     }
 
     #[test]

@@ -34,8 +34,7 @@ impl Painter {
             .to_int_size()
             .scale_by(SCALE)
             .ok_or("it is empty")?;
-        let mut pixels =
-            Pixmap::new(size.width(), size.height()).ok_or("it is too large")?;
+        let mut pixels = Pixmap::new(size.width(), size.height()).ok_or("it is too large")?;
         let scale = Transform::from_scale(SCALE, SCALE);
         resvg::render(&tree, scale, &mut pixels.as_mut());
         pixels.encode_png().map_err(|error| error.to_string())

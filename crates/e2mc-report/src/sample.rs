@@ -2,8 +2,8 @@
 
 use crate::{
     AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, HeatMaps, HeatPanel,
-    HistogramPanel, Histograms, Inks, LineChart, Lines, Mark, Reference, Report, Scatter, ScatterPanel,
-    Section, Series, Table, Verdict,
+    HistogramPanel, Histograms, Inks, LineChart, Lines, Mark, Reference, Report, Scatter,
+    ScatterPanel, Section, Series, Table, Verdict,
 };
 
 /// The arms of the comparison, as every block names them.
@@ -301,6 +301,7 @@ fn coefficients() -> HeatMaps {
             })
             .collect(),
         reference: Some(("base".to_owned(), scale * 53.69)),
+        find: true,
     };
     let labels = |values: [&str; 4]| values.map(str::to_owned).to_vec();
     HeatMaps {

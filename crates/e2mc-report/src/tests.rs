@@ -210,28 +210,44 @@ fn one_registry_gives_a_run_the_same_ink_on_every_page() {
     let first = sample::report();
     // The same names in another order, on a page that knows the registry of the set.
     let mut inks = first.inks.clone();
-    inks.register(first.sections.iter().flat_map(|s| &s.blocks).flat_map(|block| match block {
-        crate::Block::Chart(chart) => Chart::names(chart),
-        _ => vec![],
-    }));
+    inks.register(
+        first
+            .sections
+            .iter()
+            .flat_map(|s| &s.blocks)
+            .flat_map(|block| match block {
+                crate::Block::Chart(chart) => Chart::names(chart),
+                _ => vec![],
+            }),
+    );
     let lines = crate::Lines {
         charts: vec![crate::LineChart {
-            series: sample::ARMS.iter().rev().map(|arm| crate::Series {
-                name: (*arm).to_owned(),
-                points: vec![(0.0, 1.0)],
-            }).collect(),
+            series: sample::ARMS
+                .iter()
+                .rev()
+                .map(|arm| crate::Series {
+                    name: (*arm).to_owned(),
+                    points: vec![(0.0, 1.0)],
+                })
+                .collect(),
             ..crate::LineChart::default()
         }],
         ..crate::Lines::default()
     };
     let second = Report {
         inks,
-        sections: vec![Section { blocks: vec![lines.into()], ..Section::default() }],
+        sections: vec![Section {
+            blocks: vec![lines.into()],
+            ..Section::default()
+        }],
         ..Report::default()
     };
     let legend = &second.figures()[0].legend;
     for (slot, arm) in sample::ARMS.iter().enumerate() {
-        assert!(legend.contains(&crate::Entry::Line(slot, (*arm).to_owned())), "{legend:?}");
+        assert!(
+            legend.contains(&crate::Entry::Line(slot, (*arm).to_owned())),
+            "{legend:?}"
+        );
     }
 }
 
@@ -267,7 +283,10 @@ fn saving_says_which_file_it_could_not_write() {
     let Error::Write { path, source, .. } = &error else {
         panic!("{error}")
     };
-    assert_eq!((path, source.kind()), (&missing, std::io::ErrorKind::NotFound));
+    assert_eq!(
+        (path, source.kind()),
+        (&missing, std::io::ErrorKind::NotFound)
+    );
     assert!(
         error.to_string().contains("cannot write report")
             && error.to_string().contains("no such folder")

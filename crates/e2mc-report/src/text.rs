@@ -45,6 +45,11 @@ pub(crate) fn prose(text: &str) -> String {
     out
 }
 
+/// `text` for a terminal: control characters, which could steer it, become U+FFFD.
+pub(crate) fn one_line(text: &str) -> String {
+    text.replace(char::is_control, "\u{FFFD}")
+}
+
 /// `text` without the backticks that set code.
 pub(crate) fn plain(text: &str) -> String {
     text.replace('`', "")

@@ -114,6 +114,35 @@ impl Change {
     }
 }
 
+/// A finding on its way to the page: how sure a claim must be depends on how many there are.
+pub(crate) enum Draft {
+    /// It is what it is.
+    Settled(Finding),
+    /// A change, with its sentence.
+    Claim {
+        /// What changed, and by how much.
+        change: Change,
+        /// The sentence.
+        text: String,
+    },
+}
+
+/// Gives each claim its verdict, corrected for the number of claims beside each other.
+pub(crate) fn settle(drafts: Vec<Draft>) -> Vec<Finding> {
+    let claims = drafts.iter().filter(
+        |draft| matches!(draft, Draft::Claim { change, .. } if change.interval(1).is_some()),
+    );
+    let shown = claims.count();
+    let settled = drafts.into_iter().map(|draft| match draft {
+        Draft::Settled(finding) => finding,
+        Draft::Claim { change, text } => Finding {
+            verdict: change.verdict(shown),
+            text,
+        },
+    });
+    settled.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +184,9 @@ mod tests {
         ] {
             assert_eq!(unknown.verdict(1), Verdict::Note, "{unknown:?}");
         }
-        assert_eq!(change(0.0, Some(0.0), None).verdict(1), Verdict::NoDifference);
+        assert_eq!(
+            change(0.0, Some(0.0), None).verdict(1),
+            Verdict::NoDifference
+        );
     }
 }

@@ -54,6 +54,8 @@ pub struct HeatPanel {
     pub cells: Vec<Vec<Option<Estimate>>>,
     /// A value to compare each cell with, and its name.
     pub reference: Option<(String, f64)>,
+    /// Whether the highest cell is a find, beyond the noise of the reference: only then is it framed.
+    pub find: bool,
 }
 
 impl HeatMaps {
@@ -82,7 +84,10 @@ impl HeatMaps {
         let layout = Layout::new(self, panel);
         drawn.size.1 = layout.height();
         drawn.description = self.summary(panel);
-        drawn.readout = Some(format!("<span>{}</span>", prose(&self.best_in_words(panel))));
+        drawn.readout = Some(format!(
+            "<span>{}</span>",
+            prose(&self.best_in_words(panel))
+        ));
         drawn.remarks = vec![panel.scale_in_words()];
         self.draw(&mut drawn.drawing, panel, domain, &layout)
             .expect("writing to a string does not fail");
@@ -103,10 +108,7 @@ impl HeatMaps {
         write!(
             out,
             "<text class=\"tick\" x=\"0\" y=\"11\">{}</text>",
-            escape(&shorten(
-                &self.y_label,
-                (WIDTH / text_width("0")) as usize
-            ))
+            escape(&shorten(&self.y_label, (WIDTH / text_width("0")) as usize))
         )?;
         for (i, label) in self.y.iter().enumerate() {
             let label = shorten(label, layout.row_label);
@@ -147,7 +149,7 @@ impl HeatMaps {
                 draw_cell(out, panel, domain, layout, place, (i, j))?;
             }
         }
-        if let Some((i, j, _)) = panel.best() {
+        if let Some((i, j, _)) = panel.best().filter(|_| panel.find) {
             let (x, y) = (left + j as f64 * cell, HEAD + i as f64 * row);
             write!(
                 out,
@@ -289,7 +291,9 @@ impl HeatPanel {
     }
 
     fn domain(&self) -> Option<Domain> {
-        Domain::of(self.all().map(|(_, _, estimate)| estimate.value))
+        self.all().next()?;
+        let (low, high) = self.ends();
+        Some(Domain::new(low, high))
     }
 
     /// The first of the highest cells, where there is more than one cell to choose from.
@@ -312,9 +316,11 @@ impl HeatPanel {
         }
     }
 
-    /// The smallest and the largest value.
+    /// The smallest and the largest value, the reference among them.
     fn ends(&self) -> (f64, f64) {
-        let values = || self.all().map(|(_, _, estimate)| estimate.value);
+        let reference = || self.reference.iter().map(|(_, value)| *value);
+        let reference = || reference().filter(|value| value.is_finite());
+        let values = || self.all().map(|(_, _, e)| e.value).chain(reference());
         (
             values().fold(f64::INFINITY, f64::min),
             values().fold(f64::NEG_INFINITY, f64::max),
@@ -331,7 +337,7 @@ impl HeatPanel {
             Entry::Shade(PALEST, words(low)),
             Entry::Shade(1.0, words(high)),
         ];
-        if self.best().is_some() {
+        if self.find && self.best().is_some() {
             entries.push(Entry::Framed("the highest".to_owned()));
         }
         if let Some((name, value)) = &self.reference {
@@ -343,9 +349,14 @@ impl HeatPanel {
     fn scale_in_words(&self) -> String {
         let (low, high) = self.ends();
         let mut text = format!(
-            "From {} without colour to {} in full colour; the highest is framed.",
+            "From {} without colour to {} in full colour{}.",
             number::fixed(low, self.decimals),
-            number::fixed(high, self.decimals)
+            number::fixed(high, self.decimals),
+            if self.find {
+                "; the highest is framed"
+            } else {
+                ""
+            }
         );
         if let Some((name, value)) = &self.reference {
             let value = number::fixed(*value, self.decimals);
@@ -378,9 +389,9 @@ impl Layout {
         let cell = ((WIDTH - left) / map.x.len().max(1) as f64).min(WIDEST_CELL);
         let widest = |estimate: &Estimate| {
             let value = text_width(&number::fixed(estimate.value, panel.decimals));
-            let error = estimate.standard_error.map(|error| {
-                text_width(&format!("± {}", number::fixed(error, panel.decimals)))
-            });
+            let error = estimate
+                .standard_error
+                .map(|error| text_width(&format!("± {}", number::fixed(error, panel.decimals))));
             // Values are a size larger than other text.
             (value * 12.0 / 11.0).max(error.unwrap_or(0.0))
         };
@@ -431,6 +442,7 @@ mod tests {
                     .map(|row| row.iter().map(cell).collect())
                     .collect(),
                 reference: Some(("base".to_owned(), 53.69)),
+                find: true,
             }],
             ..HeatMaps::default()
         }
@@ -463,6 +475,18 @@ mod tests {
         assert_eq!(html.matches("class=\"best\"").count(), 1);
         // The ends of the colour scale are the smallest and the largest value.
         assert!(html.contains("fill-opacity=\"0.100\"") && html.contains("fill-opacity=\"1.000\""));
+    }
+
+    #[test]
+    fn the_reference_stands_in_the_scale_and_noise_is_not_framed() {
+        let mut map = map(&TABLE);
+        map.panels[0].find = false;
+        map.panels[0].reference = Some(("base".to_owned(), 60.0));
+        let html = page(&map);
+        assert!(html.contains("From 53.63 without colour to 60.00 in full colour. base: 60.00."));
+        assert!(!html.contains("class=\"best\"") && !html.contains("fill-opacity=\"1.000\""));
+        let legend = &map.figure().panels[0].legend;
+        assert!(!legend.iter().any(|entry| matches!(entry, Entry::Framed(_))));
     }
 
     #[test]

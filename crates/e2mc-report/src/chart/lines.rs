@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::frame::Frame;
 use super::marks::{self, Mark};
 use super::panel::{Figure, Hit, Panel, left_out};
-use super::series::{LineChart, Series};
+use super::series::LineChart;
 use super::track::{self, Track};
 use crate::axis::Domain;
 use crate::ink::{self, Inks};
@@ -242,6 +242,7 @@ fn hits(frame: &Frame, tracks: &[Track], x_label: &str) -> Vec<Hit> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::series::Series;
     use super::*;
 
     fn html(lines: &Lines) -> String {

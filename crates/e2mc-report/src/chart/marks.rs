@@ -68,11 +68,7 @@ pub(super) fn lines(frame: &Frame, marks: &[Mark]) -> String {
 
 /// The labels of the marks, away from `inked` points where that is possible; and in words what could not be labelled for
 /// want of room.
-pub(super) fn labels(
-    frame: &Frame,
-    marks: &[Mark],
-    inked: &[(f64, f64)],
-) -> (String, Vec<String>) {
+pub(super) fn labels(frame: &Frame, marks: &[Mark], inked: &[(f64, f64)]) -> (String, Vec<String>) {
     let mut labels = Labels::new(frame, inked);
     let (mut out, mut unlabelled) = (String::new(), Vec::new());
     for mark in marks {
@@ -149,7 +145,11 @@ impl<'a> Labels<'a> {
             .flat_map(|(start, class, x)| bases.iter().map(move |&base| (start, class, x, base)));
         let first = places.clone().next()?;
         let clear = |(start, _, _, base): &(f64, &str, f64, f64)| {
-            !crossed(self.inked, (*start, start + width), (base - 10.0, base + 3.0))
+            !crossed(
+                self.inked,
+                (*start, start + width),
+                (base - 10.0, base + 3.0),
+            )
         };
         let (_, class, x, base) = places.find(clear).unwrap_or(first);
         self.taken.push(base);

@@ -1,96 +1,79 @@
 //! The demo's charts and tables, from its measurements and its runs' logs.
 
-use anyhow::Result;
+use e2mc_record::{RowView, RunLog};
 
+use super::super::rows;
 use super::{Arm, Comparison};
-use crate::evaluation::percent;
-use crate::report::{AxisStart, Cell, Column, DotPanel, Dots, Estimate, Table};
-use crate::runlog::RunLog;
+use crate::chart::dots::{AxisStart, DotPanel, Dots};
+use crate::table::{Cell, Column, Estimate, Table};
 
 fn names(comparison: &Comparison) -> Vec<String> {
-    comparison
-        .arms
-        .iter()
-        .map(|arm| arm.name.to_owned())
-        .collect()
+    comparison.arms().map(|arm| arm.name.clone()).to_vec()
 }
 
-fn estimate(row: &crate::evaluation::Row) -> Estimate {
-    Estimate {
-        value: row.accuracy,
-        standard_error: row.standard_error,
-        runs: row.accuracies.clone(),
-    }
+/// The rows of each model, the base first.
+fn all_rows(comparison: &Comparison) -> Vec<Vec<RowView>> {
+    let arms = comparison.arms();
+    arms.map(|arm| rows::rows(&arm.result)).to_vec()
 }
 
-/// Accuracies of the three models.
+/// Accuracies of the three models, and their embeddings in two numbers.
 pub(super) fn accuracy_table(comparison: &Comparison) -> Table {
     let column = |group: &str, name: &str, decimals| Column {
         group: group.into(),
         name: name.into(),
         decimals,
     };
-    let scores = &comparison.arms[0].scores;
-    let mut columns = vec![
-        column("", "Model", 0),
-        column("All labels", &format!("{}-NN", scores.k), 2),
-    ];
-    for row in &scores.probes {
-        columns.push(column(
-            &format!("{} % of labels", percent(row.fraction)),
-            row.probe,
-            2,
-        ));
-    }
+    let all = all_rows(comparison);
+    let mut columns = vec![column("", "Model", 0)];
+    columns.extend(all[0].iter().map(|row| {
+        let fraction = e2mc_record::percent(row.key.percent() / 100.0);
+        let group = match row.key.percent() {
+            percent if percent >= 100.0 => "All labels".to_owned(),
+            _ => format!("{fraction} % of labels"),
+        };
+        column(&group, &row.key.classifier, 2)
+    }));
     columns.push(column("Embedding", "entropy, nats", 4));
     columns.push(column("Embedding", "covariance", 4));
-    let rows = comparison.arms.iter().map(|arm| {
-        let mut cells = vec![Cell::Text(arm.name.into()), Cell::Number(arm.scores.knn)];
-        cells.extend(
-            arm.scores
-                .probes
-                .iter()
-                .map(|row| Cell::Estimate(estimate(row))),
-        );
-        cells.extend([Cell::Number(arm.entropy), Cell::Number(arm.covariance)]);
-        cells
+    let table_rows = comparison.arms().into_iter().zip(&all).map(|(arm, rows)| {
+        let cells = all[0].iter().map(|like| {
+            let row = rows::find(rows, like);
+            row.map_or(Cell::Missing, |row| Cell::Estimate(rows::estimate(row)))
+        });
+        let ends = [Cell::Number(arm.entropy), Cell::Number(arm.covariance)];
+        std::iter::once(Cell::Text(arm.name.clone()))
+            .chain(cells)
+            .chain(ends)
+            .collect()
     });
     Table {
         caption: "Top-1 accuracy in %, and the embedding".into(),
         columns,
-        rows: rows.collect(),
+        rows: table_rows.collect(),
         note: format!(
-            "{} test images. Probes: mean ± standard error over {} label subsets, the same for all \
-             models; `logistic` is L-BFGS on standardised features with its penalty cross-validated \
-             on the labelled images, `sgd` the paper's linear layer on raw features. Embedding: the \
-             test images at the projector's output, after the transform.",
-            comparison.test_images, comparison.seeds
+            "{} test images. {} The subsets are the same for all models; `logistic` is L-BFGS on standardised features with \
+             its penalty cross-validated on the labelled images, `sgd` the paper's linear layer on raw features. Embedding: \
+             the test images at the projector's output, after the transform.",
+            comparison.base.result.test_images,
+            rows::spans(all[0].iter())
         ),
     }
 }
 
-/// The same as dots with error bars.
+/// The accuracies of probes as dots with error bars.
 pub(super) fn accuracy_dots(comparison: &Comparison) -> Dots {
-    let panels = comparison.arms[0]
-        .scores
-        .probes
-        .iter()
-        .enumerate()
-        .map(|(i, row)| DotPanel {
-            title: format!("{} % of labels, {}", percent(row.fraction), row.probe),
-            unit: "%".into(),
-            decimals: 2,
-            estimates: comparison
-                .arms
-                .iter()
-                .map(|arm| estimate(&arm.scores.probes[i]))
-                .collect(),
-        });
+    let all = all_rows(comparison);
+    let probes = all[0].iter().filter(|row| row.standard_error.is_some());
+    let panel = |like: &RowView| rows::panel(like, all.iter().map(Vec::as_slice));
     Dots {
         title: "Top-1 accuracy".into(),
-        caption: "Mean with standard error; thin strokes are the single label subsets.".into(),
+        caption: format!(
+            "Thin strokes are the single label subsets. {}",
+            rows::spans(all[0].iter())
+        ),
         series: names(comparison),
-        panels: panels.collect(),
+        panels: probes.map(panel).collect(),
         start: AxisStart::AroundValues,
     }
 }
@@ -102,14 +85,12 @@ pub(super) fn embedding_dots(comparison: &Comparison) -> Dots {
         unit: unit.into(),
         decimals: 4,
         estimates: comparison
-            .arms
-            .iter()
+            .arms()
             .map(|arm| Estimate {
                 value: value(arm),
-                standard_error: None,
-                runs: Vec::new(),
+                ..Estimate::default()
             })
-            .collect(),
+            .to_vec(),
     };
     Dots {
         title: "Entropy and covariance, before and after".into(),
@@ -125,16 +106,15 @@ pub(super) fn embedding_dots(comparison: &Comparison) -> Dots {
     }
 }
 
-/// The logs of the two runs, by the names of their arms.
-pub(super) fn logs(comparison: &Comparison) -> Result<Vec<RunLog>> {
-    let runs = comparison
-        .arms
-        .iter()
-        .filter_map(|arm| Some((arm.name, arm.run.as_ref()?)));
-    runs.map(|(name, folder)| {
-        let mut log = RunLog::read(folder)?;
-        log.name = name.into();
-        Ok(log)
-    })
-    .collect()
+/// The logs of the two runs, by the names of their models.
+pub(super) fn logs(comparison: &Comparison) -> Vec<RunLog> {
+    let arms = comparison.arms().into_iter();
+    let logs = arms.filter_map(|arm| {
+        let log = arm.run.as_ref()?.log.clone();
+        Some(RunLog {
+            name: arm.name.clone(),
+            ..log
+        })
+    });
+    logs.collect()
 }

@@ -3,7 +3,9 @@
 use e2mc::Transform;
 
 use super::Subject;
-use crate::report::{Finding, Verdict, fixed, significant};
+use super::change::changes;
+use crate::number::{fixed, significant};
+use crate::verdict::{Finding, Verdict};
 
 /// Directions of a mean cosine above this are a cone, near 1 a single point.
 const CONE: f64 = 0.5;
@@ -12,17 +14,26 @@ const NEAR_UNIFORM: f64 = 0.1;
 /// Shared area of the neighbour histograms above which single images do not stand apart.
 const OVERLAP: f64 = 0.5;
 
-/// The findings of one subject, or of two as before and after; what worries first.
-pub(super) fn findings(subjects: &[Subject]) -> Vec<Finding> {
-    let mut findings = match subjects {
-        [before, after] => changes(before, after),
-        _ => Vec::new(),
-    };
-    let last = subjects.last().expect("at least one subject");
+/// The findings of one subject, or of several against the first; what worries first.
+///
+/// # Panics
+/// Without a subject.
+#[must_use]
+pub fn findings(subjects: &[Subject]) -> Vec<Finding> {
+    let (first, others) = subjects.split_first().expect("at least one subject");
+    let mut findings = Vec::new();
+    for other in others {
+        findings.extend(changes(first, other));
+    }
+    let last = others.last().unwrap_or(first);
     let mut own = alone(last);
-    if subjects.len() > 1 {
+    if !others.is_empty() {
+        let name = match last.name.split_once(": ") {
+            Some(("after", _)) => "After",
+            _ => last.name.as_str(),
+        };
         for finding in &mut own {
-            finding.text = format!("After: {}", finding.text);
+            finding.text = format!("{name}: {}", finding.text);
         }
         // What is fine afterwards is in the comparison.
         own.retain(|finding| finding.verdict == Verdict::Concern);
@@ -43,13 +54,6 @@ fn finding(concern: bool, text: String) -> Finding {
         Verdict::Good
     };
     Finding { verdict, text }
-}
-
-fn note(text: String) -> Finding {
-    Finding {
-        verdict: Verdict::Note,
-        text,
-    }
 }
 
 fn alone(subject: &Subject) -> Vec<Finding> {
@@ -96,7 +100,7 @@ fn alone(subject: &Subject) -> Vec<Finding> {
         ));
     }
     if let Some(lidar) = subject.lidar {
-        findings.push(note(format!(
+        findings.push(Finding::note(format!(
             "Across {} views of each image LiDAR is {lidar:.1} of {} dimensions: directions in which images differ by more \
              than views of one image do. Alignment is {}.",
             subject.views,
@@ -246,8 +250,8 @@ fn correlation(subject: &Subject) -> Finding {
 
 fn pairs(subject: &Subject) -> Vec<Finding> {
     let Some(pairs) = &subject.diagnostics.pairs else {
-        return vec![note(
-            "Too little to test whether pairs of dimensions are independent: 20 rows and two dimensions that vary are needed.".into(),
+        return vec![Finding::note(
+            "Too little to test whether pairs of dimensions are independent: 20 rows and two dimensions that vary are needed.",
         )];
     };
     let share = 100.0 * pairs.dependent as f64 / pairs.pairs as f64;
@@ -349,102 +353,12 @@ fn sampled(subject: &Subject) -> Finding {
         }
     }
     if parts.is_empty() {
-        note(format!("Everything is of all {} rows.", d.rows))
+        Finding::note(format!("Everything is of all {} rows.", d.rows))
     } else {
-        note(format!(
+        Finding::note(format!(
             "Covariance, correlation and spectrum are of all {} rows; sampled evenly: {}.",
             d.rows,
             parts.join("; ")
         ))
     }
-}
-
-/// What differs between before and after.
-fn changes(before: &Subject, after: &Subject) -> Vec<Finding> {
-    let (b, a) = (&before.diagnostics, &after.diagnostics);
-    let direction = |better: bool| {
-        if better {
-            Verdict::Better
-        } else {
-            Verdict::Worse
-        }
-    };
-    let mut findings = Vec::new();
-    let mut change =
-        |name: &str, from: f64, to: f64, higher_is_better: bool, decimals: usize, unit: &str| {
-            let (said_from, said_to) = (fixed(from, decimals), fixed(to, decimals));
-            let verdict = if said_from == said_to {
-                Verdict::NoDifference
-            } else {
-                direction((to > from) == higher_is_better)
-            };
-            findings.push(Finding {
-                verdict,
-                text: format!("{name}: {said_from}{unit} before, {said_to}{unit} after."),
-            });
-        };
-    change(
-        "Mean marginal entropy (0 is uniform)",
-        b.marginals.mean_entropy,
-        a.marginals.mean_entropy,
-        true,
-        3,
-        " nats",
-    );
-    change(
-        "Off-diagonal covariance after the transform",
-        b.marginals.covariance,
-        a.marginals.covariance,
-        false,
-        5,
-        "",
-    );
-    change("RankMe", b.spectrum.rankme, a.spectrum.rankme, true, 1, "");
-    if let (Some(b), Some(a)) = (&b.uniformity, &a.uniformity) {
-        change(
-            "Uniformity (lower is more even)",
-            b.uniformity,
-            a.uniformity,
-            false,
-            3,
-            "",
-        );
-    }
-    if let (Some(b), Some(a)) = (b.neighbours.overlap, a.neighbours.overlap) {
-        change(
-            "Shared area of the 1st and 100th neighbours' distances",
-            100.0 * b,
-            100.0 * a,
-            false,
-            1,
-            " %",
-        );
-    }
-    if let (Some(b), Some(a)) = (&b.pairs, &a.pairs) {
-        let share = |pairs: &e2mc_eval::diagnostics::Pairs| {
-            100.0 * pairs.dependent as f64 / pairs.pairs as f64
-        };
-        change(
-            "Dependent pairs of dimensions",
-            share(b),
-            share(a),
-            false,
-            1,
-            " %",
-        );
-    }
-    change(
-        "Nearly constant dimensions",
-        b.dimensions.dead.len() as f64,
-        a.dimensions.dead.len() as f64,
-        false,
-        0,
-        "",
-    );
-    findings.push(note(
-        "Better and worse are by the criterion's own aim, uniform and independent dimensions; what it is worth on a task, \
-         `e2mc probe` measures."
-            .into(),
-    ));
-    findings
 }

@@ -1,9 +1,10 @@
 //! The curves of training runs, from their logs.
 
-use serde_json::Value;
+use e2mc_record::{Collapse, Epoch, RunLog};
 
-use crate::report::{LineChart, Lines, Mark, Series};
-use crate::runlog::RunLog;
+use crate::chart::lines::Lines;
+use crate::chart::marks::Mark;
+use crate::chart::series::{LineChart, Series};
 
 /// Terms that have a better name than their key, in the order in which they are shown, with their unit.
 const NAMED: [(&str, &str, &str); 5] = [
@@ -32,9 +33,17 @@ fn chart(
     }
 }
 
+/// The charts that have something to show.
+fn shown(charts: Vec<LineChart>) -> Vec<LineChart> {
+    charts.into_iter().filter(LineChart::has_values).collect()
+}
+
 /// The loss and each of its terms over the steps.
-pub(crate) fn terms(logs: &[RunLog]) -> Lines {
-    let mut charts = vec![chart("Whole loss", "", logs, |log| log.by_step("loss"))];
+#[must_use]
+pub fn terms(logs: &[RunLog]) -> Lines {
+    let mut charts = vec![chart("Whole loss", "", logs, |log| {
+        log.by_step(|step| Some(step.loss))
+    })];
     let mut keys: Vec<String> = Vec::new();
     for key in logs.iter().flat_map(RunLog::terms) {
         if !keys.contains(&key) {
@@ -53,7 +62,7 @@ pub(crate) fn terms(logs: &[RunLog]) -> Lines {
             .iter()
             .find(|(name, ..)| name == key)
             .map_or((key.as_str(), ""), |(_, title, unit)| (*title, *unit));
-        charts.push(chart(title, unit, logs, |log| log.by_step(key)));
+        charts.push(chart(title, unit, logs, |log| log.term_by_step(key)));
     }
     charts[0].marks = epochs(logs);
     Lines {
@@ -63,7 +72,7 @@ pub(crate) fn terms(logs: &[RunLog]) -> Lines {
             .into(),
         x_label: "step".into(),
         smooth: 9,
-        charts,
+        charts: shown(charts),
         ..Lines::default()
     }
 }
@@ -80,10 +89,12 @@ fn epochs(logs: &[RunLog]) -> Vec<Mark> {
 }
 
 /// What the features and the embedding are like after each epoch.
-pub(crate) fn quality(logs: &[RunLog]) -> Lines {
-    let collapse = |key: &'static str| move |event: &Value| event["collapse"][key].as_f64();
+#[must_use]
+pub fn quality(logs: &[RunLog]) -> Lines {
+    let collapse =
+        |value: fn(&Collapse) -> f64| move |epoch: &Epoch| epoch.collapse.as_ref().map(value);
     let mut knn = chart("k-NN on held-out training images", "%", logs, |log| {
-        log.by_epoch(|event| event["knn"].as_f64().map(|knn| 100.0 * knn))
+        log.by_epoch(|epoch| epoch.knn.map(|knn| 100.0 * knn))
     });
     let start = knn
         .series
@@ -100,26 +111,23 @@ pub(crate) fn quality(logs: &[RunLog]) -> Lines {
     let charts = vec![
         knn,
         chart("Marginal entropy of the embedding", "nats", logs, |log| {
-            log.by_epoch(collapse("entropy"))
+            log.by_epoch(collapse(|c| c.entropy))
         }),
         chart(
             "Spread of its directions, about 1 is healthy",
             "",
             logs,
-            |log| log.by_epoch(collapse("spread")),
+            |log| log.by_epoch(collapse(|c| c.spread)),
         ),
         chart("Nearly constant dimensions", "", logs, |log| {
-            log.by_epoch(collapse("dead_dims"))
+            log.by_epoch(collapse(|c| c.dead_dims as f64))
         }),
     ];
     Lines {
         title: "After each epoch".into(),
         caption: "The embedding's figures are of the last batch of the epoch.".into(),
         x_label: "step".into(),
-        charts: charts
-            .into_iter()
-            .filter(|chart| !chart.series.is_empty())
-            .collect(),
+        charts: shown(charts),
         ..Lines::default()
     }
 }
@@ -127,21 +135,21 @@ pub(crate) fn quality(logs: &[RunLog]) -> Lines {
 /// How fast the runs were, and how fast they were told to learn.
 pub(super) fn speed(logs: &[RunLog]) -> Lines {
     let waiting = |log: &RunLog| {
-        let share = log.by_step("waiting");
+        let share = log.by_step(|step| Some(step.waiting));
         share.into_iter().map(|(x, y)| (x, 100.0 * y)).collect()
     };
     Lines {
         title: "Throughput and learning rate".into(),
         x_label: "step".into(),
-        charts: vec![
+        charts: shown(vec![
             chart("Images a second", "", logs, |log| {
-                log.by_step("images_per_s")
+                log.by_step(|step| Some(step.images_per_s))
             }),
             chart("Time spent waiting for images", "%", logs, waiting),
             chart("Learning rate", "", logs, |log| {
-                log.by_step("learning_rate")
+                log.by_step(|step| Some(step.learning_rate))
             }),
-        ],
+        ]),
         ..Lines::default()
     }
 }

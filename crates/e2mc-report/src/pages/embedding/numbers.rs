@@ -1,13 +1,17 @@
-//! The result of `inspect` as JSON and as text.
+//! What is known of embeddings in numbers: as a table, and as JSON.
 
 use serde_json::{Value, json};
 
-use super::{InspectOptions, Subject};
-use crate::output;
-use crate::report::{Finding, legible};
+use super::Subject;
+use crate::table::{Cell, Column, Table};
+use crate::verdict::Finding;
 
-/// The figures that a table shows: name, key, value, and decimals; what was not measured is missing.
-pub(super) fn figures(subject: &Subject) -> Vec<(&'static str, &'static str, Option<f64>, usize)> {
+/// A figure as tables show it: its name, its key in JSON, its value if it was measured, and its digits after the point.
+pub type Quantity = (&'static str, &'static str, Option<f64>, usize);
+
+/// The figures that a table shows, in order; what was not measured is `None`.
+#[must_use]
+pub fn quantities(subject: &Subject) -> Vec<Quantity> {
     let d = &subject.diagnostics;
     let uniformity = d.uniformity.as_ref();
     let pairs = d.pairs.as_ref();
@@ -130,29 +134,53 @@ pub(super) fn figures(subject: &Subject) -> Vec<(&'static str, &'static str, Opt
     ]
 }
 
-/// One object; with two subjects `before` and `after` in it.
-pub(super) fn json(subjects: &[Subject], findings: &[Finding], options: &InspectOptions) -> Value {
+/// All figures in numbers.
+pub(super) fn table(subjects: &[Subject]) -> Table {
+    let columns: Vec<_> = subjects.iter().map(quantities).collect();
+    let heading = |name: String| Column {
+        name,
+        ..Column::default()
+    };
+    let rows = columns[0].iter().enumerate().map(|(index, (name, ..))| {
+        let cells = columns.iter().map(|column| {
+            let (_, _, value, decimals) = column[index];
+            value.map_or(Cell::Missing, |value| Cell::Value { value, decimals })
+        });
+        std::iter::once(Cell::Text((*name).to_owned()))
+            .chain(cells)
+            .collect()
+    });
+    Table {
+        caption: "In numbers".into(),
+        columns: std::iter::once(heading("Quantity".into()))
+            .chain(subjects.iter().map(|subject| heading(subject.name.clone())))
+            .collect(),
+        rows: rows.collect(),
+        note: "What each is, and where it comes from, is in the project's `docs/diagnostics.md`."
+            .into(),
+    }
+}
+
+/// One object; with two subjects `before` and `after` in it, with more a list under `embeddings`.
+#[must_use]
+pub fn json(subjects: &[Subject], findings: &[Finding]) -> Value {
     let findings: Vec<Value> = findings
         .iter()
         .map(|finding| json!({ "kind": finding.verdict.words(), "text": finding.text }))
         .collect();
     let mut result = match subjects {
+        [one] => of(one),
         [before, after] => json!({ "before": of(before), "after": of(after) }),
-        _ => of(&subjects[0]),
+        _ => json!({ "embeddings": subjects.iter().map(of).collect::<Vec<_>>() }),
     };
     result["findings"] = findings.into();
-    for (key, path) in [("report", &options.report), ("figures", &options.figures)] {
-        if let Some(path) = path {
-            result[key] = json!(path);
-        }
-    }
     result
 }
 
 fn of(subject: &Subject) -> Value {
     let d = &subject.diagnostics;
     let mut result = json!({ "source": subject.source, "transform": format!("{:?}", subject.transform).to_lowercase() });
-    for (_, key, value, decimals) in figures(subject) {
+    for (_, key, value, decimals) in quantities(subject) {
         // Counts stay whole numbers.
         result[key] = match value {
             Some(value) if decimals == 0 => json!(value as u64),
@@ -180,50 +208,4 @@ fn of(subject: &Subject) -> Value {
         result[key] = value;
     }
     result
-}
-
-/// One page: findings, then numbers.
-pub(super) fn text(subjects: &[Subject], findings: &[Finding], options: &InspectOptions) -> String {
-    let mut text = String::new();
-    for subject in subjects {
-        let d = &subject.diagnostics;
-        text.push_str(&format!(
-            "{}: {} rows, {} dimensions\n",
-            subject.source, d.rows, d.dims
-        ));
-    }
-    text.push('\n');
-    let width = findings
-        .iter()
-        .map(|f| f.verdict.words().len())
-        .max()
-        .unwrap_or(0);
-    for finding in findings {
-        text.push_str(&format!(
-            "{:<width$}  {}\n",
-            finding.verdict.words(),
-            finding.text
-        ));
-    }
-    let mut rows = Vec::new();
-    if subjects.len() > 1 {
-        let names = subjects.iter().map(|subject| subject.name.clone());
-        rows.push(std::iter::once(String::new()).chain(names).collect());
-    }
-    let columns: Vec<_> = subjects.iter().map(figures).collect();
-    for (index, (name, ..)) in columns[0].iter().enumerate() {
-        let cells = columns.iter().map(|column| {
-            let (_, _, value, decimals) = column[index];
-            value.map_or("–".into(), |value| legible(value, decimals))
-        });
-        rows.push(std::iter::once((*name).to_owned()).chain(cells).collect());
-    }
-    text.push_str(&format!("\n{}", output::table(&rows)));
-    if let Some(path) = &options.report {
-        text.push_str(&format!("\nreport: {}\n", path.display()));
-    }
-    if let Some(path) = &options.figures {
-        text.push_str(&format!("figures: {}\n", path.display()));
-    }
-    text
 }

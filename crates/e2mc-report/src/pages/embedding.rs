@@ -1,27 +1,45 @@
-//! The report of `inspect`, and the part of it that other reports show.
+//! The page of embeddings: one, or several of the same images, such as before and after.
 
-use super::{Subject, figures};
-use crate::report::{Block, Finding, Report, Section};
+mod change;
+mod findings;
+mod marginals;
+mod numbers;
+mod pairs;
+mod spread;
+mod subject;
 
-/// The page.
-pub(super) fn report(subjects: &[Subject], findings: &[Finding]) -> Report {
+use super::section as plain_section;
+use crate::ink::Inks;
+use crate::page::{Block, Report, Section};
+
+pub use findings::findings;
+pub use numbers::{Quantity, json, quantities};
+pub use subject::Subject;
+
+/// The page of at least one subject; `command` is what was typed to get it. The first of several is what the others are
+/// compared with.
+///
+/// # Panics
+/// Without a subject.
+#[must_use]
+pub fn report(subjects: &[Subject], command: &str) -> Report {
     let sources: Vec<String> = subjects.iter().map(|s| format!("`{}`", s.source)).collect();
     let d = &subjects[0].diagnostics;
     let mut sections = vec![Section {
         heading: "What stands out".into(),
         prose: Vec::new(),
         blocks: vec![
-            Block::Findings(findings.to_vec()),
-            Block::Table(figures::table(subjects)),
+            Block::Findings(findings(subjects)),
+            Block::Table(numbers::table(subjects)),
         ],
     }];
-    sections.extend(embedding_sections(subjects));
-    sections.push(made(subjects));
+    sections.extend(sections_of(subjects));
+    sections.push(made(subjects, command));
     Report {
-        title: if subjects.len() > 1 {
-            "An embedding before and after".into()
-        } else {
-            "What the embedding looks like".into()
+        title: match subjects {
+            [_] => "What the embedding looks like".into(),
+            [_, _] => "Two embeddings of the same images".into(),
+            _ => format!("{} embeddings of the same images", subjects.len()),
         },
         subtitle: format!(
             "{}: {} rows of {} dimensions.",
@@ -30,11 +48,16 @@ pub(super) fn report(subjects: &[Subject], findings: &[Finding]) -> Report {
             d.dims
         ),
         sections,
+        inks: match subjects {
+            [first, _, ..] => Inks::with_base(&first.name),
+            _ => Inks::default(),
+        },
     }
 }
 
 /// Dimensions, directions, neighbours and pairs, in charts.
-pub(crate) fn embedding_sections(subjects: &[Subject]) -> Vec<Section> {
+#[must_use]
+pub fn sections_of(subjects: &[Subject]) -> Vec<Section> {
     let section = |heading: &str, prose: &str, blocks| Section {
         heading: heading.into(),
         prose: vec![prose.into()],
@@ -45,20 +68,20 @@ pub(crate) fn embedding_sections(subjects: &[Subject]) -> Vec<Section> {
             "Dimensions",
             "Entropy is 0 where a dimension is uniform on the unit interval after the transform, and falls without bound \
              where it piles up.",
-            figures::dimensions(subjects),
+            spread::dimensions(subjects),
         ),
         section(
             "Directions",
             "How the variance is spread over directions, whatever the axes.",
-            vec![Block::Lines(figures::spectrum(subjects))],
+            vec![spread::spectrum(subjects).into()],
         ),
         section(
             "Neighbours",
             "How far single images are from those next to them.",
-            vec![Block::Histograms(figures::neighbours(subjects))],
+            vec![spread::neighbours(subjects).into()],
         ),
     ];
-    let pairs = figures::pairs(subjects);
+    let pairs = pairs::pairs(subjects);
     if !pairs.is_empty() {
         sections.push(section(
             "Pairs of dimensions",
@@ -70,7 +93,7 @@ pub(crate) fn embedding_sections(subjects: &[Subject]) -> Vec<Section> {
     sections
 }
 
-fn made(subjects: &[Subject]) -> Section {
+fn made(subjects: &[Subject], command: &str) -> Section {
     let d = &subjects[0].diagnostics;
     let pairs = [
         ("e2mc", env!("CARGO_PKG_VERSION").to_owned()),
@@ -90,15 +113,9 @@ fn made(subjects: &[Subject]) -> Section {
                 .map_or("none".into(), |pairs| pairs.rows.to_string()),
         ),
     ];
-    Section {
-        heading: "How it was made".into(),
-        prose: Vec::new(),
-        blocks: vec![
-            Block::KeyValues(pairs.map(|(key, value)| (key.to_owned(), value)).to_vec()),
-            Block::Code {
-                caption: "Command".into(),
-                text: std::env::args().collect::<Vec<_>>().join(" "),
-            },
-        ],
-    }
+    let pairs = pairs.map(|(key, value)| (key.to_owned(), value)).to_vec();
+    plain_section(
+        "How it was made",
+        vec![Block::KeyValues(pairs), super::command(command)],
+    )
 }
