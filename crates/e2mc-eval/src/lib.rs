@@ -40,6 +40,7 @@ mod logistic;
 mod overlap;
 mod probe;
 mod product;
+pub mod protocol;
 mod random;
 mod significance;
 mod softmax;

@@ -10,6 +10,10 @@ pub enum Error {
     #[error(transparent)]
     Evaluation(#[from] crate::Error),
 
+    /// Values that do not fill a matrix.
+    #[error(transparent)]
+    Matrix(#[from] e2mc::Error),
+
     /// The record of it.
     #[error(transparent)]
     Record(#[from] e2mc_record::Error),
@@ -77,15 +81,4 @@ pub enum Error {
     /// Several labels a row, none of which any test row has.
     #[error("no test row has any of the labels, expected at least one")]
     NoLabelPresent,
-}
-
-impl From<e2mc::Error> for Error {
-    fn from(error: e2mc::Error) -> Self {
-        Self::Evaluation(crate::Error::Format {
-            path: PathBuf::new(),
-            expected: String::new(),
-            found: error.to_string(),
-            hint: "",
-        })
-    }
 }

@@ -49,8 +49,8 @@ mod subsets;
 mod tests;
 
 pub use data::{
-    Labelled, all_rows, check_classes, data_warnings, missing_warning, overlap_warning,
-    rows_of, unseen_warning,
+    Labelled, all_rows, check_classes, data_warnings, missing_warning, overlap_warning, rows_of,
+    unseen_warning,
 };
 pub use error::Error;
 pub use figures::{figures, fit_name, probe_fit, probe_row};
