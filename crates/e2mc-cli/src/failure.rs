@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::hint::Hints;
+use crate::hint::{Hints, is_usage};
 
 /// The exit code of work that ended early, by a signal or by the guard, with its state saved: a script
 /// must not go on as if it were done.
@@ -40,6 +40,11 @@ impl Failure {
         .into()
     }
 
+    /// Whether arguments are wrong rather than the work.
+    pub fn is_usage(&self) -> bool {
+        self.usage
+    }
+
     /// What the user can do.
     pub fn hint(&self) -> &str {
         &self.hint
@@ -53,10 +58,7 @@ pub fn report(error: &anyhow::Error, hints: Hints) -> ExitCode {
     if let Some(hint) = error.chain().find_map(hints) {
         eprintln!("hint: {hint}");
     }
-    let usage = error
-        .downcast_ref::<Failure>()
-        .is_some_and(|failure| failure.usage);
-    ExitCode::from(if usage { 2 } else { 1 })
+    ExitCode::from(if error.chain().any(is_usage) { 2 } else { 1 })
 }
 
 /// The error and what led to it, on one line. Many messages hold that of their cause already.

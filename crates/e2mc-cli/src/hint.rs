@@ -7,6 +7,8 @@
 use std::error::Error;
 use std::io;
 
+use e2mc_eval::protocol;
+
 use crate::failure::Failure;
 
 /// A hint for an error, if there is one.
@@ -23,6 +25,12 @@ pub fn of(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(error) = error.downcast_ref::<e2mc_record::Error>() {
         return of_record(error);
     }
+    if let Some(error) = error.downcast_ref::<e2mc_report::Error>() {
+        return of_report(error);
+    }
+    if let Some(error) = error.downcast_ref::<protocol::Error>() {
+        return of_protocol(error);
+    }
     if let Some(error) = error.downcast_ref::<e2mc_data::Error>() {
         return of_data(error);
     }
@@ -30,6 +38,65 @@ pub fn of(error: &(dyn Error + 'static)) -> Option<String> {
         return error.hint();
     }
     error.downcast_ref::<e2mc::Error>()?.hint()
+}
+
+/// Whether arguments are wrong rather than the work: the exit code is then 2.
+pub fn is_usage(error: &(dyn Error + 'static)) -> bool {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return failure.is_usage();
+    }
+    if let Some(error) = error.downcast_ref::<protocol::Error>() {
+        use protocol::Error;
+        return matches!(
+            error,
+            Error::SameFraction { .. } | Error::SeveralLabels { .. }
+        );
+    }
+    let recipe = error.downcast_ref::<e2mc_recipe::Error>();
+    recipe.is_some_and(|error| {
+        use e2mc_recipe::Error;
+        matches!(
+            error,
+            Error::Unknown { .. }
+                | Error::Change { .. }
+                | Error::NoKeys { .. }
+                | Error::NoAugmentation { .. }
+                | Error::Augmentation { .. }
+        )
+    })
+}
+
+fn of_protocol(error: &protocol::Error) -> Option<String> {
+    use protocol::Error;
+    let hint = match error {
+        Error::Evaluation(error) => return of(error),
+        Error::Matrix(error) => return of(error),
+        Error::Record(error) => return of(error),
+        Error::SameFraction { .. } => "give each fraction once",
+        Error::Subset(_) => "ask for another fraction of the labels",
+        Error::ListedRow { .. } => "give one training row a line, counted from 0",
+        Error::EmptyList { .. } => "name at least one training row",
+        Error::RowsAndLabels { .. } => "give one label for each row, in the order of the rows",
+        Error::SeveralLabels { .. } => {
+            "use `e2mc svm` for several labels a row, or flatten class numbers with .ravel()"
+        }
+        Error::KindsOfLabels { .. } => {
+            "give class numbers for both, or the same 0/1 columns for both"
+        }
+        Error::NoLabelPresent => "give test labels of 1 for present",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn of_report(error: &e2mc_report::Error) -> Option<String> {
+    use e2mc_report::Error;
+    match error {
+        Error::Write { source, .. } | Error::MakeFolder { source, .. } => of_file("write", source),
+        Error::Listen { .. } => Some("choose another port, or --serve 0 for a free one".into()),
+        Error::Record(error) => of(error),
+        _ => None,
+    }
 }
 
 fn of_recipe(error: &e2mc_recipe::Error) -> String {

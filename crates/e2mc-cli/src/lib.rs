@@ -6,6 +6,7 @@
 
 pub mod failure;
 pub mod hint;
+pub mod inspection;
 pub mod launch;
 pub mod options;
 pub mod output;

@@ -12,3 +12,17 @@ pub(crate) mod score;
 pub(crate) mod svm;
 pub(crate) mod throughput;
 pub(crate) mod watch;
+
+use e2mc_cli::failure::Failure;
+use e2mc_cli::options::EmbeddingsOptions;
+use e2mc_record::FileOrigin;
+
+/// The files that are judged, which the parser demands where no checkpoint is given.
+fn files(options: &EmbeddingsOptions) -> anyhow::Result<FileOrigin> {
+    options.files().ok_or_else(|| {
+        Failure::usage(
+            "neither a checkpoint with images nor files of embeddings",
+            "give --checkpoint and --data, or --train, --train-labels, --test and --test-labels",
+        )
+    })
+}

@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use e2mc_cli::options::WatchOptions;
 use e2mc_cli::output;
-use e2mc_record::RunLog;
-use e2mc_report::{plot, serve};
+use e2mc_record::{Run, RunLog};
+use e2mc_report::{pages, plot, serve};
 
 /// The width of a screen that nobody looks at.
 const PLAIN: usize = 80;
@@ -17,13 +17,7 @@ pub(crate) fn run(options: &WatchOptions) -> Result<ExitCode> {
     // Read once before anything starts: a wrong folder is an error, not an empty screen.
     let mut log = RunLog::read(&options.run)?;
     if let Some(port) = options.serve {
-        let server = serve::Server::bind(port)?;
-        output::note(&format!(
-            "watching {}: http://{}  (Ctrl-C ends it)",
-            options.run.display(),
-            server.address()
-        ));
-        server.run(&options.run, options.every);
+        serve_page(options, port)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = std::io::stdout();
@@ -42,6 +36,21 @@ pub(crate) fn run(options: &WatchOptions) -> Result<ExitCode> {
         std::thread::sleep(Duration::from_secs_f64(options.every));
         log = RunLog::read(&options.run)?;
     }
+}
+
+/// Serves the run's page, as of now, until the program is ended.
+fn serve_page(options: &WatchOptions, port: u16) -> Result<(), e2mc_report::Error> {
+    let page = || -> Result<_, e2mc_record::Error> {
+        let run = Run::read(&options.run)?;
+        Ok(pages::run::report(&[run], &output::command_line()))
+    };
+    let every = Duration::from_secs_f64(options.every.ceil());
+    serve::serve(port, every, page, |address| {
+        output::note(&format!(
+            "watching {}: http://{address}  (Ctrl-C ends it)",
+            options.run.display()
+        ));
+    })
 }
 
 /// The width of the terminal.

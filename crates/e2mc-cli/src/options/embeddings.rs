@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use e2mc_record::FileOrigin;
 
 use super::{CheckpointOptions, ImageOptions};
 
@@ -50,6 +51,16 @@ impl EmbeddingsOptions {
     /// Whether features are computed by a network; files hold theirs.
     pub fn needs_network(&self) -> bool {
         self.checkpoint.is_some()
+    }
+
+    /// The four files of embeddings and labels; none where a checkpoint is judged.
+    pub fn files(&self) -> Option<FileOrigin> {
+        Some(FileOrigin {
+            train: self.train.clone()?,
+            train_labels: self.train_labels.clone()?,
+            test: self.test.clone()?,
+            test_labels: self.test_labels.clone()?,
+        })
     }
 
     /// What tables call the model where the user gave no name: the checkpoint or the training file.

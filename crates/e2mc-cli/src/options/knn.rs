@@ -1,6 +1,7 @@
 //! Options of `knn`.
 
 use clap::{Args, ValueEnum};
+use e2mc_eval::protocol::NeighbourPlan;
 use e2mc_eval::{KnnConfig, Vote};
 
 use super::value::bytes;
@@ -45,16 +46,19 @@ pub enum VoteName {
 }
 
 impl KnnOptions {
-    /// What is searched and how it is counted.
-    pub fn config(&self) -> KnnConfig {
-        KnnConfig {
-            ks: self.k.clone(),
-            votes: match self.vote {
-                VoteName::Majority => vec![Vote::Majority],
-                VoteName::Weighted => vec![Vote::Weighted],
-                VoteName::Both => vec![Vote::Weighted, Vote::Majority],
+    /// How neighbours are asked.
+    pub fn plan(&self) -> NeighbourPlan {
+        NeighbourPlan {
+            config: KnnConfig {
+                ks: self.k.clone(),
+                votes: match self.vote {
+                    VoteName::Majority => vec![Vote::Majority],
+                    VoteName::Weighted => vec![Vote::Weighted],
+                    VoteName::Both => vec![Vote::Weighted, Vote::Majority],
+                },
+                temperature: self.temperature,
             },
-            temperature: self.temperature,
+            memory: self.memory,
         }
     }
 }

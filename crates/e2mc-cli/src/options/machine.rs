@@ -21,6 +21,13 @@ impl MachineOptions {
     pub fn threads(&self) -> usize {
         threads(self.threads)
     }
+
+    /// The seeds of `count` label subsets, from `--seed` on.
+    pub fn seeds(&self, count: u64) -> Vec<u64> {
+        (0..count)
+            .map(|seed| self.seed.wrapping_add(seed))
+            .collect()
+    }
 }
 
 /// What was typed, or one for each core that the process may use.

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use e2mc_eval::Schedule;
+use e2mc_eval::protocol::{ProbeKind, ProbePlan, ProbeSettings, Subsets};
+use e2mc_eval::{LinearOptimizer, LinearPreset, Schedule};
 
 use super::value::{fraction, schedule};
 use super::{EmbeddingsOptions, MachineOptions, RecordOptions};
@@ -66,6 +67,27 @@ pub struct ProbeOptions {
     pub record: RecordOptions,
 }
 
+impl ProbeOptions {
+    /// What is fitted, on these label subsets.
+    pub fn plan(&self, subsets: Subsets) -> ProbePlan {
+        ProbePlan {
+            subsets,
+            seeds: self.machine.seeds(self.seeds),
+            probes: self.probe.kinds(),
+            settings: ProbeSettings {
+                preset: self.preset.into(),
+                epochs: self.sgd_epochs.map(|epochs| epochs as usize),
+                learning_rate: self.sgd_rate,
+                batch: self.sgd_batch.map(|batch| batch as usize),
+                weight_decay: self.sgd_weight_decay,
+                optimizer: self.sgd_optimizer.map(Into::into),
+                schedule: self.sgd_schedule.clone(),
+            },
+            k: self.k.into(),
+        }
+    }
+}
+
 /// Which linear classifiers are fitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ProbeName {
@@ -75,6 +97,17 @@ pub enum ProbeName {
     Sgd,
     /// One after the other
     Both,
+}
+
+impl ProbeName {
+    /// The classifiers, in order.
+    pub fn kinds(self) -> Vec<ProbeKind> {
+        match self {
+            Self::Logistic => vec![ProbeKind::Logistic],
+            Self::Sgd => vec![ProbeKind::Sgd],
+            Self::Both => vec![ProbeKind::Logistic, ProbeKind::Sgd],
+        }
+    }
 }
 
 /// Whose settings the SGD probe has.
@@ -88,6 +121,17 @@ pub enum PresetName {
     Simsiam,
     /// Steps, batch norm over channels of 4 places (use with --output map6x6), rate 0.01
     Inat18,
+}
+
+impl From<PresetName> for LinearPreset {
+    fn from(name: PresetName) -> Self {
+        match name {
+            PresetName::Vicreg => Self::Vicreg,
+            PresetName::Swav => Self::Swav,
+            PresetName::Simsiam => Self::Simsiam,
+            PresetName::Inat18 => Self::Inat18,
+        }
+    }
 }
 
 /// What the SGD probe learns from.
@@ -108,4 +152,13 @@ pub enum OptimizerName {
     Sgd,
     /// SGD within layer-wise adaptive rate control, trust 0.001
     Larc,
+}
+
+impl From<OptimizerName> for LinearOptimizer {
+    fn from(name: OptimizerName) -> Self {
+        match name {
+            OptimizerName::Sgd => Self::Sgd,
+            OptimizerName::Larc => Self::Larc { trust: 0.001 },
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use e2mc_record::{Error, ResultFolder};
 
 /// What an evaluation leaves behind: options of `probe`, `knn`, `svm` and `finetune`.
 #[derive(Args, Clone, Debug)]
@@ -28,5 +29,20 @@ impl RecordOptions {
     /// What tables call the model: the name given, or where it comes from.
     pub fn model(&self, origin: String) -> String {
         self.name.clone().unwrap_or(origin)
+    }
+
+    /// The folder of `--out`, made and tried, or none: to be called before the work.
+    ///
+    /// # Errors
+    /// Where it holds a result that is not to be replaced, or cannot be written to.
+    pub fn folder(&self) -> Result<ResultFolder, Error> {
+        let Some(out) = &self.out else {
+            return Ok(ResultFolder::nowhere());
+        };
+        let folder = ResultFolder::create(out, self.overwrite)?;
+        Ok(match self.no_scores {
+            true => folder.without_scores(),
+            false => folder,
+        })
     }
 }

@@ -1,7 +1,8 @@
 //! Options of `svm`.
 
 use clap::{Args, ValueEnum};
-use e2mc_eval::{Cost, Interpolation, SvmConfig};
+use e2mc_eval::Interpolation;
+use e2mc_eval::protocol::{MachinePlan, Scale};
 
 use super::{EmbeddingsOptions, MachineOptions, RecordOptions};
 
@@ -67,32 +68,24 @@ pub enum AveragePrecisionName {
 }
 
 impl SvmOptions {
-    /// How the machines are fitted.
-    pub fn config(&self) -> SvmConfig {
-        let default = SvmConfig::default();
-        let folds = self.folds;
-        SvmConfig {
-            cost: match (&self.costs[..], default.cost) {
-                ([], Cost::Grid { values, .. }) => Cost::Grid { values, folds },
-                ([], fixed) => fixed,
-                ([cost], _) => Cost::Fixed(*cost),
-                (costs, _) => Cost::Grid {
-                    values: costs.to_vec(),
-                    folds,
-                },
-            },
+    /// How machines are fitted and judged.
+    pub fn plan(&self) -> MachinePlan {
+        MachinePlan {
+            costs: self.costs.clone(),
+            folds: self.folds,
             positive_weight: self.positive_weight,
+            scale: match self.scale {
+                ScaleName::Raw => Scale::Raw,
+                ScaleName::Unit => Scale::Unit,
+                ScaleName::Standard => Scale::Standard,
+            },
+            interpolation: match self.average_precision {
+                AveragePrecisionName::Area => Interpolation::Area,
+                AveragePrecisionName::Voc07 => Interpolation::ElevenPoint,
+            },
             tolerance: self.tolerance,
             max_epochs: self.max_epochs,
-            standardise: self.scale == ScaleName::Standard,
-        }
-    }
-
-    /// How the average precision of a label is measured.
-    pub fn interpolation(&self) -> Interpolation {
-        match self.average_precision {
-            AveragePrecisionName::Area => Interpolation::Area,
-            AveragePrecisionName::Voc07 => Interpolation::ElevenPoint,
+            seed: self.machine.seed,
         }
     }
 }

@@ -6,6 +6,7 @@ mod status;
 
 use std::io::Write;
 
+use e2mc_report::Finding;
 use serde::Serialize;
 
 pub use evaluation::evaluation;
@@ -46,10 +47,21 @@ pub fn warning(text: &str) {
     eprintln!("warning: {text}");
 }
 
-/// What was typed, for the records of runs and pages.
+/// Findings, one a line: the verdict, then the sentence.
+pub fn findings(findings: &[Finding]) -> String {
+    let words = |finding: &Finding| finding.verdict.words();
+    let width = findings.iter().map(|finding| words(finding).len()).max();
+    let width = width.unwrap_or(0);
+    let line = |finding: &Finding| format!("{:<width$}  {}\n", words(finding), finding.text);
+    findings.iter().map(line).collect()
+}
+
+/// What was typed, by the name of the command, for the records of runs and pages.
 pub fn command_line() -> String {
-    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    words.collect::<Vec<_>>().join(" ")
+    let words = std::env::args_os().skip(1);
+    let words = words.map(|word| word.to_string_lossy().into_owned());
+    let words: Vec<_> = std::iter::once("e2mc".to_owned()).chain(words).collect();
+    words.join(" ")
 }
 
 /// Lines up columns: the first to the left, the others to the right; one line a row.

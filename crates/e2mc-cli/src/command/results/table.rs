@@ -55,7 +55,9 @@ fn cells(result: &EvaluationResult) -> Vec<(Column, Cell)> {
         let column = Column::of_labels(protocol, row.fraction, &row.probe);
         (column, (row.accuracy, row.standard_error))
     });
-    let neighbours = result.results.iter().map(|fit| {
+    // Beside probes, neighbours are a first look; they have a command of their own.
+    let looked_for = (protocol == Protocol::Knn).then_some(&result.results);
+    let neighbours = looked_for.into_iter().flatten().map(|fit| {
         let column = Column {
             protocol: Protocol::Knn,
             number: fit.k as u64,
