@@ -19,39 +19,25 @@ pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
 fn is_usage_itself(error: &(dyn Error + 'static)) -> bool {
     if let Some(error) = error.downcast_ref::<LabError>() {
         return match error {
-            LabError::Recipe(error) => is_usage_of_recipe(error),
-            LabError::Sweep(SweepError::Axis { .. } | SweepError::SettingTwice { .. }) => true,
+            LabError::Recipe(error) => is_usage_itself(error),
+            LabError::Sweep(error) => is_usage_itself(error),
+            LabError::Evaluation(error) => hint::is_usage(error),
             LabError::Protocol(_) | LabError::Checkpoints { .. } | LabError::OneView => true,
             _ => false,
         };
     }
     if let Some(error) = error.downcast_ref::<SweepError>() {
-        return matches!(
-            error,
-            SweepError::Axis { .. } | SweepError::SettingTwice { .. }
-        );
+        return match error {
+            SweepError::Axis { .. } | SweepError::SettingTwice { .. } => true,
+            SweepError::Settings { source, .. } => is_usage_itself(source),
+            _ => false,
+        };
     }
-    if let Some(error) = error.downcast_ref::<RecipeError>() {
-        return is_usage_of_recipe(error);
+    match error.downcast_ref::<RecipeError>() {
+        Some(RecipeError::Text(error)) => hint::is_usage(error),
+        Some(error) => matches!(error, RecipeError::Settings { .. }),
+        None => hint::is_usage(error),
     }
-    let text = error.downcast_ref::<e2mc_recipe::Error>();
-    text.is_some_and(is_usage_of_text)
-}
-
-fn is_usage_of_recipe(error: &RecipeError) -> bool {
-    match error {
-        RecipeError::Text(error) => is_usage_of_text(error),
-        RecipeError::Settings { .. } => true,
-        _ => false,
-    }
-}
-
-fn is_usage_of_text(error: &e2mc_recipe::Error) -> bool {
-    use e2mc_recipe::Error;
-    matches!(
-        error,
-        Error::Unknown { .. } | Error::Change { .. } | Error::NoKeys { .. }
-    )
 }
 
 /// The hint for one error of the chain, if there is one.

@@ -1,11 +1,11 @@
 //! From what was typed to what the lab takes.
 
-use e2mc::Transform;
 use anyhow::{Context, Result};
+use e2mc::Transform;
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::{
     CheckpointOptions, CriterionName, EmbeddingsOptions, GuardAction, ImageOptions, MachineOptions,
-    ProbeName, RecordOptions, TrainOptions, TransformName,
+    ProbeName, TrainOptions, TransformName,
 };
 use e2mc_lab::checkpoint::Reading;
 use e2mc_lab::machine::Machine;
@@ -13,7 +13,7 @@ use e2mc_lab::protocol::{NetworkSource, ProbeChoice};
 use e2mc_lab::recipe::CriterionChoice;
 use e2mc_lab::run;
 use e2mc_recipe::{Change, parse_change};
-use e2mc_record::{DataOptions, ResultFolder, RunFolder, RunSettings};
+use e2mc_record::{DataOptions, RunFolder, RunSettings};
 use e2mc_train::Output;
 
 /// How a checkpoint is read.
@@ -158,25 +158,6 @@ pub(crate) fn source(
         output: output(&options.output),
         machine: self::machine(machine),
         ..NetworkSource::new(checkpoint, data)
-    })
-}
-
-/// The seeds of `count` label subsets.
-pub(crate) fn seeds(count: u64, machine: &MachineOptions) -> Vec<u64> {
-    (0..count)
-        .map(|seed| machine.seed.wrapping_add(seed))
-        .collect()
-}
-
-/// The folder of `--out`, made and tried, or none.
-pub(crate) fn folder(options: &RecordOptions) -> Result<ResultFolder, e2mc_record::Error> {
-    let Some(out) = &options.out else {
-        return Ok(ResultFolder::nowhere());
-    };
-    let folder = ResultFolder::create(out, options.overwrite)?;
-    Ok(match options.no_scores {
-        true => folder.without_scores(),
-        false => folder,
     })
 }
 
