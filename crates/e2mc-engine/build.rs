@@ -1,4 +1,8 @@
-//! Links the command as `e2mc-train` says, so that it finds libtorch from wherever it is started.
+//! Links the engine so that it finds libtorch: as `e2mc-train` says, wherever it is started, and in
+//! folders relative to itself, for where both are installed together.
+
+/// Where libtorch may be from the engine's own folder, `$ORIGIN`.
+const BESIDE: [&str; 3] = ["$ORIGIN", "$ORIGIN/../lib", "$ORIGIN/libtorch/lib"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -7,5 +11,10 @@ fn main() {
         .flat_map(|args| args.split('\t'))
     {
         println!("cargo::rustc-link-arg={arg}");
+    }
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
+        for folder in BESIDE {
+            println!("cargo::rustc-link-arg=-Wl,-rpath,{folder}");
+        }
     }
 }

@@ -2,12 +2,18 @@
 
 use std::process::ExitCode;
 
+use crate::hint::{Hints, is_usage};
+
+/// The exit code of work that ended early, by a signal or by the guard, with its state saved: a script
+/// must not go on as if it were done.
+pub const STOPPED_EARLY: u8 = 3;
+
 /// A failure that the command itself found, with what the user can do.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub(crate) struct Failure {
+pub struct Failure {
     message: String,
-    hint: Option<String>,
+    hint: String,
     usage: bool,
 }
 
@@ -15,55 +21,71 @@ impl Failure {
     /// Something that went wrong (exit code 1).
     // What a command returns, so that call sites need no conversion.
     #[allow(clippy::new_ret_no_self)]
-    pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
         Self {
             message: message.into(),
-            hint: Some(hint.into()),
+            hint: hint.into(),
             usage: false,
         }
         .into()
     }
 
     /// Arguments that do not fit together (exit code 2).
-    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
         Self {
             message: message.into(),
-            hint: Some(hint.into()),
+            hint: hint.into(),
             usage: true,
         }
         .into()
     }
+
+    /// Whether arguments are wrong rather than the work.
+    pub fn is_usage(&self) -> bool {
+        self.usage
+    }
+
+    /// What the user can do.
+    pub fn hint(&self) -> &str {
+        &self.hint
+    }
 }
 
-/// Prints the error and its hint to standard error and gives the exit code.
-pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
-    if let Some(hint) = hint(error) {
+/// Prints the error, and the hint that `hints` has for the first cause it knows, to standard error;
+/// gives the exit code.
+pub fn report(error: &anyhow::Error, hints: Hints) -> ExitCode {
+    eprintln!("error: {}", text(error));
+    if let Some(hint) = error.chain().find_map(hints) {
         eprintln!("hint: {hint}");
     }
-    let usage = error
-        .downcast_ref::<Failure>()
-        .is_some_and(|failure| failure.usage);
-    ExitCode::from(if usage { 2 } else { 1 })
+    ExitCode::from(if error.chain().any(is_usage) { 2 } else { 1 })
 }
 
-/// The hint of the first error in the chain that has one.
-fn hint(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| {
-        if let Some(failure) = cause.downcast_ref::<Failure>() {
-            return failure.hint.clone();
+/// The error and what led to it, on one line. Many messages hold that of their cause already.
+fn text(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
         }
-        if let Some(error) = cause.downcast_ref::<e2mc_train::Error>() {
-            return error.hint();
-        }
-        if let Some(error) = cause.downcast_ref::<e2mc_data::Error>() {
-            return error.hint();
-        }
-        if let Some(error) = cause.downcast_ref::<e2mc_eval::Error>() {
-            return error.hint();
-        }
-        cause
-            .downcast_ref::<e2mc::Error>()
-            .and_then(e2mc::Error::hint)
-    })
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::text;
+
+    #[test]
+    fn a_cause_is_named_once() {
+        let failed = || Err::<(), _>(std::io::Error::other("no disk"));
+        let error = failed().context("cannot read a.npy").unwrap_err();
+        assert_eq!(text(&error), "cannot read a.npy: no disk");
+        let error = failed().context("cannot read a.npy: no disk").unwrap_err();
+        assert_eq!(text(&error), "cannot read a.npy: no disk");
+    }
 }

@@ -1,58 +1,46 @@
 //! `e2mc`: effective entropy maximisation for pre-trained self-supervised models.
 //!
-//! This crate is glue and printing: arguments become a plan, libraries carry it out, and results go
-//! to standard output (as one JSON object with `--json`), progress and warnings to standard error.
+//! This program works on files. What needs a network it leaves to `e2mc-engine`, which it executes with
+//! the same arguments. Results go to standard output (as one JSON object with `--json`), progress and
+//! warnings to standard error.
 
-mod arguments;
-mod checkpoint;
 mod command;
-mod contact_sheet;
-mod data;
-mod evaluation;
-mod failure;
-mod guard;
-mod output;
-mod progress;
-mod recipe;
-mod report;
-mod resume;
-mod run;
-mod runlog;
-mod tensorboard;
+mod images;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
-
-use arguments::{Arguments, Command};
+use e2mc_cli::options::{Arguments, Command};
+use e2mc_cli::{failure, hint, launch};
 
 fn main() -> ExitCode {
-    match Arguments::read().and_then(|arguments| dispatch(&arguments.command)) {
-        Ok(code) => code,
-        Err(error) => failure::report(&error),
-    }
+    let done = Arguments::read().and_then(|arguments| match arguments.command {
+        command if command.needs_network() => launch::engine(command.device()),
+        command => dispatch(&command),
+    });
+    done.unwrap_or_else(|error| failure::report(&error, hint::of))
 }
 
 fn dispatch(command: &Command) -> Result<ExitCode> {
     match command {
-        Command::Pretrain(options) => command::pretrain::run(options),
-        Command::Continue(options) => command::continue_::run(options),
-        Command::Sweep(options) => command::sweep::run(options),
         Command::Probe(options) => command::probe::run(options),
-        Command::Recipes(options) => command::recipes::run(options),
-        Command::Finetune(options) => command::finetune::run(options),
         Command::Knn(options) => command::knn::run(options),
         Command::Svm(options) => command::svm::run(options),
-        Command::Embed(options) => command::embed::run(options),
         Command::Compare(options) => command::compare::run(options),
         Command::Results(options) => command::results::run(options),
+        Command::Recipes(options) => command::recipes::run(options),
         Command::Score(options) => command::score::run(options),
         Command::Inspect(options) => command::inspect::run(options),
         Command::Report(options) => command::report::run(options),
         Command::Watch(options) => command::watch::run(options),
-        Command::Convert(options) => command::convert::run(options),
         Command::Throughput(options) => command::throughput::run(options),
         Command::Augment(options) => command::augment::run(options),
-        Command::Demo(options) => command::demo::run(options),
+        Command::Pretrain(_)
+        | Command::Continue(_)
+        | Command::Sweep(_)
+        | Command::Finetune(_)
+        | Command::Embed(_)
+        | Command::Convert(_)
+        | Command::Demo(_) => unreachable!("the engine does what needs a network"),
     }
 }

@@ -79,6 +79,16 @@ pub enum Error {
         /// What is there.
         found: String,
     },
+    /// A list or an annotation of a VOC folder is not what it should be.
+    #[error("{}: expected {expected}, found {found}", path.display())]
+    Voc {
+        /// The file.
+        path: PathBuf,
+        /// What should be there.
+        expected: &'static str,
+        /// What is there.
+        found: String,
+    },
     /// A tar file cannot be read through.
     #[error("{} is no whole tar file: {source}", path.display())]
     Shard {
@@ -306,6 +316,7 @@ impl Error {
             Self::List { .. } => {
                 "one image a line: its path, and its label behind a tab, a comma or a blank"
             }
+            Self::Voc { .. } => "take the lists and annotations that come with the data set",
             Self::Shard { .. } => "fetch or write the file again",
             Self::Label { .. } => "label all images by numbers from 0 on, or all by names",
             Self::Ambiguous { .. } => {

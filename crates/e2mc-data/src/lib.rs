@@ -38,6 +38,7 @@ mod vectorised;
 
 pub use augment::{Augmentation, Blur, Filter, Jitter, Operation, Outcome, ViewRecipe};
 pub use dataset::{Dataset, OpenOptions, Selection, Split, open, open_with};
+pub use dataset::{VOC_CLASSES, VocImages, VocShown, is_voc};
 pub use error::Error;
 pub use evaluate::Evaluation;
 pub use image::Image;

@@ -3,41 +3,31 @@
 //! `cargo bench -p e2mc-eval --bench diagnostics -- FILE.npy` reads the file as `e2mc inspect` does; `-- make ROWS COLS FILE.npy`
 //! writes one to read. Without a file, as `cargo test --benches` runs it, the data are tiny.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::time::Instant;
 
 use e2mc::Transform;
 use e2mc_eval::diagnostics::{Config, diagnose};
-use e2mc_eval::{EmbeddingFile, Rows};
+use e2mc_eval::{EmbeddingFile, Error, RowWriter, Rows, Stored};
 
 /// Roughly normal numbers, a mixture of a hundred directions and noise, from a multiplicative hash.
-fn make(rows: usize, cols: usize, path: &str) -> std::io::Result<()> {
+fn make(rows: usize, cols: usize, path: &str) -> Result<(), Error> {
     const HIDDEN: usize = 100;
     let unit = |i: u64| {
         let mut z = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         ((z ^ (z >> 27)) >> 40) as f32 / (1 << 24) as f32 - 0.5
     };
-    let mut header =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {cols}), }}");
-    while (header.len() + 11) % 64 != 0 {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    out.write_all(b"\x93NUMPY\x01\x00")?;
-    out.write_all(&(header.len() as u16).to_le_bytes())?;
-    out.write_all(header.as_bytes())?;
+    let mut out = RowWriter::open(path, rows, Stored::F32, "rows of a benchmark")?;
+    let mut line = vec![0.0; cols];
     for row in 0..rows as u64 {
         let hidden: Vec<f32> = (0..4).map(|k| unit(row * 4 + k)).collect();
-        for col in 0..cols as u64 {
+        for (col, value) in (0_u64..).zip(&mut line) {
             let direction = (col % HIDDEN as u64) as usize;
-            let value = 4.0 * hidden[direction % 4] + 6.0 * unit((row << 24) + col);
-            out.write_all(&value.to_le_bytes())?;
+            *value = 4.0 * hidden[direction % 4] + 6.0 * unit((row << 24) + col);
         }
+        out.append(&line, cols)?;
     }
-    out.flush()
+    out.finish()
 }
 
 /// The most memory that the process has had, in MiB; 0 where the system does not say.

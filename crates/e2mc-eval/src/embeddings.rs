@@ -25,9 +25,9 @@ use source::Source;
 
 pub use npz::{Column, npz_names, write_npz};
 pub use rows::{EmbeddingFile, Rows};
-pub use stream::{RowWriter, Stored, write_labels};
+pub use stream::{RowWriter, Stored};
 pub use targets::{MultiLabels, Presence, Targets, read_targets};
-pub use write::write_npy;
+pub use write::{write_labels, write_npy, write_npy_tensor};
 
 /// Reads the embeddings `(n, d)` that `source` names: `FILE.npy`, `FILE.safetensors:TENSOR`, `FILE.npz:ARRAY`, or without
 /// a name if only one of the file's tensors has two dimensions.

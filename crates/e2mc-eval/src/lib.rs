@@ -40,6 +40,7 @@ mod logistic;
 mod overlap;
 mod probe;
 mod product;
+pub mod protocol;
 mod random;
 mod significance;
 mod softmax;
@@ -47,7 +48,6 @@ mod standardise;
 mod svm;
 #[cfg(test)]
 mod testing;
-mod voc;
 
 pub use accuracy::{Estimate, PairedDrop, paired_drop, predictions, top_k, top1};
 pub use average_precision::{Interpolation, average_precision, average_precisions};
@@ -56,7 +56,8 @@ pub use classifier::LinearClassifier;
 pub use confusion::Confusion;
 pub use embeddings::{
     Column, EmbeddingFile, MultiLabels, Presence, RowWriter, Rows, Stored, Targets, npz_names,
-    read_embeddings, read_images, read_labels, read_targets, write_labels, write_npy, write_npz,
+    read_embeddings, read_images, read_labels, read_targets, write_labels, write_npy,
+    write_npy_tensor, write_npz,
 };
 pub use error::Error;
 pub use knn::{KnnConfig, KnnResult, RANKED, Vote, knn, knn_within};
@@ -67,4 +68,3 @@ pub use probe::{Fit, FitReport, Prediction, Probe};
 pub use significance::{CompareConfig, Comparison, compare, holm};
 pub use standardise::unit_length;
 pub use svm::{Cost, SvmClass, SvmConfig, SvmFit, svm};
-pub use voc::{VOC_CLASSES, VocImages, read_voc};

@@ -10,6 +10,7 @@
 //! but its input; different seeds run side by side.
 
 use e2mc::MatrixView;
+use e2mc_base::schedule;
 
 use crate::classifier::LinearClassifier;
 use crate::{Error, check};
@@ -161,13 +162,9 @@ impl LinearConfig {
         let scaled = self.learning_rate * self.batch as f64 / 256.0;
         match &self.schedule {
             Schedule::Constant => scaled,
-            Schedule::Cosine => {
-                let progress = epoch as f64 / self.epochs as f64;
-                0.5 * scaled * (1.0 + (std::f64::consts::PI * progress).cos())
-            }
+            Schedule::Cosine => schedule::cosine(scaled, 0.0, epoch as f64 / self.epochs as f64),
             Schedule::Step { milestones, factor } => {
-                let passed = milestones.iter().filter(|&&m| m <= epoch).count();
-                scaled * factor.powi(passed as i32)
+                schedule::steps(scaled, *factor, milestones, epoch)
             }
         }
     }

@@ -1,1 +1,31 @@
-//! Training runs and evaluations of checkpoints as a library.
+//! The lab: what is done with a network from the first plan to the last result.
+//!
+//! - [`recipe`]: the settings of a run, made of recipes and changes;
+//! - [`run`]: a training run, guarded ([`guard`]), recorded, stopped and resumed;
+//! - [`continuation`]: the paper's second step, from a checkpoint that is already trained;
+//! - [`protocol`]: what a checkpoint's features of images are worth;
+//! - [`sweep`]: a grid of runs from one checkpoint, all judged alike; [`demo`]: the job on the sample;
+//! - [`embed`], [`convert`], [`inspect`]: features in files, networks for others, a look at embeddings;
+//! - [`images`], [`checkpoint`], [`machine`]: what all of them take.
+//!
+//! Nothing here prints. What happens is told to a [`notice::Notices`], and the events of a run to a
+//! [`run::RunObserver`]. Errors say what was expected and what was found; which option sets it is known
+//! to the program that calls.
+
+pub mod checkpoint;
+pub mod continuation;
+pub mod convert;
+pub mod demo;
+pub mod embed;
+mod error;
+pub mod guard;
+pub mod images;
+pub mod inspect;
+pub mod machine;
+pub mod notice;
+pub mod protocol;
+pub mod recipe;
+pub mod run;
+pub mod sweep;
+
+pub use error::Error;

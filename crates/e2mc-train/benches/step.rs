@@ -6,8 +6,8 @@
 use std::error::Error;
 use std::time::Instant;
 
-use e2mc_train::backbone::{Architecture, Backbone, BackboneConfig, Stem};
-use e2mc_train::layer::{BatchNorm, Linear, Precision, Statistics};
+use e2mc_train::backbone::{Architecture, Backbone, ResnetConfig, Stem};
+use e2mc_train::layer::{BatchNorm, Linear, Mode, Precision, Statistics};
 use e2mc_train::optim::{Optimizer, OptimizerConfig, SgdConfig};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -27,13 +27,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let variables = nn::VarStore::new(Device::Cpu);
     let root = variables.root();
-    let config = BackboneConfig {
+    let config = ResnetConfig {
         architecture: Architecture::Resnet18,
         width: 16,
         stem: Stem::SmallStride2,
         channels: 1,
     };
-    let backbone = Backbone::new(&(&root / "backbone"), &config)?;
+    let backbone = Backbone::new(&(&root / "backbone"), &config.into())?;
     let first = Linear::new(&(&root / "head" / 0), backbone.features(), 512, true)?;
     let norm = BatchNorm::new(&(&root / "head" / 1), 512, true)?;
     let second = Linear::new(&(&root / "head" / 3), 512, 512, true)?;
@@ -48,15 +48,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut optimizer = Optimizer::new(&OptimizerConfig::Sgd(sgd), parameters)?;
 
     let images = Tensor::randn([batch.into(), 1, 28, 28], (Kind::Float, Device::Cpu));
+    let mode = Mode::solo(Statistics::Batch, Precision::F32);
     let mut times = Vec::new();
     for step in 0..STEPS.0 + STEPS.1 {
         let start = Instant::now();
-        let features = backbone.forward(&images, Statistics::Batch, Precision::F32)?;
+        let features = backbone.forward(&images, mode)?;
         let hidden = norm
-            .forward(
-                &first.forward(&features, Precision::F32)?,
-                Statistics::Batch,
-            )?
+            .forward(&first.forward(&features, Precision::F32)?, mode)?
             .relu_();
         let loss = second
             .forward(&hidden, Precision::F32)?

@@ -8,8 +8,8 @@ use e2mc_data::{Augmentation, Dataset, Evaluation, Loader, LoaderConfig, Pipelin
 use tch::{Kind, Tensor};
 
 use crate::Error;
+use crate::images::images;
 use crate::model::Model;
-use crate::pass::images;
 
 /// Which numbers of the network are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,8 @@ pub enum Output {
     /// The last feature map, average-pooled 6 x 6 with stride 1 and laid out channel by channel: 8192 numbers of a
     /// ResNet-50 at 224 x 224 (paper, iNat18).
     Map6x6,
-    /// What comes out of the backbone's layer of that name; a feature map is averaged over its places.
+    /// What comes out of the backbone's layer of that name; a feature map is averaged over its
+    /// places, tokens over themselves.
     Layer(String),
 }
 
@@ -76,6 +77,21 @@ pub struct EmbedOptions {
     pub skip_batches: usize,
 }
 
+impl EmbedOptions {
+    /// One pass in the data set's order: 256 images at a time, prepared by one thread, seed 0.
+    pub fn new(output: Output, pipeline: Pipeline) -> Self {
+        Self {
+            output,
+            pipeline,
+            batch: 256,
+            threads: 1,
+            seed: 0,
+            epoch: 0,
+            skip_batches: 0,
+        }
+    }
+}
+
 impl Model {
     /// The numbers that `output` names, `(n, d)` in float32, of images `(n, c, h, w)`, in evaluation mode.
     ///
@@ -94,14 +110,14 @@ impl Model {
                         .after_embedding(&layer, &features, self.precision())?;
                     rows.ok_or_else(|| {
                         let expected = "a layer that the checkpoint's method has";
-                        Error::config("output", expected, layer)
+                        Error::argument("output", expected, layer)
                     })?
                 }
                 Output::Map6x6 => {
                     let map = self.backbone.map(&images, self.precision())?;
                     let (_, _, height, width) = map.size4()?;
                     if height.min(width) < 6 {
-                        return Err(Error::config(
+                        return Err(Error::argument(
                             "output",
                             "a last feature map of at least 6 x 6 for map6x6",
                             format!("{height} x {width}"),
@@ -112,7 +128,12 @@ impl Model {
                 }
                 Output::Layer(name) => {
                     let out = self.backbone.layer(&images, name, self.precision())?;
-                    out.f_mean_dim([2i64, 3].as_slice(), false, Kind::Float)?
+                    match out.dim() {
+                        4 => out.f_mean_dim([2i64, 3].as_slice(), false, Kind::Float)?,
+                        // Tokens (n, t, c).
+                        3 => out.f_mean_dim([1i64].as_slice(), false, Kind::Float)?,
+                        _ => out,
+                    }
                 }
             };
             Ok(rows
@@ -173,13 +194,9 @@ pub fn embed(
     threads: usize,
 ) -> Result<Matrix, Error> {
     let options = EmbedOptions {
-        output,
-        pipeline: Pipeline::Evaluate(evaluation.clone()),
         batch,
         threads,
-        seed: 0,
-        epoch: 0,
-        skip_batches: 0,
+        ..EmbedOptions::new(output, Pipeline::Evaluate(evaluation.clone()))
     };
     gather(model, dataset, &options)
 }
@@ -205,13 +222,10 @@ pub fn embed_views(
     (0..count)
         .map(|epoch| {
             let options = EmbedOptions {
-                output: output.clone(),
-                pipeline: Pipeline::Augment(one.clone()),
-                batch: 256,
                 threads,
                 seed,
                 epoch,
-                skip_batches: 0,
+                ..EmbedOptions::new(output.clone(), Pipeline::Augment(one.clone()))
             };
             gather(model, dataset.clone(), &options)
         })

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::advice::Advice;
+
 /// The error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -11,6 +13,16 @@ pub enum Error {
     Config {
         /// The setting's dotted name, as in a recipe.
         field: String,
+        /// What would be valid.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// An argument of a call, which no recipe holds, is out of range.
+    #[error("setting `{name}`: expected {expected}, found {found}")]
+    Argument {
+        /// The argument's name.
+        name: &'static str,
         /// What would be valid.
         expected: String,
         /// What was given.
@@ -26,7 +38,7 @@ pub enum Error {
         /// What was there.
         found: String,
         /// What the user can do.
-        hint: String,
+        advice: Advice,
     },
     /// A checkpoint's tensors are not those of the model.
     #[error("{path}: the tensors do not fit the model ({summary})\n{table}")]
@@ -108,49 +120,39 @@ impl Error {
         }
     }
 
-    /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
+    /// An argument that does not fit.
+    pub fn argument(name: &'static str, expected: impl Into<String>, found: impl ToString) -> Self {
+        Self::Argument {
+            name,
+            expected: expected.into(),
+            found: found.to_string(),
+        }
+    }
+
+    /// What the user can do about it, as far as this crate knows: the errors of others that it
+    /// passes on ([`Error::Data`], [`Error::Criterion`]) are for those to explain.
+    pub fn advice(&self) -> Option<Advice> {
         match self {
-            // Settings that no recipe has: each is an option of the commands that use it.
-            Self::Config { field, .. } if OPTIONS.contains(&field.as_str()) => {
-                Some(format!("change it with --{}", field.replace(' ', "-")))
-            }
-            Self::Config { field, .. } => {
-                Some(format!("change it in the recipe or with --set {field}=…"))
-            }
-            Self::Checkpoint { hint, .. } => Some(hint.clone()),
-            Self::Tensors { .. } => Some(
-                "give the recipe that it was trained with, or --layout if it is another's; differences that \
-                 are right can be allowed with --allow-missing PREFIX and --allow-unexpected PREFIX"
-                    .into(),
-            ),
-            Self::Io { source, .. } => io_hint(source),
-            Self::NonFinite { .. } => {
-                Some("lower the learning rate or beta, then go on with --resume".into())
-            }
-            Self::Device { .. } => {
-                Some("use --device cpu, or install a CUDA libtorch with `make gpu`".into())
-            }
-            Self::Data(error) => error.hint(),
-            Self::Criterion(error) => error.hint(),
-            Self::Torch(_) | Self::Observer(_) => None,
+            Self::Config { field, .. } => Some(Advice::ChangeSetting(field.clone())),
+            Self::Argument { name, .. } => Some(Advice::ChangeArgument(name)),
+            Self::Checkpoint { advice, .. } => Some(advice.clone()),
+            Self::Tensors { .. } => Some(Advice::AllowDifferences),
+            Self::Io { source, .. } => io_advice(source),
+            Self::NonFinite { .. } => Some(Advice::LowerRates),
+            Self::Device { .. } => Some(Advice::OtherDevice),
+            Self::Data(_) | Self::Criterion(_) | Self::Torch(_) | Self::Observer(_) => None,
         }
     }
 }
 
-/// What [`Error::Config`] calls settings that are options of a command.
-const OPTIONS: [&str; 5] = ["output", "epochs", "batch", "trunk rate", "head rate"];
-
-fn io_hint(error: &std::io::Error) -> Option<String> {
+fn io_advice(error: &std::io::Error) -> Option<Advice> {
     use std::io::ErrorKind::{
         FileTooLarge, NotFound, PermissionDenied, QuotaExceeded, StorageFull,
     };
     match error.kind() {
-        NotFound => Some("check the path".into()),
-        PermissionDenied => Some("check the permissions, or choose another --out".into()),
-        StorageFull | QuotaExceeded | FileTooLarge => {
-            Some("free some space or choose another --out; files saved before are whole".into())
-        }
+        NotFound => Some(Advice::words("check the path")),
+        PermissionDenied => Some(Advice::WriteElsewhere),
+        StorageFull | QuotaExceeded | FileTooLarge => Some(Advice::FreeSpace),
         _ => None,
     }
 }

@@ -7,11 +7,11 @@
 use tch::{Tensor, nn};
 
 use crate::Error;
-use crate::layer::{BatchNorm, Linear, Precision, Statistics};
+use crate::layer::{BatchNorm, Linear, Mode};
 
 /// The bias of a head's last linear layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bias {
+pub enum Bias {
     /// There is none.
     None,
     /// It is a parameter.
@@ -22,18 +22,18 @@ pub(crate) enum Bias {
 
 /// What a head has beside its widths.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct HeadStyle {
+pub struct HeadStyle {
     /// Whether the hidden linear layers have a bias, which the batch norm after them undoes.
-    pub(crate) hidden_bias: bool,
+    pub hidden_bias: bool,
     /// The last linear layer's bias.
-    pub(crate) last_bias: Bias,
+    pub last_bias: Bias,
     /// Whether a batch norm without weight and bias follows the last linear layer.
-    pub(crate) last_norm: bool,
+    pub last_norm: bool,
 }
 
 /// A head, from features or from another head's outputs.
 #[derive(Debug)]
-pub(crate) struct Head {
+pub struct Head {
     hidden: Vec<(Linear, BatchNorm)>,
     last: Linear,
     last_norm: Option<BatchNorm>,
@@ -45,7 +45,7 @@ impl Head {
     ///
     /// # Errors
     /// Without layers, or where one is 0 wide.
-    pub(crate) fn new(
+    pub fn new(
         path: &nn::Path,
         field: &str,
         inputs: usize,
@@ -89,21 +89,15 @@ impl Head {
     ///
     /// # Errors
     /// Where libtorch refuses the input's shape.
-    pub(crate) fn forward(
-        &self,
-        rows: &Tensor,
-        statistics: Statistics,
-        precision: Precision,
-    ) -> Result<Tensor, Error> {
+    pub fn forward(&self, rows: &Tensor, mode: Mode<'_>) -> Result<Tensor, Error> {
+        let precision = mode.precision;
         let mut x = rows.shallow_clone();
         for (linear, norm) in &self.hidden {
-            x = norm
-                .forward(&linear.forward(&x, precision)?, statistics)?
-                .relu_();
+            x = norm.forward(&linear.forward(&x, precision)?, mode)?.relu_();
         }
         let x = self.last.forward(&x, precision)?;
         match &self.last_norm {
-            Some(norm) => norm.forward(&x, statistics),
+            Some(norm) => norm.forward(&x, mode),
             None => Ok(x),
         }
     }

@@ -13,6 +13,7 @@ use tch::nn::{Init, Path};
 use tch::{Kind, Tensor};
 
 use crate::Error;
+use crate::world::{SOLO, World};
 
 /// The arithmetic of convolutions and linear layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,54 @@ pub enum Statistics {
     Unrecorded,
     /// The running ones, which stay: evaluation.
     Running,
+}
+
+impl Statistics {
+    /// Whether they are those of the batch at hand.
+    pub fn are_the_batchs(self) -> bool {
+        self != Self::Running
+    }
+}
+
+/// How numbers go through layers.
+#[derive(Clone, Copy, Debug)]
+pub struct Mode<'a> {
+    /// What batch norm normalises by.
+    pub statistics: Statistics,
+    /// The arithmetic of convolutions and linear layers.
+    pub precision: Precision,
+    /// The processes whose rows make up the batch.
+    pub world: &'a World,
+}
+
+impl Mode<'static> {
+    /// A batch that one process holds.
+    pub fn solo(statistics: Statistics, precision: Precision) -> Self {
+        Self {
+            statistics,
+            precision,
+            world: &SOLO,
+        }
+    }
+
+    /// Evaluation, where each row is seen alone.
+    pub fn evaluation(precision: Precision) -> Self {
+        Self::solo(Statistics::Running, precision)
+    }
+}
+
+/// The tensors of batch norm that are statistics and no parameters.
+const STATISTICS: [&str; 2] = ["running_mean", "running_var"];
+
+/// Whether a tensor of that name holds running statistics.
+pub fn is_statistic(name: &str) -> bool {
+    STATISTICS.iter().any(|statistic| name.ends_with(statistic))
+}
+
+/// Whether a tensor of that name is PyTorch's count of the batches that batch norm has seen. It
+/// decides nothing, and layers here have none.
+pub(crate) fn counts_batches(name: &str) -> bool {
+    name.ends_with("num_batches_tracked")
 }
 
 /// A square convolution without bias, padded so that stride 1 keeps the size.
@@ -143,8 +192,8 @@ impl BatchNorm {
         };
         Ok(Self {
             affine,
-            running_mean: path.f_zeros_no_train("running_mean", &shape)?,
-            running_var: path.f_ones_no_train("running_var", &shape)?,
+            running_mean: path.f_zeros_no_train(STATISTICS[0], &shape)?,
+            running_var: path.f_ones_no_train(STATISTICS[1], &shape)?,
         })
     }
 
@@ -153,11 +202,14 @@ impl BatchNorm {
     /// # Errors
     /// Where `x` has another shape, or by its own statistics with a single value a channel, whose
     /// variance does not exist.
-    pub fn forward(&self, x: &Tensor, statistics: Statistics) -> Result<Tensor, Error> {
+    pub fn forward(&self, x: &Tensor, mode: Mode<'_>) -> Result<Tensor, Error> {
+        let Mode {
+            statistics, world, ..
+        } = mode;
         let size = x.size();
         let values: i64 = size.iter().product::<i64>() / size.get(1).copied().unwrap_or(1).max(1);
-        let own = statistics != Statistics::Running;
-        if own && values < 2 {
+        let own = statistics.are_the_batchs();
+        if own && values * (world.size() as i64) < 2 {
             return Err(Error::config(
                 "training.batch",
                 "at least 2 values a channel for batch statistics",

@@ -7,9 +7,13 @@ use tch::{Device, Tensor, nn};
 use crate::Error;
 use crate::backbone::Backbone;
 use crate::draw::seeded;
-use crate::layer::{Precision, Statistics};
+use crate::layer::{Mode, Precision};
 use crate::method::Method;
+use crate::optim::Parameter;
 use crate::recipe::Recipe;
+
+/// Where our names have the backbone; everything else is a method's.
+pub(crate) const BACKBONE_PREFIX: &str = "backbone.";
 
 /// A network to train or to use. Parameter names: `backbone.conv1.weight`, `projector.0.weight`, …
 #[derive(Debug)]
@@ -33,7 +37,7 @@ impl Model {
         let root = variables.root();
         let (backbone, method) = seeded(seed, || -> Result<_, Error> {
             let backbone = Backbone::new(&(&root / "backbone"), &recipe.backbone)?;
-            let method = recipe.method.build(&root, backbone.features())?;
+            let method = recipe.method.build(&root, &backbone)?;
             Ok((backbone, method))
         })?;
         variables.set_device(device);
@@ -60,12 +64,27 @@ impl Model {
         self.variables.variables().into_iter().collect()
     }
 
-    /// The parameters that training moves, by name, sorted.
-    pub fn parameters(&self) -> Vec<(String, Tensor)> {
-        self.tensors()
-            .into_iter()
-            .filter(|(_, tensor)| tensor.requires_grad())
+    /// The parameters that training moves, each with what it is, sorted by name.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let trained = self.tensors().into_iter();
+        let trained = trained.filter(|(_, tensor)| tensor.requires_grad());
+        let config = self.backbone.config();
+        trained
+            .map(|(name, tensor)| {
+                let layer = name.strip_prefix(BACKBONE_PREFIX);
+                let layer = layer.map(|name| config.layer_of(name));
+                let parameter = Parameter::from((name, tensor));
+                match layer {
+                    Some(layer) => parameter.in_layer(layer),
+                    None => parameter,
+                }
+            })
             .collect()
+    }
+
+    /// Tells the method that new weights are in place, of which `missing` were in no checkpoint.
+    pub(crate) fn begin(&mut self, missing: &[String]) -> Result<(), Error> {
+        self.method.begin(&self.backbone, missing)
     }
 
     /// Backbone features `(n, features)` of images `(n, c, h, w)`, in evaluation mode.
@@ -75,8 +94,8 @@ impl Model {
     pub fn features(&self, images: &Tensor) -> Result<Tensor, Error> {
         tch::no_grad(|| {
             let images = images.to_device(self.device());
-            let statistics = Statistics::Running;
-            self.backbone.forward(&images, statistics, self.precision)
+            let mode = Mode::evaluation(self.precision);
+            self.backbone.forward(&images, mode)
         })
     }
 

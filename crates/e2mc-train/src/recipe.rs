@@ -56,7 +56,7 @@ pub struct TrainingConfig {
     /// Parts of equal size that a batch goes through the backbone in. The loss and the criterion
     /// see the whole batch whatever this is; memory is that of one part. Each part has batch
     /// statistics of its own.
-    #[serde(default = "one")]
+    #[serde(default = "TrainingConfig::one_part")]
     pub accumulate: usize,
     /// Whether batch norm in the backbone normalises by its running statistics and keeps them, as
     /// in evaluation.
@@ -69,10 +69,34 @@ pub struct TrainingConfig {
     /// new, its features are worth more than their first gradients. 0 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head_warmup_steps: Option<u64>,
+    /// The Euclidean norm that the gradients of all parameters together are limited to, above 0; no
+    /// limit if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_gradients: Option<f64>,
 }
 
-fn one() -> usize {
-    1
+impl TrainingConfig {
+    /// A batch in one part.
+    fn one_part() -> usize {
+        1
+    }
+}
+
+impl Default for TrainingConfig {
+    /// What a recipe need not say; length, batch and rate are 0 and must be set.
+    fn default() -> Self {
+        Self {
+            epochs: 0,
+            batch: 0,
+            learning_rate: 0.0,
+            precision: Precision::default(),
+            accumulate: Self::one_part(),
+            freeze_batch_norm: false,
+            load_optimizer: false,
+            head_warmup_steps: None,
+            clip_gradients: None,
+        }
+    }
 }
 
 impl Recipe {
@@ -113,6 +137,13 @@ impl Recipe {
             ));
         }
         above_zero("training.learning_rate", training.learning_rate)?;
+        if let Some(norm) = training.clip_gradients {
+            above_zero("training.clip_gradients", norm)?;
+        }
+        if training.freeze_batch_norm && !self.backbone.has_batch_norm() {
+            let expected = format!("false for {}, which has no batch norm", self.backbone);
+            return Err(Error::config("training.freeze_batch_norm", expected, true));
+        }
         self.backbone.check()?;
         self.criterion.check()?;
         self.optimizer.check()?;
@@ -125,10 +156,10 @@ impl Recipe {
             ("augmentation.channels", self.augmentation.channels),
             ("evaluation.channels", self.evaluation.channels),
         ] {
-            if channels != self.backbone.channels {
+            if channels != self.backbone.channels() {
                 return Err(Error::config(
                     field,
-                    format!("{}, as backbone.channels", self.backbone.channels),
+                    format!("{}, as backbone.channels", self.backbone.channels()),
                     channels,
                 ));
             }

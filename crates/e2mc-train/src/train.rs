@@ -8,15 +8,18 @@ use e2mc_data::{Batch, Dataset, Loader, LoaderConfig, Pipeline};
 use tch::Device;
 
 use crate::Error;
+use crate::advice::Advice;
+use crate::archive;
 use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::collapse::Collapse;
 use crate::criterion::Criterion;
+use crate::encoder::Encoder;
 use crate::meter::{EpochSoFar, EpochSummary, Meter, StepLog};
 use crate::method::{Objective, StepContext};
-use crate::model::Model;
+use crate::model::{BACKBONE_PREFIX, Model};
 use crate::optim::Optimizer;
-use crate::pass::Pass;
 use crate::recipe::Recipe;
+use crate::world::World;
 
 /// Where a run reads, writes and how often it reports.
 #[derive(Clone, Debug)]
@@ -73,6 +76,7 @@ pub struct Trainer {
     pub model: Model,
     optimizer: Optimizer,
     criterion: Criterion,
+    world: World,
     progress: Progress,
     /// Of the epoch in whose middle the run was stopped.
     so_far: EpochSoFar,
@@ -85,10 +89,14 @@ impl Trainer {
     /// Where the recipe is not valid.
     pub fn new(recipe: Recipe, device: Device, seed: u64) -> Result<Self, Error> {
         recipe.check()?;
-        let model = Model::new(&recipe, device, seed)?;
-        let mut groups = recipe.method.groups();
-        groups.extend(recipe.training.waiting());
-        let optimizer = Optimizer::with_groups(&recipe.optimizer, model.parameters(), groups)?;
+        let mut model = Model::new(&recipe, device, seed)?;
+        let all: Vec<String> = model.tensors().into_keys().collect();
+        model.begin(&all)?;
+        let groups = recipe.method.groups(&*recipe.backbone);
+        let parameters = model.parameters();
+        let mut optimizer = Optimizer::with_groups(&recipe.optimizer, parameters, groups)?;
+        optimizer.set_clip(recipe.training.clip_gradients)?;
+        optimizer.hold(BACKBONE_PREFIX, recipe.training.head_warmup());
         let criterion = Criterion::new(&recipe.criterion)?;
         let progress = Progress {
             seed,
@@ -99,6 +107,7 @@ impl Trainer {
             model,
             optimizer,
             criterion,
+            world: World::solo(),
             progress,
             so_far: EpochSoFar::default(),
         })
@@ -117,13 +126,16 @@ impl Trainer {
     ) -> Result<(Self, bool), Error> {
         let mut trainer = Self::new(recipe, device, seed)?;
         checkpoint.apply_to(&trainer.model)?;
+        trainer
+            .model
+            .begin(&checkpoint.missing_in(&trainer.model))?;
         let takes = trainer.recipe.training.load_optimizer
             && !checkpoint.optimizer.is_empty()
             && trainer.recipe.optimizer.name() == checkpoint.recipe.optimizer.name();
         if takes {
             trainer
                 .optimizer
-                .load_state(checkpoint::read_all(&checkpoint.optimizer)?)?;
+                .load_state(archive::read_all(&checkpoint.optimizer)?)?;
         }
         Ok((trainer, takes))
     }
@@ -143,7 +155,7 @@ impl Trainer {
                 path: checkpoint.path.clone(),
                 expected: "a checkpoint with optimiser and progress".into(),
                 found: "a model file, which holds weights only".into(),
-                hint: "resume from the run's checkpoint.safetensors, or start with `e2mc continue --checkpoint`".into(),
+                advice: Advice::StartFromWeights,
             });
         };
         let mut recipe = checkpoint.recipe.clone();
@@ -163,11 +175,11 @@ impl Trainer {
         checkpoint.apply_to(&trainer.model)?;
         trainer
             .optimizer
-            .load_state(checkpoint::read_all(&checkpoint.optimizer)?)?;
+            .load_state(archive::read_all(&checkpoint.optimizer)?)?;
         trainer
             .model
             .method
-            .load_state(checkpoint::read_all(&checkpoint.method)?)?;
+            .load_state(archive::read_all(&checkpoint.method)?)?;
         trainer.progress = progress;
         trainer.so_far = checkpoint.so_far.clone();
         Ok(trainer)
@@ -238,7 +250,7 @@ impl Trainer {
                     recent = recent.next();
                 }
                 embedding = objective.embeddings.into_iter().next();
-                if stop.load(Ordering::Relaxed) && !last {
+                if self.world.any(stop.load(Ordering::Relaxed))? && !last {
                     // Off the CPU nobody may have looked yet, and what is saved replaces a good state.
                     self.check_finite(&whole, saved.as_deref())?;
                     self.so_far = whole.so_far();
@@ -256,7 +268,8 @@ impl Trainer {
             if control == Control::Stop {
                 return Ok(Outcome::StoppedByObserver);
             }
-            if stop.load(Ordering::Relaxed) && self.progress.epoch < self.recipe.training.epochs {
+            let stops = self.world.any(stop.load(Ordering::Relaxed))?;
+            if stops && self.progress.epoch < self.recipe.training.epochs {
                 return Ok(Outcome::Interrupted);
             }
         }
@@ -273,8 +286,8 @@ impl Trainer {
             prefetch: if training.accumulate > 1 { 1 } else { 4 },
             shuffle: true,
             drop_last: true,
-            rank: 0,
-            world: 1,
+            rank: self.world.rank(),
+            world: self.world.size(),
         };
         let pipeline = Pipeline::Augment(self.recipe.augmentation.clone());
         Ok(Loader::new(dataset, pipeline, config)?)
@@ -294,7 +307,7 @@ impl Trainer {
         let device = self.model.device();
 
         self.model.method.before_step()?;
-        let pass = Pass {
+        let mut encoder = Encoder {
             backbone: &self.model.backbone,
             views: &batch.views,
             joins_views: self.model.method.joins_views(),
@@ -303,17 +316,21 @@ impl Trainer {
             frozen: step < training.head_warmup(),
             precision: training.precision,
             device,
+            world: &self.world,
+            features: Vec::new(),
         };
-        let features = pass.features()?;
         let resolutions: Vec<_> = batch.views.iter().map(|view| view.shape[2]).collect();
         let context = StepContext {
             epoch,
+            step,
+            steps: epochs * batches,
             resolutions: &resolutions,
             precision: training.precision,
+            world: &self.world,
         };
-        let mut objective = self.model.method.objective(&features, context)?;
+        let mut objective = self.model.method.objective(&mut encoder, context)?;
         self.criterion
-            .add_to(&mut objective, self.progress.seed, step)
+            .add_to(&mut objective, &self.world, self.progress.seed, step)
             .map_err(|error| match error {
                 Error::Criterion(error) => {
                     self.not_finite("an embedding", error.to_string(), saved)
@@ -333,9 +350,13 @@ impl Trainer {
         }
         self.optimizer.zero_grad();
         objective.loss.f_backward()?;
-        pass.backward(&features)?;
+        encoder.backward()?;
         self.optimizer.step(learning_rate)?;
         self.progress.step += 1;
+        let Model {
+            method, backbone, ..
+        } = &mut self.model;
+        method.after_step(backbone, self.progress.step, epochs * batches)?;
         self.progress.batch += 1;
         Ok((objective, learning_rate))
     }

@@ -2,11 +2,10 @@
 //!
 //! A head that starts from random weights sends random gradients back, and a trained backbone would
 //! unlearn under them. So for `training.head_warmup_steps` steps the backbone is a fixed function
-//! ([`Pass::frozen`](crate::pass::Pass)), and its optimiser's buffers and step count start only
+//! ([`Encoder`](crate::encoder::Encoder)), and its optimiser's buffers and step count start only
 //! after that.
 
 use crate::Error;
-use crate::optim::ParamGroup;
 use crate::recipe::TrainingConfig;
 
 /// Steps for heads that start with a checkpoint's backbone, where the recipe does not say: ours,
@@ -17,12 +16,6 @@ impl TrainingConfig {
     /// Steps in which the heads train alone.
     pub(crate) fn head_warmup(&self) -> u64 {
         self.head_warmup_steps.unwrap_or(0)
-    }
-
-    /// The group of the backbone's parameters, where they wait.
-    pub(crate) fn waiting(&self) -> Option<ParamGroup> {
-        let steps = self.head_warmup();
-        (steps > 0).then(|| ParamGroup::frozen("backbone.", steps))
     }
 
     /// Refuses a run that would end before the backbone is trained.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::{Bars, recipe, simsiam, swav, train, vicreg};
 use e2mc_data::{Loader, LoaderConfig, Pipeline};
 use e2mc_train::criterion::CriterionConfig;
-use e2mc_train::layer::{Precision, Statistics};
+use e2mc_train::layer::{Mode, Precision, Statistics};
 use e2mc_train::method::{MethodConfig, SwavConfig};
 use e2mc_train::optim::ScheduleConfig;
 use e2mc_train::{Recipe, Trainer};
@@ -152,11 +152,8 @@ fn running_statistics_see_each_part_once() {
                     .map(|view| view.narrow(0, 2 * part, 2))
                     .collect();
                 let images = Tensor::cat(&rows, 0);
-                let statistics = Statistics::Batch;
-                let backbone = &fresh.model.backbone;
-                let _ = backbone
-                    .forward(&images, statistics, Precision::F32)
-                    .unwrap();
+                let mode = Mode::solo(Statistics::Batch, Precision::F32);
+                let _ = fresh.model.backbone.forward(&images, mode).unwrap();
             }
         }
         for (name, expected) in copies(&fresh) {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use e2mc_train::Error;
-use e2mc_train::backbone::{Architecture, Backbone, BackboneConfig, Stem};
-use e2mc_train::layer::{BatchNorm, Conv, Linear, Precision, Statistics};
+use e2mc_train::backbone::{Architecture, Backbone, BackboneConfig, ResnetConfig, Stem};
+use e2mc_train::layer::{BatchNorm, Conv, Linear, Mode, Precision, Statistics};
 use tch::{Device, Kind, Tensor, nn};
 
 const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
@@ -76,15 +76,15 @@ fn fill_like_the_training_file(variables: &nn::VarStore) {
     );
 }
 
-fn network(config: &BackboneConfig) -> (nn::VarStore, Backbone) {
+fn network(config: &ResnetConfig) -> (nn::VarStore, Backbone) {
     let variables = nn::VarStore::new(Device::Cpu);
-    let backbone = Backbone::new(&variables.root(), config).unwrap();
+    let backbone = Backbone::new(&variables.root(), &config.clone().into()).unwrap();
     (variables, backbone)
 }
 
 /// Small enough for tests that need no golden file.
-fn tiny(architecture: Architecture, stem: Stem) -> BackboneConfig {
-    BackboneConfig {
+fn tiny(architecture: Architecture, stem: Stem) -> ResnetConfig {
+    ResnetConfig {
         architecture,
         width: 8,
         stem,
@@ -137,12 +137,12 @@ fn matches_the_authors_file(name: &str) {
         let input = &golden["input"];
         close(
             &backbone
-                .forward(input, Statistics::Running, Precision::F32)
+                .forward(input, Mode::solo(Statistics::Running, Precision::F32))
                 .unwrap(),
             "eval_features",
         );
         let _ = backbone
-            .forward(input, Statistics::Batch, Precision::F32)
+            .forward(input, Mode::solo(Statistics::Batch, Precision::F32))
             .unwrap();
         close(
             &variables.variables()["bn1.running_mean"],
@@ -164,7 +164,7 @@ fn trains_like_torchvision(name: &str) {
     fill_like_the_training_file(&variables);
     let input = &golden(name)["input"];
     let features = backbone
-        .forward(input, Statistics::Batch, Precision::F32)
+        .forward(input, Mode::solo(Statistics::Batch, Precision::F32))
         .unwrap();
     weighted_sum(&features).backward();
     let named = variables.variables();
@@ -273,7 +273,7 @@ fn short_names_say_architecture_and_width() {
         ("resnet200x2", Architecture::Resnet200, 128),
     ];
     for (name, architecture, width) in cases {
-        let config: BackboneConfig = name.parse().unwrap();
+        let config: ResnetConfig = name.parse().unwrap();
         assert_eq!(
             (config.architecture, config.width),
             (architecture, width),
@@ -292,7 +292,7 @@ fn short_names_say_architecture_and_width() {
         "vit",
         "resnet50x2x2",
     ] {
-        let (field, expected, found) = config_error(name.parse::<BackboneConfig>());
+        let (field, expected, found) = config_error(name.parse::<ResnetConfig>());
         assert_eq!(field, "backbone.architecture");
         assert!(expected.contains("resnet18, resnet34"), "{expected}");
         assert_eq!(found, format!("`{name}`"));
@@ -304,13 +304,22 @@ fn a_recipe_names_the_network_and_unknown_keys_are_refused() {
     let read = |text: &str| serde_json::from_str::<BackboneConfig>(text);
     let text =
         r#"{"architecture": "resnet18", "width": 8, "stem": "small-stride2", "channels": 1}"#;
-    let config = tiny(Architecture::Resnet18, Stem::SmallStride2);
+    let config: BackboneConfig = tiny(Architecture::Resnet18, Stem::SmallStride2).into();
     assert_eq!(read(text).unwrap(), config);
     assert_eq!(
         read(&serde_json::to_string(&config).unwrap()).unwrap(),
         config
     );
-    assert_eq!(read("{}").unwrap(), "resnet50".parse().unwrap());
+    assert_eq!(read("{}").unwrap(), BackboneConfig::default());
+    assert_eq!(
+        read(r#"{"family": "resnet"}"#).unwrap(),
+        BackboneConfig::default()
+    );
+    let error = read(r#"{"family": "unheard-of"}"#).unwrap_err().to_string();
+    assert!(
+        error.contains("unknown variant `unheard-of`, expected one of `resnet`"),
+        "{error}"
+    );
     assert!(
         read(r#"{"depth": 50}"#)
             .unwrap_err()
@@ -329,21 +338,21 @@ fn a_recipe_names_the_network_and_unknown_keys_are_refused() {
 fn settings_out_of_range_are_refused() {
     for (config, field) in [
         (
-            BackboneConfig {
+            ResnetConfig {
                 width: 0,
                 ..Default::default()
             },
             "backbone.width",
         ),
         (
-            BackboneConfig {
+            ResnetConfig {
                 width: 2000,
                 ..Default::default()
             },
             "backbone.width",
         ),
         (
-            BackboneConfig {
+            ResnetConfig {
                 channels: 2,
                 ..Default::default()
             },
@@ -352,7 +361,7 @@ fn settings_out_of_range_are_refused() {
     ] {
         let variables = nn::VarStore::new(Device::Cpu);
         assert_eq!(
-            config_error(Backbone::new(&variables.root(), &config)).0,
+            config_error(Backbone::new(&variables.root(), &config.into())).0,
             field
         );
         assert!(variables.is_empty());
@@ -364,8 +373,9 @@ fn images_of_another_shape_are_refused() {
     let (_variables, backbone) = network(&tiny(Architecture::Resnet18, Stem::Small));
     for shape in [&[2, 3, 8, 8][..], &[2, 8, 8], &[0, 1, 8, 8], &[2, 1, 0, 8]] {
         let images = Tensor::zeros(shape, FLOAT);
-        let (field, expected, found) =
-            config_error(backbone.forward(&images, Statistics::Running, Precision::F32));
+        let (field, expected, found) = config_error(
+            backbone.forward(&images, Mode::solo(Statistics::Running, Precision::F32)),
+        );
         assert_eq!(field, "backbone.channels");
         assert_eq!(expected, "images (n, 1, h, w)");
         assert_eq!(found, format!("{shape:?}"));
@@ -380,12 +390,15 @@ fn evaluation_sees_each_image_alone_and_changes_nothing() {
         let images = Tensor::randn([3, 1, 32, 32], FLOAT);
         let before: Vec<_> = sorted_copies(&variables);
         let all = backbone
-            .forward(&images, Statistics::Running, Precision::F32)
+            .forward(&images, Mode::solo(Statistics::Running, Precision::F32))
             .unwrap();
         assert_eq!(all.size(), [3, 256]);
         for i in 0..3 {
             let one = backbone
-                .forward(&images.narrow(0, i, 1), Statistics::Running, Precision::F32)
+                .forward(
+                    &images.narrow(0, i, 1),
+                    Mode::solo(Statistics::Running, Precision::F32),
+                )
                 .unwrap();
             assert_close(&one, &all.narrow(0, i, 1), 1e-5, "alone");
         }
@@ -403,7 +416,7 @@ fn sorted_copies(variables: &nn::VarStore) -> Vec<(String, Tensor)> {
 
 #[test]
 fn the_layout_of_images_in_memory_does_not_matter() {
-    let config = BackboneConfig {
+    let config = ResnetConfig {
         channels: 3,
         ..tiny(Architecture::Resnet18, Stem::Small)
     };
@@ -416,12 +429,12 @@ fn the_layout_of_images_in_memory_does_not_matter() {
     let slice = Tensor::cat(&[&images, &images], 3).narrow(3, 0, 16);
     assert!(!pixels.is_contiguous() && !slice.is_contiguous());
     let expected = backbone
-        .forward(&images, Statistics::Running, Precision::F32)
+        .forward(&images, Mode::solo(Statistics::Running, Precision::F32))
         .unwrap();
     for same in [pixels, slice] {
         assert_eq!(
             backbone
-                .forward(&same, Statistics::Running, Precision::F32)
+                .forward(&same, Mode::solo(Statistics::Running, Precision::F32))
                 .unwrap(),
             expected
         );
@@ -441,7 +454,7 @@ fn bfloat16_stays_near_float32_and_trains_the_float32_parameters() {
             parameter.zero_grad();
         }
         let features = backbone
-            .forward(&images, Statistics::Batch, precision)
+            .forward(&images, Mode::solo(Statistics::Batch, precision))
             .unwrap();
         weighted_sum(&features).backward();
         let named = variables.variables();
@@ -466,10 +479,10 @@ fn bfloat16_stays_near_float32_and_trains_the_float32_parameters() {
         assert_eq!(tensor.kind(), Kind::Float, "{name}");
     }
     let evaluated = backbone
-        .forward(&images, Statistics::Running, Precision::Bf16)
+        .forward(&images, Mode::solo(Statistics::Running, Precision::Bf16))
         .unwrap();
     let expected = backbone
-        .forward(&images, Statistics::Running, Precision::F32)
+        .forward(&images, Mode::solo(Statistics::Running, Precision::F32))
         .unwrap();
     assert_close(&evaluated, &expected, 0.05, "evaluation");
 }
@@ -486,7 +499,9 @@ fn batch_norm_normalises_and_records_unbiased_variance() {
         let x = Tensor::randn([64, 5], FLOAT) * 3.0 + 2.0;
         let mean = x.mean_dim([0i64].as_slice(), true, Kind::Float);
         let biased = x.var_dim([0i64].as_slice(), false, true);
-        let y = norm.forward(&x, Statistics::Batch).unwrap();
+        let y = norm
+            .forward(&x, Mode::solo(Statistics::Batch, Precision::F32))
+            .unwrap();
         assert_close(
             &y,
             &((&x - &mean) / (biased + 1e-5).sqrt()),
@@ -509,7 +524,9 @@ fn batch_norm_normalises_and_records_unbiased_variance() {
         );
         let expected = (&x - &named["running_mean"]) / (&named["running_var"] + 1e-5).sqrt();
         assert_close(
-            &norm.forward(&x, Statistics::Running).unwrap(),
+            &norm
+                .forward(&x, Mode::solo(Statistics::Running, Precision::F32))
+                .unwrap(),
             &expected,
             1e-5,
             "evaluation",
@@ -524,7 +541,9 @@ fn batch_norm_computes_in_float32_on_bfloat16() {
         let norm = BatchNorm::new(&variables.root(), 5, affine).unwrap();
         // So far from 0 that a bfloat16 sum would lose the variance.
         let x = (Tensor::randn([512, 5], FLOAT) + 64.0).to_kind(Kind::BFloat16);
-        let y = norm.forward(&x, Statistics::Batch).unwrap();
+        let y = norm
+            .forward(&x, Mode::solo(Statistics::Batch, Precision::F32))
+            .unwrap();
         assert_eq!(y.kind(), Kind::BFloat16);
         let x = x.to_kind(Kind::Float);
         let named = variables.variables();
@@ -540,21 +559,32 @@ fn batch_norm_computes_in_float32_on_bfloat16() {
 fn batch_norm_refuses_a_single_value_a_channel_in_training() {
     let variables = nn::VarStore::new(Device::Cpu);
     let norm = BatchNorm::new(&variables.root(), 5, true).unwrap();
-    let (field, _, found) =
-        config_error(norm.forward(&Tensor::zeros([1, 5], FLOAT), Statistics::Batch));
+    let (field, _, found) = config_error(norm.forward(
+        &Tensor::zeros([1, 5], FLOAT),
+        Mode::solo(Statistics::Batch, Precision::F32),
+    ));
     assert_eq!(
         (field.as_str(), found.as_str()),
         ("training.batch", "[1, 5]")
     );
     let _ = norm
-        .forward(&Tensor::zeros([1, 5], FLOAT), Statistics::Running)
+        .forward(
+            &Tensor::zeros([1, 5], FLOAT),
+            Mode::solo(Statistics::Running, Precision::F32),
+        )
         .unwrap();
     let _ = norm
-        .forward(&Tensor::zeros([1, 5, 1, 2], FLOAT), Statistics::Batch)
+        .forward(
+            &Tensor::zeros([1, 5, 1, 2], FLOAT),
+            Mode::solo(Statistics::Batch, Precision::F32),
+        )
         .unwrap();
     assert!(
-        norm.forward(&Tensor::zeros([4, 6], FLOAT), Statistics::Batch)
-            .is_err()
+        norm.forward(
+            &Tensor::zeros([4, 6], FLOAT),
+            Mode::solo(Statistics::Batch, Precision::F32)
+        )
+        .is_err()
     );
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use e2mc_train::backbone::{Architecture, BackboneConfig, Stem};
-use e2mc_train::checkpoint::{Checkpoint, Export, Layout, Names, Precision, ReadOptions, export};
+use e2mc_train::backbone::{Architecture, ResnetConfig, Stem};
+use e2mc_train::checkpoint::{Checkpoint, Export, Layout, Names, ReadOptions, Storage, export};
 use e2mc_train::method::MethodConfig;
 use e2mc_train::{Error, Model, Trainer};
 use safetensors::{Dtype, SafeTensors};
@@ -55,8 +55,8 @@ fn with_layout(name: &str, layout: Layout) -> Result<Checkpoint, Error> {
 }
 
 /// The network of the golden checkpoints.
-fn resnet50_of_width_4() -> BackboneConfig {
-    BackboneConfig {
+fn resnet50_of_width_4() -> ResnetConfig {
+    ResnetConfig {
         architecture: Architecture::Resnet50,
         width: 4,
         stem: Stem::Imagenet,
@@ -75,7 +75,7 @@ fn public_vicreg_files_give_the_authors_outputs() {
             (Layout::Vicreg, Some(1000))
         );
         assert_eq!(foreign.ignored, ["optimizer"]);
-        assert_eq!(checkpoint.recipe.backbone, resnet50_of_width_4());
+        assert_eq!(checkpoint.recipe.backbone, resnet50_of_width_4().into());
         let MethodConfig::Vicreg(config) = &checkpoint.recipe.method else {
             panic!("{:?}", checkpoint.recipe.method)
         };
@@ -94,7 +94,7 @@ fn public_swav_files_give_the_authors_outputs() {
     for name in ["swav_zip.pth", "swav_legacy.pth.tar"] {
         let checkpoint = Checkpoint::read(&golden(name)).unwrap();
         assert_eq!(checkpoint.foreign.as_ref().unwrap().layout, Layout::Swav);
-        assert_eq!(checkpoint.recipe.backbone, resnet50_of_width_4());
+        assert_eq!(checkpoint.recipe.backbone, resnet50_of_width_4().into());
         let MethodConfig::Swav(config) = &checkpoint.recipe.method else {
             panic!("{:?}", checkpoint.recipe.method)
         };
@@ -180,7 +180,11 @@ fn any_layout_can_be_read_as_a_backbone() {
         ("simsiam_legacy.pth.tar", "simsiam"),
     ] {
         let checkpoint = with_layout(name, Layout::Backbone).unwrap();
-        assert_eq!(checkpoint.recipe.backbone, resnet50_of_width_4(), "{name}");
+        assert_eq!(
+            checkpoint.recipe.backbone,
+            resnet50_of_width_4().into(),
+            "{name}"
+        );
         assert!(checkpoint.is_headless(), "{name}");
         let features = model_of(&checkpoint).features(&expected["input"]).unwrap();
         assert_close(
@@ -312,7 +316,7 @@ fn damaged_and_hostile_files_are_clear_errors() {
         let error = Checkpoint::read(&golden(name)).unwrap_err();
         let text = error.to_string();
         assert!(text.contains(name) && text.contains(part), "{text}");
-        assert!(error.hint().is_some(), "{text}");
+        assert!(error.advice().is_some(), "{text}");
     }
     for place in [before.as_path(), folder.path(), golden("").as_path()] {
         assert!(!place.join("e2mc-was-run-by-a-pickle").exists());
@@ -536,14 +540,14 @@ fn what_is_written_is_read_back_the_same() {
     let model = model_of(&source);
     let embeddings = model.embeddings(&waves()).unwrap();
     for file in ["out.safetensors", "out.pth", "out.pth.tar", "out.pt"] {
-        for names in [Names::E2mc, Names::Torchvision] {
+        for names in [Names::E2mc, Names::TORCHVISION] {
             for backbone_only in [false, true] {
-                for precision in [Precision::F32, Precision::F16] {
+                for storage in [Storage::F32, Storage::F16] {
                     let path = folder.path().join(file);
                     let options = Export {
                         names,
                         backbone_only,
-                        precision,
+                        storage,
                     };
                     let what = format!("{file} {options:?}");
                     let (_, count) = export(&source, &path, options).unwrap();
@@ -551,11 +555,7 @@ fn what_is_written_is_read_back_the_same() {
                     let read = Checkpoint::read(&path).unwrap();
                     assert_eq!(read.is_headless(), backbone_only, "{what}");
                     let again = model_of(&read);
-                    let close: f64 = if precision == Precision::F32 {
-                        1e-6
-                    } else {
-                        1e-2
-                    };
+                    let close: f64 = if storage == Storage::F32 { 1e-6 } else { 1e-2 };
                     assert_close(
                         &again.features(&waves()).unwrap(),
                         &features,
@@ -590,10 +590,10 @@ fn our_own_network_keeps_its_recipe_in_either_format() {
     let mut recipe = source.recipe.clone();
     // What no tensor's shape tells.
     recipe.name = "mine".into();
-    recipe.backbone.stem = Stem::SmallStride2;
+    recipe.backbone.resnet_mut().unwrap().stem = Stem::SmallStride2;
     let model = Model::new(&recipe, Device::Cpu, 5).unwrap();
     let own = folder.path().join("own.safetensors");
-    e2mc_train::checkpoint::save_model(&own, &recipe, &model, Precision::F32).unwrap();
+    e2mc_train::checkpoint::save_model(&own, &recipe, &model, Storage::F32).unwrap();
     for file in ["copy.pth", "copy.safetensors"] {
         let path = folder.path().join(file);
         export(&Checkpoint::read(&own).unwrap(), &path, Export::default()).unwrap();
@@ -663,15 +663,15 @@ fn pytorch_loads_what_is_written_and_gives_the_same_features() {
     let folder = tempfile::tempdir().unwrap();
     let source = Checkpoint::read(&golden("resnet18_vicreg_mu.pth")).unwrap();
     let mut recipe = source.recipe.clone();
-    recipe.backbone.width = 64;
+    recipe.backbone.resnet_mut().unwrap().width = 64;
     let model = Model::new(&recipe, Device::Cpu, 3).unwrap();
     let own = folder.path().join("own.safetensors");
-    e2mc_train::checkpoint::save_model(&own, &recipe, &model, Precision::F32).unwrap();
+    e2mc_train::checkpoint::save_model(&own, &recipe, &model, Storage::F32).unwrap();
     let own = Checkpoint::read(&own).unwrap();
 
     let path = folder.path().join("torchvision.pth");
     let options = Export {
-        names: Names::Torchvision,
+        names: Names::TORCHVISION,
         backbone_only: true,
         ..Export::default()
     };

@@ -341,7 +341,10 @@ fn mutated_files_are_read_or_refused() {
                 let text = error.to_string();
                 let length = text.len();
                 assert!(length < 2000, "case {cases}: a message of {length} bytes");
-                assert!(error.hint().is_some(), "case {cases}: no hint for {text}");
+                assert!(
+                    error.advice().is_some(),
+                    "case {cases}: no advice for {text}"
+                );
             }
         }
         let mut took = begun.elapsed();

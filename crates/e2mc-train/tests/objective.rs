@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use e2mc_train::World;
 use e2mc_train::criterion::{Criterion, CriterionConfig, TransformName};
 use e2mc_train::method::{
     Objective, SwavConfig, VicregConfig, simsiam_loss, sinkhorn_codes, swav_loss, vicreg_loss,
@@ -70,7 +71,7 @@ fn add_e2mc(
     };
     Criterion::new(&config)
         .unwrap()
-        .add_to(objective, 0, 0)
+        .add_to(objective, &World::solo(), 0, 0)
         .unwrap();
     golden.value("loss", objective.loss.double_value(&[]));
     let weighted: f64 = objective
@@ -85,7 +86,13 @@ fn matches_vicreg(name: &str) {
     let golden = Golden::read(name);
     let (za, zb) = (golden.leaf("za"), golden.leaf("zb"));
     let config = VicregConfig::default();
-    let mut objective = vicreg_loss(&config, za.shallow_clone(), zb.shallow_clone());
+    let mut objective = vicreg_loss(
+        &config,
+        za.shallow_clone(),
+        zb.shallow_clone(),
+        &World::solo(),
+    )
+    .unwrap();
     golden.value("vicreg_loss", objective.loss.double_value(&[]));
     let sigmoid = TransformName::Sigmoid;
     add_e2mc(&mut objective, &golden, sigmoid, 1000.0, 100.0, 1e-7);
@@ -110,12 +117,21 @@ fn matches_swav(name: &str, crops: i64, iterations: usize) {
     let norm = |z: &Tensor| z.norm_scalaropt_dim(2.0, [1i64].as_slice(), true);
     for (view, name) in views.iter().zip(["codes_0", "codes_1"]) {
         let scores = (view / norm(view)).matmul(&prototypes.tr());
-        let codes = sinkhorn_codes(&scores, config.sinkhorn_epsilon, iterations).unwrap();
+        let codes =
+            sinkhorn_codes(&scores, config.sinkhorn_epsilon, iterations, &World::solo()).unwrap();
         golden.tensor(name, &codes, 1e-5);
     }
     let mut resolutions = vec![96; crops as usize];
     resolutions[..2].fill(224);
-    let mut objective = swav_loss(&config, views, &resolutions, &prototypes, None).unwrap();
+    let mut objective = swav_loss(
+        &config,
+        views,
+        &resolutions,
+        &prototypes,
+        None,
+        &World::solo(),
+    )
+    .unwrap();
     assert_eq!(objective.embeddings.len(), 2);
     assert_eq!(objective.small_crop_embeddings.len() as i64, crops - 2);
     golden.value("swav_loss", value(&objective, "swapped_prediction"));
@@ -177,11 +193,13 @@ fn no_criterion_leaves_the_loss_alone() {
         &VicregConfig::default(),
         z.shallow_clone(),
         z.shallow_clone(),
-    );
+        &World::solo(),
+    )
+    .unwrap();
     let before = objective.loss.double_value(&[]);
     Criterion::new(&CriterionConfig::None)
         .unwrap()
-        .add_to(&mut objective, 0, 0)
+        .add_to(&mut objective, &World::solo(), 0, 0)
         .unwrap();
     assert_eq!(objective.loss.double_value(&[]), before);
     assert_eq!(objective.terms.len(), 3);

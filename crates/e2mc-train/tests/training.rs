@@ -242,7 +242,7 @@ fn a_model_file_in_half_precision_gives_nearly_the_same_features() {
     let path = folder.path().join("model.safetensors");
     let recipe = recipe("adamw");
     let model = Model::new(&recipe, Device::Cpu, 1).unwrap();
-    checkpoint::save_model(&path, &recipe, &model, checkpoint::Precision::F16).unwrap();
+    checkpoint::save_model(&path, &recipe, &model, checkpoint::Storage::F16).unwrap();
     let read = Checkpoint::read(&path).unwrap();
     let copy = Model::new(&read.recipe, Device::Cpu, 2).unwrap();
     read.apply_to(&copy).unwrap();
@@ -270,14 +270,14 @@ fn numbers_beyond_half_precision_do_not_become_infinite() {
     let model = Model::new(&recipe, Device::Cpu, 1).unwrap();
     let name = "backbone.bn1.running_var";
     let _ = model.tensors()[name].get(1).fill_(70_000.3);
-    checkpoint::save_model(&path, &recipe, &model, checkpoint::Precision::F16).unwrap();
+    checkpoint::save_model(&path, &recipe, &model, checkpoint::Storage::F16).unwrap();
     let read = Checkpoint::read(&path).unwrap();
     let copy = Model::new(&read.recipe, Device::Cpu, 2).unwrap();
     read.apply_to(&copy).unwrap();
     let [before, after] = [&model, &copy].map(|model| model.tensors()[name].copy());
     assert_eq!(before, after);
     let small = fs::metadata(&path).unwrap().len();
-    checkpoint::save_model(&path, &recipe, &model, checkpoint::Precision::F32).unwrap();
+    checkpoint::save_model(&path, &recipe, &model, checkpoint::Storage::F32).unwrap();
     let whole = fs::metadata(&path).unwrap().len();
     assert!(
         3 * small < 2 * whole,
@@ -291,9 +291,9 @@ fn a_checkpoint_of_another_architecture_lists_its_tensors_and_changes_nothing() 
     let path = folder.path().join("model.safetensors");
     let small = recipe("adamw");
     let mut wide = small.clone();
-    wide.backbone.width = 8;
+    wide.backbone.resnet_mut().unwrap().width = 8;
     let model = Model::new(&wide, Device::Cpu, 1).unwrap();
-    checkpoint::save_model(&path, &wide, &model, checkpoint::Precision::F32).unwrap();
+    checkpoint::save_model(&path, &wide, &model, checkpoint::Storage::F32).unwrap();
     let target = Model::new(&small, Device::Cpu, 1).unwrap();
     let before = target.tensors()["backbone.conv1.weight"].copy();
     let error = Checkpoint::read(&path)
@@ -383,7 +383,7 @@ fn new_heads_train_alone_until_they_are_warm() {
     let path = folder.path().join("model.safetensors");
     let mut recipe = recipe("sgd");
     let model = Model::new(&recipe, Device::Cpu, 1).unwrap();
-    checkpoint::save_model(&path, &recipe, &model, checkpoint::Precision::F32).unwrap();
+    checkpoint::save_model(&path, &recipe, &model, checkpoint::Storage::F32).unwrap();
     let layout = Some(Layout::Backbone);
     let options = ReadOptions {
         layout,

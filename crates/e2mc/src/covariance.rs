@@ -6,7 +6,7 @@
 
 use crate::gram::{Tiles, transpose};
 use crate::panels::{Panels, Row, WIDTH, count};
-use crate::simd::Level;
+use e2mc_base::simd::Level;
 use rayon::prelude::*;
 
 /// Columns that are turned into rows at a time for the `n x n` product.

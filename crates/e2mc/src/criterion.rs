@@ -4,9 +4,9 @@ use crate::covariance::Gram;
 use crate::gradient::{Backward, Covariance};
 use crate::marginals::{Columns, Marginals, Pool};
 use crate::panels::{Panels, count};
-use crate::simd::Level;
 use crate::spacings::Spacings;
 use crate::{Error, MatrixView, Transform};
+use e2mc_base::simd::Level;
 
 /// Effective entropy maximisation: which transform, and how much each term weighs (paper Eq. 6 to 8).
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! Exponential, logarithm and error function by polynomials, without branches, so that a loop over them
 //! becomes vector code. The coefficients are minimax fits of the functions named beside them.
 
-use crate::simd::Simd;
+use e2mc_base::simd::Simd;
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LOG2_E};
 
 /// Evaluates a polynomial whose coefficients rise with the power of `x`.
@@ -148,7 +148,7 @@ pub(crate) fn sin_cos<S: Simd>(simd: S, x: f64) -> (f32, f32) {
 mod tests {
     use super::*;
     use crate::reference;
-    use crate::simd::{Kernel, Level};
+    use e2mc_base::simd::{Kernel, Level};
 
     #[derive(Clone, Copy)]
     enum Function {

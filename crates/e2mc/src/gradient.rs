@@ -6,8 +6,8 @@
 use crate::covariance::{Gram, subtract_diagonal};
 use crate::panels::{Panels, Row, WIDTH, count};
 use crate::product::{BLOCK, Finish, block_product};
-use crate::simd::{Kernel, Level, Simd};
 use crate::{MatrixView, Transform};
+use e2mc_base::simd::{Kernel, Level, Simd};
 use rayon::prelude::*;
 
 /// What the pass needs to know.

@@ -5,7 +5,7 @@
 //! panels that stay in registers while the inner dimension runs.
 
 use crate::panels::{Panels, PanelsMut, Row, WIDTH, count};
-use crate::simd::{Kernel, Level, Simd};
+use e2mc_base::simd::{Kernel, Level, Simd};
 use rayon::prelude::*;
 use std::ops::Range;
 

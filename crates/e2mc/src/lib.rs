@@ -26,7 +26,6 @@ mod product;
 #[cfg(test)]
 mod reference;
 pub mod rival;
-mod simd;
 mod sort;
 mod spacings;
 mod transform;

@@ -4,10 +4,10 @@
 //! are those of the centred float32 values: far out in either tail both have the same resolution.
 
 use crate::panels::{Panels, PanelsMut, Row, WIDTH};
-use crate::simd::{Kernel, Level, Simd};
 use crate::sort::Keys;
 use crate::spacings::Spacings;
 use crate::{MatrixView, Transform};
+use e2mc_base::simd::{Kernel, Level, Simd};
 use rayon::prelude::*;
 use std::sync::Mutex;
 

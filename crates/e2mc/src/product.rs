@@ -3,7 +3,7 @@
 //! Each element is summed in one fixed order, whatever the number of threads.
 
 use crate::panels::{Panels, Row, WIDTH, count};
-use crate::simd::Simd;
+use e2mc_base::simd::Simd;
 use std::ops::Range;
 
 /// Rows in a block; a multiple of every strip's height.

@@ -10,7 +10,7 @@
 //! different, sort by value and then by row (rising for positive values, falling for negative ones), and are
 //! ordered by the floating-point minimum that every instruction set has. Cost: about `log2(n)^2 / 2` minima and maxima per row of eight.
 
-use crate::simd::Simd;
+use e2mc_base::simd::Simd;
 
 /// Columns that are sorted side by side.
 pub(crate) const LANES: usize = 8;
@@ -305,7 +305,7 @@ fn padded<S: Simd>(simd: S, rows: &[Keys]) -> [Keys; RUN] {
 mod tests {
     use super::*;
     use crate::reference::normal;
-    use crate::simd::{Kernel, Level};
+    use e2mc_base::simd::{Kernel, Level};
 
     struct Sort<'a>(&'a [Vec<f32>]);
 

@@ -7,8 +7,8 @@
 
 use crate::elementary::ln;
 use crate::panels::{Row, WIDTH};
-use crate::simd::Simd;
 use crate::sort::{self, Keys, LANES};
+use e2mc_base::simd::Simd;
 
 /// The constants of the estimator for `n` rows.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@
 
 use crate::elementary::{erf, exp};
 use crate::panels::{Row, WIDTH};
-use crate::simd::{Kernel, Level, Simd};
+use e2mc_base::simd::{Kernel, Level, Simd};
 
 /// How an embedding is mapped to the unit interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

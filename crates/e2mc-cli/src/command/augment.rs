@@ -1,58 +1,26 @@
-//! `e2mc augment`: one operation, or a whole recipe, on one image. Needs no libtorch work.
+//! `e2mc augment`: one operation, or a whole recipe, on one image.
 
 use std::fs;
 use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Args;
+use e2mc_base::write_atomically;
+use e2mc_cli::failure::Failure;
+use e2mc_cli::options::AugmentOptions;
+use e2mc_cli::output;
 use e2mc_data::augment::Augmenter;
-use e2mc_data::augment::crop::Region;
 use e2mc_data::decode::decode;
 use e2mc_data::{Augmentation, Filter, Image, Operation, Outcome, stream};
-use e2mc_train::checkpoint::write_atomically;
+use e2mc_eval::write_npy_tensor;
+use e2mc_report::colour;
+use e2mc_report::contact_sheet::{Cell, Pixels, Region, draw, outline};
 use image::{ExtendedColorType, ImageFormat};
-use npyz::WriterBuilder;
 use serde_json::{Map, Value, json};
-
-use crate::contact_sheet::{Cell, colour, draw, outline};
-use crate::failure::Failure;
-use crate::output;
-use crate::recipe::augmentation;
 
 /// The longer side of the image on a sheet, at most.
 const SOURCE: usize = 256;
-
-#[derive(Args, Debug)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["op", "recipe"]))]
-pub(crate) struct AugmentOptions {
-    /// A JPEG, PNG or WebP file
-    #[arg(value_name = "IMAGE")]
-    image: PathBuf,
-    /// One operation with fixed parameters: resized_crop, resize_center_crop, hflip, brightness,
-    /// contrast, saturation, hue, grayscale, gaussian_blur, solarize, normalize
-    #[arg(long, value_name = "NAME")]
-    op: Option<String>,
-    /// The operation's parameters as a JSON object, for instance '{"factor": 1.4}'
-    #[arg(long, value_name = "JSON", requires = "op", default_value = "{}")]
-    params: String,
-    /// All views of vicreg, swav, simsiam, probe, small-grey or a training recipe, on one sheet
-    #[arg(long, value_name = "NAME|FILE")]
-    recipe: Option<String>,
-    /// Times that the recipe is applied, one row each
-    #[arg(long, default_value_t = 4, conflicts_with = "op", value_parser = clap::value_parser!(u16).range(1..=64))]
-    draws: u16,
-    /// Seed of the recipe's randomness
-    #[arg(long, default_value_t = 0, conflicts_with = "op")]
-    seed: u64,
-    /// Where the result goes: a .png file, or for normalize a .npy file (channels, height, width)
-    #[arg(long, value_name = "OUT")]
-    out: PathBuf,
-    /// Print the parameters as one JSON object on standard output
-    #[arg(long)]
-    json: bool,
-}
 
 pub(crate) fn run(options: &AugmentOptions) -> Result<ExitCode> {
     let bytes = fs::read(&options.image)
@@ -69,7 +37,8 @@ pub(crate) fn run(options: &AugmentOptions) -> Result<ExitCode> {
                 [image.channels, image.height, image.width]
             }
             Outcome::Floats { shape, data } => {
-                write_npy(&options.out, shape, &data)?;
+                demand_extension(&options.out, "npy")?;
+                write_npy_tensor(&options.out, &shape, &data)?;
                 shape
             }
         };
@@ -78,10 +47,10 @@ pub(crate) fn run(options: &AugmentOptions) -> Result<ExitCode> {
             format!("{name}: {} x {} pixels in {out}", shape[2], shape[1])
         });
     } else if let Some(name) = &options.recipe {
-        let augmentation = augmentation(name)?;
+        let augmentation = e2mc_recipe::augmentation(name)?;
         stored.with_channels(augmentation.channels, &mut image);
         let (sheet, views) = sheet(&image, &augmentation, options)?;
-        write_png(&options.out, &sheet)?;
+        write_png(&options.out, &image_of(sheet))?;
         let result =
             json!({ "image": options.image, "recipe": name, "views": views, "out": options.out });
         output::result(options.json, &result, || {
@@ -124,7 +93,7 @@ fn sheet(
     image: &Image,
     augmentation: &Augmentation,
     options: &AugmentOptions,
-) -> Result<(Image, Vec<Value>)> {
+) -> Result<(Pixels, Vec<Value>)> {
     let mut augmenter = Augmenter::new(augmentation)?;
     let recipes = augmenter.recipes().to_vec();
     let source = reduced(image)?;
@@ -133,7 +102,7 @@ fn sheet(
     let mut views = Vec::new();
     let mut rows = Vec::new();
     for draw in 0..u64::from(options.draws) {
-        let mut outlined = source.clone();
+        let mut outlined = pixels_of(source.clone());
         let mut row = Vec::new();
         for (view, recipe) in recipes.iter().enumerate() {
             let mut stream = stream(options.seed, draw, 0, view as u64);
@@ -150,7 +119,7 @@ fn sheet(
             let text = parameters.to_string();
             views.push(json!({ "draw": draw, "view": view, "parameters": text.split('\n').collect::<Vec<_>>() }));
             row.push(Cell {
-                image: pixels,
+                image: pixels_of(pixels),
                 text: format!("view {}\n{text}", view + 1),
                 ink: colour(view),
             });
@@ -199,6 +168,25 @@ fn reduced(image: &Image) -> Result<Image> {
     }
 }
 
+/// The image as the sheet takes it: the same planes.
+fn pixels_of(image: Image) -> Pixels {
+    Pixels {
+        width: image.width,
+        height: image.height,
+        planes: image.pixels,
+    }
+}
+
+/// The sheet as an image in colour.
+fn image_of(sheet: Pixels) -> Image {
+    Image {
+        width: sheet.width,
+        height: sheet.height,
+        channels: 3,
+        pixels: sheet.planes,
+    }
+}
+
 fn write_png(path: &Path, image: &Image) -> Result<()> {
     demand_extension(path, "png")?;
     let color = match image.channels {
@@ -216,22 +204,8 @@ fn write_png(path: &Path, image: &Image) -> Result<()> {
         ImageFormat::Png,
     )
     .with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(write_atomically(path, bytes.get_ref())?)
-}
-
-fn write_npy(path: &Path, shape: [usize; 3], data: &[f32]) -> Result<()> {
-    demand_extension(path, "npy")?;
-    let mut bytes = Vec::new();
-    let fail = || format!("cannot write {}", path.display());
-    let mut writer = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(&shape.map(|size| size as u64))
-        .writer(&mut bytes)
-        .begin_nd()
-        .with_context(fail)?;
-    writer.extend(data.iter().copied()).with_context(fail)?;
-    writer.finish().with_context(fail)?;
-    Ok(write_atomically(path, &bytes)?)
+    write_atomically(path, bytes.get_ref())
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn demand_extension(path: &Path, wanted: &str) -> Result<()> {

@@ -4,50 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
+use e2mc_cli::failure::Failure;
+use e2mc_cli::options::CompareOptions;
+use e2mc_cli::output;
 use e2mc_eval::{CompareConfig, Comparison, compare, holm, npz_names, read_labels};
+use e2mc_record::PREDICTIONS;
 use serde_json::{Value, json};
-
-use crate::evaluation::record::PREDICTIONS;
-use crate::failure::Failure;
-use crate::output;
-
-/// What may be typed after `e2mc compare`.
-#[derive(Args, Debug)]
-pub(crate) struct CompareOptions {
-    /// predictions.npz of the first model, or the folder that holds it
-    #[arg(value_name = "A")]
-    first: PathBuf,
-    /// The same of the models that are compared with it
-    #[arg(value_name = "B", required = true)]
-    others: Vec<PathBuf>,
-    /// How many comparisons this is one of, in all, for the warning and the corrected p-value
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    comparisons: Option<u32>,
-    /// Significance level
-    #[arg(long, default_value_t = 0.05, value_parser = level)]
-    level: f64,
-    /// Random exchanges of the permutation test
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
-    permutations: u32,
-    /// Bootstrap samples of the interval
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
-    bootstraps: u32,
-    /// Seed of both
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Print the result as one JSON object on standard output
-    #[arg(long)]
-    json: bool,
-}
-
-fn level(text: &str) -> Result<f64, String> {
-    let level: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
-    if 0.0 < level && level < 1.0 {
-        return Ok(level);
-    }
-    Err("expected a number above 0 and below 1".into())
-}
 
 /// One model's predictions.
 struct Predictions {

@@ -1,97 +1,68 @@
-//! `e2mc inspect`: what an embedding looks like. Files need no libtorch work; a checkpoint embeds its data set first.
+//! `e2mc inspect`: what embeddings in files look like.
 
-mod figures;
-mod findings;
-mod page;
-mod subject;
-mod summary;
-
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
-use e2mc_train::Output;
-
-use crate::arguments::{MachineOptions, TransformArgument};
-use crate::checkpoint::CheckpointOptions;
-use crate::data::DataOptions;
-use crate::failure::Failure;
-use crate::output;
-use crate::report::save_figures;
-
-pub(crate) use page::embedding_sections;
-pub(crate) use subject::Subject;
-
-/// Options of `inspect`.
-#[derive(Args, Debug)]
-pub(crate) struct InspectOptions {
-    /// Embeddings (n, d): a .npy file, FILE.npz:ARRAY or FILE.safetensors:TENSOR; two of the same images, before and after
-    #[arg(value_name = "EMBEDDINGS", num_args = 1..=2, required_unless_present = "checkpoint")]
-    files: Vec<String>,
-    /// Checkpoint or model file that embeds --data; two for before and after
-    #[arg(long, value_name = "FILE", requires = "data", conflicts_with = "files")]
-    checkpoint: Vec<PathBuf>,
-    #[command(flatten)]
-    reading: CheckpointOptions,
-    /// Folder of images for --checkpoint; its test part is used where it has one
-    #[arg(long, value_name = "DIR", requires = "checkpoint")]
-    data: Option<PathBuf>,
-    #[command(flatten)]
-    data_options: DataOptions,
-    /// What is taken from the network: projector, backbone or another output that `embed` knows [default:
-    /// projector, which the criterion acts on; backbone where the checkpoint has no heads]
-    #[arg(long, value_name = "NAME", requires = "checkpoint")]
-    output: Option<Output>,
-    /// With --checkpoint: augmented views of each image, for alignment and LiDAR
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=64))]
-    views: u16,
-    /// Embeddings of other views of the same images in the same rows (repeatable); for alignment and LiDAR
-    #[arg(long, value_name = "EMBEDDINGS", requires = "files")]
-    view: Vec<String>,
-    /// Map to the unit interval [default: gaussian for files, the recipe's for checkpoints]
-    #[arg(long, value_enum)]
-    transform: Option<TransformArgument>,
-    /// Rows that ask for their neighbours; all rows may answer
-    #[arg(long, value_name = "N", default_value_t = 5000, value_parser = clap::value_parser!(u32).range(2..))]
-    queries: u32,
-    /// Write a self-contained page
-    #[arg(long, value_name = "OUT.html")]
-    report: Option<PathBuf>,
-    /// Write each chart as SVG and PNG into this folder
-    #[arg(long, value_name = "DIR")]
-    figures: Option<PathBuf>,
-    #[command(flatten)]
-    machine: MachineOptions,
-    /// Print the result as one JSON object on standard output
-    #[arg(long)]
-    json: bool,
-}
+use e2mc::{Matrix, Transform};
+use e2mc_cli::failure::Failure;
+use e2mc_cli::inspection;
+use e2mc_cli::options::InspectOptions;
+use e2mc_eval::{EmbeddingFile, Rows, read_embeddings};
+use e2mc_report::pages::embedding::Subject;
 
 pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(options.machine.threads())
         .build_global()?;
-    if options.views == 1 {
-        return Err(Failure::usage(
-            "--views 1: one view has no other to be compared with",
-            "give at least 2",
-        ));
+    let transform = options.transform.map_or(Transform::Gaussian, Into::into);
+    let mut subjects = Vec::new();
+    for (name, path) in inspection::names(&options.files).iter().zip(&options.files) {
+        let file = EmbeddingFile::open(path)?;
+        let config = inspection::config(options, transform, file.cols());
+        let subject = Subject::measure(name, path, &file, &config);
+        subjects.push(subject.map_err(|error| inspection::about(path, error))?);
     }
-    let subjects = subject::all(options)?;
-    let findings = findings::findings(&subjects);
-    if options.report.is_some() || options.figures.is_some() {
-        let page = page::report(&subjects, &findings);
-        if let Some(path) = &options.report {
-            page.save(path)?;
-        }
-        if let Some(folder) = &options.figures {
-            save_figures(&page, folder)?;
-        }
+    if !options.view.is_empty() {
+        let [subject] = &mut subjects[..] else {
+            return Err(Failure::usage(
+                "--view goes with one file of embeddings, not with before and after",
+                "inspect the two one at a time to compare their alignment and LiDAR",
+            ));
+        };
+        subject.add_views(&views(options)?)?;
     }
-    let result = summary::json(&subjects, &findings, options);
-    output::result(options.json, &result, || {
-        summary::text(&subjects, &findings, options)
-    });
+    inspection::show(&subjects, options)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The first file and the other views of its images.
+fn views(options: &InspectOptions) -> Result<Vec<Matrix>> {
+    let mut views = vec![read_embeddings(&options.files[0])?];
+    for path in &options.view {
+        let view = read_embeddings(path)?;
+        let (rows, cols) = (views[0].rows(), views[0].cols());
+        if (view.rows(), view.cols()) != (rows, cols) {
+            return Err(Failure::new(
+                format!(
+                    "{path}: expected {rows} rows of {cols} dimensions as in {}, found {} of {}",
+                    options.files[0],
+                    view.rows(),
+                    view.cols()
+                ),
+                "embed the same images in the same order for every view",
+            ));
+        }
+        if let Some(at) = view.data().iter().position(|value| !value.is_finite()) {
+            return Err(Failure::new(
+                format!(
+                    "{path}: row {}, column {} is not a finite number",
+                    at / cols,
+                    at % cols
+                ),
+                "look for a diverged model or a damaged file",
+            ));
+        }
+        views.push(view);
+    }
+    Ok(views)
 }

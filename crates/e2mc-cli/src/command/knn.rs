@@ -1,201 +1,33 @@
-//! `e2mc knn`: classification by nearest neighbours in cosine similarity.
+//! `e2mc knn`: embeddings in files by nearest neighbours in cosine similarity.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
-use e2mc_eval::{KnnConfig, KnnResult, Rows, Vote, knn_within};
-use serde_json::json;
+use e2mc_cli::options::KnnOptions;
+use e2mc_cli::output;
+use e2mc_eval::protocol::{EmbeddingFiles, NeighbourData, evaluate_neighbours};
+use e2mc_record::{EvaluationResult, Origin, Protocol};
 
-use crate::arguments::MachineOptions;
-use crate::evaluation::linear::check_classes;
-use crate::evaluation::record::{self, Figures, RecordOptions, Recorder};
-use crate::evaluation::source::{Source, SourceOptions, overlap, unseen};
-use crate::output;
-
-/// What may be typed after `e2mc knn`.
-#[derive(Args, Debug)]
-pub(crate) struct KnnOptions {
-    #[command(flatten)]
-    source: SourceOptions,
-    /// Numbers of neighbours, all from one search
-    #[arg(long, value_name = "K", value_delimiter = ',', default_values_t = [20])]
-    k: Vec<usize>,
-    /// How much each neighbour's vote counts
-    #[arg(long, value_enum, default_value_t = VoteName::Both)]
-    vote: VoteName,
-    /// Temperature T of the weights exp(similarity / T)
-    #[arg(long, default_value_t = 0.07)]
-    temperature: f64,
-    /// Memory for the search, such as 512M or 4G [default: no limit]; training files are then read in
-    /// pieces
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    memory: Option<usize>,
-    #[command(flatten)]
-    machine: MachineOptions,
-    #[command(flatten)]
-    record: RecordOptions,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum VoteName {
-    /// One vote each
-    Majority,
-    /// exp(similarity / T)
-    Weighted,
-    /// One result for each
-    Both,
-}
-
-fn bytes(text: &str) -> Result<usize, String> {
-    let (digits, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_alphabetic()).len());
-    let shift = match unit.to_ascii_uppercase().trim_end_matches('B') {
-        "" => 0,
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
-        "T" => 40,
-        _ => return Err("expected a number, or one with K, M, G or T".into()),
-    };
-    let number: f64 = digits
-        .trim()
-        .parse()
-        .map_err(|_| "expected a number".to_owned())?;
-    let bytes = number * (1_u64 << shift) as f64;
-    if bytes >= 1.0 && bytes < usize::MAX as f64 {
-        return Ok(bytes as usize);
-    }
-    Err("expected a number of at least 1".into())
-}
-
-fn vote_name(vote: Vote) -> &'static str {
-    match vote {
-        Vote::Majority => "majority",
-        Vote::Weighted => "weighted",
-    }
-}
-
-fn place(k: usize, vote: Vote) -> String {
-    format!("knn-{k}-{}", vote_name(vote))
-}
+use super::files;
 
 pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
-    let config = KnnConfig {
-        ks: options.k.clone(),
-        votes: match options.vote {
-            VoteName::Majority => vec![Vote::Majority],
-            VoteName::Weighted => vec![Vote::Weighted],
-            VoteName::Both => vec![Vote::Weighted, Vote::Majority],
-        },
-        temperature: options.temperature,
-    };
-    // From files only the pieces that are needed are in memory.
-    let source = options.source.open(&options.machine)?;
-    let mut recorder = Recorder::new(&options.record)?;
-    recorder.first(place(options.k[0], config.votes[0]));
-    let train_images = source.train_images();
-    let (results, labels, classes, mut warnings) = match &source {
-        Source::Files(files) => {
-            let (train_labels, labels, classes) = files.classes()?;
-            check_classes(train_labels.iter().copied(), classes)?;
-            let results = search(&files.train, train_labels, &files.test, &config, options)?;
-            let equal = overlap(&files.train, &files.test)?;
-            let warnings: Vec<String> = equal
-                .into_iter()
-                .chain(unseen(train_labels, labels, classes))
-                .collect();
-            (results, labels.to_vec(), classes, warnings)
-        }
-        Source::Network(_) => {
-            let (data, warnings) = source.labelled(&options.source, &options.machine)?;
-            check_classes(data.train_labels.iter().copied(), data.classes)?;
-            let (train, test) = (data.train.view(), data.test.view());
-            let results = search(&train, &data.train_labels, &test, &config, options)?;
-            (results, data.test_labels, data.classes, warnings)
-        }
-    };
-    warnings.dedup();
-    for warning in &warnings {
-        output::warning(warning);
-    }
-
-    let mut rows = Vec::new();
-    for result in &results {
-        let mut figures = Figures::new(&result.predictions, &labels, classes, None)?;
-        figures.top5 = Some(100.0 * result.top5(&labels)?);
-        let predictions = recorder.votes(&place(result.k, result.vote), &labels, result)?;
-        let mut row = json!({ "k": result.k, "vote": vote_name(result.vote) });
-        if let Some(row) = row.as_object_mut() {
-            if let serde_json::Value::Object(figures) = serde_json::to_value(&figures)? {
-                row.extend(figures);
-            }
-            if let Some(place) = predictions {
-                row.insert("predictions".into(), json!(place));
-            }
-        }
-        rows.push(row);
-    }
-    let settings = json!({
-        "k": config.ks, "vote": config.votes.iter().map(|&v| vote_name(v)).collect::<Vec<_>>(),
-        "temperature": config.temperature, "memory": options.memory,
-    });
-    let model = options.record.model(options.source.label());
-    let entries = json!({
-        "evaluation": "knn", "train_images": train_images, "test_images": labels.len(),
-        "classes": classes, "results": rows, "warnings": warnings,
-    });
-    let result = record::result("knn", model, options.source.describe()?, settings, entries);
-    recorder.result(&result)?;
-    output::result(options.record.json, &result, || text(&rows, labels.len()));
-    Ok(ExitCode::SUCCESS)
-}
-
-fn search(
-    train: &dyn Rows,
-    train_labels: &[usize],
-    test: &dyn Rows,
-    config: &KnnConfig,
-    options: &KnnOptions,
-) -> Result<Vec<KnnResult>> {
-    Ok(knn_within(
-        train,
+    let origin = files(&options.embeddings)?;
+    // Rows stay in the files: only the pieces that are needed are in memory.
+    let opened = EmbeddingFiles::open(&origin)?;
+    let (train_labels, test_labels, classes) = opened.classes()?;
+    let data = NeighbourData {
+        train: &opened.train,
         train_labels,
-        test,
-        config,
-        options.memory,
-    )?)
-}
-
-fn text(results: &[serde_json::Value], tests: usize) -> String {
-    let header = ["neighbours", "vote", "top-1, %", "top-5, %", "per class, %"];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
-    for result in results {
-        let percent = |key: &str| format!("{:.2}", result[key].as_f64().unwrap_or(f64::NAN));
-        rows.push(vec![
-            result["k"].to_string(),
-            result["vote"].as_str().unwrap_or_default().to_owned(),
-            percent("top1"),
-            percent("top5"),
-            percent("mean_per_class"),
-        ]);
-    }
-    format!(
-        "{}\nCosine similarity, exact; {tests} test rows.",
-        output::table(&rows)
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bytes;
-
-    #[test]
-    fn sizes_parse() {
-        assert_eq!(bytes("1000"), Ok(1000));
-        assert_eq!(bytes("4G"), Ok(4 << 30));
-        assert_eq!(bytes("1.5kB"), Ok(1536));
-        for wrong in ["", "G", "-1", "0", "3 parsecs", "1e99"] {
-            assert!(bytes(wrong).is_err(), "{wrong}");
-        }
-    }
+        test: &opened.test,
+        test_labels,
+        classes,
+    };
+    let mut folder = options.record.folder()?;
+    let name = options.record.model(options.embeddings.model());
+    let mut result = EvaluationResult::new("knn", name, Protocol::Knn);
+    result.origin = Origin::Files(origin);
+    let result = evaluate_neighbours(result, &data, &options.plan(), &mut folder)?;
+    folder.write(&result)?;
+    output::evaluation(options.record.json, &result, &[]);
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,21 +1,28 @@
-//! The commands, one file each.
+//! The commands that need no network, one file each.
 
 pub(crate) mod augment;
 pub(crate) mod compare;
-pub(crate) mod continue_;
-pub(crate) mod convert;
-pub(crate) mod demo;
-pub(crate) mod embed;
-pub(crate) mod finetune;
 pub(crate) mod inspect;
 pub(crate) mod knn;
-pub(crate) mod pretrain;
 pub(crate) mod probe;
 pub(crate) mod recipes;
 pub(crate) mod report;
 pub(crate) mod results;
 pub(crate) mod score;
 pub(crate) mod svm;
-pub(crate) mod sweep;
 pub(crate) mod throughput;
 pub(crate) mod watch;
+
+use e2mc_cli::failure::Failure;
+use e2mc_cli::options::EmbeddingsOptions;
+use e2mc_record::FileOrigin;
+
+/// The files that are judged, which the parser demands where no checkpoint is given.
+fn files(options: &EmbeddingsOptions) -> anyhow::Result<FileOrigin> {
+    options.files().ok_or_else(|| {
+        Failure::usage(
+            "neither a checkpoint with images nor files of embeddings",
+            "give --checkpoint and --data, or --train, --train-labels, --test and --test-labels",
+        )
+    })
+}

@@ -3,32 +3,22 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
+use e2mc_cli::options::RecipesOptions;
+use e2mc_cli::output;
+use e2mc_recipe::BuiltIn;
 use serde_json::json;
-
-use crate::output;
-use crate::recipe;
-
-#[derive(Args, Debug)]
-pub(crate) struct RecipesOptions {
-    /// Print this recipe, with the source of each value [default: list all]
-    #[arg(value_name = "NAME")]
-    name: Option<String>,
-    /// Print the result as one JSON object on standard output
-    #[arg(long)]
-    json: bool,
-}
 
 pub(crate) fn run(options: &RecipesOptions) -> Result<ExitCode> {
     match &options.name {
         Some(name) => {
-            let recipe = recipe::find(name)?;
-            let result =
-                json!({ "name": recipe.name, "recipe": recipe.table, "text": recipe.text });
-            output::result(options.json, &result, || recipe.text.to_owned());
+            let BuiltIn {
+                name, text, table, ..
+            } = e2mc_recipe::find(name)?;
+            let result = json!({ "name": name, "recipe": table, "text": text });
+            output::result(options.json, &result, || text.to_owned());
         }
         None => {
-            let recipes = recipe::built_in()?;
+            let recipes = e2mc_recipe::built_in()?;
             let rows: Vec<_> = recipes
                 .iter()
                 .map(|recipe| json!({ "name": recipe.name, "description": recipe.description }))
@@ -36,7 +26,7 @@ pub(crate) fn run(options: &RecipesOptions) -> Result<ExitCode> {
             output::result(options.json, &json!({ "recipes": rows }), || {
                 let width = recipes.iter().map(|recipe| recipe.name.len()).max();
                 let width = width.unwrap_or_default();
-                let line = |recipe: &recipe::Listed| {
+                let line = |recipe: &BuiltIn| {
                     format!("{:<width$}   {}\n", recipe.name, recipe.description)
                 };
                 recipes.iter().map(line).collect()

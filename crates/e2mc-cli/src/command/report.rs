@@ -1,81 +1,46 @@
 //! `e2mc report`: what training runs did, on one page.
 
-mod curves;
-mod page;
-mod probes;
-
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
+use e2mc_cli::failure::Failure;
+use e2mc_cli::options::ReportOptions;
+use e2mc_cli::output;
+use e2mc_record::Run;
+use e2mc_report::{pages, save_figures};
 use serde_json::json;
-
-use crate::output;
-use crate::report::{Report, save_figures};
-use crate::runlog::{self, RunLog};
-
-pub(crate) use curves::{quality, terms};
-
-/// Options of `report`.
-#[derive(Args, Debug)]
-pub(crate) struct ReportOptions {
-    /// Folders of runs, finished or not; several are compared
-    #[arg(value_name = "RUN", required = true)]
-    runs: Vec<PathBuf>,
-    /// The page [default: report.html in the run's folder; with several runs it has to be given]
-    #[arg(long, value_name = "OUT.html")]
-    out: Option<PathBuf>,
-    /// Write each chart as SVG and PNG into this folder
-    #[arg(long, value_name = "DIR")]
-    figures: Option<PathBuf>,
-    /// Print the result as one JSON object on standard output
-    #[arg(long)]
-    json: bool,
-}
 
 pub(crate) fn run(options: &ReportOptions) -> Result<ExitCode> {
     let out = match (&options.out, &options.runs[..]) {
         (Some(out), _) => out.clone(),
         (None, [run]) => run.join("report.html"),
         (None, _) => {
-            return Err(crate::failure::Failure::usage(
+            return Err(Failure::usage(
                 format!("{} runs without a place for their page", options.runs.len()),
                 "give --out FILE.html",
             ));
         }
     };
-    let logs = read(&options.runs)?;
-    let (page, findings) = page::report(&logs)?;
+    let runs = options.runs.iter().map(|folder| Run::read(folder));
+    let runs = runs.collect::<Result<Vec<_>, _>>()?;
+    let page = pages::run::report(&runs, &output::command_line());
     page.save(&out)?;
     if let Some(folder) = &options.figures {
-        save_figures(&page, folder)?;
+        for remark in &save_figures(&page, folder)?.remarks {
+            output::warning(&remark.to_string());
+        }
     }
+    let findings = pages::run::findings(&runs);
+    let told = findings
+        .iter()
+        .map(|finding| json!({ "kind": finding.verdict.words(), "text": finding.text }));
     let result = json!({
-        "report": out,
-        "figures": options.figures,
-        "runs": logs.iter().map(page::summary).collect::<Vec<_>>(),
-        "findings": findings.iter().map(|f| json!({"kind": f.verdict.words(), "text": f.text})).collect::<Vec<_>>(),
+        "report": out, "figures": options.figures,
+        "runs": runs.iter().map(pages::run::summary).collect::<Vec<_>>(),
+        "findings": told.collect::<Vec<_>>(),
     });
     output::result(options.json, &result, || {
-        let lines = findings
-            .iter()
-            .map(|f| format!("{:<13}  {}\n", f.verdict.words(), f.text));
-        format!("{}\nreport: {}", lines.collect::<String>(), out.display())
+        format!("{}\nreport: {}", output::findings(&findings), out.display())
     });
     Ok(ExitCode::SUCCESS)
-}
-
-fn read(runs: &[PathBuf]) -> Result<Vec<RunLog>> {
-    let mut logs = runs
-        .iter()
-        .map(|run| RunLog::read(run))
-        .collect::<Result<Vec<_>>>()?;
-    runlog::name_apart(&mut logs);
-    Ok(logs)
-}
-
-/// The page of one run, finished or not.
-pub(crate) fn of_run(folder: &Path) -> Result<Report> {
-    Ok(page::report(&[RunLog::read(folder)?])?.0)
 }

@@ -1,16 +1,15 @@
-//! `e2mc score`: the criterion on a file of embeddings. Needs no libtorch work.
+//! `e2mc score`: the criterion on a file of embeddings.
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use e2mc::{Criterion, Matrix, Transform, Value, Workspace};
+use e2mc::{Criterion, Matrix, Value, Workspace};
+use e2mc_cli::failure::Failure;
+use e2mc_cli::options::ScoreOptions;
+use e2mc_cli::output;
 use e2mc_eval::{read_embeddings, write_npy};
 use serde_json::json;
-
-use crate::arguments::{ScoreOptions, TransformArgument};
-use crate::failure::Failure;
-use crate::output;
 
 pub(crate) fn run(options: &ScoreOptions) -> Result<ExitCode> {
     if let Some(threads) = options.threads {
@@ -19,7 +18,7 @@ pub(crate) fn run(options: &ScoreOptions) -> Result<ExitCode> {
             .build_global()?;
     }
     let z = read_embeddings(&options.file)?;
-    let criterion = criterion(options);
+    let criterion = options.criterion();
     let mut workspace = Workspace::default();
     let value = if let Some(path) = &options.gradient {
         let mut gradient = Matrix::zeros(z.rows(), z.cols());
@@ -52,20 +51,6 @@ pub(crate) fn run(options: &ScoreOptions) -> Result<ExitCode> {
     }
     output::result(options.json, &result, || text(&z, &value, options, median));
     Ok(ExitCode::SUCCESS)
-}
-
-fn criterion(options: &ScoreOptions) -> Criterion {
-    let (transform, epsilon) = match options.transform {
-        TransformArgument::Sigmoid => (Transform::Sigmoid, Criterion::vicreg().epsilon),
-        TransformArgument::Gaussian => (Transform::Gaussian, Criterion::swav().epsilon),
-    };
-    let epsilon = options.epsilon.unwrap_or(epsilon);
-    Criterion {
-        transform,
-        beta: options.beta,
-        gamma: options.gamma,
-        epsilon,
-    }
 }
 
 /// Evaluates once; says which file is at fault if the values are.

@@ -1,42 +1,20 @@
-//! `e2mc throughput`: how fast images are decoded and augmented, without a model. Needs no libtorch work.
+//! `e2mc throughput`: how fast images are decoded and augmented, without a model.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::Args;
+use e2mc_cli::failure::Failure;
+use e2mc_cli::options::ThroughputOptions;
+use e2mc_cli::output;
 use e2mc_data::throughput::{Throughput, measure};
 use e2mc_data::{Evaluation, Pipeline, Split};
 use serde_json::json;
 
-use crate::data::{self, DataOptions};
-use crate::failure::Failure;
-use crate::{output, recipe};
+use crate::images;
 
 /// The name under which the deterministic preparation for evaluation is measured.
 const EVALUATION: &str = "evaluation";
-
-#[derive(Args, Debug)]
-pub(crate) struct ThroughputOptions {
-    /// Images: a folder, a list, tar shards or IDX files; the train part is used
-    #[arg(value_name = "DIR")]
-    data: PathBuf,
-    /// vicreg, swav, simsiam, probe, small-grey, evaluation, or any training recipe
-    #[arg(long, value_name = "NAME|FILE", default_value = "vicreg")]
-    recipe: String,
-    /// Threads that prepare images [default: the number of cores]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// How long to measure
-    #[arg(long, default_value_t = 5.0)]
-    seconds: f64,
-    #[command(flatten)]
-    data_options: DataOptions,
-    /// Print the result as one JSON object on standard output
-    #[arg(long)]
-    json: bool,
-}
 
 pub(crate) fn run(options: &ThroughputOptions) -> Result<ExitCode> {
     if !(options.seconds > 0.0 && options.seconds <= 86_400.0) {
@@ -50,13 +28,10 @@ pub(crate) fn run(options: &ThroughputOptions) -> Result<ExitCode> {
     }
     let pipeline = match options.recipe.as_str() {
         EVALUATION => Pipeline::Evaluate(Evaluation::imagenet()),
-        name => Pipeline::Augment(recipe::augmentation(name)?),
+        name => Pipeline::Augment(e2mc_recipe::augmentation(name)?),
     };
-    let dataset = data::open(&options.data, Split::Train, options.data_options)?;
-    let threads = options.threads.map_or_else(
-        || std::thread::available_parallelism().map_or(1, usize::from),
-        usize::from,
-    );
+    let dataset = images::open(&options.data, Split::Train, options.images)?;
+    let threads = options.threads();
     let duration = Duration::from_secs_f64(options.seconds);
     let measured = measure(&dataset, &pipeline, threads, duration)?;
     let Throughput {

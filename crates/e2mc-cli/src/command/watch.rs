@@ -1,64 +1,33 @@
 //! `e2mc watch`: a run while it trains, as curves in the terminal or as a page on this machine.
 
-mod plot;
-mod serve;
-
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::Args;
+use e2mc_cli::options::WatchOptions;
+use e2mc_cli::output;
+use e2mc_record::{Run, RunLog};
+use e2mc_report::{pages, plot, serve};
 
-use crate::runlog::RunLog;
-
-/// Options of `watch`.
-#[derive(Args, Debug)]
-pub(crate) struct WatchOptions {
-    /// Folder of the run
-    #[arg(value_name = "RUN")]
-    run: PathBuf,
-    /// Serve the report, always as of now, on http://127.0.0.1:PORT; only this machine can see it, 0 takes a free port
-    #[arg(long, value_name = "PORT")]
-    serve: Option<u16>,
-    /// Seconds between two looks
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
-    every: f64,
-    /// Look once and stop; so it is wherever standard output is not a terminal
-    #[arg(long)]
-    once: bool,
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    let value: f64 = text
-        .parse()
-        .map_err(|_| "expected a number of seconds".to_owned())?;
-    if (0.1..=3600.0).contains(&value) {
-        Ok(value)
-    } else {
-        Err("expected 0.1 to 3600 seconds".to_owned())
-    }
-}
+/// The width of a screen that nobody looks at.
+const PLAIN: usize = 80;
 
 pub(crate) fn run(options: &WatchOptions) -> Result<ExitCode> {
     // Read once before anything starts: a wrong folder is an error, not an empty screen.
     let mut log = RunLog::read(&options.run)?;
     if let Some(port) = options.serve {
-        return serve::run(&options.run, port, options.every);
+        serve_page(options, port)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let mut out = std::io::stdout();
     let live = out.is_terminal() && !options.once;
     loop {
-        let width = if live { columns() } else { 80 };
+        let width = if live { columns() } else { PLAIN };
         let screen = plot::screen(&log, width);
         // Home and clear to the end, so that nothing flickers.
-        let (before, after) = if live {
-            ("\x1b[H\x1b[2J", "")
-        } else {
-            ("", "")
-        };
-        write!(out, "{before}{screen}{after}")
+        let before = if live { "\x1b[H\x1b[2J" } else { "" };
+        write!(out, "{before}{screen}")
             .and_then(|()| out.flush())
             .context("cannot write to standard output")?;
         if !live || log.end.is_some() {
@@ -67,6 +36,21 @@ pub(crate) fn run(options: &WatchOptions) -> Result<ExitCode> {
         std::thread::sleep(Duration::from_secs_f64(options.every));
         log = RunLog::read(&options.run)?;
     }
+}
+
+/// Serves the run's page, as of now, until the program is ended.
+fn serve_page(options: &WatchOptions, port: u16) -> Result<(), e2mc_report::Error> {
+    let page = || -> Result<_, e2mc_record::Error> {
+        let run = Run::read(&options.run)?;
+        Ok(pages::run::report(&[run], &output::command_line()))
+    };
+    let every = Duration::from_secs_f64(options.every.ceil());
+    serve::serve(port, every, page, |address| {
+        output::note(&format!(
+            "watching {}: http://{address}  (Ctrl-C ends it)",
+            options.run.display()
+        ));
+    })
 }
 
 /// The width of the terminal.

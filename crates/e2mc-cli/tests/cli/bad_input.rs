@@ -197,7 +197,7 @@ fn a_full_disk_loses_nothing_and_leaves_no_half_file() {
     let path = world.path("run/checkpoint.safetensors");
     let before = fs::read(&path).unwrap();
 
-    let program = assert_cmd::cargo::cargo_bin("e2mc");
+    let program = super::common::program();
     // 64 blocks: enough for the log, too little for a checkpoint.
     let script = format!(
         "trap '' XFSZ; ulimit -f 64; exec {} pretrain --out run --resume --epochs 3",

@@ -55,7 +55,7 @@ impl World {
 
     /// The program, in this folder.
     pub(super) fn command(&self) -> Command {
-        let mut command = Command::cargo_bin("e2mc").unwrap();
+        let mut command = Command::new(program());
         command.current_dir(self.folder.path());
         command
     }
@@ -86,6 +86,19 @@ impl World {
     pub(super) fn pretrain(&self, data: &str, out: &str, more: &str) -> Ran {
         self.run(&format!("pretrain {TINY} --data {data} --out {out} {more}"))
     }
+}
+
+/// The program `e2mc`; beside it lies the engine that does what needs a network.
+pub(super) fn program() -> PathBuf {
+    let program = assert_cmd::cargo::cargo_bin("e2mc");
+    let engine = format!("e2mc-engine{}", std::env::consts::EXE_SUFFIX);
+    let engine = program.with_file_name(engine);
+    assert!(
+        engine.is_file(),
+        "{} is missing: run `cargo build --release --bins` first",
+        engine.display()
+    );
+    program
 }
 
 /// A network of a few thousand weights, a batch of 16, one epoch.

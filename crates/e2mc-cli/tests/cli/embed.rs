@@ -93,7 +93,7 @@ fn a_killed_run_goes_on_and_leaves_the_same_bytes() {
     fs::remove_file(&pipe).unwrap();
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.unwrap().success());
-    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("e2mc"))
+    let mut child = std::process::Command::new(super::common::program())
         .current_dir(world.path(""))
         .args(format!("{line} e.npy").split_whitespace())
         .stderr(Stdio::null())

@@ -9,7 +9,7 @@ use super::common::{TINY, World, log};
 /// Starts a long run, sends `signal` once it has done some steps, and waits for its end.
 fn interrupt(world: &World, signal: &str) -> std::process::Output {
     let words = format!("pretrain {TINY} --data data --out run --epochs 500 --knn-every 500");
-    let child = Command::new(assert_cmd::cargo::cargo_bin("e2mc"))
+    let child = Command::new(super::common::program())
         .args(words.split_whitespace())
         .current_dir(world.path("."))
         .stdout(Stdio::piped())

@@ -130,7 +130,7 @@ fn every_combination_is_trained_measured_and_shown() {
 fn a_sweep_that_was_stopped_goes_on_as_if_it_had_not_been() {
     let world = world();
     let grid = "--grid training.learning_rate=1e-4,1e-3 --epochs 8";
-    let child = Command::new(assert_cmd::cargo::cargo_bin("e2mc"))
+    let child = Command::new(super::common::program())
         .args(format!("{LINE} {grid} --out sweep").split_whitespace())
         .current_dir(world.path("."))
         .stdout(Stdio::piped())

@@ -12,11 +12,13 @@ mod parallel;
 mod parts;
 mod selection;
 mod shards;
+mod voc;
 
 pub use files::{ImageFiles, OnBad};
 pub use idx::IdxImages;
 pub use open::{OpenOptions, Split, open, open_with};
 pub use selection::Selection;
+pub use voc::{VOC_CLASSES, VocImages, VocShown, is_voc};
 
 use crate::decode::Wanted;
 use crate::{Error, Image};

@@ -174,23 +174,14 @@ pub fn write_npz(path: impl AsRef<Path>, columns: &[(&str, Column<'_>)]) -> Resu
             archive.start_file(format!("{name}.npy"), options)?;
             let mut out = BufWriter::with_capacity(1 << 18, &mut archive);
             match *column {
-                Column::Classes(values) => {
-                    out.write_all(&write::header("<i8", &[values.len()]))?;
-                    for &value in values {
-                        out.write_all(&(value as i64).to_le_bytes())?;
-                    }
-                }
+                Column::Classes(labels) => write::write_classes(&mut out, labels)?,
                 Column::Integers(values, width) => {
-                    out.write_all(&write::header("<i8", &[values.len() / width.max(1), width]))?;
-                    for value in values {
-                        out.write_all(&value.to_le_bytes())?;
-                    }
+                    let shape = [values.len() / width.max(1), width];
+                    write::write_integers(&mut out, &shape, values)?;
                 }
                 Column::Floats(values, width) => {
-                    out.write_all(&write::header("<f4", &[values.len() / width.max(1), width]))?;
-                    for value in values {
-                        out.write_all(&value.to_le_bytes())?;
-                    }
+                    let shape = [values.len() / width.max(1), width];
+                    write::write_floats(&mut out, &shape, values)?;
                 }
             }
             out.flush()?;

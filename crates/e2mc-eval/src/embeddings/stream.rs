@@ -15,7 +15,7 @@ use half::f16;
 use serde_json::{Value, json};
 
 use super::Source;
-use super::write::{header, write_file, write_whole};
+use super::write::header;
 use crate::Error;
 
 /// How numbers are stored.
@@ -231,9 +231,7 @@ impl RowWriter {
         let description = self.description(self.done, self.cols().unwrap_or(0));
         synced
             .and_then(|()| {
-                write_whole(&self.state(), |out| {
-                    out.write_all(description.to_string().as_bytes())
-                })
+                e2mc_base::write_atomically(&self.state(), description.to_string().as_bytes())
             })
             .map_err(|cause| self.io("write", cause))?;
         self.safe_at = Some(Instant::now());
@@ -348,24 +346,10 @@ fn beside(path: &Path, more: &str) -> PathBuf {
     name.into()
 }
 
-/// Writes class numbers, one a row, as int64 `.npy`.
-///
-/// # Errors
-/// [`Error::Io`] if the file cannot be written.
-pub fn write_labels(path: impl AsRef<Path>, labels: &[usize]) -> Result<(), Error> {
-    write_file(path.as_ref(), |out| {
-        out.write_all(&header("<i8", &[labels.len()]))?;
-        for &label in labels {
-            out.write_all(&(label as i64).to_le_bytes())?;
-        }
-        Ok(())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{read_embeddings, read_labels};
+    use crate::{read_embeddings, read_labels, write_labels};
 
     fn rows(count: usize) -> Vec<f32> {
         (0..count * 3).map(|i| (i as f32 * 0.37).sin()).collect()

@@ -16,6 +16,17 @@ pub enum Presence {
     Ignored,
 }
 
+impl From<Option<bool>> for Presence {
+    /// Whether it has the label; `None` where neither counts.
+    fn from(shown: Option<bool>) -> Self {
+        match shown {
+            Some(true) => Self::Present,
+            Some(false) => Self::Absent,
+            None => Self::Ignored,
+        }
+    }
+}
+
 /// Several labels at once: who has which.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MultiLabels {
@@ -187,6 +198,13 @@ mod tests {
         assert_eq!((labels.rows(), labels.labels()), (300, 4));
         assert_eq!(labels.column(0)[0], Presence::Present);
         assert_eq!(labels.to_integers()[..5], [1, 1, 1, 1, 0]);
+    }
+
+    #[test]
+    fn what_is_shown_is_present_and_what_is_not_known_is_ignored() {
+        let shown = [Some(true), None, Some(false), Some(true)];
+        let labels = MultiLabels::new(shown.map(Presence::from).to_vec(), 2).unwrap();
+        assert_eq!(labels.to_integers(), [1, -1, 0, 1]);
     }
 
     #[test]

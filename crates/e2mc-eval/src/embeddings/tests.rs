@@ -203,6 +203,31 @@ fn what_is_written_reads_back_bit_for_bit() {
 }
 
 #[test]
+fn writes_tensors_and_labels_as_numpy_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("z.npy");
+    let values: Vec<f32> = (0..24).map(|i| i as f32 - 7.5).collect();
+    write_npy_tensor(&path, &[1, 2, 3, 4], &values).unwrap();
+    let floats: Vec<u8> = values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
+    // The values begin at byte 128.
+    let padded = |text: String| format!("{:<117}\n", text.trim_end());
+    let expected = npy(&padded(header("<f4", "(1, 2, 3, 4)")), &floats);
+    assert_eq!(fs::read(&path).unwrap(), expected);
+    let (images, shape) = read_images(&path).unwrap();
+    assert_eq!((images.data(), shape), (&values[..], [1, 2, 3, 4]));
+    let error = write_npy_tensor(&path, &[5, 5], &values).unwrap_err();
+    let text = "list of values to write has 24 entries, expected 25";
+    assert_eq!(error.to_string(), text);
+    write_labels(&path, &[3, 0, 7]).unwrap();
+    let integers: Vec<u8> = [3_i64, 0, 7].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let expected = npy(&padded(header("<i8", "(3,)")), &integers);
+    assert_eq!(fs::read(&path).unwrap(), expected);
+}
+
+#[test]
 fn a_failed_write_leaves_the_folder_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let view = MatrixView::new(&[1.0], 1, 1).unwrap();

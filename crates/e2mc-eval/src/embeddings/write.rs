@@ -1,5 +1,7 @@
-//! Writing float32 `.npy` files that appear whole or not at all.
+//! Writing arrays in NumPy's `.npy` format, version 1: the one writer, for whole files, archives and rows that come one
+//! by one.
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -7,36 +9,81 @@ use e2mc::MatrixView;
 
 use crate::Error;
 
-/// Writes `matrix` `(n, d)` as float32 in C order, format version 1. The values go to a temporary file beside `path`,
-/// which then takes its place: a reader never sees half a file, and a failure leaves an earlier file as it was.
+/// Writes `matrix` `(n, d)` as float32 in C order. The file appears whole or not at all: a reader never sees half of it,
+/// and a failure leaves an earlier file as it was.
 ///
 /// # Errors
 /// [`Error::Io`] if the folder does not exist or cannot be written to, or the disk is full.
 pub fn write_npy(path: impl AsRef<Path>, matrix: MatrixView<'_>) -> Result<(), Error> {
-    let path = path.as_ref();
-    write_file(path, |out| {
-        out.write_all(&header("<f4", &[matrix.rows(), matrix.cols()]))?;
-        for value in matrix.data() {
-            out.write_all(&value.to_le_bytes())?;
-        }
-        Ok(())
-    })
+    write_npy_tensor(path, &[matrix.rows(), matrix.cols()], matrix.data())
 }
 
-/// [`write_whole`] with an error that names the file.
-pub(crate) fn write_file(
-    path: &Path,
-    fill: impl FnOnce(&mut BufWriter<&mut std::fs::File>) -> io::Result<()>,
+/// Writes values of any shape as float32 in C order, as [`write_npy`].
+///
+/// # Errors
+/// As [`write_npy`]; [`Error::Length`] if the values do not fill the shape.
+pub fn write_npy_tensor(
+    path: impl AsRef<Path>,
+    shape: &[usize],
+    values: &[f32],
 ) -> Result<(), Error> {
-    write_whole(path, fill).map_err(|cause| Error::Io {
-        action: "write",
-        path: path.into(),
-        cause,
-    })
+    let expected = shape.iter().product();
+    if values.len() != expected {
+        return Err(Error::Length {
+            what: "list of values to write",
+            found: values.len(),
+            expected,
+        });
+    }
+    write_file(path.as_ref(), |out| write_floats(out, shape, values))
 }
 
-/// The header of an array of that type (`<f4`) and shape, of one or two dimensions.
-pub(crate) fn header(description: &str, shape: &[usize]) -> Vec<u8> {
+/// Writes class numbers, one a row, as int64, as [`write_npy`].
+///
+/// # Errors
+/// As [`write_npy`].
+pub fn write_labels(path: impl AsRef<Path>, labels: &[usize]) -> Result<(), Error> {
+    write_file(path.as_ref(), |out| write_classes(out, labels))
+}
+
+/// A float32 array of that shape.
+pub(super) fn write_floats(
+    out: &mut impl Write,
+    shape: &[usize],
+    values: &[f32],
+) -> io::Result<()> {
+    let values = values.iter().map(|value| value.to_le_bytes());
+    write_array(out, "<f4", shape, values)
+}
+
+/// Class numbers as an int64 array of one dimension.
+pub(super) fn write_classes(out: &mut impl Write, labels: &[usize]) -> io::Result<()> {
+    let values = labels.iter().map(|&label| (label as i64).to_le_bytes());
+    write_array(out, "<i8", &[labels.len()], values)
+}
+
+/// An int64 array of that shape.
+pub(super) fn write_integers(
+    out: &mut impl Write,
+    shape: &[usize],
+    values: &[i64],
+) -> io::Result<()> {
+    let values = values.iter().map(|value| value.to_le_bytes());
+    write_array(out, "<i8", shape, values)
+}
+
+fn write_array<const BYTES: usize>(
+    out: &mut impl Write,
+    description: &str,
+    shape: &[usize],
+    mut values: impl Iterator<Item = [u8; BYTES]>,
+) -> io::Result<()> {
+    out.write_all(&header(description, shape))?;
+    values.try_for_each(|value| out.write_all(&value))
+}
+
+/// The header of an array of that type (`<f4`) and shape.
+pub(super) fn header(description: &str, shape: &[usize]) -> Vec<u8> {
     let shape = match shape {
         [rows] => format!("({rows},)"),
         lengths => {
@@ -54,35 +101,25 @@ pub(crate) fn header(description: &str, shape: &[usize]) -> Vec<u8> {
     ));
     text.push('\n');
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    // Two numbers of at most 20 digits cannot fill a u16.
+    // NumPy's 64 dimensions of at most 20 digits each cannot fill a u16.
     bytes.extend((text.len() as u16).to_le_bytes());
     bytes.extend(text.into_bytes());
     bytes
 }
 
-/// Fills a temporary file beside `path`, which then takes its place.
-pub(crate) fn write_whole(
+/// Writes a file whole or not at all, through a buffer.
+pub(super) fn write_file(
     path: &Path,
-    fill: impl FnOnce(&mut BufWriter<&mut std::fs::File>) -> io::Result<()>,
-) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".").suffix(".tmp");
-    #[cfg(unix)]
-    {
-        // As for any new file: what the user's mask leaves, not private to the user.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(folder)?;
-    let mut out = BufWriter::with_capacity(1 << 18, file.as_file_mut());
-    fill(&mut out)?;
-    out.flush()?;
-    drop(out);
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    fill: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+) -> Result<(), Error> {
+    let write = |file: &mut File| {
+        let mut out = BufWriter::with_capacity(1 << 18, file);
+        fill(&mut out)?;
+        out.flush()
+    };
+    e2mc_base::write_atomically_with(path, write).map_err(|cause| Error::Io {
+        action: "write",
+        path: path.into(),
+        cause,
+    })
 }

@@ -6,6 +6,7 @@
 //! others have converged.
 
 use e2mc::MatrixView;
+use e2mc_base::simd::{Kernel, Level, Simd};
 use rayon::prelude::*;
 
 use crate::random::{Purpose, Stream};
@@ -70,11 +71,30 @@ pub(super) struct Solver<'a> {
     random: Stream,
 }
 
+/// The descent, whose loops over a row's features are compiled for each instruction set.
+struct Descent<'s, 'p> {
+    solver: &'s mut Solver<'p>,
+    cost: f64,
+    settings: &'s Settings,
+}
+
+impl Kernel for Descent<'_, '_> {
+    type Output = Outcome;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> Outcome {
+        self.solver.descend(self.cost, self.settings)
+    }
+}
+
 impl Solver<'_> {
     /// Descends until the tolerance is met.
     pub(super) fn solve(&mut self, cost: f64, settings: &Settings) -> Outcome {
-        // The loops over a row's features are compiled for each instruction set.
-        pulp::Arch::new().dispatch(|| self.descend(cost, settings))
+        Level::detect().run(Descent {
+            solver: self,
+            cost,
+            settings,
+        })
     }
 
     #[inline(always)]

@@ -1,178 +1,137 @@
-//! Which backbone: depth, width, stem and input channels, and their short names.
+//! Which backbone: its family and the family's settings.
 
+use std::any::Any;
 use std::fmt;
-use std::str::FromStr;
+use std::ops::Deref;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::family::{Family, NetworkConfig};
+use super::resnet::{Resnet, ResnetConfig};
 use crate::Error;
+use crate::registry::Registry;
+use crate::settings::{tagged, unknown, with_tag};
 
-/// The depth of a residual network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Architecture {
-    /// 8 basic blocks.
-    Resnet18,
-    /// 16 basic blocks.
-    Resnet34,
-    /// 16 bottleneck blocks.
-    #[default]
-    Resnet50,
-    /// 33 bottleneck blocks.
-    Resnet101,
-    /// 66 bottleneck blocks.
-    Resnet200,
+/// The families. One that is made here needs its line in this list, and nothing else needs to
+/// know it.
+static FAMILIES: Registry<dyn Family> =
+    Registry::new("backbone.family", &[&Resnet], |family| family.name());
+
+/// The key that says which family the other settings are for.
+const TAG: &str = "family";
+
+/// Adds a family, whose name recipes, checkpoints and files are then read with. Do it before
+/// anything is read; adding the same family again changes nothing.
+///
+/// # Errors
+/// Where another family has that name.
+pub fn register_family(family: &'static dyn Family) -> Result<(), Error> {
+    FAMILIES.add(family)
 }
 
-impl Architecture {
-    /// Every architecture, shallow to deep.
-    pub const ALL: [Self; 5] = [
-        Self::Resnet18,
-        Self::Resnet34,
-        Self::Resnet50,
-        Self::Resnet101,
-        Self::Resnet200,
-    ];
-
-    /// Blocks in each of the four stages.
-    pub(crate) fn blocks(self) -> [usize; 4] {
-        match self {
-            Self::Resnet18 => [2, 2, 2, 2],
-            Self::Resnet34 | Self::Resnet50 => [3, 4, 6, 3],
-            Self::Resnet101 => [3, 4, 23, 3],
-            Self::Resnet200 => [3, 24, 36, 3],
-        }
-    }
-
-    /// Whether blocks narrow to a quarter of their outputs in between.
-    pub(crate) fn bottleneck(self) -> bool {
-        !matches!(self, Self::Resnet18 | Self::Resnet34)
-    }
-
-    /// The lower-case name: `resnet50`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Resnet18 => "resnet18",
-            Self::Resnet34 => "resnet34",
-            Self::Resnet50 => "resnet50",
-            Self::Resnet101 => "resnet101",
-            Self::Resnet200 => "resnet200",
-        }
-    }
-}
-
-/// What comes before the first stage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stem {
-    /// A 7 x 7 convolution of stride 2 and a max pool: a quarter of the size.
-    #[default]
-    Imagenet,
-    /// A 3 x 3 convolution of stride 1: the full size, for images of about 32 pixels.
-    Small,
-    /// A 3 x 3 convolution of stride 2: half the size, four times cheaper than `small`.
-    SmallStride2,
+/// Every family: the built-in ones, then those that were added.
+pub(crate) fn families() -> Vec<&'static dyn Family> {
+    FAMILIES.all()
 }
 
 /// Which network: everything that decides its parameters' shapes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct BackboneConfig {
-    /// The depth.
-    pub architecture: Architecture,
-    /// Channels after the stem: 64 is standard, 128 is "x2", any number from 1 on.
-    pub width: usize,
-    /// What comes before the first stage.
-    pub stem: Stem,
-    /// Channels of the images: 1 or 3.
-    pub channels: usize,
+///
+/// In a recipe `family` says whose settings the others are; without it they are a ResNet's.
+#[derive(Clone, Debug)]
+pub enum BackboneConfig {
+    /// A residual network.
+    Resnet(ResnetConfig),
+    /// A network of another family.
+    Other(Arc<dyn NetworkConfig>),
+}
+
+impl BackboneConfig {
+    /// The settings of a ResNet, if it is one.
+    pub fn resnet(&self) -> Option<&ResnetConfig> {
+        match self {
+            Self::Resnet(config) => Some(config),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// The settings of a ResNet, to be changed, if it is one.
+    pub fn resnet_mut(&mut self) -> Option<&mut ResnetConfig> {
+        match self {
+            Self::Resnet(config) => Some(config),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl Deref for BackboneConfig {
+    type Target = dyn NetworkConfig;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Resnet(config) => config,
+            Self::Other(config) => &**config,
+        }
+    }
 }
 
 impl Default for BackboneConfig {
     /// The paper's ResNet-50 for colour images.
     fn default() -> Self {
-        Self {
-            architecture: Architecture::Resnet50,
-            width: Self::STANDARD_WIDTH,
-            stem: Stem::Imagenet,
-            channels: 3,
+        Self::Resnet(ResnetConfig::default())
+    }
+}
+
+impl From<ResnetConfig> for BackboneConfig {
+    fn from(config: ResnetConfig) -> Self {
+        Self::Resnet(config)
+    }
+}
+
+impl From<Arc<dyn NetworkConfig>> for BackboneConfig {
+    fn from(config: Arc<dyn NetworkConfig>) -> Self {
+        let any: &dyn Any = &*config;
+        match any.downcast_ref::<ResnetConfig>() {
+            Some(resnet) => Self::Resnet(resnet.clone()),
+            None => Self::Other(config),
         }
     }
 }
 
-impl BackboneConfig {
-    /// Channels after the stem of a network that is not widened.
-    pub const STANDARD_WIDTH: usize = 64;
-    /// Wider than any network in use ("x16"): a typing error.
-    const MAX_WIDTH: usize = 16 * Self::STANDARD_WIDTH;
-
-    /// Numbers per image: 512 for ResNet-18, 2048 for ResNet-50, 4096 for ResNet-50 x2.
-    pub fn features(&self) -> usize {
-        8 * self.width * self.expansion()
-    }
-
-    /// A stage's output channels over its inner width.
-    pub(crate) fn expansion(&self) -> usize {
-        if self.architecture.bottleneck() { 4 } else { 1 }
-    }
-
-    /// Checks every setting.
-    ///
-    /// # Errors
-    /// Names the first one that is out of range.
-    pub fn check(&self) -> Result<(), Error> {
-        if !(1..=Self::MAX_WIDTH).contains(&self.width) {
-            let expected = format!("1 to {}", Self::MAX_WIDTH);
-            return Err(Error::config("backbone.width", expected, self.width));
-        }
-        if !matches!(self.channels, 1 | 3) {
-            return Err(Error::config("backbone.channels", "1 or 3", self.channels));
-        }
-        Ok(())
+impl PartialEq for BackboneConfig {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
     }
 }
 
 impl fmt::Display for BackboneConfig {
-    /// The short name: `resnet50`, `resnet50x2`, or `resnet18 of width 16`.
+    /// The network's short name: `resnet50`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.architecture.name();
-        match (
-            self.width / Self::STANDARD_WIDTH,
-            self.width % Self::STANDARD_WIDTH,
-        ) {
-            (1, 0) => f.write_str(name),
-            (times, 0) => write!(f, "{name}x{times}"),
-            _ => write!(f, "{name} of width {}", self.width),
+        fmt::Display::fmt(&**self, f)
+    }
+}
+
+impl Serialize for BackboneConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            // Without the tag, as it was before there were other families.
+            Self::Resnet(config) => config.serialize(serializer),
+            Self::Other(config) => {
+                let name = config.family().name();
+                with_tag(serializer, TAG, name, &config.settings())
+            }
         }
     }
 }
 
-impl FromStr for BackboneConfig {
-    type Err = Error;
-
-    /// Reads a short name: `resnet50`, and for wider ones `resnet50x2` or SwAV's `resnet50w2`.
-    fn from_str(name: &str) -> Result<Self, Error> {
-        let unknown = || {
-            let names = Architecture::ALL.map(Architecture::name).join(", ");
-            let expected = format!("one of {names}, with x2 to x16 behind it if wider");
-            Error::config("backbone.architecture", expected, format!("`{name}`"))
-        };
-        let depth = name.strip_prefix("resnet").ok_or_else(unknown)?;
-        let (depth, times) = match depth.split_once(['x', 'w']) {
-            Some((depth, times)) => (depth, times.parse().map_err(|_| unknown())?),
-            None => (depth, 1),
-        };
-        let architecture = Architecture::ALL
-            .into_iter()
-            .find(|architecture| architecture.name().strip_prefix("resnet") == Some(depth))
-            .ok_or_else(unknown)?;
-        if !(1..=Self::MAX_WIDTH / Self::STANDARD_WIDTH).contains(&times) {
-            return Err(unknown());
-        }
-        Ok(Self {
-            architecture,
-            width: times * Self::STANDARD_WIDTH,
-            ..Self::default()
-        })
+impl<'de> Deserialize<'de> for BackboneConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (name, settings) = tagged(deserializer, TAG)?;
+        let name = name.unwrap_or_else(|| Resnet.name().to_owned());
+        let family = FAMILIES
+            .find(&name)
+            .ok_or_else(|| unknown::<D::Error>(&name, &FAMILIES.names()))?;
+        Ok(family.read(settings).map_err(D::Error::custom)?.into())
     }
 }

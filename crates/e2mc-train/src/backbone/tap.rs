@@ -6,7 +6,7 @@ use crate::Error;
 
 /// Keeps a copy of the output of the layer of one name, if any.
 #[derive(Debug)]
-pub(super) struct Tap<'a> {
+pub struct Tap<'a> {
     wanted: Option<&'a str>,
     found: Option<Tensor>,
     /// The layers that came by, for a message.
@@ -30,8 +30,12 @@ impl<'a> Tap<'a> {
         }
     }
 
-    /// Is shown the output of every layer. Later layers may work in its place, so it is copied.
-    pub(super) fn see(&mut self, name: &str, output: &Tensor) -> Result<(), Error> {
+    /// Shows the output of a layer by its name. Later layers may work in its place, so it is copied
+    /// where it is wanted.
+    ///
+    /// # Errors
+    /// Where libtorch runs out of memory.
+    pub fn see(&mut self, name: &str, output: &Tensor) -> Result<(), Error> {
         match self.wanted {
             None => {}
             Some(wanted) if wanted == name => self.found = Some(output.f_alias_copy()?),
@@ -49,7 +53,7 @@ impl<'a> Tap<'a> {
                 .into_iter()
                 .filter(|name| name.matches('.').count() < 2)
                 .collect();
-            Error::config(
+            Error::argument(
                 "output",
                 format!(
                     "backbone, projector, predictor, prototypes, map6x6 or a layer such as {}",

@@ -1,9 +1,8 @@
 //! A checkpoint's tensors into a model: all of them fit, or a table says which do not.
 
-use super::architecture::is_float;
 use super::{BACKBONE_PREFIX, Checkpoint};
 use crate::Error;
-use crate::backbone::{BackboneConfig, Stem};
+use crate::backbone::{BackboneConfig, is_float};
 use crate::method::MethodConfig;
 use crate::model::Model;
 
@@ -95,18 +94,14 @@ impl Checkpoint {
         self.recipe.method == MethodConfig::None
     }
 
-    /// Whether its tensors can be those of a backbone, shapes aside that cannot tell: whether a
-    /// 3 x 3 stem has a stride is not in a file that this project did not write.
+    /// Whether its tensors can be those of a backbone; in a file that this project did not write,
+    /// what no shape tells may differ.
     pub fn is_of(&self, backbone: &BackboneConfig) -> bool {
         let found = &self.recipe.backbone;
-        let small = |stem| matches!(stem, Stem::Small | Stem::SmallStride2);
-        let either = self.foreign.is_some() && small(found.stem) && small(backbone.stem);
-        let stem = if either { backbone.stem } else { found.stem };
-        *backbone
-            == BackboneConfig {
-                stem,
-                ..found.clone()
-            }
+        match self.foreign {
+            Some(_) => found.may_be(&**backbone),
+            None => found == backbone,
+        }
     }
 
     fn may_miss(&self, name: &str) -> bool {

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use tch::{Device, Tensor};
 
-use super::save::{self, Precision, Stored, write_atomically_with};
+use super::save::{self, Storage, Stored, write_atomically_with};
 use super::{BACKBONE_PREFIX, Checkpoint, METADATA_KEY, pickle_write};
 use crate::Error;
+use crate::advice::Advice;
+use crate::backbone::{BackboneConfig, Naming};
 use crate::method::MethodConfig;
 use crate::model::Model;
 
@@ -17,8 +19,9 @@ pub enum Names {
     /// Ours: `backbone.conv1.weight`, `projector.0.weight`.
     #[default]
     E2mc,
-    /// torchvision's and timm's ResNet, which are the same: `conv1.weight`. Heads keep our names.
-    Torchvision,
+    /// Those of a public source, as the backbone's family knows them: torchvision's `conv1.weight`.
+    /// Heads keep our names.
+    Public(&'static str),
 }
 
 /// What to write.
@@ -29,7 +32,7 @@ pub struct Export {
     /// Whether to leave the heads out.
     pub backbone_only: bool,
     /// How to store the numbers.
-    pub precision: Precision,
+    pub storage: Storage,
 }
 
 /// Files that can be written, by the end of their names.
@@ -62,7 +65,7 @@ impl Format {
             path: path.to_owned(),
             expected: "a name that ends in .safetensors, .pth, .pt or .pth.tar".into(),
             found: "another".into(),
-            hint: "the end of the name says which format to write".into(),
+            advice: Advice::words("the end of the name says which format to write"),
         })
     }
 }
@@ -83,6 +86,7 @@ pub fn export(
     options: Export,
 ) -> Result<(String, usize), Error> {
     let format = Format::of(path)?;
+    let naming = options.names.of(&checkpoint.recipe.backbone)?;
     let mut recipe = checkpoint.recipe.clone();
     let model = Model::new(&recipe, Device::Cpu, 0)?;
     checkpoint.apply_to(&model)?;
@@ -96,7 +100,7 @@ pub fn export(
         // What was allowed to be missing has arbitrary values.
         .filter(|(name, _)| checkpoint.model.contains_key(name))
         .filter(|(name, _)| !backbone_only || name.starts_with(BACKBONE_PREFIX))
-        .map(|(name, tensor)| (options.names.of(&name), tensor))
+        .map(|(name, tensor)| (renamed(naming, name), tensor))
         .collect();
     let count = tensors.len();
     let header = match (&checkpoint.foreign, options.names) {
@@ -104,11 +108,11 @@ pub fn export(
         _ => None,
     };
     match format {
-        Format::Safetensors => save::write(path, header, tensors, options.precision)?,
+        Format::Safetensors => save::write(path, header, tensors, options.storage)?,
         Format::PyTorch => {
             let stored = tensors
                 .into_iter()
-                .map(|(name, tensor)| Ok((name, Stored::new(&tensor, options.precision)?)))
+                .map(|(name, tensor)| Ok((name, Stored::new(&tensor, options.storage)?)))
                 .collect::<Result<Vec<_>, Error>>()?;
             let texts: Vec<_> = header
                 .iter()
@@ -122,11 +126,29 @@ pub fn export(
 }
 
 impl Names {
-    fn of(self, name: &str) -> String {
-        match self {
-            Self::E2mc => name,
-            Self::Torchvision => name.strip_prefix(BACKBONE_PREFIX).unwrap_or(name),
-        }
-        .to_owned()
+    /// torchvision's.
+    pub const TORCHVISION: Self = Self::Public("torchvision");
+
+    /// The table of these names; `None` for our own.
+    fn of(self, backbone: &BackboneConfig) -> Result<Option<&'static Naming>, Error> {
+        let Self::Public(wanted) = self else {
+            return Ok(None);
+        };
+        let namings = backbone.family().namings();
+        let found = namings.iter().find(|naming| naming.names.contains(&wanted));
+        found.map(Some).ok_or_else(|| {
+            let names = namings.iter().flat_map(|naming| naming.names);
+            let names: Vec<&str> = names.copied().collect();
+            let expected = format!("one of {} for {backbone}", names.join(", "));
+            Error::argument("names", expected, format!("`{wanted}`"))
+        })
+    }
+}
+
+/// A tensor's name in a file.
+fn renamed(naming: Option<&Naming>, name: String) -> String {
+    match (naming, name.strip_prefix(BACKBONE_PREFIX)) {
+        (Some(naming), Some(own)) => (naming.theirs)(own),
+        _ => name,
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Problem;
-use super::layout::{Layout, Tensors};
-use super::problem::brief;
+use super::layout::Layout;
+use crate::advice::Advice;
+use crate::archive::{Problem, brief};
 
 /// A method's heads, as far as a file has them: what decides their shapes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,15 +25,18 @@ pub(super) enum Heads {
     },
 }
 
-/// The heads that the network's tensors make up.
+/// The shape of a tensor by its name in the file.
+type Sizes<'a> = dyn Fn(&str) -> &'a [i64] + 'a;
+
+/// The heads that the network's tensors make up: `network` has our name and the file's of each.
 pub(super) fn infer(
     layout: Layout,
     network: &BTreeMap<String, String>,
-    tensors: &Tensors<'_>,
+    sizes: &Sizes<'_>,
     features: usize,
 ) -> Result<Heads, Problem> {
-    let size = |name: &str| network.get(name).map(|name| tensors[name.as_str()].size());
-    let projector = linear_widths("projector", network, tensors, features)?;
+    let size = |name: &str| network.get(name).map(|name| sizes(name));
+    let projector = linear_widths("projector", network, sizes, features)?;
     let has = |name: &str| network.keys().any(|ours| ours.starts_with(name));
     let method = match layout {
         Layout::E2mc if has("prototypes.") => Layout::Swav,
@@ -58,7 +61,7 @@ pub(super) fn infer(
             }
         }
         Layout::Simsiam => {
-            let predictor = linear_widths("predictor", network, tensors, dims)?;
+            let predictor = linear_widths("predictor", network, sizes, dims)?;
             Heads::Simsiam {
                 projector,
                 predictor: predictor.first().copied(),
@@ -73,7 +76,7 @@ pub(super) fn infer(
 fn linear_widths(
     head: &str,
     network: &BTreeMap<String, String>,
-    tensors: &Tensors<'_>,
+    sizes: &Sizes<'_>,
     inputs: usize,
 ) -> Result<Vec<usize>, Problem> {
     let mut layers: Vec<(u32, &str, &[i64])> = network
@@ -81,7 +84,7 @@ fn linear_widths(
         .filter_map(|(ours, name)| {
             let index = ours.strip_prefix(head)?.strip_prefix('.')?;
             let index = index.strip_suffix(".weight")?.parse().ok()?;
-            let size = tensors[name.as_str()].size();
+            let size = sizes(name);
             // Batch norm's weights have one dimension.
             (size.len() > 1).then_some((index, name.as_str(), size))
         })
@@ -107,6 +110,6 @@ fn misfit(name: &str, inputs: usize, size: &[i64]) -> Problem {
             brief(name)
         ),
         found: format!("the shape {size:?}"),
-        hint: "with --layout backbone the heads are left out and new ones can be trained".into(),
+        advice: Advice::LeaveHeadsOut,
     }
 }

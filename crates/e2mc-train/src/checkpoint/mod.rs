@@ -15,19 +15,15 @@
 //! and shapes ([`Layout`]). [`export()`] gives networks back to PyTorch.
 
 mod apply;
-mod architecture;
-mod archive;
 mod export;
 mod heads;
 mod layout;
 mod momentum;
-mod pickle_bounds;
 mod pickle_write;
-mod problem;
-mod pytorch;
 mod read;
+mod recipe;
+mod recognise;
 mod save;
-mod unread;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -38,34 +34,18 @@ pub use export::{Export, Names, export};
 pub use layout::Layout;
 pub use read::ReadOptions;
 pub(crate) use save::save;
-pub use save::{Precision, save_model, write_atomically};
-pub use unread::Unread;
-pub(crate) use unread::read_all;
+pub use save::{Storage, save_model, write_atomically};
 
+use crate::archive::METADATA_KEY;
+pub use crate::archive::{Problem, Unread};
 use crate::meter::EpochSoFar;
+use crate::model::BACKBONE_PREFIX;
+pub use crate::progress::Progress;
 use crate::recipe::Recipe;
-use problem::Problem;
 
 const FORMAT_VERSION: u32 = 1;
-const METADATA_KEY: &str = "e2mc";
 const OPTIMIZER_PREFIX: &str = "optimizer/";
 const METHOD_PREFIX: &str = "method/";
-/// Where our names have the backbone; everything else is a head.
-const BACKBONE_PREFIX: &str = "backbone.";
-
-/// How far a run has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Progress {
-    /// Epochs completed.
-    pub epoch: u64,
-    /// Batches done of the epoch after those.
-    pub batch: u64,
-    /// Optimiser steps in all.
-    pub step: u64,
-    /// The seed of all randomness.
-    pub seed: u64,
-}
 
 /// What a file says about itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -117,6 +97,8 @@ pub struct Foreign {
     pub epoch: Option<u64>,
     /// What else is in the file and is not used.
     pub ignored: Vec<String>,
+    /// What was taken for granted of the network, since no tensor's shape tells it.
+    pub assumed: Option<String>,
     /// The file's names of tensors beside the network's that belong to nothing known.
     unexpected: Vec<String>,
 }

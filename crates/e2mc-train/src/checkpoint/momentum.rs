@@ -1,12 +1,15 @@
 //! What a PyTorch optimiser remembers, under our names.
 //!
 //! PyTorch numbers parameters in the order in which the modules were made, which is the order of
-//! `model.parameters()`: for these networks the stem, the blocks, the heads, each layer's weight
+//! `model.parameters()`: the backbone in its family's order, then the heads, each layer's weight
 //! before its bias. VICReg's LARS calls its buffer `mu`, torch's SGD `momentum_buffer`.
 
 use std::collections::BTreeMap;
 
-use super::unread::Unread;
+use super::BACKBONE_PREFIX;
+use crate::archive::Unread;
+use crate::backbone::Family;
+use crate::layer::is_statistic;
 use crate::optim::MOMENTUM;
 
 const BUFFERS: [&str; 2] = ["mu", "momentum_buffer"];
@@ -18,12 +21,10 @@ pub(super) fn momentum(
     file: &BTreeMap<String, Unread>,
     network: &BTreeMap<String, Unread>,
     fixed: Option<&str>,
+    family: &dyn Family,
 ) -> Option<Vec<(String, Unread)>> {
-    let mut names: Vec<&String> = network
-        .keys()
-        .filter(|name| !name.ends_with("running_mean") && !name.ends_with("running_var"))
-        .collect();
-    names.sort_by_cached_key(|name| rank(name));
+    let mut names: Vec<&String> = network.keys().filter(|name| !is_statistic(name)).collect();
+    names.sort_by_cached_key(|name| rank(name, family));
     let count = file
         .keys()
         .filter_map(|name| name.strip_prefix("optimizer.state.")?.split('.').next())
@@ -50,30 +51,18 @@ pub(super) fn momentum(
     Some(momentum)
 }
 
-/// Sorts names as PyTorch makes the modules.
-fn rank(name: &str) -> Vec<usize> {
-    const ORDER: [&str; 17] = [
-        "backbone",
-        "projector",
-        "prototypes",
-        "predictor",
-        "conv1",
-        "bn1",
-        "conv2",
-        "bn2",
-        "conv3",
-        "bn3",
-        "downsample",
-        "layer1",
-        "layer2",
-        "layer3",
-        "layer4",
-        "weight",
-        "bias",
-    ];
+/// Sorts names as PyTorch makes the modules: the backbone, then the heads.
+fn rank(name: &str, family: &dyn Family) -> Vec<usize> {
+    const ORDER: [&str; 5] = ["projector", "prototypes", "predictor", "weight", "bias"];
+    if let Some(name) = name.strip_prefix(BACKBONE_PREFIX) {
+        let mut rank = vec![0];
+        rank.extend(family.order(name));
+        return rank;
+    }
     name.split('.')
         .map(|part| {
             let place = ORDER.iter().position(|&known| known == part);
+            let place = place.map(|place| place + 1);
             place.or_else(|| part.parse().ok()).unwrap_or(usize::MAX)
         })
         .collect()
@@ -82,28 +71,22 @@ fn rank(name: &str) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backbone::families;
 
     #[test]
-    fn names_are_sorted_as_modules_are_made() {
+    fn heads_follow_the_backbone_as_modules_are_made() {
         let order = [
             "backbone.conv1.weight",
-            "backbone.bn1.weight",
-            "backbone.bn1.bias",
-            "backbone.layer1.0.conv1.weight",
-            "backbone.layer1.0.bn1.bias",
-            "backbone.layer1.0.conv3.weight",
-            "backbone.layer1.0.bn3.weight",
-            "backbone.layer1.0.downsample.0.weight",
-            "backbone.layer1.0.downsample.1.bias",
-            "backbone.layer1.2.conv1.weight",
-            "backbone.layer3.2.conv1.weight",
-            "backbone.layer3.10.conv1.weight",
+            "backbone.layer4.2.bn3.bias",
             "projector.0.weight",
             "projector.0.bias",
             "projector.10.weight",
             "prototypes.weight",
             "predictor.0.weight",
         ];
-        assert!(order.is_sorted_by_key(|name| rank(name)));
+        let [resnet, ..] = families()[..] else {
+            unreachable!("a built-in family")
+        };
+        assert!(order.is_sorted_by_key(|name| rank(name, resnet)));
     }
 }

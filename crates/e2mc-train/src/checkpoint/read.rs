@@ -3,26 +3,22 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use e2mc_data::{Augmentation, Evaluation};
 use tch::Kind;
 
-use super::archive::Archive;
 use super::heads::Heads;
-use super::layout::{self, Layout};
+use super::layout::Layout;
 use super::momentum::momentum;
-use super::problem::brief;
+use super::recipe::conventional;
+use super::recognise::recognise;
 use super::{
     BACKBONE_PREFIX, Checkpoint, FORMAT_VERSION, Foreign, Header, METHOD_PREFIX, OPTIMIZER_PREFIX,
-    Problem, Unread,
 };
 use crate::Error;
-use crate::backbone::{BackboneConfig, Stem};
-use crate::criterion::CriterionConfig;
-use crate::layer::Precision;
+use crate::advice::Advice;
+use crate::archive::{Archive, Problem, Unread, brief};
 use crate::meter::EpochSoFar;
-use crate::method::{MethodConfig, SimsiamConfig, SwavConfig, VicregConfig};
-use crate::optim::{LarcConfig, LarsConfig, OptimizerConfig, STEPS, ScheduleConfig, SgdConfig};
-use crate::recipe::{Recipe, TrainingConfig};
+use crate::method::MethodConfig;
+use crate::optim::STEPS;
 
 /// The dictionary that our own `.pth` files keep the network in.
 pub(super) const STATE_DICT: &str = "state_dict";
@@ -86,7 +82,7 @@ impl Checkpoint {
             return Err(Problem {
                 expected: format!("format version {FORMAT_VERSION}"),
                 found: version.map_or("none".into(), |version| format!("version {version}")),
-                hint: "use the release of e2mc that wrote the file".into(),
+                advice: Advice::words("use the release of e2mc that wrote the file"),
             });
         }
         let header: Header = serde_json::from_str(&json)
@@ -125,7 +121,7 @@ impl Checkpoint {
             .iter()
             .map(|(name, tensor)| (name.as_str(), tensor))
             .collect();
-        let found = layout::recognise(&tensors, options.layout)?;
+        let found = recognise(&tensors, options.layout)?;
         let model: BTreeMap<String, Unread> = found
             .network
             .into_iter()
@@ -139,8 +135,9 @@ impl Checkpoint {
             }
             _ => None,
         };
+        let assumed = found.backbone.assumed();
         let mut optimizer = Vec::new();
-        if let Some(momentum) = momentum(&archive.tensors, &model, fixed.as_deref()) {
+        if let Some(momentum) = momentum(&archive.tensors, &model, fixed.as_deref(), found.family) {
             optimizer = momentum;
             // How many steps it took is not saved, and momentum does not depend on it.
             let source = || Ok(0i64.to_ne_bytes().to_vec());
@@ -149,7 +146,7 @@ impl Checkpoint {
         }
         Ok(Self {
             path: path.to_owned(),
-            recipe: recipe(found.layout, found.backbone, found.heads),
+            recipe: conventional(found.layout, found.backbone, found.heads),
             progress: None,
             so_far: EpochSoFar::default(),
             model,
@@ -159,94 +156,10 @@ impl Checkpoint {
                 layout: found.layout,
                 epoch: archive.epoch,
                 ignored: found.ignored,
+                assumed,
                 unexpected: found.unexpected,
             }),
             allowed: options,
         })
-    }
-}
-
-/// The network as found, the optimiser of the layout's authors, and for the rest what is usual for
-/// such a network: a recipe that `continue` is given replaces it.
-fn recipe(layout: Layout, backbone: BackboneConfig, heads: Heads) -> Recipe {
-    let (method, optimizer, mut augmentation) = match heads {
-        Heads::Vicreg { projector } => (
-            MethodConfig::Vicreg(VicregConfig {
-                projector,
-                ..VicregConfig::default()
-            }),
-            OptimizerConfig::Lars(LarsConfig::default()),
-            Augmentation::vicreg(),
-        ),
-        Heads::Swav {
-            projector,
-            prototypes,
-        } => {
-            let usual = SwavConfig::default();
-            (
-                MethodConfig::Swav(SwavConfig {
-                    projector,
-                    prototypes: prototypes.unwrap_or(usual.prototypes),
-                    ..usual
-                }),
-                OptimizerConfig::Larc(LarcConfig::default()),
-                Augmentation::swav(),
-            )
-        }
-        Heads::Simsiam {
-            projector,
-            predictor,
-        } => {
-            let usual = SimsiamConfig::default();
-            (
-                MethodConfig::Simsiam(SimsiamConfig {
-                    projector,
-                    predictor: predictor.unwrap_or(usual.predictor),
-                    ..usual
-                }),
-                OptimizerConfig::Sgd(SgdConfig::default()),
-                Augmentation::simsiam(),
-            )
-        }
-        Heads::None => (
-            MethodConfig::None,
-            OptimizerConfig::Lars(LarsConfig::default()),
-            Augmentation::vicreg(),
-        ),
-    };
-    let mut evaluation = Evaluation::imagenet();
-    if backbone.stem != Stem::Imagenet {
-        evaluation.resize = Some(32);
-        evaluation.crop = 32;
-    }
-    if backbone.channels == 1 {
-        // The grey of ImageNet's means and deviations.
-        evaluation.channels = 1;
-        evaluation.mean = vec![0.449];
-        evaluation.std = vec![0.226];
-    }
-    augmentation.channels = evaluation.channels;
-    augmentation.mean = evaluation.mean.clone();
-    augmentation.std = evaluation.std.clone();
-    Recipe {
-        name: format!("found-{layout}"),
-        description: "Network as found in a checkpoint, everything else as is usual for it".into(),
-        backbone,
-        method,
-        criterion: CriterionConfig::None,
-        training: TrainingConfig {
-            epochs: 1,
-            batch: 256,
-            learning_rate: 0.003,
-            precision: Precision::F32,
-            accumulate: 1,
-            freeze_batch_norm: false,
-            load_optimizer: false,
-            head_warmup_steps: None,
-        },
-        optimizer,
-        schedule: ScheduleConfig::Constant { warmup: 0.0 },
-        augmentation,
-        evaluation,
     }
 }

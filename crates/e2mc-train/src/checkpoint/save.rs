@@ -18,7 +18,7 @@ use crate::recipe::Recipe;
 
 /// How a model file stores its numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Precision {
+pub enum Storage {
     /// As they were trained.
     #[default]
     F32,
@@ -42,7 +42,7 @@ pub(crate) fn save(
     tensors.extend(prefixed(OPTIMIZER_PREFIX, optimizer));
     tensors.extend(prefixed(METHOD_PREFIX, model.method.state()));
     let header = header(path, recipe, Some(reached))?;
-    write(path, Some(header), tensors, Precision::F32)
+    write(path, Some(header), tensors, Storage::F32)
 }
 
 /// Writes a model file: weights and recipe only.
@@ -53,11 +53,11 @@ pub fn save_model(
     path: &Path,
     recipe: &Recipe,
     model: &Model,
-    precision: Precision,
+    storage: Storage,
 ) -> Result<(), Error> {
     let header = header(path, recipe, None)?;
     let tensors = model.tensors().into_iter().collect();
-    write(path, Some(header), tensors, precision)
+    write(path, Some(header), tensors, storage)
 }
 
 /// Writes a file whole or not at all: into a temporary file beside it, then renamed.
@@ -73,27 +73,11 @@ pub(super) fn write_atomically_with(
     path: &Path,
     write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<(), Error> {
-    let fail = |source: io::Error| Error::Io {
+    e2mc_base::write_atomically_with(path, write).map_err(|source| Error::Io {
         action: "write",
         path: path.to_owned(),
         source,
-    };
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".e2mc-");
-    // The default is private to the user; a result file should follow the user's umask.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .map_err(fail)?;
-    write(file.as_file_mut())
-        .and_then(|()| file.as_file().sync_all())
-        .map_err(fail)?;
-    file.persist(path).map_err(|error| fail(error.error))?;
-    Ok(())
+    })
 }
 
 fn prefixed(prefix: &str, tensors: Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {
@@ -127,11 +111,11 @@ pub(super) fn write(
     path: &Path,
     header: Option<String>,
     tensors: Vec<(String, Tensor)>,
-    precision: Precision,
+    storage: Storage,
 ) -> Result<(), Error> {
     let tensors = tensors
         .into_iter()
-        .map(|(name, tensor)| Ok((name, Stored::new(&tensor, precision)?)))
+        .map(|(name, tensor)| Ok((name, Stored::new(&tensor, storage)?)))
         .collect::<Result<Vec<_>, Error>>()?;
     // One metadata key: the library keeps them in a hash map, whose order would make the bytes of
     // equal checkpoints differ.
@@ -152,14 +136,14 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    pub(super) fn new(tensor: &Tensor, precision: Precision) -> Result<Self, Error> {
+    pub(super) fn new(tensor: &Tensor, storage: Storage) -> Result<Self, Error> {
         let tensor = tensor.detach();
-        let (tensor, dtype) = match (tensor.kind(), precision) {
-            (Kind::Float, Precision::F16) => match half(&tensor)? {
+        let (tensor, dtype) = match (tensor.kind(), storage) {
+            (Kind::Float, Storage::F16) => match half(&tensor)? {
                 Some(half) => (half, Dtype::F16),
                 None => (tensor, Dtype::F32),
             },
-            (Kind::Float, Precision::F32) => (tensor, Dtype::F32),
+            (Kind::Float, Storage::F32) => (tensor, Dtype::F32),
             (Kind::Double, _) => (tensor, Dtype::F64),
             (Kind::Int64, _) => (tensor, Dtype::I64),
             (kind, _) => {

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 use e2mc::rival::{Mmcr, Sigreg, Uniformity, Vcreg};
 use e2mc::{MatrixView, Workspace};
 
-use super::{CriterionConfig, Position};
+use super::{CriterionConfig, Position, Views};
 use crate::Error;
 use crate::method::{Objective, Term};
 
@@ -13,10 +13,11 @@ use crate::method::{Objective, Term};
 pub(super) fn add(
     config: &CriterionConfig,
     objective: &mut Objective,
+    views: &Views,
     position: Position,
     workspace: &mut Workspace,
 ) -> Result<(), Error> {
-    let share = 1.0 / objective.embeddings.len() as f64;
+    let share = 1.0 / views.full.len() as f64;
     match *config {
         CriterionConfig::None => Ok(()),
         CriterionConfig::E2mc {
@@ -33,7 +34,7 @@ pub(super) fn add(
                 epsilon,
             };
             let (mut entropy, mut covariance) = (0.0, 0.0);
-            each_view(objective, 1.0, |z, gradient| {
+            each_view(objective, views, 1.0, |z, gradient| {
                 let value = criterion.value_and_gradient_in(z, gradient, workspace)?;
                 entropy += value.entropy * share;
                 covariance += value.covariance;
@@ -54,7 +55,7 @@ pub(super) fn add(
                 covariance,
             };
             let (mut lack, mut off_diagonal) = (0.0, 0.0);
-            each_view(objective, share, |z, gradient| {
+            each_view(objective, views, share, |z, gradient| {
                 let value = criterion.value_and_gradient(z, gradient)?;
                 lack += value.variance * share;
                 off_diagonal += value.covariance * share;
@@ -66,14 +67,14 @@ pub(super) fn add(
         }
         CriterionConfig::Uniformity { weight, t } => {
             let criterion = Uniformity { t };
-            let mean = each_view(objective, weight * share, |z, gradient| {
+            let mean = each_view(objective, views, weight * share, |z, gradient| {
                 Ok(criterion.value_and_gradient(z, gradient)?)
             })? * share;
             report(objective, "uniformity", weight, mean);
             Ok(())
         }
         CriterionConfig::Mmcr { weight } => {
-            let value = mmcr(objective, weight)?;
+            let value = mmcr(objective, views, weight)?;
             report(objective, "mmcr", weight, value);
             Ok(())
         }
@@ -88,10 +89,10 @@ pub(super) fn add(
                 knots,
                 t_max,
             };
-            let d = objective.embeddings[0].size2()?.1 as usize;
+            let d = views.full[0].size2()?.1 as usize;
             // The same directions for all views of a step.
             let directions = position.directions(&criterion, d)?;
-            let mean = each_view(objective, weight * share, |z, gradient| {
+            let mean = each_view(objective, views, weight * share, |z, gradient| {
                 Ok(criterion.value_and_gradient(z, &directions, gradient)?)
             })? * share;
             report(objective, "sigreg", weight, mean);
@@ -104,12 +105,13 @@ pub(super) fn add(
 /// that it writes. Returns the sum of the values.
 fn each_view(
     objective: &mut Objective,
+    views: &Views,
     weight: f64,
     mut evaluate: impl FnMut(MatrixView, &mut [f32]) -> Result<f64, Error>,
 ) -> Result<f64, Error> {
     let mut sum = 0.0;
     let mut loss = objective.loss.shallow_clone();
-    for z in &objective.embeddings {
+    for z in &views.full {
         let plain = Plain::of(z)?;
         let mut gradient = plain.empty();
         let value = evaluate(plain.view()?, gradient.values_mut())?;
@@ -121,15 +123,8 @@ fn each_view(
 }
 
 /// Adds MMCR over all views; returns its value.
-fn mmcr(objective: &mut Objective, weight: f64) -> Result<f64, Error> {
-    let views = || {
-        let Objective {
-            embeddings,
-            small_crop_embeddings,
-            ..
-        } = &*objective;
-        embeddings.iter().chain(small_crop_embeddings)
-    };
+fn mmcr(objective: &mut Objective, views: &Views, weight: f64) -> Result<f64, Error> {
+    let views = || views.full.iter().chain(&views.small);
     let plain = views().map(Plain::of).collect::<Result<Vec<_>, _>>()?;
     let mut gradients: Vec<_> = plain.iter().map(Plain::empty).collect();
     let matrices = plain

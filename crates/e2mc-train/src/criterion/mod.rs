@@ -14,16 +14,16 @@ mod tensors;
 #[cfg(test)]
 mod tests;
 
-use tch::Device;
+use tch::{Device, Tensor};
 
 use e2mc::Workspace;
 use e2mc::rival::{Directions, Sigreg};
 
 pub use config::{CriterionConfig, SpaceName, TransformName};
-pub(crate) use tensors::off_diagonal_covariance;
 
 use crate::Error;
 use crate::method::Objective;
+use crate::world::World;
 
 /// A criterion ready to be added to objectives; keeps its memory between steps.
 #[derive(Debug)]
@@ -46,6 +46,27 @@ impl Position {
     }
 }
 
+/// The embeddings that a criterion acts on: the rows of all processes.
+#[derive(Debug)]
+struct Views {
+    /// The full-resolution views, each `(n, d)`.
+    full: Vec<Tensor>,
+    /// The small crops, each `(n, d)`.
+    small: Vec<Tensor>,
+}
+
+impl Views {
+    fn of(objective: &Objective, world: &World) -> Result<Self, Error> {
+        let gather = |views: &[Tensor]| -> Result<Vec<Tensor>, Error> {
+            views.iter().map(|view| world.gather(view)).collect()
+        };
+        Ok(Self {
+            full: gather(&objective.embeddings)?,
+            small: gather(&objective.small_crop_embeddings)?,
+        })
+    }
+}
+
 impl Criterion {
     /// Makes the criterion.
     ///
@@ -59,17 +80,31 @@ impl Criterion {
         })
     }
 
-    /// Adds the criterion's terms to a method's objective. What is random in a criterion is drawn
-    /// for the run's `seed` and the number of steps done before, `step`.
+    /// Adds the criterion's terms to a method's objective, over the rows of all processes of
+    /// `world`. What is random in a criterion is drawn for the run's `seed` and the number of steps
+    /// done before, `step`.
     ///
     /// # Errors
-    /// Where an embedding is not finite or has fewer than 2 rows.
-    pub fn add_to(&mut self, objective: &mut Objective, seed: u64, step: u64) -> Result<(), Error> {
+    /// Where an embedding is not finite or has fewer than 2 rows, or a process is lost.
+    pub fn add_to(
+        &mut self,
+        objective: &mut Objective,
+        world: &World,
+        seed: u64,
+        step: u64,
+    ) -> Result<(), Error> {
         let position = Position { seed, step };
+        let views = Views::of(objective, world)?;
         if objective.loss.device() == Device::Cpu {
-            analytic::add(&self.config, objective, position, &mut self.workspace)
+            analytic::add(
+                &self.config,
+                objective,
+                &views,
+                position,
+                &mut self.workspace,
+            )
         } else {
-            tensors::add(&self.config, objective, position)
+            tensors::add(&self.config, objective, &views, position)
         }
     }
 }

@@ -8,17 +8,19 @@ use tch::{Kind, Tensor};
 use e2mc::Transform;
 use e2mc::rival::{Sigreg, Space};
 
-use super::{CriterionConfig, Position};
+use super::{CriterionConfig, Position, Views};
 use crate::Error;
+use crate::covariance::off_diagonal_covariance;
 use crate::method::Objective;
 
 /// Adds the criterion's terms to the objective.
 pub(super) fn add(
     config: &CriterionConfig,
     objective: &mut Objective,
+    views: &Views,
     position: Position,
 ) -> Result<(), Error> {
-    let views = &objective.embeddings;
+    let Views { full: views, small } = views;
     let count = views.len() as f64;
     let sum = |value: &dyn Fn(&Tensor) -> Tensor| {
         let values: Vec<Tensor> = views.iter().map(value).collect();
@@ -64,7 +66,6 @@ pub(super) fn add(
             objective.add("uniformity", weight, &mean);
         }
         CriterionConfig::Mmcr { weight } => {
-            let small = &objective.small_crop_embeddings;
             let rows: Vec<Tensor> = views.iter().chain(small).map(unit_rows).collect();
             let mean = Tensor::stack(&rows, 0).mean_dim([0i64].as_slice(), false, Kind::Float);
             objective.add("mmcr", weight, &mean.f_nuclear_norm(false)?.neg());
@@ -108,24 +109,6 @@ fn mean_marginal_entropy(u: &Tensor, epsilon: f32) -> Tensor {
     (spacings * ((n + 1) as f64 / m as f64) + f64::from(epsilon))
         .log()
         .mean(Kind::Float)
-}
-
-/// `sum_{j != k} C_jk^2 / d` with `C` the covariance of the columns of `z` `(n, d)` (paper Eq. 8).
-///
-/// For `n < d` from the `n x n` Gram matrix, which has the same sum of squares.
-pub(crate) fn off_diagonal_covariance(z: &Tensor) -> Tensor {
-    let (n, d) = (z.size()[0], z.size()[1]);
-    let centred = z - z.mean_dim([0i64].as_slice(), true, Kind::Float);
-    let product = if n < d {
-        centred.matmul(&centred.tr())
-    } else {
-        centred.tr().matmul(&centred)
-    };
-    let diagonal = centred
-        .square()
-        .sum_dim_intlist([0i64].as_slice(), false, Kind::Float);
-    let scale = 1.0 / ((n - 1) as f64).powi(2) / d as f64;
-    (product.square().sum(Kind::Float) - diagonal.square().sum(Kind::Float)) * scale
 }
 
 /// The mean over the columns of what their deviations lack of `target`, as VICReg counts it.

@@ -3,6 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::*;
+use crate::covariance::off_diagonal_covariance;
 use crate::draw::seeded;
 use crate::method::{VicregConfig, vicreg_loss};
 
@@ -55,14 +56,17 @@ fn run(config: &CriterionConfig, views: &[Tensor], in_tensors: bool) -> Outcome 
         panic!("two views at least")
     };
     let (a, b) = (a.shallow_clone(), b.shallow_clone());
-    let mut objective = vicreg_loss(&VicregConfig::default(), a, b);
+    let mut objective = vicreg_loss(&VicregConfig::default(), a, b, &World::solo()).unwrap();
     objective.small_crop_embeddings = small.iter().map(Tensor::shallow_clone).collect();
     if in_tensors {
         let position = Position { seed: 3, step: 11 };
-        tensors::add(config, &mut objective, position).unwrap();
+        let views = Views::of(&objective, &World::solo()).unwrap();
+        tensors::add(config, &mut objective, &views, position).unwrap();
     } else {
         let mut criterion = Criterion::new(config).unwrap();
-        criterion.add_to(&mut objective, 3, 11).unwrap();
+        criterion
+            .add_to(&mut objective, &World::solo(), 3, 11)
+            .unwrap();
     }
     objective.loss.backward();
     let terms = objective.terms.iter();
@@ -189,9 +193,13 @@ fn directions_are_those_of_the_step() {
             &VicregConfig::default(),
             z.shallow_clone(),
             z.shallow_clone(),
-        );
+            &World::solo(),
+        )
+        .unwrap();
         let mut criterion = Criterion::new(&config).unwrap();
-        criterion.add_to(&mut objective, seed, step).unwrap();
+        criterion
+            .add_to(&mut objective, &World::solo(), seed, step)
+            .unwrap();
         objective.loss.double_value(&[])
     };
     assert_eq!(value(1, 2), value(1, 2));

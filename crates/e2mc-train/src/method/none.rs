@@ -1,20 +1,48 @@
 //! A backbone without heads, as most public checkpoints are: to be evaluated, not trained.
 
-use tch::Tensor;
+use e2mc::Transform;
+use serde::{Deserialize, Serialize};
+use tch::{Tensor, nn};
 
-use super::{Method, Objective, StepContext};
+use super::contract::{Method, MethodSettings};
+use super::objective::{Objective, StepContext};
 use crate::Error;
+use crate::backbone::Backbone;
+use crate::encoder::Encoder;
 use crate::layer::Precision;
+use crate::settings::{Settings, settings_of};
 
 /// The method that is none. Its embeddings are the backbone's features.
-#[derive(Debug)]
-pub(super) struct Headless;
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Headless {}
+
+impl MethodSettings for Headless {
+    fn name(&self) -> &'static str {
+        "none"
+    }
+
+    fn settings(&self) -> Settings {
+        settings_of(self)
+    }
+
+    fn check(&self, _views: usize, _batch: usize) -> Result<(), Error> {
+        Err(untrainable())
+    }
+
+    fn build(&self, _path: &nn::Path, _backbone: &Backbone) -> Result<Box<dyn Method>, Error> {
+        Ok(Box::new(Self {}))
+    }
+
+    fn transform(&self) -> Transform {
+        Transform::Sigmoid
+    }
+}
 
 impl Method for Headless {
     fn objective(
         &mut self,
-        _features: &[Tensor],
-        _context: StepContext,
+        _encoder: &mut Encoder<'_>,
+        _context: StepContext<'_>,
     ) -> Result<Objective, Error> {
         Err(untrainable())
     }
@@ -25,7 +53,7 @@ impl Method for Headless {
 }
 
 /// What a recipe lacks that would train a backbone without heads.
-pub(super) fn untrainable() -> Error {
+fn untrainable() -> Error {
     Error::config(
         "method.name",
         "a method to train with",

@@ -7,15 +7,20 @@
 //! As in the authors' public code the projector's last bias never moves, since the batch norm
 //! after it takes it out again, and the predictor may keep a learning rate of its own.
 
+use e2mc::Transform;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor, nn};
 
-use super::{Method, Objective, StepContext};
+use super::contract::{Method, MethodSettings, two_views};
+use super::objective::{Objective, StepContext};
 use crate::Error;
+use crate::backbone::{Backbone, NetworkConfig};
+use crate::encoder::Encoder;
 use crate::head::{Bias, Head, HeadStyle};
-use crate::layer::{Precision, Statistics};
+use crate::layer::{Mode, Precision};
 use crate::optim::ParamGroup;
 use crate::range::above_zero;
+use crate::settings::{Settings, settings_of};
 
 /// The projector: (Linear, batch norm, ReLU) twice, a Linear with a frozen bias, batch norm
 /// without weight and bias.
@@ -58,20 +63,37 @@ impl Default for SimsiamConfig {
     }
 }
 
-impl SimsiamConfig {
-    pub(super) fn check(&self) -> Result<(), Error> {
+impl MethodSettings for SimsiamConfig {
+    fn name(&self) -> &'static str {
+        "simsiam"
+    }
+
+    fn settings(&self) -> Settings {
+        settings_of(self)
+    }
+
+    fn check(&self, views: usize, _batch: usize) -> Result<(), Error> {
+        two_views("SimSiam", views)?;
         match self.predictor_learning_rate {
             None => Ok(()),
             Some(rate) => above_zero("method.predictor_learning_rate", rate),
         }
     }
 
-    pub(super) fn groups(&self) -> Vec<ParamGroup> {
+    fn build(&self, path: &nn::Path, backbone: &Backbone) -> Result<Box<dyn Method>, Error> {
+        Ok(Box::new(Simsiam::new(path, backbone.features(), self)?))
+    }
+
+    fn groups(&self, _backbone: &dyn NetworkConfig) -> Vec<ParamGroup> {
         let prefix = format!("{PREDICTOR_NAME}.");
         self.predictor_learning_rate
             .map(|rate| ParamGroup::fixed(prefix, rate))
             .into_iter()
             .collect()
+    }
+
+    fn transform(&self) -> Transform {
+        Transform::Gaussian
     }
 }
 
@@ -111,10 +133,14 @@ impl Simsiam {
 }
 
 impl Method for Simsiam {
-    fn objective(&mut self, features: &[Tensor], context: StepContext) -> Result<Objective, Error> {
+    fn objective(
+        &mut self,
+        encoder: &mut Encoder<'_>,
+        context: StepContext<'_>,
+    ) -> Result<Objective, Error> {
+        let features = encoder.features()?;
         // Batch norm sees each view's own statistics, as in the authors' code.
-        let pass =
-            |head: &Head, rows: &Tensor| head.forward(rows, Statistics::Batch, context.precision);
+        let pass = |head: &Head, rows: &Tensor| head.forward(rows, context.mode());
         let z = [
             pass(&self.projector, &features[0])?,
             pass(&self.projector, &features[1])?,
@@ -124,8 +150,8 @@ impl Method for Simsiam {
     }
 
     fn embed(&self, features: &Tensor, precision: Precision) -> Result<Tensor, Error> {
-        let statistics = Statistics::Running;
-        self.projector.forward(features, statistics, precision)
+        self.projector
+            .forward(features, Mode::evaluation(precision))
     }
 
     fn after_embedding(
@@ -138,7 +164,7 @@ impl Method for Simsiam {
             return Ok(None);
         }
         let z = self.embed(features, precision)?;
-        let predictions = self.predictor.forward(&z, Statistics::Running, precision)?;
+        let predictions = self.predictor.forward(&z, Mode::evaluation(precision))?;
         Ok(Some(predictions))
     }
 }

@@ -1,7 +1,7 @@
 //! SwAV: swapped assignments between views (Caron et al., NeurIPS 2020), with multi-crop.
 //!
 //! All views go through the head, `h`, and are normalised, `z = h / |h|`; `z` times the unit
-//! prototypes are their scores. Some crops get codes ([`sinkhorn_codes`](super::sinkhorn_codes)),
+//! prototypes are their scores. Some crops get codes ([`sinkhorn`](super::sinkhorn)),
 //! and every other view predicts them: the mean over the crops with codes, the other views and the
 //! images of `-sum_k q_k log softmax(scores / temperature)_k` (Eq. 2 of that paper).
 //!
@@ -10,16 +10,24 @@
 //! prototypes neither move nor gather momentum. Where we differ: a queue that is no multiple of
 //! the batch is refused, not shortened, and scores, codes and the loss are float32 throughout.
 
+use e2mc::Transform;
 use serde::{Deserialize, Serialize};
 use tch::nn::Init;
 use tch::{Kind, TchError, Tensor, nn};
 
-use super::{Method, Objective, Queue, StepContext, sinkhorn_codes};
+use super::contract::{Method, MethodSettings};
+use super::objective::{Objective, StepContext};
+use super::queue::Queue;
+use super::sinkhorn::codes as sinkhorn_codes;
 use crate::Error;
+use crate::backbone::{Backbone, NetworkConfig};
+use crate::encoder::Encoder;
 use crate::head::{Bias, Head, HeadStyle};
-use crate::layer::{Precision, Statistics};
+use crate::layer::{Mode, Precision};
 use crate::optim::ParamGroup;
 use crate::range::above_zero;
+use crate::settings::{Settings, settings_of};
+use crate::world::World;
 
 /// The projector: (Linear, batch norm, ReLU), then a Linear.
 const PROJECTOR: HeadStyle = HeadStyle {
@@ -72,8 +80,16 @@ impl Default for SwavConfig {
     }
 }
 
-impl SwavConfig {
-    pub(super) fn check(&self, views: usize, batch: usize) -> Result<(), Error> {
+impl MethodSettings for SwavConfig {
+    fn name(&self) -> &'static str {
+        "swav"
+    }
+
+    fn settings(&self) -> Settings {
+        settings_of(self)
+    }
+
+    fn check(&self, views: usize, batch: usize) -> Result<(), Error> {
         if views < 2 {
             let expected = "at least 2 views for SwAV";
             return Err(Error::config("augmentation.views", expected, views));
@@ -109,9 +125,17 @@ impl SwavConfig {
         Ok(())
     }
 
-    pub(super) fn groups(&self) -> Vec<ParamGroup> {
+    fn build(&self, path: &nn::Path, backbone: &Backbone) -> Result<Box<dyn Method>, Error> {
+        Ok(Box::new(Swav::new(path, backbone.features(), self)?))
+    }
+
+    fn groups(&self, _backbone: &dyn NetworkConfig) -> Vec<ParamGroup> {
         let prefix = format!("{PROTOTYPES}.");
         vec![ParamGroup::frozen(prefix, self.freeze_prototypes)]
+    }
+
+    fn transform(&self) -> Transform {
+        Transform::Gaussian
     }
 }
 
@@ -161,12 +185,15 @@ impl Swav {
 }
 
 impl Method for Swav {
-    fn objective(&mut self, features: &[Tensor], context: StepContext) -> Result<Objective, Error> {
+    fn objective(
+        &mut self,
+        encoder: &mut Encoder<'_>,
+        context: StepContext<'_>,
+    ) -> Result<Objective, Error> {
+        let features = encoder.features()?;
         // The head's batch norm sees all views of all resolutions as one batch.
-        let all = Tensor::f_cat(features, 0)?;
-        let h = self
-            .projector
-            .forward(&all, Statistics::Batch, context.precision)?;
+        let all = Tensor::f_cat(&features, 0)?;
+        let h = self.projector.forward(&all, context.mode())?;
         let h = h.f_chunk(features.len() as i64, 0)?;
         let starts = self.config.queue > 0 && context.epoch >= self.config.queue_epoch;
         if starts && self.queue.is_none() {
@@ -181,12 +208,13 @@ impl Method for Swav {
             context.resolutions,
             &self.prototypes,
             queue,
+            context.world,
         )
     }
 
     fn embed(&self, features: &Tensor, precision: Precision) -> Result<Tensor, Error> {
-        let statistics = Statistics::Running;
-        self.projector.forward(features, statistics, precision)
+        self.projector
+            .forward(features, Mode::evaluation(precision))
     }
 
     fn after_embedding(
@@ -228,13 +256,14 @@ impl Method for Swav {
 /// `prototypes` `(k, d)`. `resolutions` are those of the views: the largest is the full one.
 ///
 /// # Errors
-/// Where a shape does not fit, or libtorch runs out of memory.
+/// Where a shape does not fit, libtorch runs out of memory, or a process is lost.
 pub fn loss(
     config: &SwavConfig,
     embeddings: Vec<Tensor>,
     resolutions: &[usize],
     prototypes: &Tensor,
     queue: Option<&mut Queue>,
+    world: &World,
 ) -> Result<Objective, Error> {
     let unit = embeddings
         .iter()
@@ -244,7 +273,7 @@ pub fn loss(
         .iter()
         .map(|z| z.f_matmul(&prototypes.f_tr()?))
         .collect::<Result<Vec<_>, _>>()?;
-    let codes = codes(config, &unit, &scores, prototypes, queue)?;
+    let codes = codes(config, &unit, &scores, prototypes, queue, world)?;
     let value = swapped_prediction(config, &scores, &codes)?;
 
     let full = resolutions.iter().max();
@@ -276,18 +305,19 @@ fn codes(
     scores: &[Tensor],
     prototypes: &Tensor,
     queue: Option<&mut Queue>,
-) -> Result<Vec<Tensor>, TchError> {
+    world: &World,
+) -> Result<Vec<Tensor>, Error> {
     let _guard = tch::no_grad_guard();
     let (epsilon, iterations) = (config.sinkhorn_epsilon, config.sinkhorn_iterations);
     let mut codes = Vec::with_capacity(config.codes_from.len());
     for (crop, &view) in config.codes_from.iter().enumerate() {
         let own = &scores[view];
         codes.push(match queue.as_ref().and_then(|queue| queue.rows(crop)) {
-            None => sinkhorn_codes(own, epsilon, iterations)?,
+            None => sinkhorn_codes(own, epsilon, iterations, world)?,
             Some(rows) => {
                 let earlier = rows.f_matmul(&prototypes.f_tr()?)?;
                 let all = Tensor::f_cat(&[&earlier, own], 0)?;
-                let codes = sinkhorn_codes(&all, epsilon, iterations)?;
+                let codes = sinkhorn_codes(&all, epsilon, iterations, world)?;
                 codes.f_narrow(0, earlier.size()[0], own.size()[0])?
             }
         });

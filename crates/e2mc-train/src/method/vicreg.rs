@@ -8,15 +8,21 @@
 //!
 //! Weights and conventions are those of the authors' public code, to whose numbers the tests hold.
 
+use e2mc::Transform;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, Tensor, nn};
 
-use super::{Method, Objective, StepContext};
+use super::contract::{Method, MethodSettings, two_views};
+use super::objective::{Objective, StepContext};
 use crate::Error;
-use crate::criterion::off_diagonal_covariance;
+use crate::backbone::Backbone;
+use crate::covariance::off_diagonal_covariance;
+use crate::encoder::Encoder;
 use crate::head::{Bias, Head, HeadStyle};
-use crate::layer::{Precision, Statistics};
+use crate::layer::{Mode, Precision};
 use crate::range::at_least_zero;
+use crate::settings::{Settings, settings_of};
+use crate::world::World;
 
 /// The expander: (Linear, batch norm, ReLU), then a Linear without bias (section 4.2).
 const EXPANDER: HeadStyle = HeadStyle {
@@ -51,10 +57,33 @@ impl Default for VicregConfig {
 }
 
 impl VicregConfig {
-    pub(super) fn check(&self) -> Result<(), Error> {
+    fn check_weights(&self) -> Result<(), Error> {
         at_least_zero("method.invariance", self.invariance)?;
         at_least_zero("method.variance", self.variance)?;
         at_least_zero("method.covariance", self.covariance)
+    }
+}
+
+impl MethodSettings for VicregConfig {
+    fn name(&self) -> &'static str {
+        "vicreg"
+    }
+
+    fn settings(&self) -> Settings {
+        settings_of(self)
+    }
+
+    fn check(&self, views: usize, _batch: usize) -> Result<(), Error> {
+        two_views("VICReg", views)?;
+        self.check_weights()
+    }
+
+    fn build(&self, path: &nn::Path, backbone: &Backbone) -> Result<Box<dyn Method>, Error> {
+        Ok(Box::new(Vicreg::new(path, backbone.features(), self)?))
+    }
+
+    fn transform(&self) -> Transform {
+        Transform::Sigmoid
     }
 }
 
@@ -71,7 +100,7 @@ impl Vicreg {
     /// # Errors
     /// Where a setting is out of range.
     pub fn new(path: &nn::Path, features: usize, config: &VicregConfig) -> Result<Self, Error> {
-        config.check()?;
+        config.check_weights()?;
         let projector = Head::new(
             &(path / "projector"),
             "method.projector",
@@ -87,34 +116,43 @@ impl Vicreg {
 }
 
 impl Method for Vicreg {
-    fn objective(&mut self, features: &[Tensor], context: StepContext) -> Result<Objective, Error> {
+    fn objective(
+        &mut self,
+        encoder: &mut Encoder<'_>,
+        context: StepContext<'_>,
+    ) -> Result<Objective, Error> {
+        let features = encoder.features()?;
         // Batch norm sees each view's own statistics, as in the authors' code.
-        let embed = |view: &Tensor| {
-            let (statistics, precision) = (Statistics::Batch, context.precision);
-            self.projector.forward(view, statistics, precision)
-        };
-        Ok(loss(
-            &self.config,
-            embed(&features[0])?,
-            embed(&features[1])?,
-        ))
+        let embed = |view: &Tensor| self.projector.forward(view, context.mode());
+        let (za, zb) = (embed(&features[0])?, embed(&features[1])?);
+        loss(&self.config, za, zb, context.world)
     }
 
     fn embed(&self, features: &Tensor, precision: Precision) -> Result<Tensor, Error> {
-        let statistics = Statistics::Running;
-        self.projector.forward(features, statistics, precision)
+        self.projector
+            .forward(features, Mode::evaluation(precision))
     }
 }
 
-/// The loss of two views' embeddings, each `(n, d)` in float32.
-pub fn loss(config: &VicregConfig, za: Tensor, zb: Tensor) -> Objective {
+/// The loss of two views' embeddings, each `(n, d)` in float32; variance and covariance are those of
+/// all processes' rows.
+///
+/// # Errors
+/// Where a process is lost.
+pub fn loss(
+    config: &VicregConfig,
+    za: Tensor,
+    zb: Tensor,
+    world: &World,
+) -> Result<Objective, Error> {
     let invariance = za.mse_loss(&zb, Reduction::Mean);
+    let (all_a, all_b) = (world.gather(&za)?, world.gather(&zb)?);
     let hinge = |z: &Tensor| {
         let std = (z.var_dim([0i64].as_slice(), true, false) + 1e-4).sqrt();
         (std.neg() + 1.0).relu().mean(Kind::Float)
     };
-    let variance = (hinge(&za) + hinge(&zb)) * 0.5;
-    let covariance = off_diagonal_covariance(&za) + off_diagonal_covariance(&zb);
+    let variance = (hinge(&all_a) + hinge(&all_b)) * 0.5;
+    let covariance = off_diagonal_covariance(&all_a) + off_diagonal_covariance(&all_b);
     let mut objective = Objective {
         loss: Tensor::zeros([], (Kind::Float, za.device())),
         terms: Vec::new(),
@@ -124,5 +162,5 @@ pub fn loss(config: &VicregConfig, za: Tensor, zb: Tensor) -> Objective {
     objective.add("invariance", config.invariance, &invariance);
     objective.add("variance", config.variance, &variance);
     objective.add("covariance", config.covariance, &covariance);
-    objective
+    Ok(objective)
 }

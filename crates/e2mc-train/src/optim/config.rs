@@ -44,6 +44,17 @@ impl OptimizerConfig {
         if momentum == 0.0 { &[] } else { &[MOMENTUM] }
     }
 
+    /// The same rule with another weight decay.
+    pub(super) fn with_weight_decay(&self, decay: f64) -> Self {
+        let mut config = self.clone();
+        let (Self::Sgd(SgdConfig { weight_decay, .. })
+        | Self::Lars(LarsConfig { weight_decay, .. })
+        | Self::Larc(LarcConfig { weight_decay, .. })
+        | Self::Adamw(AdamwConfig { weight_decay, .. })) = &mut config;
+        *weight_decay = decay;
+        config
+    }
+
     /// Checks every constant.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
-//! Parameters with a rate of their own.
+//! Parameters with a rate, a decay or a limit of their own.
 
+use super::clip::Clip;
+use super::parameter::{Parameter, Place, Role, Select};
 use crate::Error;
 use crate::range::at_least_zero;
 
@@ -22,53 +24,91 @@ impl Rate {
     }
 }
 
-/// A rule for the parameters whose names start with `prefix`.
+/// A rule for some of the parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParamGroup {
-    /// The start of the names: `prototypes.`.
-    pub prefix: String,
+    /// Which.
+    pub select: Select,
     /// The learning rate.
     pub rate: Rate,
     /// Steps at the start during which they do not move and gather no momentum: SwAV's
     /// prototypes.
     pub frozen_steps: u64,
+    /// Weight decay, at least 0; the optimiser's if `None`.
+    pub weight_decay: Option<f64>,
+    /// The limit of their gradients; none if `None`.
+    pub clip: Option<Clip>,
 }
 
 impl ParamGroup {
     /// A group that follows the schedule at `scale` times its rate, never frozen.
-    pub fn scaled(prefix: impl Into<String>, scale: f64) -> Self {
-        Self {
-            prefix: prefix.into(),
-            rate: Rate::Scaled(scale),
-            frozen_steps: 0,
-        }
+    pub fn scaled(select: impl Into<Select>, scale: f64) -> Self {
+        Self::at(select, Rate::Scaled(scale))
     }
 
     /// A group that stays at `rate`, never frozen.
-    pub fn fixed(prefix: impl Into<String>, rate: f64) -> Self {
-        Self {
-            prefix: prefix.into(),
-            rate: Rate::Fixed(rate),
-            frozen_steps: 0,
-        }
+    pub fn fixed(select: impl Into<Select>, rate: f64) -> Self {
+        Self::at(select, Rate::Fixed(rate))
     }
 
     /// A group that follows the schedule after `steps` steps.
-    pub fn frozen(prefix: impl Into<String>, steps: u64) -> Self {
+    pub fn frozen(select: impl Into<Select>, steps: u64) -> Self {
         Self {
-            prefix: prefix.into(),
-            rate: Rate::Scaled(1.0),
             frozen_steps: steps,
+            ..Self::scaled(select, 1.0)
         }
     }
 
-    /// What applies to parameters that no group names.
+    /// Biases and normalisations follow the schedule without weight decay.
+    pub fn undecayed() -> Self {
+        Self {
+            weight_decay: Some(0.0),
+            ..Self::scaled(Select::roles([Role::Bias, Role::Norm]), 1.0)
+        }
+    }
+
+    /// Layer-wise rates, one group each for the `layers` of a backbone: `factor` times less from
+    /// layer to layer towards the images, so `factor` in the last layer; heads have the full rate.
+    pub fn by_layer(layers: usize, factor: f64) -> Vec<Self> {
+        let scale = |layer| factor.powi((layers - layer) as i32);
+        (0..layers)
+            .map(|layer| Self::scaled(Select::place(Place::Layer(layer)), scale(layer)))
+            .collect()
+    }
+
+    fn at(select: impl Into<Select>, rate: Rate) -> Self {
+        Self {
+            select: select.into(),
+            rate,
+            frozen_steps: 0,
+            weight_decay: None,
+            clip: None,
+        }
+    }
+
+    /// What applies to parameters that no group selects.
     pub(super) fn rest() -> Self {
         Self::scaled("", 1.0)
     }
 
-    pub(super) fn check(&self) -> Result<(), Error> {
+    /// Checks the numbers, and that there are such parameters.
+    pub(super) fn check(&self, parameters: &[Parameter]) -> Result<(), Error> {
         let (Rate::Scaled(value) | Rate::Fixed(value)) = self.rate;
-        at_least_zero(&format!("optimizer rate of `{}`", self.prefix), value)
+        let prefix = &self.select.prefix;
+        at_least_zero(&format!("optimizer rate of `{prefix}`"), value)?;
+        if let Some(decay) = self.weight_decay {
+            at_least_zero(&format!("optimizer weight decay of `{prefix}`"), decay)?;
+        }
+        if let Some(clip) = self.clip {
+            clip.check()?;
+        }
+        if !parameters
+            .iter()
+            .any(|parameter| self.select.matches(parameter))
+        {
+            let expected = self.select.to_string();
+            return Err(Error::config("optimizer", expected, "none"));
+        }
+        Ok(())
     }
 }

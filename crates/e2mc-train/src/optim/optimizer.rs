@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::sgd::descend;
-use super::{OptimizerConfig, ParamGroup};
+use super::{Clip, OptimizerConfig, ParamGroup, Parameter};
 use crate::Error;
 
 /// The state's name for the number of steps done.
@@ -15,9 +15,18 @@ pub(crate) const STEPS: &str = "steps";
 #[derive(Debug)]
 pub struct Optimizer {
     config: OptimizerConfig,
-    groups: Vec<ParamGroup>,
+    groups: Vec<Group>,
+    /// The limit of all gradients together.
+    clip: Option<Clip>,
     slots: Vec<Slot>,
     steps: u64,
+}
+
+/// A group with its own rule.
+#[derive(Debug)]
+struct Group {
+    settings: ParamGroup,
+    config: OptimizerConfig,
 }
 
 /// A parameter, its index into the groups, and what the rule remembers of it.
@@ -26,6 +35,8 @@ struct Slot {
     name: String,
     parameter: Tensor,
     group: usize,
+    /// Steps at the start during which it does not move.
+    frozen_steps: u64,
     buffers: Vec<Tensor>,
 }
 
@@ -51,35 +62,34 @@ impl Optimizer {
     ///
     /// # Errors
     /// Where a constant is out of range, or a parameter has no gradient or no name of its own.
-    pub fn new(config: &OptimizerConfig, parameters: Vec<(String, Tensor)>) -> Result<Self, Error> {
+    pub fn new(
+        config: &OptimizerConfig,
+        parameters: Vec<impl Into<Parameter>>,
+    ) -> Result<Self, Error> {
         Self::with_groups(config, parameters, Vec::new())
     }
 
-    /// Takes charge of `parameters`; each follows the first group whose prefix its name starts
-    /// with.
+    /// Takes charge of `parameters`; each follows the first group that selects it.
     ///
     /// # Errors
-    /// As [`Optimizer::new`], and where a group names no parameter.
+    /// As [`Optimizer::new`], and where a group selects no parameter.
     pub fn with_groups(
         config: &OptimizerConfig,
-        mut parameters: Vec<(String, Tensor)>,
+        parameters: Vec<impl Into<Parameter>>,
         mut groups: Vec<ParamGroup>,
     ) -> Result<Self, Error> {
         config.check()?;
+        let mut parameters: Vec<Parameter> = parameters.into_iter().map(Into::into).collect();
         for group in &groups {
-            group.check()?;
-            if !parameters
-                .iter()
-                .any(|(name, _)| name.starts_with(&group.prefix))
-            {
-                let expected = format!("parameters named `{}…`", group.prefix);
-                return Err(Error::config("optimizer", expected, "none"));
-            }
+            group.check(&parameters)?;
         }
         groups.push(ParamGroup::rest());
-        parameters.sort_by(|(a, _), (b, _)| a.cmp(b));
-        if let Some(pair) = parameters.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            let name = &pair[0].0;
+        parameters.sort_by(|a, b| a.name.cmp(&b.name));
+        if let Some(pair) = parameters
+            .windows(2)
+            .find(|pair| pair[0].name == pair[1].name)
+        {
+            let name = &pair[0].name;
             return Err(Error::config(
                 "optimizer",
                 "one parameter a name",
@@ -87,7 +97,16 @@ impl Optimizer {
             ));
         }
         let names = config.buffers();
-        let slot = |(name, parameter): (String, Tensor)| {
+        let slot = |parameter: Parameter| {
+            let group = groups
+                .iter()
+                .position(|group| group.select.matches(&parameter));
+            let group = group.unwrap_or(groups.len() - 1);
+            let Parameter {
+                name,
+                tensor: parameter,
+                ..
+            } = parameter;
             if !parameter.requires_grad() {
                 let found = format!("`{name}`, which has none");
                 return Err(Error::config(
@@ -96,10 +115,6 @@ impl Optimizer {
                     found,
                 ));
             }
-            let group = groups
-                .iter()
-                .position(|group| name.starts_with(&group.prefix));
-            let group = group.unwrap_or(groups.len() - 1);
             let zeros = || tch::no_grad(|| parameter.f_zeros_like());
             let buffers = names
                 .iter()
@@ -109,6 +124,7 @@ impl Optimizer {
                 name,
                 parameter,
                 group,
+                frozen_steps: groups[group].frozen_steps,
                 buffers,
             })
         };
@@ -116,12 +132,38 @@ impl Optimizer {
             .into_iter()
             .map(slot)
             .collect::<Result<_, Error>>()?;
+        let groups = groups.into_iter().map(|settings| Group {
+            config: match settings.weight_decay {
+                None => config.clone(),
+                Some(decay) => config.with_weight_decay(decay),
+            },
+            settings,
+        });
         Ok(Self {
             config: config.clone(),
-            groups,
+            groups: groups.collect(),
+            clip: None,
             slots,
             steps: 0,
         })
+    }
+
+    /// Limits all gradients together from now on, after the groups' own limits; `None` for no limit.
+    ///
+    /// # Errors
+    /// Where the norm is not above 0.
+    pub fn set_clip(&mut self, norm: Option<f64>) -> Result<(), Error> {
+        self.clip = norm.map(Clip::Together);
+        self.clip.map_or(Ok(()), Clip::check)
+    }
+
+    /// Keeps the parameters whose names start with `prefix` where they are for the first `steps`
+    /// steps, whatever their groups; a group that waits longer does so.
+    pub fn hold(&mut self, prefix: &str, steps: u64) {
+        let slots = self.slots.iter_mut();
+        for slot in slots.filter(|slot| slot.name.starts_with(prefix)) {
+            slot.frozen_steps = slot.frozen_steps.max(steps);
+        }
     }
 
     /// Steps done so far.
@@ -146,21 +188,44 @@ impl Optimizer {
         let Some(device) = self.slots.first().map(|slot| slot.parameter.device()) else {
             return Ok(());
         };
+        self.clip()?;
         self.steps += 1;
-        let rates = self.groups.iter().map(|group| group.rate.at(rate));
+        let rates = self.groups.iter().map(|group| group.settings.rate.at(rate));
         let rates = rates
             .map(|rate| StepRate::new(rate, device))
             .collect::<Result<Vec<_>, _>>()?;
         for slot in &mut self.slots {
-            let group = &self.groups[slot.group];
+            let config = &self.groups[slot.group].config;
             let gradient = slot.parameter.f_grad()?;
-            if self.steps <= group.frozen_steps || !gradient.defined() {
+            if self.steps <= slot.frozen_steps || !gradient.defined() {
                 continue;
             }
-            let t = self.steps - group.frozen_steps;
-            slot.update(&self.config, &gradient, &rates[slot.group], t)?;
+            let t = self.steps - slot.frozen_steps;
+            slot.update(config, &gradient, &rates[slot.group], t)?;
         }
         Ok(())
+    }
+
+    /// Holds the gradients of parameters that are about to move to their limits.
+    fn clip(&self) -> Result<(), TchError> {
+        let moving = |group: Option<usize>| {
+            let slots = self.slots.iter().filter(move |slot| {
+                self.steps >= slot.frozen_steps && group.is_none_or(|group| group == slot.group)
+            });
+            slots
+                .map(|slot| slot.parameter.f_grad())
+                .filter(|gradient| gradient.as_ref().map_or(true, Tensor::defined))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        for (index, group) in self.groups.iter().enumerate() {
+            if let Some(clip) = group.settings.clip {
+                clip.apply(&mut moving(Some(index))?)?;
+            }
+        }
+        match self.clip {
+            Some(clip) => clip.apply(&mut moving(None)?),
+            None => Ok(()),
+        }
     }
 
     /// What a checkpoint must hold for training to go on as if it had never stopped: the number

@@ -1,7 +1,6 @@
 //! How the learning rate moves over a run: linear warm-up, then constant, cosine or steps.
 
-use std::f64::consts::PI;
-
+use e2mc_base::schedule;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -74,24 +73,17 @@ impl ScheduleConfig {
         let warmup = (self.warmup() * per_epoch).round();
         let (at, total) = (step as f64, epochs as f64 * per_epoch);
         if at < warmup {
-            return base * (at + 1.0) / (warmup + 1.0);
+            return schedule::warm_up(base, at, warmup);
         }
         match self {
             Self::Constant { .. } => base,
             Self::Cosine { end, .. } => {
                 let progress = ((at - warmup) / (total - warmup).max(1.0)).min(1.0);
-                base * (end + (1.0 - end) * 0.5 * (1.0 + (PI * progress).cos()))
+                schedule::cosine(base, *end, progress)
             }
             Self::Step {
                 milestones, factor, ..
-            } => {
-                let epoch = step / steps_per_epoch.max(1);
-                let passed = milestones
-                    .iter()
-                    .filter(|&&milestone| milestone <= epoch)
-                    .count();
-                base * factor.powi(passed as i32)
-            }
+            } => schedule::steps(base, *factor, milestones, step / steps_per_epoch.max(1)),
         }
     }
 

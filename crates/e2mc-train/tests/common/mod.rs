@@ -8,9 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use e2mc_data::{Dataset, Error as DataError, Evaluation, Image, ViewRecipe, stream};
-use e2mc_train::backbone::{BackboneConfig, Stem};
+use e2mc_train::backbone::{Architecture, ResnetConfig, Stem};
 use e2mc_train::criterion::{CriterionConfig, TransformName};
-use e2mc_train::layer::Precision;
 use e2mc_train::method::{MethodConfig, SimsiamConfig, SwavConfig, VicregConfig};
 use e2mc_train::optim::{OptimizerConfig, ScheduleConfig};
 use e2mc_train::{
@@ -99,12 +98,13 @@ pub(crate) fn recipe(method: MethodConfig, optimizer: &str) -> Recipe {
     Recipe {
         name: "test".into(),
         description: String::new(),
-        backbone: BackboneConfig {
-            architecture: "resnet18".parse::<BackboneConfig>().unwrap().architecture,
+        backbone: ResnetConfig {
+            architecture: Architecture::Resnet18,
             width: 4,
             stem: Stem::SmallStride2,
             channels: 1,
-        },
+        }
+        .into(),
         criterion: CriterionConfig::E2mc {
             transform: match method {
                 MethodConfig::Vicreg(_) => TransformName::Sigmoid,
@@ -119,11 +119,7 @@ pub(crate) fn recipe(method: MethodConfig, optimizer: &str) -> Recipe {
             epochs: 2,
             batch: 8,
             learning_rate: 0.01,
-            precision: Precision::F32,
-            accumulate: 1,
-            freeze_batch_norm: false,
-            load_optimizer: false,
-            head_warmup_steps: None,
+            ..TrainingConfig::default()
         },
         optimizer: serde_json::from_value::<OptimizerConfig>(
             serde_json::json!({"name": optimizer}),

@@ -10,8 +10,8 @@
 //! nothing in their directions (of the subgradients there, the shortest).
 
 use super::unit::Rows;
-use crate::simd::Level;
 use crate::{Error, MatrixView};
+use e2mc_base::simd::Level;
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};

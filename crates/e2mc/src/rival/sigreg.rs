@@ -16,15 +16,14 @@ use crate::elementary::{ln, sin_cos};
 use crate::gram::transpose;
 use crate::panels::{Panels, PanelsMut, Row, WIDTH, count};
 use crate::product::{BLOCK, Finish, block_product};
-use crate::simd::{Kernel, Level, Simd};
 use crate::{Error, Matrix, MatrixView};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use e2mc_base::random::Stream;
+use e2mc_base::simd::{Kernel, Level, Simd};
 use rayon::prelude::*;
 
 /// Panels of directions that one thread works on; the width of the products' strips.
 const GROUP: usize = 3;
-/// The last word of the key of a direction's random numbers; the others are seed, step and direction.
+/// The last number of the position of a direction's random numbers; the others are seed, step and direction.
 const PURPOSE: u64 = u64::from_le_bytes(*b"sigreg\0\0");
 
 /// The statistic's settings.
@@ -96,7 +95,7 @@ impl Sigreg {
                 for lane in 0..WIDTH.min(slices - panel * WIDTH) {
                     let slice = (first + panel * WIDTH + lane) as u64;
                     level.run(Direction {
-                        key: [seed, step, slice, PURPOSE],
+                        position: [seed, step, slice, PURPOSE],
                         values: &mut rows,
                         d,
                     });
@@ -231,7 +230,7 @@ impl Sigreg {
 
 /// One direction: normal numbers (Box-Muller), divided by their length.
 struct Direction<'a> {
-    key: [u64; 4],
+    position: [u64; 4],
     /// Room for `d` values, rounded up to whole panels; the rest becomes zero.
     values: &'a mut [f32],
     d: usize,
@@ -243,11 +242,7 @@ impl Kernel for Direction<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         const HALF: usize = WIDTH / 2;
-        let mut key = [0; 32];
-        for (bytes, word) in key.chunks_exact_mut(8).zip(self.key) {
-            bytes.copy_from_slice(&word.to_le_bytes());
-        }
-        let mut random = ChaCha8Rng::from_seed(key);
+        let mut random = Stream::at(self.position);
         let mut square = 0.0_f64;
         let (lines, _) = self.values.as_chunks_mut::<WIDTH>();
         for (index, line) in lines.iter_mut().enumerate() {

@@ -12,8 +12,8 @@ use crate::elementary::exp;
 use crate::gram::transpose;
 use crate::panels::{Panels, Row, WIDTH, count};
 use crate::product::{BLOCK, Finish, block_product};
-use crate::simd::{Kernel, Level, Simd};
 use crate::{Error, MatrixView};
+use e2mc_base::simd::{Kernel, Level, Simd};
 use rayon::prelude::*;
 
 /// Uniformity of one view.

@@ -3,8 +3,8 @@
 //! `dL/dz = (g - x (x . g)) / |z|` for `g = dL/dx`: only what is tangent to the sphere remains.
 
 use crate::panels::{Panels, PanelsMut, Row, WIDTH};
-use crate::simd::{Kernel, Level, Simd};
 use crate::{Error, MatrixView};
+use e2mc_base::simd::{Kernel, Level, Simd};
 use rayon::prelude::*;
 
 /// Rows that one thread measures at a time.

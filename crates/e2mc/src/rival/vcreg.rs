@@ -13,8 +13,8 @@ use super::unit::Rows;
 use crate::covariance::{Gram, subtract_diagonal};
 use crate::panels::{Panels, PanelsMut, Row, WIDTH, count};
 use crate::product::{BLOCK, Finish, block_product};
-use crate::simd::{Kernel, Level, Simd};
 use crate::{Error, MatrixView};
+use e2mc_base::simd::{Kernel, Level, Simd};
 use rayon::prelude::*;
 
 /// Added to each variance, so that the root has a slope at 0.

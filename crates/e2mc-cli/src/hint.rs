@@ -1,0 +1,207 @@
+//! What a user can do about an error: the one place where errors meet the names of options.
+//!
+//! Libraries say what was expected and what was found, and what helps whoever calls them; which option
+//! sets it is known here. The engine adds the errors of the libraries with a network and falls back on
+//! [`of`].
+
+use std::error::Error;
+use std::io;
+
+use e2mc_eval::protocol;
+
+use crate::failure::Failure;
+
+/// A hint for an error, if there is one.
+pub type Hints = fn(&(dyn Error + 'static)) -> Option<String>;
+
+/// The hint for an error of a command, or of a library without a network.
+pub fn of(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return Some(failure.hint().to_owned());
+    }
+    if let Some(error) = error.downcast_ref::<e2mc_recipe::Error>() {
+        return Some(of_recipe(error));
+    }
+    if let Some(error) = error.downcast_ref::<e2mc_record::Error>() {
+        return of_record(error);
+    }
+    if let Some(error) = error.downcast_ref::<e2mc_report::Error>() {
+        return of_report(error);
+    }
+    if let Some(error) = error.downcast_ref::<protocol::Error>() {
+        return of_protocol(error);
+    }
+    if let Some(error) = error.downcast_ref::<e2mc_data::Error>() {
+        return of_data(error);
+    }
+    if let Some(error) = error.downcast_ref::<e2mc_eval::Error>() {
+        return error.hint();
+    }
+    error.downcast_ref::<e2mc::Error>()?.hint()
+}
+
+/// Whether arguments are wrong rather than the work: the exit code is then 2.
+pub fn is_usage(error: &(dyn Error + 'static)) -> bool {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return failure.is_usage();
+    }
+    if let Some(error) = error.downcast_ref::<protocol::Error>() {
+        use protocol::Error;
+        return matches!(
+            error,
+            Error::SameFraction { .. } | Error::SeveralLabels { .. }
+        );
+    }
+    let recipe = error.downcast_ref::<e2mc_recipe::Error>();
+    recipe.is_some_and(|error| {
+        use e2mc_recipe::Error;
+        matches!(
+            error,
+            Error::Unknown { .. }
+                | Error::Change { .. }
+                | Error::NoKeys { .. }
+                | Error::NoAugmentation { .. }
+                | Error::Augmentation { .. }
+        )
+    })
+}
+
+fn of_protocol(error: &protocol::Error) -> Option<String> {
+    use protocol::Error;
+    let hint = match error {
+        Error::Evaluation(error) => return of(error),
+        Error::Matrix(error) => return of(error),
+        Error::Record(error) => return of(error),
+        Error::SameFraction { .. } => "give each fraction once",
+        Error::Subset(_) => "ask for another fraction of the labels",
+        Error::ListedRow { .. } => "give one training row a line, counted from 0",
+        Error::EmptyList { .. } => "name at least one training row",
+        Error::RowsAndLabels { .. } => "give one label for each row, in the order of the rows",
+        Error::SeveralLabels { .. } => {
+            "use `e2mc svm` for several labels a row, or flatten class numbers with .ravel()"
+        }
+        Error::KindsOfLabels { .. } => {
+            "give class numbers for both, or the same 0/1 columns for both"
+        }
+        Error::NoLabelPresent => "give test labels of 1 for present",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn of_report(error: &e2mc_report::Error) -> Option<String> {
+    use e2mc_report::Error;
+    match error {
+        Error::Write { source, .. } | Error::MakeFolder { source, .. } => of_file("write", source),
+        Error::Listen { .. } => Some("choose another port, or --serve 0 for a free one".into()),
+        Error::Record(error) => of(error),
+        _ => None,
+    }
+}
+
+fn of_recipe(error: &e2mc_recipe::Error) -> String {
+    use e2mc_recipe::Error;
+    match error {
+        Error::Change { .. } => "for instance --set criterion.beta=100".into(),
+        Error::NoKeys { .. } => "--dry-run prints all keys".into(),
+        Error::ExtendsItself { .. } => "leave `extends` out of one of them".into(),
+        Error::NoAugmentation { whole, .. } => match whole {
+            Some(whole) => format!("use {whole}, the recipe of such checkpoints"),
+            None => "name one with an [augmentation], such as the recipe.toml of a run".into(),
+        },
+        Error::Augmentation { .. } => "compare with the recipes in the folder recipes/".into(),
+        _ => {
+            let names: Vec<_> = e2mc_recipe::names().collect();
+            format!(
+                "built in are {}; or give the path of a .toml file",
+                names.join(", ")
+            )
+        }
+    }
+}
+
+fn of_data(error: &e2mc_data::Error) -> Option<String> {
+    use e2mc_data::Error;
+    let hint = match error {
+        Error::MissingSplit { .. } => {
+            "point to the folder of images itself, add the missing split, or have one held out \
+             (--val-fraction)"
+        }
+        Error::TooManyBad { .. } => {
+            "replace or remove the files, or allow for more of them (--max-bad-images)"
+        }
+        _ => return error.hint(),
+    };
+    Some(hint.to_owned())
+}
+
+fn of_record(error: &e2mc_record::Error) -> Option<String> {
+    use e2mc_record::Error;
+    let hint = match error {
+        Error::Io { action, source, .. } => return of_file(action, source),
+        Error::Format { .. } => "name another file, or take this one from its backup",
+        Error::Newer { .. } => "update e2mc: the file is of a later version",
+        Error::Line { .. } => {
+            "the file is damaged; remove that line, or take the run from its backup"
+        }
+        Error::NoRun { .. } => {
+            "name the folder that was given to `pretrain --out` or `continue --out`"
+        }
+        Error::RunThere {
+            checkpoint: true, ..
+        } => "choose another --out, or add --resume to go on with that run",
+        Error::RunThere { .. } => {
+            "it has not saved a checkpoint yet: where it no longer goes on, remove the folder or choose \
+             another --out"
+        }
+        Error::ResultThere { .. } => {
+            "choose another --out, or add --overwrite to replace that result"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// The hint for what the system said of a file or folder.
+fn of_file(action: &str, source: &io::Error) -> Option<String> {
+    use io::ErrorKind;
+    let hint = match source.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => "check the path",
+        ErrorKind::PermissionDenied if action == "read" => "check the permissions",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "check the permissions, or choose another --out"
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "free some space or choose another --out; files saved before are whole"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_in_the_way_can_be_replaced() {
+        let error = e2mc_record::Error::ResultThere { folder: "a".into() };
+        assert!(of(&error).unwrap().contains("--overwrite"));
+    }
+
+    #[test]
+    fn hints_of_libraries_pass_through() {
+        let error = e2mc_data::Error::MaxBad { found: 2.0 };
+        assert_eq!(of(&error), error.hint());
+        let error = e2mc_recipe::find("no-such-recipe").unwrap_err();
+        assert!(of(&error).unwrap().contains("vicreg-small"));
+        assert_eq!(of(&io::Error::other("unknown")), None);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_a_wrong_path() {
+        let said = |kind| of_file("write", &kind).unwrap();
+        assert!(said(io::ErrorKind::StorageFull.into()).starts_with("free some space"));
+        assert_eq!(said(io::ErrorKind::NotFound.into()), "check the path");
+    }
+}

@@ -1,0 +1,56 @@
+//! Opening a data set: progress while a large one is listed, its list kept in the user's cache folder,
+//! bad images named.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Result;
+use e2mc_cli::options::ImageOptions;
+use e2mc_cli::output::{self, Status};
+use e2mc_data::{Dataset, OpenOptions, Split, open_with};
+
+/// Bad images that are named; there may be a thousand of a million.
+const NAMED: usize = 20;
+
+/// Opens a split, of which some images may turn out to be unreadable.
+pub(crate) fn open(path: &Path, split: Split, options: ImageOptions) -> Result<Arc<dyn Dataset>> {
+    let status = Status::default();
+    let progress =
+        |found: usize| status.show(&format!("listing {}: {found} images", path.display()));
+    let cache = cache_folder();
+    let bad = AtomicUsize::new(0);
+    let default = OpenOptions::default().max_bad;
+    let options = OpenOptions {
+        progress: Some(&progress),
+        cache: cache.as_deref(),
+        max_bad: options.max_bad_images.unwrap_or(default),
+        test_fraction: options.val_fraction.map(|part| (part, options.val_seed)),
+        on_bad: Some(Arc::new(move |reason: &str| {
+            match bad.fetch_add(1, Ordering::Relaxed) {
+                before if before < NAMED => {
+                    output::warning(&format!("another image takes the place of one: {reason}"));
+                }
+                NAMED => output::warning("more such images are not named"),
+                _ => {}
+            }
+        })),
+    };
+    let dataset = open_with(path, split, &options);
+    status.clear();
+    let dataset = dataset?;
+    for warning in dataset.warnings() {
+        output::warning(warning);
+    }
+    Ok(dataset)
+}
+
+/// Where lists of files are kept between runs: `e2mc/index` in the user's cache folder.
+fn cache_folder() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    Some(cache?.join("e2mc").join("index"))
+}

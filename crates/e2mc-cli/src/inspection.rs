@@ -1,0 +1,164 @@
+//! What `inspect` shows of embeddings, wherever they come from: files, or a checkpoint's of images.
+
+use std::path::Path;
+
+use anyhow::Result;
+use e2mc::Transform;
+use e2mc_eval::diagnostics::Config;
+use e2mc_report::pages::embedding::{self, Subject};
+use e2mc_report::{Finding, legible, save_figures};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::options::InspectOptions;
+use crate::output;
+
+/// Short names, by which before and after can be told apart.
+pub fn names(sources: &[String]) -> Vec<String> {
+    let short = |source: &String| {
+        let name = Path::new(source).file_name();
+        name.map_or_else(
+            || source.clone(),
+            |name| name.to_string_lossy().into_owned(),
+        )
+    };
+    match sources {
+        [before, after] if short(before) == short(after) => {
+            vec![format!("before: {before}"), format!("after: {after}")]
+        }
+        [before, after] => vec![
+            format!("before: {}", short(before)),
+            format!("after: {}", short(after)),
+        ],
+        _ => sources.iter().map(short).collect(),
+    }
+}
+
+/// How embeddings of `cols` dimensions are measured.
+pub fn config(options: &InspectOptions, transform: Transform, cols: usize) -> Config {
+    Config {
+        seed: options.machine.seed,
+        queries: options.queries as usize,
+        ..Config::new(transform, cols)
+    }
+}
+
+/// Names the embeddings at fault in an error about their values; errors of files name them already.
+pub fn about(source: &str, error: e2mc_eval::Error) -> anyhow::Error {
+    match error {
+        e2mc_eval::Error::Io { .. } | e2mc_eval::Error::Overflow { .. } => error.into(),
+        error => {
+            let hint = error.hint().unwrap_or_default();
+            Failure::new(format!("{source}: {error}"), hint)
+        }
+    }
+}
+
+/// Writes the page and the figures that were asked for, and prints what stands out.
+///
+/// # Errors
+/// Where two embeddings are not of the same images, or a file cannot be written.
+pub fn show(subjects: &[Subject], options: &InspectOptions) -> Result<()> {
+    check_shapes(subjects)?;
+    let findings = embedding::findings(subjects);
+    if options.report.is_some() || options.figures.is_some() {
+        let page = embedding::report(subjects, &output::command_line());
+        if let Some(path) = &options.report {
+            page.save(path)?;
+        }
+        if let Some(folder) = &options.figures {
+            let saved = save_figures(&page, folder)?;
+            for remark in &saved.remarks {
+                output::warning(&remark.to_string());
+            }
+        }
+    }
+    let mut result = embedding::json(subjects, &findings);
+    for (key, path) in [("report", &options.report), ("figures", &options.figures)] {
+        if let Some(path) = path {
+            result[key] = json!(path);
+        }
+    }
+    output::result(options.json, &result, || text(subjects, &findings, options));
+    Ok(())
+}
+
+fn check_shapes(subjects: &[Subject]) -> Result<()> {
+    let [before, after] = subjects else {
+        return Ok(());
+    };
+    let shape = |subject: &Subject| (subject.diagnostics.rows, subject.diagnostics.dims);
+    let ((rows, dims), (other_rows, other_dims)) = (shape(before), shape(after));
+    if (rows, dims) == (other_rows, other_dims) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        format!(
+            "{} has {rows} rows of {dims} dimensions, {} has {other_rows} of {other_dims}: expected the \
+             same of before and after",
+            before.source, after.source
+        ),
+        "embed the same images in the same order with both models; or inspect one at a time",
+    ))
+}
+
+/// Findings, then numbers.
+fn text(subjects: &[Subject], findings: &[Finding], options: &InspectOptions) -> String {
+    let mut text = String::new();
+    for subject in subjects {
+        let d = &subject.diagnostics;
+        text.push_str(&format!(
+            "{}: {} rows, {} dimensions\n",
+            subject.source, d.rows, d.dims
+        ));
+    }
+    text.push('\n');
+    text.push_str(&output::findings(findings));
+    let mut rows = Vec::new();
+    if subjects.len() > 1 {
+        let names = subjects.iter().map(|subject| subject.name.clone());
+        rows.push(std::iter::once(String::new()).chain(names).collect());
+    }
+    let columns: Vec<_> = subjects.iter().map(embedding::quantities).collect();
+    for (index, (name, ..)) in columns[0].iter().enumerate() {
+        let cells = columns.iter().map(|column| {
+            let (_, _, value, decimals) = column[index];
+            value.map_or("–".into(), |value| legible(value, decimals))
+        });
+        rows.push(std::iter::once((*name).to_owned()).chain(cells).collect());
+    }
+    text.push_str(&format!("\n{}", output::table(&rows)));
+    if let Some(path) = &options.report {
+        text.push_str(&format!("\nreport: {}\n", path.display()));
+    }
+    if let Some(path) = &options.figures {
+        text.push_str(&format!("figures: {}\n", path.display()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn before_and_after_are_told_apart() {
+        let names = |sources: &[&str]| {
+            names(
+                &sources
+                    .iter()
+                    .map(|&name| name.to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(names(&["runs/a.npy"]), ["a.npy"]);
+        assert_eq!(
+            names(&["x/a.npy", "x/b.npy"]),
+            ["before: a.npy", "after: b.npy"]
+        );
+        assert_eq!(
+            names(&["x/a.npy", "y/a.npy"]),
+            ["before: x/a.npy", "after: y/a.npy"]
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! Where the engine finds libtorch, and what has to be set so that it does.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::before;
+use crate::failure::Failure;
+
+/// The folder with libtorch's `lib/` that the user chose.
+const CHOICE: &str = "E2MC_LIBTORCH";
+/// The same, as libtorch's own tools know it.
+const COMMON_CHOICE: &str = "LIBTORCH";
+/// The folder with libtorch's libraries when this program was built; empty where there was none.
+const BUILT_WITH: &str = env!("E2MC_BUILT_WITH");
+
+#[cfg(target_os = "macos")]
+const LIBRARY_PATH: &str = "DYLD_LIBRARY_PATH";
+#[cfg(not(target_os = "macos"))]
+const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+
+/// The library that the engine cannot start without.
+#[cfg(target_os = "macos")]
+const LIBRARY: &str = "libtorch_cpu.dylib";
+#[cfg(not(target_os = "macos"))]
+const LIBRARY: &str = "libtorch_cpu.so";
+/// What makes a CUDA device visible: nothing links to it, it registers itself when it is loaded.
+const CUDA_LIBRARY: &str = "libtorch_cuda.so";
+
+/// Folders of libraries.
+pub(super) struct Libtorch {
+    /// What the user chose, which goes before what the engine knows.
+    chosen: Option<PathBuf>,
+    /// What the engine knows by itself: beside it, and where it was built.
+    known: Vec<PathBuf>,
+    /// What the user's own library path names.
+    on_path: Vec<PathBuf>,
+}
+
+impl Libtorch {
+    /// Looks where the user and the engine say.
+    ///
+    /// # Errors
+    /// Where the user chose a folder without libtorch.
+    pub(super) fn find(engine: &Path) -> Result<Self> {
+        let lib = |name| Some(PathBuf::from(env::var_os(name)?).join("lib"));
+        let chosen = match lib(CHOICE) {
+            Some(folder) if !holds(&folder, LIBRARY) => {
+                return Err(Failure::new(
+                    format!("{CHOICE}: there is no {LIBRARY} in {}", folder.display()),
+                    "set it to the folder that holds libtorch's lib/, such as the torch folder of Python",
+                ));
+            }
+            None => lib(COMMON_CHOICE).filter(|folder| holds(folder, LIBRARY)),
+            chosen => chosen,
+        };
+        let path = env::var_os(LIBRARY_PATH).unwrap_or_default();
+        let beside = engine.parent().and_then(Path::parent);
+        let beside = beside.map(|folder| folder.join("lib"));
+        let built = (!BUILT_WITH.is_empty()).then(|| BUILT_WITH.into());
+        Ok(Self {
+            chosen,
+            known: beside.into_iter().chain(built).collect(),
+            on_path: env::split_paths(&path).collect(),
+        })
+    }
+
+    fn folders(&self) -> impl Iterator<Item = &PathBuf> {
+        let chosen = self.chosen.iter();
+        chosen.chain(&self.on_path).chain(&self.known)
+    }
+
+    /// Whether libtorch is in one of the folders. Where it is not, the system may still know one.
+    pub(super) fn is_found(&self) -> bool {
+        self.folders().any(|folder| holds(folder, LIBRARY))
+    }
+
+    /// Where it was looked for, as a list.
+    pub(super) fn places(&self) -> String {
+        let places = self.folders().map(|folder| folder.display().to_string());
+        format!(
+            "there is no {LIBRARY} in {}",
+            places.collect::<Vec<_>>().join(", ")
+        )
+    }
+
+    /// What has to be set: the path to the chosen libraries and, for a CUDA device, the library of a
+    /// CUDA torch. `given` is what the user set.
+    pub(super) fn environment(
+        &self,
+        given: impl Fn(&str) -> Option<OsString>,
+        cuda: bool,
+    ) -> Vec<(&'static str, OsString)> {
+        let mut set = Vec::new();
+        if let Some(folder) = &self.chosen {
+            set.push((LIBRARY_PATH, before(folder, given(LIBRARY_PATH))));
+        }
+        let used = self.folders().find(|folder| holds(folder, LIBRARY));
+        if cuda
+            && let Some(folder) = used
+            && holds(folder, CUDA_LIBRARY)
+        {
+            let library = folder.join(CUDA_LIBRARY);
+            set.push(("LD_PRELOAD", before(&library, given("LD_PRELOAD"))));
+        }
+        set
+    }
+}
+
+fn holds(folder: &Path, library: &str) -> bool {
+    folder.join(library).is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(libraries: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for library in libraries {
+            std::fs::write(folder.path().join(library), "").unwrap();
+        }
+        folder
+    }
+
+    fn libtorch(chosen: Option<&Path>, known: &Path) -> Libtorch {
+        Libtorch {
+            chosen: chosen.map(Path::to_owned),
+            known: vec![known.to_owned()],
+            on_path: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn nothing_is_set_where_the_engine_finds_its_own() {
+        let own = folder(&[LIBRARY]);
+        let libtorch = libtorch(None, own.path());
+        assert!(libtorch.is_found());
+        assert_eq!(libtorch.environment(|_| None, true), []);
+    }
+
+    #[test]
+    fn a_choice_goes_before_the_users_path() {
+        let (own, chosen) = (folder(&[LIBRARY]), folder(&[LIBRARY]));
+        let libtorch = libtorch(Some(chosen.path()), own.path());
+        let given = |name: &str| (name == LIBRARY_PATH).then(|| "/elsewhere".into());
+        let mut path = chosen.path().as_os_str().to_owned();
+        path.push(":/elsewhere");
+        assert_eq!(libtorch.environment(given, false), [(LIBRARY_PATH, path)]);
+    }
+
+    #[test]
+    fn cuda_is_loaded_for_a_cuda_device_alone() {
+        let both = folder(&[LIBRARY, CUDA_LIBRARY]);
+        let libtorch = libtorch(None, both.path());
+        assert_eq!(libtorch.environment(|_| None, false), []);
+        let library = both.path().join(CUDA_LIBRARY).into_os_string();
+        assert_eq!(
+            libtorch.environment(|_| None, true),
+            [("LD_PRELOAD", library)]
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_its_places() {
+        let empty = folder(&[]);
+        let libtorch = libtorch(None, empty.path());
+        assert!(!libtorch.is_found());
+        let place = empty.path().display().to_string();
+        assert!(libtorch.places().ends_with(&place), "{}", libtorch.places());
+    }
+}

@@ -1,0 +1,12 @@
+//! What the programs `e2mc` and `e2mc-engine` share: how they are called and how they answer.
+//!
+//! `e2mc` starts at once and works on files. What needs a network is done by `e2mc-engine`, which
+//! `e2mc` executes with the same arguments. Both parse with [`options`], print with [`output`] and
+//! end with [`failure`].
+
+pub mod failure;
+pub mod hint;
+pub mod inspection;
+pub mod launch;
+pub mod options;
+pub mod output;

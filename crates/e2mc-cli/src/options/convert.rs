@@ -1,0 +1,44 @@
+//! Options of `convert`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::CheckpointOptions;
+
+/// Options of `convert`.
+#[derive(Args, Debug)]
+pub struct ConvertOptions {
+    /// Checkpoint or model file: of e2mc, of PyTorch (.pth, .pth.tar, .pt), or safetensors
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// File to write: .safetensors, or .pth, .pt or .pth.tar for torch.load
+    #[arg(value_name = "OUT")]
+    pub output: PathBuf,
+    /// Leave the heads out
+    #[arg(long)]
+    pub backbone_only: bool,
+    /// Whose names the backbone's tensors get
+    #[arg(long, value_enum, default_value_t = NamesName::E2mc)]
+    pub names: NamesName,
+    /// Store in half precision
+    #[arg(long)]
+    pub half: bool,
+    /// How the checkpoint is read.
+    #[command(flatten)]
+    pub reading: CheckpointOptions,
+    /// Print the result as one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whose names the backbone's tensors get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NamesName {
+    /// backbone.conv1.weight, projector.0.weight
+    E2mc,
+    /// conv1.weight, as in torchvision's ResNet; there is no classifier fc
+    Torchvision,
+    /// conv1.weight, as in timm's ResNet; there is no classifier fc
+    Timm,
+}

@@ -1,0 +1,64 @@
+//! Options of `knn`.
+
+use clap::{Args, ValueEnum};
+use e2mc_eval::protocol::NeighbourPlan;
+use e2mc_eval::{KnnConfig, Vote};
+
+use super::value::bytes;
+use super::{EmbeddingsOptions, MachineOptions, RecordOptions};
+
+/// Options of `knn`.
+#[derive(Args, Debug)]
+pub struct KnnOptions {
+    /// What is judged.
+    #[command(flatten)]
+    pub embeddings: EmbeddingsOptions,
+    /// Numbers of neighbours, all from one search
+    #[arg(long, value_name = "K", value_delimiter = ',', default_values_t = [20])]
+    pub k: Vec<usize>,
+    /// How much each neighbour's vote counts
+    #[arg(long, value_enum, default_value_t = VoteName::Both)]
+    pub vote: VoteName,
+    /// Temperature T of the weights exp(similarity / T)
+    #[arg(long, default_value_t = 0.07)]
+    pub temperature: f64,
+    /// Memory for the search, such as 512M or 4G [default: no limit]; training files are then read in
+    /// pieces
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub memory: Option<usize>,
+    /// Where and with what randomness to compute.
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// What is left behind.
+    #[command(flatten)]
+    pub record: RecordOptions,
+}
+
+/// How much each neighbour's vote counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum VoteName {
+    /// One vote each
+    Majority,
+    /// exp(similarity / T)
+    Weighted,
+    /// One result for each
+    Both,
+}
+
+impl KnnOptions {
+    /// How neighbours are asked.
+    pub fn plan(&self) -> NeighbourPlan {
+        NeighbourPlan {
+            config: KnnConfig {
+                ks: self.k.clone(),
+                votes: match self.vote {
+                    VoteName::Majority => vec![Vote::Majority],
+                    VoteName::Weighted => vec![Vote::Weighted],
+                    VoteName::Both => vec![Vote::Weighted, Vote::Majority],
+                },
+                temperature: self.temperature,
+            },
+            memory: self.memory,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Options of `probe`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use e2mc_eval::protocol::{ProbeKind, ProbePlan, ProbeSettings, Subsets};
+use e2mc_eval::{LinearOptimizer, LinearPreset, Schedule};
+
+use super::value::{fraction, schedule};
+use super::{EmbeddingsOptions, MachineOptions, RecordOptions};
+
+/// Options of `probe`.
+#[derive(Args, Debug)]
+pub struct ProbeOptions {
+    /// What is judged.
+    #[command(flatten)]
+    pub embeddings: EmbeddingsOptions,
+    /// Fractions of the training labels, above 0 and at most 1
+    #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1, 1.0], value_parser = fraction)]
+    pub fractions: Vec<f64>,
+    /// Labelled training images instead of fractions: a text file with one image name a line (of
+    /// embeddings, one row number)
+    #[arg(long, value_name = "FILE", conflicts_with = "fractions")]
+    pub list: Option<PathBuf>,
+    /// Label subsets drawn for each fraction, one a seed
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub seeds: u64,
+    /// Which classifier; logistic has nothing to tune
+    #[arg(long, value_enum, default_value_t = ProbeName::Both)]
+    pub probe: ProbeName,
+    /// Whose settings the SGD probe has (paper, appendix B.2)
+    #[arg(long, value_enum, default_value_t = PresetName::Vicreg)]
+    pub preset: PresetName,
+    /// What the SGD probe learns from: features computed once, or anew for every batch
+    #[arg(long, value_enum, default_value_t = FeaturesName::Cached)]
+    pub features: FeaturesName,
+    /// Probability of a left-right flip with --features augmented
+    #[arg(long, value_name = "P", default_value_t = 0.5)]
+    pub flip: f32,
+    /// Epochs of the SGD probe [default: the preset's]
+    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub sgd_epochs: Option<u32>,
+    /// Learning rate of the SGD probe for a batch of 256 [default: the preset's]
+    #[arg(long, value_name = "RATE")]
+    pub sgd_rate: Option<f64>,
+    /// Batch of the SGD probe [default: the preset's]
+    #[arg(long, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..))]
+    pub sgd_batch: Option<u32>,
+    /// Weight decay of the SGD probe [default: the preset's]
+    #[arg(long, value_name = "DECAY")]
+    pub sgd_weight_decay: Option<f64>,
+    /// Update rule of the SGD probe [default: the preset's]
+    #[arg(long, value_enum)]
+    pub sgd_optimizer: Option<OptimizerName>,
+    /// Schedule of the SGD probe: cosine, constant, or FACTOR@EPOCH,EPOCH,... for steps [default: the
+    /// preset's]
+    #[arg(long, value_name = "SCHEDULE", value_parser = schedule)]
+    pub sgd_schedule: Option<Schedule>,
+    /// Neighbours of the k-NN vote
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    pub k: u16,
+    /// Where and with what randomness to compute.
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// What is left behind.
+    #[command(flatten)]
+    pub record: RecordOptions,
+}
+
+impl ProbeOptions {
+    /// What is fitted, on these label subsets.
+    pub fn plan(&self, subsets: Subsets) -> ProbePlan {
+        ProbePlan {
+            subsets,
+            seeds: self.machine.seeds(self.seeds),
+            probes: self.probe.kinds(),
+            settings: ProbeSettings {
+                preset: self.preset.into(),
+                epochs: self.sgd_epochs.map(|epochs| epochs as usize),
+                learning_rate: self.sgd_rate,
+                batch: self.sgd_batch.map(|batch| batch as usize),
+                weight_decay: self.sgd_weight_decay,
+                optimizer: self.sgd_optimizer.map(Into::into),
+                schedule: self.sgd_schedule.clone(),
+            },
+            k: self.k.into(),
+        }
+    }
+}
+
+/// Which linear classifiers are fitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProbeName {
+    /// Logistic regression by L-BFGS on standardised features, its penalty by cross-validation
+    Logistic,
+    /// The paper's linear layer by SGD on raw features
+    Sgd,
+    /// One after the other
+    Both,
+}
+
+impl ProbeName {
+    /// The classifiers, in order.
+    pub fn kinds(self) -> Vec<ProbeKind> {
+        match self {
+            Self::Logistic => vec![ProbeKind::Logistic],
+            Self::Sgd => vec![ProbeKind::Sgd],
+            Self::Both => vec![ProbeKind::Logistic, ProbeKind::Sgd],
+        }
+    }
+}
+
+/// Whose settings the SGD probe has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PresetName {
+    /// Cosine, rate 0.02, weight decay 1e-4 (1e-6 with all labels)
+    Vicreg,
+    /// Cosine, rate 0.3, weight decay 1e-6
+    Swav,
+    /// LARC without weight decay, rate and batch by the fraction
+    Simsiam,
+    /// Steps, batch norm over channels of 4 places (use with --output map6x6), rate 0.01
+    Inat18,
+}
+
+impl From<PresetName> for LinearPreset {
+    fn from(name: PresetName) -> Self {
+        match name {
+            PresetName::Vicreg => Self::Vicreg,
+            PresetName::Swav => Self::Swav,
+            PresetName::Simsiam => Self::Simsiam,
+            PresetName::Inat18 => Self::Inat18,
+        }
+    }
+}
+
+/// What the SGD probe learns from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FeaturesName {
+    /// Computed once, of the evaluation's view: much faster
+    Cached,
+    /// Computed for every batch from random crops and flips, as the paper does
+    Augmented,
+    /// Computed for every batch from the evaluation's view; agrees with cached
+    Fresh,
+}
+
+/// Update rule of the SGD probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OptimizerName {
+    /// With momentum 0.9
+    Sgd,
+    /// SGD within layer-wise adaptive rate control, trust 0.001
+    Larc,
+}
+
+impl From<OptimizerName> for LinearOptimizer {
+    fn from(name: OptimizerName) -> Self {
+        match name {
+            OptimizerName::Sgd => Self::Sgd,
+            OptimizerName::Larc => Self::Larc { trust: 0.001 },
+        }
+    }
+}

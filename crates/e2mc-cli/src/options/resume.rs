@@ -1,0 +1,67 @@
+//! What may be typed beside `--resume`. A run goes on with its own settings: an option that would do
+//! nothing is refused, not passed over.
+
+use anyhow::Result;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command};
+
+use crate::failure::Failure;
+
+/// Of a run: where it is, what it is run on, and what a resumed run may have otherwise.
+const OF_A_RUN: [&str; 10] = [
+    "out",
+    "data",
+    "max_bad_images",
+    "epochs",
+    "guard",
+    "half",
+    "log_every",
+    "device",
+    "threads",
+    "json",
+];
+/// Of a sweep, whose runs are to be alike.
+const OF_A_SWEEP: [&str; 5] = ["out", "data", "device", "threads", "json"];
+
+/// Checks what was typed.
+///
+/// # Errors
+/// Where an option does not go with the `--resume` beside it.
+pub(super) fn check(command: &Command, matches: &ArgMatches) -> Result<()> {
+    let Some((name, typed)) = matches.subcommand() else {
+        return Ok(());
+    };
+    if !matches!(typed.try_get_one("resume"), Ok(Some(true))) {
+        return Ok(());
+    }
+    let (what, allowed): (_, &[&str]) = match name {
+        "sweep" => ("sweep", &OF_A_SWEEP),
+        _ => ("run", &OF_A_RUN),
+    };
+    let known = command.find_subcommand(name).into_iter();
+    let (mut refused, mut possible) = (Vec::new(), Vec::new());
+    for option in known.flat_map(Command::get_arguments) {
+        let (id, Some(long)) = (option.get_id().as_str(), option.get_long()) else {
+            continue;
+        };
+        if allowed.contains(&id) {
+            possible.push(format!("--{long}"));
+        } else if id != "resume" && typed.value_source(id) == Some(ValueSource::CommandLine) {
+            refused.push(format!("--{long}"));
+        }
+    }
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let verb = if refused.len() == 1 { "does" } else { "do" };
+    Err(Failure::usage(
+        format!(
+            "--resume goes on with the settings of the {what}; {} {verb} not go with it",
+            refused.join(" and ")
+        ),
+        format!(
+            "start a new {what} for other settings; with --resume go {}",
+            possible.join(", ")
+        ),
+    ))
+}

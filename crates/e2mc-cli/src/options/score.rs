@@ -1,0 +1,75 @@
+//! Options of `score`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use e2mc::{Criterion, Transform};
+
+/// Options of `score`.
+#[derive(Args, Debug)]
+pub struct ScoreOptions {
+    /// Embeddings (n, d): a .npy file, or FILE.safetensors:TENSOR
+    #[arg(value_name = "FILE")]
+    pub file: String,
+    /// Map to the unit interval: sigmoid, or gaussian for methods that normalise
+    #[arg(long, value_enum, default_value_t = TransformName::Gaussian)]
+    pub transform: TransformName,
+    /// Weight of the mean marginal entropy
+    #[arg(long, default_value_t = 1.0)]
+    pub beta: f64,
+    /// Weight of the off-diagonal covariance
+    #[arg(long, default_value_t = 25.0)]
+    pub gamma: f64,
+    /// Added to each spacing before the logarithm [default: 1e-7 for sigmoid, 1.1920929e-7 else]
+    #[arg(long)]
+    pub epsilon: Option<f32>,
+    /// Write the gradient of the loss, (n, d) float32
+    #[arg(long, value_name = "OUT.npy")]
+    pub gradient: Option<PathBuf>,
+    /// Also give the entropy of every dimension
+    #[arg(long)]
+    pub marginals: bool,
+    /// Also give the median time of R evaluations of value and gradient in memory
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeat: Option<u32>,
+    /// Threads [default: the number of cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Print the result as one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ScoreOptions {
+    /// The criterion that was asked for.
+    pub fn criterion(&self) -> Criterion {
+        let published = match self.transform {
+            TransformName::Sigmoid => Criterion::vicreg(),
+            TransformName::Gaussian => Criterion::swav(),
+        };
+        Criterion {
+            transform: self.transform.into(),
+            beta: self.beta,
+            gamma: self.gamma,
+            epsilon: self.epsilon.unwrap_or(published.epsilon),
+        }
+    }
+}
+
+impl From<TransformName> for Transform {
+    fn from(name: TransformName) -> Self {
+        match name {
+            TransformName::Sigmoid => Self::Sigmoid,
+            TransformName::Gaussian => Self::Gaussian,
+        }
+    }
+}
+
+/// Map of embeddings to the unit interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TransformName {
+    /// The logistic function, for embeddings that fill a hypercube
+    Sigmoid,
+    /// The standard normal distribution function, for embeddings on a hypersphere
+    Gaussian,
+}

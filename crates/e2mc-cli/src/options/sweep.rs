@@ -1,0 +1,36 @@
+//! Options of `sweep`.
+
+use clap::Args;
+
+use super::value::fraction;
+use super::{ContinueOptions, ProbeName};
+
+/// Options of `sweep`.
+#[derive(Args, Debug)]
+pub struct SweepOptions {
+    /// A setting of the recipe and its values, for instance criterion.beta=1,10,100 (repeatable; every
+    /// combination is run)
+    #[arg(long, value_name = "KEY=VALUE,…", required_unless_present = "resume")]
+    pub grid: Vec<String>,
+    /// How each run is continued from the checkpoint.
+    #[command(flatten)]
+    pub from: ContinueOptions,
+    /// Fractions of the training labels, above 0 and at most 1
+    #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1], value_parser = fraction)]
+    pub fractions: Vec<f64>,
+    /// Label subsets drawn for each fraction, one a seed
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub seeds: u64,
+    /// Which classifier
+    #[arg(long, value_enum, default_value_t = ProbeName::Logistic)]
+    pub probe: ProbeName,
+    /// Epochs of the SGD probe [default: 100, the paper's]
+    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub sgd_epochs: Option<u32>,
+    /// Learning rate of the SGD probe for a batch of 256 [default: 0.02, the paper's for VICReg]
+    #[arg(long, value_name = "RATE")]
+    pub sgd_rate: Option<f64>,
+    /// Neighbours of the k-NN vote
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    pub k: u16,
+}

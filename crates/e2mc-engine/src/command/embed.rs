@@ -1,0 +1,54 @@
+//! `e2mc embed`: the features of images in a file.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use e2mc_cli::failure::Failure;
+use e2mc_cli::options::{DtypeName, EmbedOptions, SplitName};
+use e2mc_cli::output;
+use e2mc_data::Split;
+use e2mc_eval::Stored;
+use e2mc_lab::embed::{Embedding, Pictures, embed_to_file};
+use e2mc_lab::notice::Notices;
+
+use crate::screen::Screen;
+use crate::settings;
+
+pub(crate) fn run(options: &EmbedOptions) -> Result<ExitCode> {
+    let pictures = match (&options.tensor, &options.data) {
+        (Some(file), _) => Pictures::Tensor { file: file.clone() },
+        (None, Some(data)) => Pictures::Split {
+            data: data.clone(),
+            taken: settings::taken(options.images),
+            split: match options.split {
+                SplitName::Train => Split::Train,
+                SplitName::Test => Split::Test,
+            },
+        },
+        (None, None) => {
+            return Err(Failure::usage(
+                "nothing to embed",
+                "give --data or --tensor",
+            ));
+        }
+    };
+    let work = Embedding {
+        reading: settings::reading(&options.reading),
+        output: settings::output(&options.output),
+        stored: match options.dtype {
+            DtypeName::Float32 => Stored::F32,
+            DtypeName::Float16 => Stored::F16,
+        },
+        batch: options.batch as usize,
+        machine: settings::machine(&options.machine),
+        ..Embedding::new(&options.checkpoint, pictures, &options.out)
+    };
+    let notices: Arc<dyn Notices> = Screen::new();
+    let embedded = embed_to_file(&work, &notices)?;
+    output::result(options.json, &embedded, || {
+        let (rows, dims) = (embedded.rows, embedded.dims);
+        format!("{rows} rows of {dims} numbers in {}", embedded.out.display())
+    });
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,25 @@
+//! `e2mc knn`: a checkpoint's features by nearest neighbours in cosine similarity.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use e2mc_cli::options::KnnOptions;
+use e2mc_cli::output;
+use e2mc_lab::notice::Notices;
+use e2mc_lab::protocol::{self, Network};
+
+use crate::screen::Screen;
+use crate::settings;
+
+pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
+    let notices: Arc<dyn Notices> = Screen::new();
+    let source = settings::source(&options.embeddings, &options.machine)?;
+    let network = Network::open(source, &notices)?;
+    let mut folder = options.record.folder()?;
+    let name = options.record.model(options.embeddings.model());
+    let result = protocol::knn(&network, &options.plan(), &name, &mut folder)?;
+    folder.write(&result)?;
+    output::evaluation(options.record.json, &result, &[]);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,35 @@
+//! `e2mc probe`: what a checkpoint's frozen features are worth.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use e2mc_cli::options::{FeaturesName, ProbeOptions};
+use e2mc_cli::output;
+use e2mc_eval::protocol::Subsets;
+use e2mc_lab::notice::Notices;
+use e2mc_lab::protocol::{self, Features, Network};
+
+use crate::screen::Screen;
+use crate::settings;
+
+pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
+    let notices: Arc<dyn Notices> = Screen::new();
+    let source = settings::source(&options.embeddings, &options.machine)?;
+    let network = Network::open(source, &notices)?;
+    let plan = options.plan(match &options.list {
+        Some(list) => protocol::listed(&network, list)?,
+        None => Subsets::of_fractions(&options.fractions)?,
+    });
+    let features = match options.features {
+        FeaturesName::Cached => Features::Cached,
+        FeaturesName::Fresh => Features::Fresh,
+        FeaturesName::Augmented => Features::Augmented { flip: options.flip },
+    };
+    let mut folder = options.record.folder()?;
+    let name = options.record.model(options.embeddings.model());
+    let result = protocol::probe(&network, &plan, features, &name, &mut folder, &notices)?;
+    folder.write(&result)?;
+    output::evaluation(options.record.json, &result, &[]);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,29 @@
+//! `e2mc svm`: a checkpoint's features by linear support vector machines, one against the rest.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use e2mc_cli::options::SvmOptions;
+use e2mc_cli::output;
+use e2mc_data::{VOC_CLASSES, is_voc};
+use e2mc_lab::notice::Notices;
+use e2mc_lab::protocol;
+
+use crate::screen::Screen;
+use crate::settings;
+
+pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
+    let notices: Arc<dyn Notices> = Screen::new();
+    let source = settings::source(&options.embeddings, &options.machine)?;
+    let names: &[&str] = match is_voc(&source.data) {
+        true => &VOC_CLASSES,
+        false => &[],
+    };
+    let name = options.record.model(options.embeddings.model());
+    let folder = || Ok(options.record.folder()?);
+    let (result, folder) = protocol::svm(source, &options.plan(), &name, folder, &notices)?;
+    folder.write(&result)?;
+    output::evaluation(options.record.json, &result, names);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,209 @@
+//! What a user can do about an error of the libraries with a network: where their errors meet the
+//! names of options. Errors of the other libraries have their hints in `e2mc_cli::hint`.
+
+use std::error::Error;
+
+use e2mc_cli::hint;
+use e2mc_lab::Error as LabError;
+use e2mc_lab::protocol::ProtocolError;
+use e2mc_lab::recipe::RecipeError;
+use e2mc_lab::run::RunError;
+use e2mc_lab::sweep::SweepError;
+use e2mc_train::Advice;
+
+/// Whether the arguments, rather than the work, were wrong.
+pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
+    error.chain().any(is_usage_itself)
+}
+
+fn is_usage_itself(error: &(dyn Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<LabError>() {
+        return match error {
+            LabError::Recipe(error) => is_usage_itself(error),
+            LabError::Sweep(error) => is_usage_itself(error),
+            LabError::Evaluation(error) => hint::is_usage(error),
+            LabError::Protocol(_) | LabError::Checkpoints { .. } | LabError::OneView => true,
+            _ => false,
+        };
+    }
+    if let Some(error) = error.downcast_ref::<SweepError>() {
+        return match error {
+            SweepError::Axis { .. } | SweepError::SettingTwice { .. } => true,
+            SweepError::Settings { source, .. } => is_usage_itself(source),
+            _ => false,
+        };
+    }
+    match error.downcast_ref::<RecipeError>() {
+        Some(RecipeError::Text(error)) => hint::is_usage(error),
+        Some(error) => matches!(error, RecipeError::Settings { .. }),
+        None => hint::is_usage(error),
+    }
+}
+
+/// The hint for one error of the chain, if there is one.
+pub(crate) fn of(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<LabError>() {
+        return of_lab(error);
+    }
+    if let Some(error) = error.downcast_ref::<RecipeError>() {
+        return of_recipe(error);
+    }
+    if let Some(error) = error.downcast_ref::<SweepError>() {
+        return of_sweep(error);
+    }
+    if let Some(error) = error.downcast_ref::<e2mc_train::Error>() {
+        return of_train(error);
+    }
+    hint::of(error)
+}
+
+fn of_train(error: &e2mc_train::Error) -> Option<String> {
+    use e2mc_train::Error;
+    match error {
+        Error::Data(error) => hint::of(error),
+        Error::Criterion(error) => hint::of(error),
+        _ => error.advice().and_then(|advice| in_words(&advice)),
+    }
+}
+
+fn in_words(advice: &Advice) -> Option<String> {
+    let words = match advice {
+        Advice::Words(words) => words,
+        Advice::ChangeSetting(field) => {
+            return Some(format!("change it in the recipe or with --set {field}=…"));
+        }
+        Advice::ChangeArgument(name) => {
+            return Some(format!("change it with --{}", name.replace(' ', "-")));
+        }
+        Advice::AllowDifferences => {
+            "give the recipe that it was trained with, or --layout if it is another's; differences that \
+             are right can be allowed with --allow-missing PREFIX and --allow-unexpected PREFIX"
+        }
+        Advice::LeaveHeadsOut => {
+            "with --layout backbone the heads are left out and new ones can be trained"
+        }
+        Advice::StartFromWeights => {
+            "resume from the run's checkpoint.safetensors, or start with `e2mc continue --checkpoint`"
+        }
+        Advice::WriteElsewhere => "check the permissions, or choose another --out",
+        Advice::FreeSpace => {
+            "free some space or choose another --out; files saved before are whole"
+        }
+        Advice::LowerRates => "lower the learning rate or beta, then go on with --resume",
+        Advice::OtherDevice => "use --device cpu, or install a CUDA libtorch with `make gpu`",
+        _ => return None,
+    };
+    Some(words.to_owned())
+}
+
+fn of_lab(error: &LabError) -> Option<String> {
+    let hint = match error {
+        LabError::Recipe(error) => return of_recipe(error),
+        LabError::Sweep(error) => return of_sweep(error),
+        LabError::Run(error) => return Some(of_run(error)),
+        LabError::Protocol(error) => return Some(of_protocol(error)),
+        LabError::Train(error) => return of_train(error),
+        LabError::Data(error) => return hint::of(error),
+        LabError::Eval(error) => return hint::of(error),
+        LabError::Evaluation(error) => return hint::of(error),
+        LabError::Criterion(error) => return hint::of(error),
+        LabError::Record(error) => return hint::of(error),
+        LabError::Report(error) => return hint::of(error),
+        LabError::Measure { source, .. } => return hint::of(source),
+        LabError::Classes { .. } => "both splits need the same class folders",
+        LabError::TestImageListed { .. } => {
+            "nothing must be learnt from the images that it is judged on"
+        }
+        LabError::NotListed { .. } => "give file names as they are in the training folder",
+        LabError::AmbiguousName { .. } => "give the name with its folder",
+        LabError::NoHeads { .. } => "take --output backbone, or a checkpoint with its heads",
+        LabError::InterruptedTensor { .. } => "remove its .part and .part.json",
+        LabError::HalfBatch { .. } => "remove its .part and .part.json and run again",
+        LabError::Shapes { .. } => {
+            "embed the same images in the same order with both models; or inspect one at a time"
+        }
+        LabError::Checkpoints { .. } => "give one to look at, or two for before and after",
+        LabError::OneView => "give at least --views 2",
+        LabError::NoSample { .. } => {
+            "run the demo in the folder of the source, or give --sample DIR"
+        }
+        LabError::NoDemo { .. } => "choose another --out",
+        LabError::DemoStopped => "run it again",
+        LabError::Io { source, .. } => return of_io(source),
+        LabError::Json { .. } => "the file is damaged; take it from a backup, or start anew",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn of_recipe(error: &RecipeError) -> Option<String> {
+    match error {
+        RecipeError::Text(error) => hint::of(error),
+        RecipeError::Settings { .. } => Some(
+            "compare with the recipes in the folder recipes/; --dry-run prints the resolved one"
+                .into(),
+        ),
+        RecipeError::Range(error) => of_train(error),
+        _ => None,
+    }
+}
+
+fn of_sweep(error: &SweepError) -> Option<String> {
+    let hint = match error {
+        SweepError::Axis { .. } => "for instance --grid criterion.beta=1,10,100",
+        SweepError::SettingTwice { .. } => {
+            "give all values of a setting at once, separated by commas"
+        }
+        SweepError::Settings { source, .. } => return of_recipe(source),
+        SweepError::Run { source, .. } => return of_lab(source),
+        SweepError::SweepThere { .. } => {
+            "choose another --out, or add --resume to go on with that sweep"
+        }
+        SweepError::NothingToResume { .. } => "start the sweep without --resume",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn of_run(error: &RunError) -> String {
+    match error {
+        RunError::NothingToResume { .. } => {
+            "start the run without --resume, in a folder without the rest of an earlier one".into()
+        }
+        RunError::OtherImages { .. } => {
+            "a run goes on with its own images; start a new one with `continue` for others".into()
+        }
+        RunError::LargeBatch {
+            images, held_out, ..
+        } => format!(
+            "give --batch {} or fewer, or more images",
+            images - held_out
+        ),
+        _ => "use a recipe without [backbone] and [method], which takes both from the checkpoint; or \
+              --layout backbone, which starts new heads"
+            .into(),
+    }
+}
+
+fn of_protocol(error: &ProtocolError) -> String {
+    match error {
+        ProtocolError::SeveralLabels { .. } => {
+            "use `e2mc svm` for several labels an image".into()
+        }
+        _ => "add --output map6x6".into(),
+    }
+}
+
+fn of_io(error: &std::io::Error) -> Option<String> {
+    use std::io::ErrorKind::{
+        FileTooLarge, NotFound, PermissionDenied, QuotaExceeded, StorageFull,
+    };
+    match error.kind() {
+        NotFound => Some("check the path".into()),
+        PermissionDenied => Some("check the permissions, or choose another --out".into()),
+        StorageFull | QuotaExceeded | FileTooLarge => {
+            Some("free some space or choose another --out; files saved before are whole".into())
+        }
+        _ => None,
+    }
+}

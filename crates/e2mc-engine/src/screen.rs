@@ -1,0 +1,247 @@
+//! What the user sees while the engine works: a bar on a terminal, else a plain line now and then.
+
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use e2mc_cli::output;
+use e2mc_lab::notice::{Notice, Notices, Severity};
+use e2mc_lab::run::{Moment, RunObserver};
+use e2mc_record::{Epoch, Event, Step, Terms};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Seconds between two plain lines where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Standard error, which notices and progress share.
+pub(crate) struct Screen {
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The bar or spinner that is shown now.
+    bar: Option<ProgressBar>,
+    last_line: Instant,
+}
+
+impl Screen {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                bar: None,
+                last_line: Instant::now(),
+            }),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A line that stays, above the bar where there is one.
+    fn above(&self, write: impl FnOnce()) {
+        match &self.state().bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Takes the bar away.
+    fn clear(&self) {
+        if let Some(bar) = self.state().bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Shows a state that the next one replaces: in the bar on a terminal, else as a line now and then.
+    fn replace(
+        &self,
+        new_bar: fn() -> ProgressBar,
+        on_bar: impl FnOnce(&ProgressBar),
+        line: impl FnOnce() -> String,
+    ) {
+        let mut state = self.state();
+        if std::io::stderr().is_terminal() {
+            on_bar(state.bar.get_or_insert_with(new_bar));
+        } else if state.last_line.elapsed() >= LINE_EVERY {
+            state.last_line = Instant::now();
+            output::note(&line());
+        }
+    }
+}
+
+impl Notices for Screen {
+    fn tell(&self, notice: &Notice) {
+        let text = text(notice);
+        match (notice.severity(), notice) {
+            (Severity::Progress, Notice::Listed) => self.clear(),
+            (Severity::Progress, _) => self.replace(
+                ProgressBar::new_spinner,
+                |bar| {
+                    bar.tick();
+                    bar.set_message(text.clone());
+                },
+                || text.clone(),
+            ),
+            (Severity::Note, _) => self.above(|| output::note(&text)),
+            (Severity::Warning, _) => self.above(|| output::warning(&text)),
+        }
+    }
+}
+
+/// The notice's sentence, with the option that decides it.
+fn text(notice: &Notice) -> String {
+    match notice {
+        Notice::NewHeads { .. } => format!("{notice} (--head-warmup)"),
+        _ => notice.to_string(),
+    }
+}
+
+/// Shows one training run.
+pub(crate) struct RunScreen {
+    screen: Arc<Screen>,
+    /// Where this process logged its first step, and when: the pace is taken from there.
+    first: Option<(u64, Instant)>,
+}
+
+impl RunScreen {
+    pub(crate) fn new(screen: &Arc<Screen>) -> Self {
+        Self {
+            screen: screen.clone(),
+            first: None,
+        }
+    }
+
+    fn step(&mut self, step: &Step, moment: Moment) {
+        let Moment {
+            epochs,
+            batch,
+            batches,
+        } = moment;
+        let left = self.time_left(step.step, batches * epochs);
+        let terms = terms(step.loss, &step.terms);
+        let pace = format!(
+            "{:.0} images/s  data wait {:.0} %  left {left}",
+            step.images_per_s,
+            100.0 * step.waiting
+        );
+        self.screen.replace(
+            bar,
+            |bar| {
+                bar.set_length(batches);
+                bar.set_position(batch);
+                bar.set_prefix(format!("epoch {}/{epochs}  {pace}", step.epoch));
+                let (_, width) = console::Term::stderr().size();
+                bar.set_message(folded(&terms, width.into()));
+            },
+            || format!("epoch {}/{epochs}  batch {batch}/{batches}  {terms}  {pace}", step.epoch),
+        );
+    }
+
+    fn time_left(&mut self, step: u64, total: u64) -> String {
+        // After a resume, only this process's own steps tell its speed.
+        let Some((first, since)) = self.first else {
+            self.first = Some((step, Instant::now()));
+            return "?".into();
+        };
+        let done = step.saturating_sub(first).max(1);
+        let left = since.elapsed().as_secs_f64() / done as f64 * total.saturating_sub(step) as f64;
+        duration(left)
+    }
+
+    fn epoch(&self, epoch: &Epoch, epochs: u64) {
+        // Of the untouched model there is a notice.
+        let (Some(loss), Some(seconds)) = (epoch.loss, epoch.seconds) else {
+            return;
+        };
+        let mut line = format!(
+            "epoch {}/{epochs}  {}  {:.0} images/s  data wait {:.0} %  {}",
+            epoch.epoch,
+            terms(loss, &epoch.terms),
+            epoch.images_per_s.unwrap_or(f64::NAN),
+            100.0 * epoch.waiting.unwrap_or(f64::NAN),
+            duration(seconds),
+        );
+        if let Some(knn) = epoch.knn {
+            line.push_str(&format!("  k-NN {:.2} %", 100.0 * knn));
+        }
+        self.screen.above(|| output::note(&line));
+    }
+}
+
+impl RunObserver for RunScreen {
+    fn event(&mut self, event: &Event, moment: Moment) {
+        match event {
+            Event::Step(step) => self.step(step, moment),
+            Event::Epoch(epoch) => self.epoch(epoch, moment.epochs),
+            Event::End(_) => self.screen.clear(),
+            _ => {}
+        }
+    }
+}
+
+fn terms(loss: f64, terms: &Terms) -> String {
+    let mut text = format!("loss {loss:.4}");
+    for (name, value) in terms.iter() {
+        text.push_str(&format!("  {name} {value:.4}"));
+    }
+    text
+}
+
+/// The terms in lines of at most `width` columns, where one fits at all.
+fn folded(terms: &str, width: usize) -> String {
+    let mut lines = vec![String::new()];
+    for term in terms.split("  ") {
+        let line = lines.last_mut().expect("there is always one");
+        if line.is_empty() {
+            line.push_str(term);
+        } else if line.len() + 2 + term.len() < width {
+            line.push_str("  ");
+            line.push_str(term);
+        } else {
+            lines.push(term.to_owned());
+        }
+    }
+    lines.join("\n")
+}
+
+/// Seconds as a person would say them.
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes:02} min"),
+    }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    let style = ProgressStyle::with_template("{bar:16} {pos}/{len}  {prefix}\n{msg}")
+        .expect("the template is valid");
+    bar.set_style(style);
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_are_folded_and_none_is_lost() {
+        let text = "loss 21.9646  invariance 0.1554  entropy -0.5928";
+        assert_eq!(folded(text, 80), text);
+        assert_eq!(
+            folded(text, 40),
+            "loss 21.9646  invariance 0.1554\nentropy -0.5928"
+        );
+        assert_eq!(folded(text, 5).lines().count(), 3);
+    }
+
+    #[test]
+    fn durations_read_well() {
+        assert_eq!(duration(4.4), "4 s");
+        assert_eq!(duration(64.0), "1 min 04 s");
+        assert_eq!(duration(3725.0), "1 h 02 min");
+    }
+}

@@ -1,0 +1,170 @@
+//! From what was typed to what the lab takes.
+
+use anyhow::{Context, Result};
+use e2mc::Transform;
+use e2mc_cli::failure::Failure;
+use e2mc_cli::options::{
+    CheckpointOptions, CriterionName, EmbeddingsOptions, GuardAction, ImageOptions, MachineOptions,
+    ProbeName, TrainOptions, TransformName,
+};
+use e2mc_lab::checkpoint::Reading;
+use e2mc_lab::machine::Machine;
+use e2mc_lab::protocol::{NetworkSource, ProbeChoice};
+use e2mc_lab::recipe::CriterionChoice;
+use e2mc_lab::run;
+use e2mc_recipe::{Change, parse_change};
+use e2mc_record::{DataOptions, RunFolder, RunSettings};
+use e2mc_train::Output;
+
+/// How a checkpoint is read.
+pub(crate) fn reading(options: &CheckpointOptions) -> Reading {
+    let layout = options.layout.as_ref().map(|name| {
+        let layout = name.parse();
+        layout.expect("the parser takes only names of layouts")
+    });
+    Reading {
+        layout,
+        allow_missing: options.allow_missing.clone(),
+        allow_unexpected: options.allow_unexpected.clone(),
+    }
+}
+
+/// How a data set is opened.
+pub(crate) fn taken(options: ImageOptions) -> DataOptions {
+    DataOptions {
+        max_bad_images: options.max_bad_images,
+        val_fraction: options.val_fraction,
+        val_seed: options.val_seed,
+    }
+}
+
+/// Where to compute.
+pub(crate) fn machine(options: &MachineOptions) -> Machine {
+    Machine {
+        device: options.device.clone(),
+        threads: options.threads(),
+        seed: options.seed,
+    }
+}
+
+/// What is taken from a network.
+pub(crate) fn output(name: &str) -> Output {
+    match name.parse() {
+        Ok(output) => output,
+        Err(never) => match never {},
+    }
+}
+
+pub(crate) fn guard(action: GuardAction) -> e2mc_record::GuardAction {
+    match action {
+        GuardAction::Warn => e2mc_record::GuardAction::Warn,
+        GuardAction::Stop => e2mc_record::GuardAction::Stop,
+    }
+}
+
+pub(crate) fn criterion(name: CriterionName) -> CriterionChoice {
+    match name {
+        CriterionName::None => CriterionChoice::None,
+        CriterionName::E2mc => CriterionChoice::E2mc,
+        CriterionName::Vcreg => CriterionChoice::Vcreg,
+        CriterionName::Uniformity => CriterionChoice::Uniformity,
+        CriterionName::Mmcr => CriterionChoice::Mmcr,
+        CriterionName::Sigreg => CriterionChoice::Sigreg,
+    }
+}
+
+/// The changes that `--set` and flags make to a recipe, flags last.
+pub(crate) fn changes(options: &TrainOptions) -> Result<Vec<Change>> {
+    let typed = options.set.iter().map(|text| parse_change(text));
+    let mut changes = typed.collect::<Result<Vec<_>, _>>().context("--set")?;
+    let numbers = [
+        ("training.epochs", options.epochs),
+        ("training.batch", options.batch.map(|batch| batch as u64)),
+        (
+            "training.accumulate",
+            options.accumulate.map(|slices| slices as u64),
+        ),
+    ];
+    for (key, number) in numbers {
+        let number = number.map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+        changes.extend(number.map(|number| (key.to_owned(), toml::Value::Integer(number))));
+    }
+    Ok(changes)
+}
+
+/// The settings of a new run.
+pub(crate) fn run_settings(options: &TrainOptions) -> RunSettings {
+    let data = options.data.as_ref();
+    let data = data.expect("the parser demands --data without --resume");
+    let mut settings = run::new_settings(data);
+    settings.seed = options.machine.seed;
+    settings.data.max_images = options.max_images;
+    settings.data.held_out = options.held_out;
+    settings.data.knn_every = options.knn_every;
+    settings.data.data_options = taken(options.images);
+    settings.guard = options.guard.map_or(settings.guard, guard);
+    settings.log_every = options.log_every.unwrap_or(settings.log_every);
+    settings.half = options.half;
+    settings.device = Some(options.machine.device.clone());
+    settings.command = Some(typed());
+    settings
+}
+
+/// The settings of the run in `--out`, with what was typed now.
+pub(crate) fn interrupted_settings(options: &TrainOptions) -> Result<RunSettings> {
+    let changes = run::Changes {
+        data: options.data.clone(),
+        max_bad_images: options.images.max_bad_images,
+        guard: options.guard.map(guard),
+        log_every: options.log_every,
+        half: options.half,
+        device: Some(options.machine.device.clone()),
+    };
+    let folder = RunFolder::new(options.out());
+    Ok(run::interrupted_settings(&folder, changes)?)
+}
+
+/// Which linear classifiers are fitted.
+pub(crate) fn probe(name: ProbeName) -> ProbeChoice {
+    match name {
+        ProbeName::Logistic => ProbeChoice::Logistic,
+        ProbeName::Sgd => ProbeChoice::Sgd,
+        ProbeName::Both => ProbeChoice::Both,
+    }
+}
+
+/// The map to the unit interval.
+pub(crate) fn transform(name: TransformName) -> Transform {
+    match name {
+        TransformName::Sigmoid => Transform::Sigmoid,
+        TransformName::Gaussian => Transform::Gaussian,
+    }
+}
+
+/// The checkpoint and the images that are judged.
+pub(crate) fn source(
+    options: &EmbeddingsOptions,
+    machine: &MachineOptions,
+) -> Result<NetworkSource> {
+    let (Some(checkpoint), Some(data)) = (&options.checkpoint, &options.data) else {
+        return Err(Failure::usage(
+            "neither a checkpoint with images nor files of embeddings",
+            "give --checkpoint and --data, or --train, --train-labels, --test and --test-labels",
+        ));
+    };
+    Ok(NetworkSource {
+        reading: reading(&options.reading),
+        taken: taken(options.images),
+        output: output(&options.output),
+        machine: self::machine(machine),
+        ..NetworkSource::new(checkpoint, data)
+    })
+}
+
+/// The command as it was typed, by the name that the user knows.
+pub(crate) fn typed() -> String {
+    let words = std::env::args_os().skip(1);
+    let words = words.map(|word| word.to_string_lossy().into_owned());
+    let words: Vec<_> = std::iter::once("e2mc".to_owned()).chain(words).collect();
+    words.join(" ")
+}

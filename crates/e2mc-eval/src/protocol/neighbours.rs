@@ -1,0 +1,121 @@
+//! Nearest neighbours: the whole evaluation, and the first look beside probes.
+
+use e2mc_record::{EvaluationResult, NeighbourFit, ResultFolder};
+use serde_json::json;
+
+use super::{Error, Labelled, check_classes, data_warnings, figures, write_votes};
+use crate::{KnnConfig, KnnResult, Rows, Vote, knn, knn_within};
+
+/// Features, in memory or in files, and classes.
+#[derive(Clone, Copy)]
+pub struct NeighbourData<'a> {
+    /// Training features `(n, d)`.
+    pub train: &'a dyn Rows,
+    /// One class number a training row.
+    pub train_labels: &'a [usize],
+    /// Test features `(n_test, d)`.
+    pub test: &'a dyn Rows,
+    /// One class number a test row.
+    pub test_labels: &'a [usize],
+    /// All labels are below it.
+    pub classes: usize,
+}
+
+/// How neighbours are asked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NeighbourPlan {
+    /// Numbers of neighbours and votes.
+    pub config: KnnConfig,
+    /// Bytes for the search; none for no limit.
+    pub memory: Option<usize>,
+}
+
+/// Classifies the test rows by their neighbours and fills `result` in: settings, `results`, sizes and
+/// warnings.
+///
+/// # Errors
+/// As [`knn_within`]; training labels of one class; where predictions cannot be written.
+pub fn evaluate_neighbours(
+    mut result: EvaluationResult,
+    data: &NeighbourData<'_>,
+    plan: &NeighbourPlan,
+    folder: &mut ResultFolder,
+) -> Result<EvaluationResult, Error> {
+    let config = &plan.config;
+    if let (Some(&k), Some(&vote)) = (config.ks.first(), config.votes.first()) {
+        folder.set_first(fit_name(k, vote));
+    }
+    crate::check::labels(data.train_labels, data.classes, crate::check::TRAINING)?;
+    crate::check::labels(data.test_labels, data.classes, crate::check::TEST)?;
+    check_classes(data.train_labels.iter().copied(), data.classes)?;
+    let found = knn_within(
+        data.train,
+        data.train_labels,
+        data.test,
+        config,
+        plan.memory,
+    )?;
+    let train = (data.train, data.train_labels);
+    let mut warnings = data_warnings(train, (data.test, data.test_labels), data.classes)?;
+    warnings.dedup();
+    for votes in &found {
+        let fit = neighbour_fit(votes, (data.test_labels, data.classes), folder)?;
+        result.results.push(fit);
+    }
+    let votes: Vec<_> = config.votes.iter().map(|&vote| vote_name(vote)).collect();
+    for (key, value) in [
+        ("k", json!(config.ks)),
+        ("vote", json!(votes)),
+        ("temperature", json!(config.temperature)),
+        ("memory", json!(plan.memory)),
+    ] {
+        result.settings.insert(key.into(), value);
+    }
+    result.train_images = data.train.rows();
+    result.test_images = data.test_labels.len();
+    result.classes = data.classes;
+    result.warnings.extend(warnings);
+    Ok(result)
+}
+
+/// The majority of `k` neighbours, or of all there are, with all labels.
+///
+/// # Errors
+/// As [`knn`]; where predictions cannot be written.
+pub fn nearest(data: &Labelled, k: usize, folder: &ResultFolder) -> Result<NeighbourFit, Error> {
+    let config = KnnConfig {
+        ks: vec![k.min(data.train.rows())],
+        votes: vec![Vote::Majority],
+        ..KnnConfig::default()
+    };
+    let (train, test) = (data.train.view(), data.test.view());
+    let votes = knn(train, &data.train_labels, test, &config)?;
+    neighbour_fit(&votes[0], (&data.test_labels, data.classes), folder)
+}
+
+fn neighbour_fit(
+    votes: &KnnResult,
+    (labels, classes): (&[usize], usize),
+    folder: &ResultFolder,
+) -> Result<NeighbourFit, Error> {
+    let mut figures = figures(&votes.predictions, labels, classes, None)?;
+    figures.top5 = Some(100.0 * votes.top5(labels)?);
+    let name = fit_name(votes.k, votes.vote);
+    Ok(NeighbourFit {
+        k: votes.k,
+        vote: vote_name(votes.vote).to_owned(),
+        figures,
+        predictions: write_votes(folder, &name, labels, votes)?,
+    })
+}
+
+fn fit_name(k: usize, vote: Vote) -> String {
+    format!("knn-{k}-{}", vote_name(vote))
+}
+
+fn vote_name(vote: Vote) -> &'static str {
+    match vote {
+        Vote::Majority => "majority",
+        Vote::Weighted => "weighted",
+    }
+}

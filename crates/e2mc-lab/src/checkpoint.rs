@@ -1,0 +1,107 @@
+//! Checkpoints as commands take them: any format, whoever wrote it.
+
+use std::path::Path;
+
+use e2mc_train::checkpoint::{Checkpoint, Layout, ReadOptions};
+use e2mc_train::layer::Precision;
+use e2mc_train::{Device, Model, Output};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::notice::{Notice, Notices};
+
+/// How to take a checkpoint that is not quite what it should be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reading {
+    /// Whose names the tensors have; a guess from the names if `None`.
+    pub layout: Option<Layout>,
+    /// Starts of the names of tensors that may be missing.
+    pub allow_missing: Vec<String>,
+    /// Starts of the names of tensors that are left out.
+    pub allow_unexpected: Vec<String>,
+}
+
+impl Reading {
+    /// Opens a checkpoint, and tells what was found in one that others wrote.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or holds no network that is known.
+    pub fn read(&self, path: &Path, notices: &dyn Notices) -> Result<Checkpoint, Error> {
+        let options = ReadOptions {
+            layout: self.layout,
+            allow_missing: self.allow_missing.clone(),
+            allow_unexpected: self.allow_unexpected.clone(),
+        };
+        let checkpoint = Checkpoint::read_with(path, options)?;
+        if let Some(text) = describe(&checkpoint) {
+            notices.tell(&Notice::Foreign { text });
+        }
+        Ok(checkpoint)
+    }
+
+    /// A checkpoint and its network on `device`, in float32 whatever it was trained in: it is judged
+    /// as others are.
+    ///
+    /// # Errors
+    /// As [`Reading::read`], and where the tensors do not fit the network.
+    pub fn open(
+        &self,
+        path: &Path,
+        device: Device,
+        notices: &dyn Notices,
+    ) -> Result<(Checkpoint, Model), Error> {
+        let mut checkpoint = self.read(path, notices)?;
+        checkpoint.recipe.training.precision = Precision::F32;
+        let model = Model::new(&checkpoint.recipe, device, 0)?;
+        checkpoint.apply_to(&model)?;
+        Ok((checkpoint, model))
+    }
+}
+
+/// Checks that a checkpoint has an output: without heads there is none beyond the backbone.
+///
+/// # Errors
+/// Where it has not.
+pub fn check_output(output: &Output, checkpoint: &Checkpoint) -> Result<(), Error> {
+    let of_head = matches!(
+        output,
+        Output::Projector | Output::Predictor | Output::Prototypes
+    );
+    if of_head && checkpoint.is_headless() {
+        return Err(Error::NoHeads {
+            checkpoint: checkpoint.path.clone(),
+            output: output.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// What was found in a file that others wrote, in one line.
+fn describe(checkpoint: &Checkpoint) -> Option<String> {
+    let foreign = checkpoint.foreign.as_ref()?;
+    let recipe = &checkpoint.recipe;
+    let mut line = format!(
+        "{}: {} in the layout `{}`",
+        checkpoint.path.display(),
+        recipe.backbone,
+        foreign.layout
+    );
+    match checkpoint.is_headless() {
+        true => line.push_str(", without heads"),
+        false => line.push_str(&format!(", with the heads of {}", recipe.method.name())),
+    }
+    if !checkpoint.optimizer.is_empty() {
+        line.push_str(" and momentum");
+    }
+    if let Some(epoch) = foreign.epoch {
+        line.push_str(&format!(", after epoch {epoch}"));
+    }
+    if !foreign.ignored.is_empty() {
+        line.push_str(&format!("; not used: {}", foreign.ignored.join(", ")));
+    }
+    if let Some(assumed) = &foreign.assumed {
+        line.push_str(&format!("; {assumed}"));
+    }
+    Some(line)
+}

@@ -1,0 +1,219 @@
+//! The features of images in a file, for evaluation here or anywhere else. An interrupted file goes
+//! on where it was left.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use e2mc_base::write_atomically_with;
+use e2mc_data::{Dataset, Pipeline, Split};
+use e2mc_eval::{RowWriter, Stored, read_images, write_labels};
+use e2mc_record::{DataOptions, sha256};
+use e2mc_train::checkpoint::Checkpoint;
+use e2mc_train::{EmbedOptions, Model, Output, device, embed_batches, embed_images};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::checkpoint::{Reading, check_output};
+use crate::error::Error;
+use crate::images::{self, max_bad_images};
+use crate::machine::Machine;
+use crate::notice::{Notice, Notices};
+use crate::protocol::BATCH;
+
+/// What is embedded.
+#[derive(Clone, Debug)]
+pub enum Pictures {
+    /// A split of a data set.
+    Split {
+        /// The data set.
+        data: PathBuf,
+        /// How it is taken.
+        taken: DataOptions,
+        /// Which split.
+        split: Split,
+    },
+    /// Images `(n, c, h, w)` that are normalised already, in a file of arrays.
+    Tensor {
+        /// `FILE.npy`, `FILE.npz:ARRAY` or `FILE.safetensors:TENSOR`.
+        file: String,
+    },
+}
+
+/// What to embed, with what, and where to.
+#[derive(Clone, Debug)]
+pub struct Embedding {
+    /// The checkpoint or model file.
+    pub checkpoint: PathBuf,
+    /// How it is read.
+    pub reading: Reading,
+    /// What is embedded.
+    pub pictures: Pictures,
+    /// The file to write, `.npy` or `.safetensors`; labels and image names go beside it.
+    pub out: PathBuf,
+    /// What is taken from the network.
+    pub output: Output,
+    /// How numbers are stored.
+    pub stored: Stored,
+    /// Images at a time, at least 1.
+    pub batch: usize,
+    /// Where it is computed.
+    pub machine: Machine,
+}
+
+impl Embedding {
+    /// The backbone's features in float32, [`BATCH`] images at a time, on the CPU.
+    pub fn new(checkpoint: impl Into<PathBuf>, pictures: Pictures, out: impl Into<PathBuf>) -> Self {
+        Self {
+            checkpoint: checkpoint.into(),
+            reading: Reading::default(),
+            pictures,
+            out: out.into(),
+            output: Output::Backbone,
+            stored: Stored::F32,
+            batch: BATCH,
+            machine: Machine::default(),
+        }
+    }
+}
+
+/// What was written.
+#[derive(Clone, Debug, Serialize)]
+pub struct Embedded {
+    /// The file of features.
+    pub out: PathBuf,
+    /// One row an image.
+    pub rows: usize,
+    /// Numbers a row.
+    pub dims: usize,
+    /// What was taken from the network.
+    pub output: String,
+    /// The network.
+    pub checkpoint: PathBuf,
+    /// The files of labels and names.
+    pub beside: Vec<PathBuf>,
+}
+
+/// Embeds, and writes the file.
+///
+/// # Errors
+/// Where the checkpoint or an image cannot be read, the file cannot be written, or what an
+/// interrupted run left does not go with this one.
+pub fn embed_to_file(
+    work: &Embedding,
+    notices: &Arc<dyn Notices>,
+) -> Result<Embedded, Error> {
+    let device = device(&work.machine.device)?;
+    let (checkpoint, model) = work.reading.open(&work.checkpoint, device, &**notices)?;
+    check_output(&work.output, &checkpoint)?;
+    let (rows, dims, beside) = match &work.pictures {
+        Pictures::Tensor { file } => of_tensor(work, &model, file)?,
+        Pictures::Split { data, taken, split } => {
+            let dataset = images::open(data, *split, *taken, notices)?;
+            of_split(work, (&checkpoint, &model), dataset, notices)?
+        }
+    };
+    Ok(Embedded {
+        out: work.out.clone(),
+        rows,
+        dims,
+        output: work.output.to_string(),
+        checkpoint: work.checkpoint.clone(),
+        beside,
+    })
+}
+
+/// Rows, columns and the files beside.
+type Written = (usize, usize, Vec<PathBuf>);
+
+fn of_tensor(work: &Embedding, model: &Model, file: &str) -> Result<Written, Error> {
+    let (images, shape) = read_images(file)?;
+    // Before the work, so that a place that cannot be written to is noticed in time.
+    let mut writer = RowWriter::open(&work.out, shape[0], work.stored, "tensor")?;
+    if writer.done() > 0 {
+        return Err(Error::InterruptedTensor {
+            out: work.out.clone(),
+        });
+    }
+    let rows = embed_images(model, images.data(), shape, &work.output, work.batch)?;
+    writer.append(rows.data(), rows.cols())?;
+    writer.finish()?;
+    Ok((rows.rows(), rows.cols(), Vec::new()))
+}
+
+/// Embeds a data set batch by batch, after those that an interrupted run left.
+fn of_split(
+    work: &Embedding,
+    (checkpoint, model): (&Checkpoint, &Model),
+    dataset: Arc<dyn Dataset>,
+    notices: &Arc<dyn Notices>,
+) -> Result<Written, Error> {
+    let (rows, batch) = (dataset.len(), work.batch);
+    let mut writer = RowWriter::open(&work.out, rows, work.stored, &identity(work)?)?;
+    // Whole batches, so that what follows is cut as it would have been.
+    let done = writer.done();
+    if done > 0 {
+        notices.tell(&Notice::EmbeddingGoesOn { done, images: rows });
+    }
+    if !done.is_multiple_of(batch) && done != rows {
+        return Err(Error::HalfBatch {
+            out: work.out.clone(),
+        });
+    }
+    let options = EmbedOptions {
+        output: work.output.clone(),
+        pipeline: Pipeline::Evaluate(checkpoint.recipe.evaluation.clone()),
+        batch,
+        threads: work.machine.threads,
+        seed: 0,
+        epoch: 0,
+        skip_batches: done.div_ceil(batch),
+    };
+    if done < rows {
+        embed_batches(model, dataset.clone(), &options, |values, cols| {
+            writer.append(values, cols)?;
+            Ok::<(), Error>(())
+        })?;
+    }
+    let cols = writer.cols().unwrap_or(0);
+    let beside = beside(&work.out, &*dataset)?;
+    writer.finish()?;
+    Ok((rows, cols, beside))
+}
+
+/// Everything that a row depends on: with another, rows of an earlier run are of no use. The last
+/// bits of a product may depend on how many images it takes.
+fn identity(work: &Embedding) -> Result<String, Error> {
+    let Pictures::Split { data, taken, split } = &work.pictures else {
+        return Ok("tensor".to_owned());
+    };
+    let absolute = std::path::absolute(data).map_err(|source| Error::read(data, source))?;
+    let identity = json!({
+        "checkpoint": sha256(&work.checkpoint)?, "data": absolute, "split": format!("{split:?}"),
+        "output": work.output.to_string(), "batch": work.batch, "device": work.machine.device,
+        "reading": work.reading, "max_bad_images": max_bad_images(*taken),
+        "val": taken.val_fraction, "val_seed": taken.val_seed,
+    });
+    Ok(identity.to_string())
+}
+
+/// Writes the images' names, and their classes where all have one.
+fn beside(out: &Path, dataset: &dyn Dataset) -> Result<Vec<PathBuf>, Error> {
+    let mut written = Vec::new();
+    let labels: Option<Vec<usize>> = (0..dataset.len()).map(|i| dataset.label(i)).collect();
+    if let Some(labels) = labels {
+        let path = out.with_extension("labels.npy");
+        write_labels(&path, &labels)?;
+        written.push(path);
+    }
+    let path = out.with_extension("names.txt");
+    write_atomically_with(&path, |file| {
+        // There may be millions.
+        let mut file = BufWriter::new(file);
+        (0..dataset.len()).try_for_each(|index| writeln!(file, "{}", dataset.name(index)))?;
+        file.flush()
+    })
+    .map_err(|source| Error::write(&path, source))?;
+    written.push(path);
+    Ok(written)
+}

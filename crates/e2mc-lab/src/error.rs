@@ -1,0 +1,205 @@
+//! What can go wrong in the lab, each with what was expected and what was found.
+
+use std::path::{Path, PathBuf};
+
+use e2mc_train::Output;
+
+use crate::protocol::ProtocolError;
+use crate::recipe::RecipeError;
+use crate::run::RunError;
+use crate::sweep::SweepError;
+
+/// The error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A recipe cannot be used.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// A run cannot be started or resumed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Features cannot be judged.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// A sweep cannot be planned or resumed.
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+
+    /// The two splits of a data set have different classes.
+    #[error(
+        "{}: the train split has {train} classes, the test split {test} or others",
+        path.display()
+    )]
+    Classes {
+        /// The images.
+        path: PathBuf,
+        /// Classes of the train split.
+        train: usize,
+        /// Classes of the test split.
+        test: usize,
+    },
+    /// A list of training images names a test image.
+    #[error("{}: {name:?} is a test image", list.display())]
+    TestImageListed {
+        /// The list.
+        list: PathBuf,
+        /// The first such name.
+        name: String,
+    },
+    /// A list of training images names none.
+    #[error("{}: no training image is called {name:?}", list.display())]
+    NotListed {
+        /// The list.
+        list: PathBuf,
+        /// The first such name.
+        name: String,
+    },
+    /// A list of training images has a name of several.
+    #[error("{}: {name:?} names several training images", list.display())]
+    AmbiguousName {
+        /// The list.
+        list: PathBuf,
+        /// The first such name.
+        name: String,
+    },
+    /// An output of the heads is wanted of a checkpoint without any.
+    #[error("{}: no {output}, the checkpoint has a backbone alone", checkpoint.display())]
+    NoHeads {
+        /// The checkpoint.
+        checkpoint: PathBuf,
+        /// The output that was asked for.
+        output: Output,
+    },
+    /// An interrupted embedding of a tensor cannot go on.
+    #[error("{}: an earlier run was interrupted", out.display())]
+    InterruptedTensor {
+        /// The file that was being written.
+        out: PathBuf,
+    },
+    /// What is left of an interrupted embedding does not end with a whole batch.
+    #[error("{}: the interrupted file holds no whole batches", out.display())]
+    HalfBatch {
+        /// The file that was being written.
+        out: PathBuf,
+    },
+    /// Embeddings that are compared have other shapes.
+    #[error(
+        "{before} has {} rows of {} dimensions, {after} has {} of {}: expected the same of before and after",
+        before_shape.0, before_shape.1, after_shape.0, after_shape.1
+    )]
+    Shapes {
+        /// The first embedding.
+        before: String,
+        /// Its rows and dimensions.
+        before_shape: (usize, usize),
+        /// The second embedding.
+        after: String,
+        /// Its rows and dimensions.
+        after_shape: (usize, usize),
+    },
+    /// An embedding that cannot be measured, by the name of where it is from.
+    #[error("{place}: {source}")]
+    Measure {
+        /// The file or checkpoint.
+        place: String,
+        /// What is wrong with it.
+        source: e2mc_eval::Error,
+    },
+    /// More checkpoints than can be compared.
+    #[error("{found} checkpoints, expected one or two")]
+    Checkpoints {
+        /// How many were given.
+        found: usize,
+    },
+    /// A single view has no other to be compared with.
+    #[error("one view of each image, expected none or at least 2")]
+    OneView,
+    /// The sample's base model is not there.
+    #[error("{}: no sample is there", folder.display())]
+    NoSample {
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// A folder holds a run that the demo did not make.
+    #[error("{} holds a run that is no demo's", folder.display())]
+    NoDemo {
+        /// The run.
+        folder: PathBuf,
+    },
+    /// A signal ended the demo.
+    #[error("the demo was stopped by a signal")]
+    DemoStopped,
+
+    /// A file or folder could not be read, written, made or removed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: `read`, `write`, `make`, `remove`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of the lab does not hold what it should.
+    #[error("{} {problem}: {source}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What it is not.
+        problem: &'static str,
+        /// What the parser said.
+        source: serde_json::Error,
+    },
+
+    /// A network, a checkpoint or its training failed.
+    #[error(transparent)]
+    Train(#[from] e2mc_train::Error),
+    /// A data set or an image failed.
+    #[error(transparent)]
+    Data(#[from] e2mc_data::Error),
+    /// An evaluation or a file of embeddings failed.
+    #[error(transparent)]
+    Eval(#[from] e2mc_eval::Error),
+    /// An evaluation of features failed.
+    #[error(transparent)]
+    Evaluation(#[from] e2mc_eval::protocol::Error),
+    /// The criterion refused its input.
+    #[error(transparent)]
+    Criterion(#[from] e2mc::Error),
+    /// The record of a run or a result failed.
+    #[error(transparent)]
+    Record(#[from] e2mc_record::Error),
+    /// A page or a file of events could not be written.
+    #[error(transparent)]
+    Report(#[from] e2mc_report::Error),
+}
+
+impl Error {
+    /// A file that cannot be read.
+    pub(crate) fn read(path: &Path, source: std::io::Error) -> Self {
+        Self::io("read", path, source)
+    }
+
+    /// A file that cannot be written.
+    pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
+        Self::io("write", path, source)
+    }
+
+    pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// A file that is not what it should be.
+    pub(crate) fn json(path: &Path, problem: &'static str, source: serde_json::Error) -> Self {
+        Self::Json {
+            path: path.to_owned(),
+            problem,
+            source,
+        }
+    }
+}

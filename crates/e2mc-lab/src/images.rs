@@ -1,0 +1,193 @@
+//! Images as commands take them: opened with a report of what is found and what is bad, split for
+//! training and test, with their labels.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use e2mc_data::{Dataset, OpenOptions, Split, open_with, subset};
+use e2mc_record::{DataOptions, data_fingerprint};
+
+use crate::error::Error;
+use crate::notice::{Notice, Notices};
+
+/// Bad images that are named; there may be a thousand of a million.
+const NAMED: usize = 20;
+
+/// The fraction of the images that may be unreadable: the caller's, or the default of the library.
+pub fn max_bad_images(taken: DataOptions) -> f64 {
+    let default = OpenOptions::default().max_bad;
+    taken.max_bad_images.unwrap_or(default)
+}
+
+/// The fingerprint of a data set at `path`: of its images' names below `path` and their labels, so
+/// that it stays the same where the folder is moved.
+pub fn fingerprint(path: &Path, dataset: &dyn Dataset) -> String {
+    let root = path.to_string_lossy();
+    data_fingerprint((0..dataset.len()).map(|index| {
+        let name = dataset.name(index);
+        let below = name.strip_prefix(&*root).unwrap_or(&name);
+        let below = below.trim_start_matches(std::path::MAIN_SEPARATOR);
+        (below.to_owned(), dataset.label(index))
+    }))
+}
+
+/// Opens a split of the images at `path`.
+///
+/// # Errors
+/// Where no images are found, or too many are bad.
+pub fn open(
+    path: &Path,
+    split: Split,
+    taken: DataOptions,
+    notices: &Arc<dyn Notices>,
+) -> Result<Arc<dyn Dataset>, Error> {
+    let progress = |found: usize| {
+        notices.tell(&Notice::Listing {
+            folder: path.to_owned(),
+            found,
+        });
+    };
+    let (count, of_bad) = (AtomicUsize::new(0), notices.clone());
+    let cache = cache_folder();
+    let options = OpenOptions {
+        progress: Some(&progress),
+        cache: cache.as_deref(),
+        max_bad: max_bad_images(taken),
+        test_fraction: taken
+            .val_fraction
+            .map(|fraction| (fraction, taken.val_seed)),
+        on_bad: Some(Arc::new(move |reason: &str| {
+            match count.fetch_add(1, Ordering::Relaxed) {
+                before if before < NAMED => of_bad.tell(&Notice::BadImage {
+                    reason: reason.to_owned(),
+                }),
+                NAMED => of_bad.tell(&Notice::MoreBadImages),
+                _ => {}
+            }
+        })),
+    };
+    let dataset = open_with(path, split, &options);
+    notices.tell(&Notice::Listed);
+    let dataset = dataset?;
+    for warning in dataset.warnings() {
+        notices.tell(&Notice::DataSet {
+            text: warning.to_string(),
+        });
+    }
+    Ok(dataset)
+}
+
+/// Images with their labels.
+#[derive(Clone)]
+pub struct LabelledImages {
+    dataset: Arc<dyn Dataset>,
+    labels: Vec<usize>,
+}
+
+impl LabelledImages {
+    /// Looks up every image's class.
+    ///
+    /// # Errors
+    /// Where an image has none.
+    pub fn new(dataset: Arc<dyn Dataset>) -> Result<Self, Error> {
+        let labels = subset::labels(&*dataset)?;
+        Ok(Self { dataset, labels })
+    }
+
+    /// How many images there are.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The images themselves.
+    pub fn dataset(&self) -> &Arc<dyn Dataset> {
+        &self.dataset
+    }
+
+    /// One class number an image.
+    pub fn labels(&self) -> &[usize] {
+        &self.labels
+    }
+
+    /// How many classes there are.
+    pub fn classes(&self) -> usize {
+        self.dataset.classes().len()
+    }
+}
+
+/// The images that a classifier learns from, and those that it is judged on; of the same classes.
+#[derive(Clone)]
+pub struct LabelledSplits {
+    /// Learned from.
+    pub train: LabelledImages,
+    /// Judged on.
+    pub test: LabelledImages,
+}
+
+impl LabelledSplits {
+    /// Opens both splits of the images at `path`.
+    ///
+    /// # Errors
+    /// Where either cannot be opened, an image has no label, or the classes differ.
+    pub fn open(
+        path: &Path,
+        taken: DataOptions,
+        notices: &Arc<dyn Notices>,
+    ) -> Result<Self, Error> {
+        let labelled = |split| LabelledImages::new(open(path, split, taken, notices)?);
+        let (train, test) = (labelled(Split::Train)?, labelled(Split::Test)?);
+        if train.dataset.classes() != test.dataset.classes() {
+            return Err(Error::Classes {
+                path: path.to_owned(),
+                train: train.classes(),
+                test: test.classes(),
+            });
+        }
+        Ok(Self { train, test })
+    }
+
+    /// How many classes there are.
+    pub fn classes(&self) -> usize {
+        self.train.classes()
+    }
+}
+
+/// The training images that a text file names, one a line, by file name with or without folders, as
+/// ImageNet's 1% and 10% files do.
+///
+/// # Errors
+/// Where the file cannot be read, or a name is not that of exactly one training image.
+pub fn named(list: &Path, splits: &LabelledSplits) -> Result<Vec<usize>, Error> {
+    let place = list.display().to_string();
+    let text = std::fs::read_to_string(list).map_err(|source| Error::read(list, source))?;
+    let (train, test) = (&*splits.train.dataset, &*splits.test.dataset);
+    subset::named(train, &text, &place).map_err(|error| match &error {
+        e2mc_data::Error::Names { first, found, .. } => {
+            let (list, name) = (list.to_owned(), first.clone());
+            match found {
+                0 if subset::named(test, first, &place).is_ok() => {
+                    Error::TestImageListed { list, name }
+                }
+                0 => Error::NotListed { list, name },
+                _ => Error::AmbiguousName { list, name },
+            }
+        }
+        _ => error.into(),
+    })
+}
+
+/// Where lists of files are kept between runs: `e2mc/index` in the user's cache folder.
+fn cache_folder() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    Some(cache?.join("e2mc").join("index"))
+}

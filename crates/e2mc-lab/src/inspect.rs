@@ -1,0 +1,134 @@
+//! What checkpoints make of images, to be looked at.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use e2mc::Transform;
+use e2mc_data::{Dataset, Split};
+use e2mc_eval::diagnostics::Config;
+use e2mc_record::DataOptions;
+use e2mc_report::pages::embedding::Subject;
+use e2mc_train::{Output, device, embed, embed_views};
+
+use crate::checkpoint::{Reading, check_output};
+use crate::error::Error;
+use crate::images;
+use crate::machine::Machine;
+use crate::notice::{Notice, Notices};
+use crate::protocol::BATCH;
+
+/// Checkpoints, and the images that they are looked at on.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// One checkpoint, or before and after, each with what pages call it.
+    pub checkpoints: Vec<(String, PathBuf)>,
+    /// How they are read.
+    pub reading: Reading,
+    /// The images; of a data set with a test split, that.
+    pub data: PathBuf,
+    /// How they are taken.
+    pub taken: DataOptions,
+    /// What is taken from the network; the projector's embedding if `None`, or the backbone's features
+    /// where there are no heads.
+    pub output: Option<Output>,
+    /// The map to the unit interval; the recipe's if `None`.
+    pub transform: Option<Transform>,
+    /// Augmented views of each image, 0 or at least 2.
+    pub views: u64,
+    /// Rows that ask for their neighbours; all rows may answer.
+    pub queries: usize,
+    /// Where it is computed.
+    pub machine: Machine,
+}
+
+/// Embeds the images with every checkpoint, and measures what comes out.
+///
+/// # Errors
+/// More than two checkpoints, one that cannot be opened or has no such output, an image that cannot be
+/// read, or an embedding that is not finite.
+pub fn inspect(
+    inspection: &Inspection,
+    notices: &Arc<dyn Notices>,
+) -> Result<Vec<Subject>, Error> {
+    if !(1..=2).contains(&inspection.checkpoints.len()) {
+        return Err(Error::Checkpoints {
+            found: inspection.checkpoints.len(),
+        });
+    }
+    if inspection.views == 1 {
+        return Err(Error::OneView);
+    }
+    let dataset = open(&inspection.data, inspection.taken, notices)?;
+    let checkpoints = inspection.checkpoints.iter();
+    checkpoints
+        .map(|(name, path)| one(inspection, (name, path), &dataset, notices))
+        .collect()
+}
+
+fn one(
+    inspection: &Inspection,
+    (name, path): (&str, &Path),
+    dataset: &Arc<dyn Dataset>,
+    notices: &Arc<dyn Notices>,
+) -> Result<Subject, Error> {
+    let Machine {
+        device: place,
+        threads,
+        seed,
+    } = &inspection.machine;
+    let device = device(place)?;
+    let (checkpoint, model) = inspection.reading.open(path, device, &**notices)?;
+    let recipe = &checkpoint.recipe;
+    let output = match &inspection.output {
+        Some(output) => output.clone(),
+        None if checkpoint.is_headless() => Output::Backbone,
+        None => Output::Projector,
+    };
+    check_output(&output, &checkpoint)?;
+    notices.tell(&Notice::Embedding {
+        checkpoint: path.to_owned(),
+        output: output.clone(),
+        images: dataset.len(),
+    });
+    let (images, evaluation) = (dataset.clone(), &recipe.evaluation);
+    let z = embed(&model, images, evaluation, output.clone(), BATCH, *threads)?;
+    let transform = inspection.transform.unwrap_or(recipe.transform());
+    let config = Config {
+        seed: *seed,
+        queries: inspection.queries,
+        ..Config::new(transform, z.cols())
+    };
+    let place = path.display().to_string();
+    let mut subject =
+        Subject::measure(name, &place, &z.view(), &config).map_err(|source| Error::Measure {
+            place: place.clone(),
+            source,
+        })?;
+    if inspection.views >= 2 {
+        let views = embed_views(
+            &model,
+            dataset,
+            &recipe.augmentation,
+            &output,
+            inspection.views,
+            *seed,
+            *threads,
+        )?;
+        subject.add_views(&views)?;
+    }
+    Ok(subject)
+}
+
+/// The test split, or the training split where there is no other.
+fn open(
+    path: &Path,
+    taken: DataOptions,
+    notices: &Arc<dyn Notices>,
+) -> Result<Arc<dyn Dataset>, Error> {
+    match images::open(path, Split::Test, taken, notices) {
+        Err(Error::Data(e2mc_data::Error::MissingSplit { .. })) => {
+            images::open(path, Split::Train, taken, notices)
+        }
+        opened => opened,
+    }
+}

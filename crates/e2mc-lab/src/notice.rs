@@ -1,0 +1,269 @@
+//! What the lab says while it works. Nothing here prints: the caller passes a [`Notices`] and shows
+//! what it is told, or not.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use e2mc_eval::PairedDrop;
+use e2mc_record::percent;
+use e2mc_train::Output;
+
+/// Is told what happens. Calls come from several threads.
+pub trait Notices: Send + Sync {
+    /// Takes one notice.
+    fn tell(&self, notice: &Notice);
+}
+
+/// Keeps every notice to itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Notices for Silent {
+    fn tell(&self, _: &Notice) {}
+}
+
+/// How a notice is to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// A state that the next one replaces, as in a progress bar.
+    Progress,
+    /// Something to know.
+    Note,
+    /// Something that may spoil the result.
+    Warning,
+}
+
+/// One thing that happened. [`fmt::Display`] gives its sentence.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A data set is being listed.
+    Listing {
+        /// Its folder.
+        folder: PathBuf,
+        /// Images found so far.
+        found: usize,
+    },
+    /// The list is complete, or the search failed.
+    Listed,
+    /// An image cannot be read; another of its class takes its place.
+    BadImage {
+        /// Which, and what is wrong with it.
+        reason: String,
+    },
+    /// Further bad images are not named.
+    MoreBadImages,
+    /// What a data set says of itself that may surprise.
+    DataSet {
+        /// One sentence.
+        text: String,
+    },
+    /// What was found in a checkpoint that others wrote.
+    Foreign {
+        /// One line.
+        text: String,
+    },
+    /// The optimiser's state was asked for, and the checkpoint has none that fits.
+    FreshOptimizer,
+    /// The checkpoint has no heads.
+    NewHeads {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The method whose heads start anew.
+        method: &'static str,
+        /// Steps in which they train alone.
+        steps: u64,
+    },
+    /// Tensors that were allowed to be missing.
+    MissingTensors {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// No images can be held out, so the features are not checked.
+    NoGuard,
+    /// The untouched model, on the held-out images.
+    GuardStart {
+        /// Fraction that is right, 0 to 1.
+        accuracy: f64,
+        /// Held-out images.
+        held_out: usize,
+        /// Images that they are compared with.
+        bank: usize,
+    },
+    /// The features are worse than at the start beyond the noise.
+    WorseFeatures {
+        /// How much.
+        change: PairedDrop,
+    },
+    /// A sign of collapse in an epoch's last batch.
+    Collapse {
+        /// One sentence.
+        text: String,
+    },
+    /// An epoch of a classifier is done.
+    FitEpoch {
+        /// Fraction of the labels, in (0, 1].
+        fraction: f64,
+        /// The seed of the label subset.
+        seed: u64,
+        /// Epochs done.
+        epoch: u64,
+        /// Epochs in all.
+        epochs: u64,
+        /// Mean loss over the epoch.
+        loss: f64,
+    },
+    /// Something to know about a result.
+    Result {
+        /// One sentence.
+        text: String,
+    },
+    /// An interrupted embedding goes on.
+    EmbeddingGoesOn {
+        /// Images done.
+        done: usize,
+        /// Images in all.
+        images: usize,
+    },
+    /// Images are being embedded.
+    Embedding {
+        /// The checkpoint.
+        checkpoint: PathBuf,
+        /// What is taken from the network.
+        output: Output,
+        /// How many images.
+        images: usize,
+    },
+    /// A run of a sweep begins.
+    SweepRun {
+        /// Counted from 1.
+        number: usize,
+        /// Runs in all.
+        runs: usize,
+        /// Its settings.
+        settings: String,
+    },
+    /// The demo begins.
+    DemoBase {
+        /// The base model.
+        model: String,
+        /// Training images.
+        train: usize,
+        /// Test images.
+        test: usize,
+    },
+    /// A continuation of the demo begins.
+    DemoRun {
+        /// What tables call it.
+        name: &'static str,
+        /// How long it trains.
+        epochs: u64,
+    },
+}
+
+impl Notice {
+    /// How it is to be shown.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::Listing { .. } | Self::Listed => Severity::Progress,
+            Self::BadImage { .. }
+            | Self::MoreBadImages
+            | Self::DataSet { .. }
+            | Self::MissingTensors { .. }
+            | Self::WorseFeatures { .. }
+            | Self::Collapse { .. }
+            | Self::Result { .. } => Severity::Warning,
+            _ => Severity::Note,
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listing { folder, found } => {
+                write!(f, "listing {}: {found} images", folder.display())
+            }
+            Self::Listed => f.write_str("the list of images is complete"),
+            Self::BadImage { reason } => {
+                write!(f, "another image takes the place of one: {reason}")
+            }
+            Self::MoreBadImages => f.write_str("more such images are not named"),
+            Self::DataSet { text }
+            | Self::Foreign { text }
+            | Self::Collapse { text }
+            | Self::Result { text } => f.write_str(text),
+            Self::FreshOptimizer => {
+                f.write_str("the checkpoint has no state for this optimiser: it starts fresh")
+            }
+            Self::NewHeads {
+                path,
+                method,
+                steps,
+            } => write!(
+                f,
+                "{}: no heads are there; those of {method} start anew and train alone for {steps} \
+                 steps, with the backbone frozen",
+                path.display()
+            ),
+            Self::MissingTensors { path, names } => write!(
+                f,
+                "{}: {} tensors are missing and start anew: {}",
+                path.display(),
+                names.len(),
+                names.join(", ")
+            ),
+            Self::NoGuard => {
+                f.write_str("no k-NN check: the images have no labels, or are too few")
+            }
+            Self::GuardStart {
+                accuracy,
+                held_out,
+                bank,
+            } => write!(
+                f,
+                "at start: k-NN {:.2} % on {held_out} held-out images against {bank}",
+                100.0 * accuracy
+            ),
+            Self::WorseFeatures { change } => write!(
+                f,
+                "held-out k-NN is {:.2} points below its start (noise: ± {:.2}): the features get \
+                 worse; a lower learning rate or beta may help",
+                100.0 * change.drop,
+                100.0 * change.standard_error
+            ),
+            Self::FitEpoch {
+                fraction,
+                seed,
+                epoch,
+                epochs,
+                loss,
+            } => write!(
+                f,
+                "{} % of the labels, seed {seed}: epoch {epoch} of {epochs}, loss {loss:.4}",
+                percent(*fraction)
+            ),
+            Self::EmbeddingGoesOn { done, images } => {
+                write!(f, "going on after {done} of {images} images")
+            }
+            Self::Embedding {
+                checkpoint,
+                output,
+                images,
+            } => write!(f, "{}: {output} of {images} images", checkpoint.display()),
+            Self::SweepRun {
+                number,
+                runs,
+                settings,
+            } => write!(f, "\nrun {number} of {runs}: {settings}"),
+            Self::DemoBase { model, train, test } => {
+                write!(f, "base: {model}; {train} training and {test} test images")
+            }
+            Self::DemoRun { name, epochs } => {
+                write!(f, "\n{name}: {epochs} epochs from the base")
+            }
+        }
+    }
+}

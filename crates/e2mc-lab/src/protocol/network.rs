@@ -1,0 +1,266 @@
+//! A network and the images that it is judged on.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use e2mc_data::{Dataset, Evaluation, Loader, LoaderConfig, Pipeline, Selection, is_voc};
+use e2mc_eval::protocol::Labelled;
+use e2mc_record::{
+    CheckpointOrigin, DataOptions, EvaluationResult, Origin, Preprocessing, SplitRecord, Splits,
+    sha256,
+};
+use e2mc_train::checkpoint::Checkpoint;
+use e2mc_train::{Model, Output, Recipe, device, embed};
+
+use super::{BATCH, ProtocolError};
+use crate::checkpoint::{Reading, check_output};
+use crate::error::Error;
+use crate::images::{LabelledImages, LabelledSplits, fingerprint};
+use crate::machine::Machine;
+use crate::notice::Notices;
+
+/// A checkpoint and images, by name.
+#[derive(Clone, Debug)]
+pub struct NetworkSource {
+    /// The checkpoint or model file.
+    pub checkpoint: PathBuf,
+    /// How it is read.
+    pub reading: Reading,
+    /// The labelled images.
+    pub data: PathBuf,
+    /// How they are taken.
+    pub taken: DataOptions,
+    /// What is taken from the network.
+    pub output: Output,
+    /// Where it is computed.
+    pub machine: Machine,
+}
+
+impl NetworkSource {
+    /// The backbone's features on the CPU.
+    pub fn new(checkpoint: impl Into<PathBuf>, data: impl Into<PathBuf>) -> Self {
+        Self {
+            checkpoint: checkpoint.into(),
+            reading: Reading::default(),
+            data: data.into(),
+            taken: DataOptions::default(),
+            output: Output::Backbone,
+            machine: Machine::default(),
+        }
+    }
+
+    /// The checkpoint with its network.
+    pub(super) fn open_network(
+        &self,
+        notices: &Arc<dyn Notices>,
+    ) -> Result<(Checkpoint, Model), Error> {
+        let device = device(&self.machine.device)?;
+        let (checkpoint, model) = self.reading.open(&self.checkpoint, device, &**notices)?;
+        check_output(&self.output, &checkpoint)?;
+        Ok((checkpoint, model))
+    }
+}
+
+/// A network and its images, opened and checked; no image is read yet.
+pub struct Network {
+    /// What was asked for.
+    pub source: NetworkSource,
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
+    /// Its network.
+    pub model: Model,
+    /// The images with one label each.
+    pub splits: LabelledSplits,
+}
+
+impl Network {
+    /// Opens the images, then the checkpoint.
+    ///
+    /// # Errors
+    /// Where either cannot be opened, images have no label or several, or there is no such output.
+    pub fn open(source: NetworkSource, notices: &Arc<dyn Notices>) -> Result<Self, Error> {
+        if is_voc(&source.data) {
+            return Err(ProtocolError::SeveralLabels { data: source.data }.into());
+        }
+        let splits = LabelledSplits::open(&source.data, source.taken, notices)?;
+        let (checkpoint, model) = source.open_network(notices)?;
+        Ok(Self {
+            source,
+            checkpoint,
+            model,
+            splits,
+        })
+    }
+
+    /// The network as it is judged.
+    pub fn judged(&self) -> Judged<'_> {
+        Judged {
+            checkpoint: &self.source.checkpoint,
+            data: &self.source.data,
+            taken: self.source.taken,
+            model: &self.model,
+            recipe: &self.checkpoint.recipe,
+            splits: &self.splits,
+            threads: self.source.machine.threads,
+        }
+    }
+
+    /// How images are prepared where the network is judged.
+    pub(super) fn evaluation(&self) -> &Evaluation {
+        &self.checkpoint.recipe.evaluation
+    }
+
+    /// How many test images look like one of these training images to the network, and how many test
+    /// images there are.
+    pub(super) fn overlap(
+        &self,
+        rows: impl IntoIterator<Item = usize>,
+    ) -> Result<(usize, usize), Error> {
+        let rows = rows.into_iter().collect();
+        let learnt = Selection::new(self.splits.train.dataset().clone(), rows)?;
+        let (threads, evaluation) = (self.source.machine.threads, self.evaluation());
+        let learnt: HashSet<u64> = views(Arc::new(learnt), evaluation, threads)?
+            .into_iter()
+            .collect();
+        let tests = views(self.splits.test.dataset().clone(), evaluation, threads)?;
+        let equal = tests.iter().filter(|view| learnt.contains(view)).count();
+        Ok((equal, tests.len()))
+    }
+}
+
+/// A model in memory, and the images that it is judged on.
+#[derive(Clone, Copy)]
+pub struct Judged<'a> {
+    /// The file that the model is from.
+    pub checkpoint: &'a Path,
+    /// The images.
+    pub data: &'a Path,
+    /// How they were taken.
+    pub taken: DataOptions,
+    /// The network.
+    pub model: &'a Model,
+    /// Its settings.
+    pub recipe: &'a Recipe,
+    /// The images with one label each.
+    pub splits: &'a LabelledSplits,
+    /// Threads that prepare images, at least 1.
+    pub threads: usize,
+}
+
+impl Judged<'_> {
+    /// One row of features an image, of both splits, with their labels.
+    ///
+    /// # Errors
+    /// Where an image cannot be read or does not fit the network.
+    pub fn features(&self, output: &Output) -> Result<Labelled, Error> {
+        let features = |images: &LabelledImages| {
+            let (images, evaluation) = (images.dataset().clone(), &self.recipe.evaluation);
+            let output = output.clone();
+            embed(self.model, images, evaluation, output, BATCH, self.threads)
+        };
+        let LabelledSplits { train, test } = self.splits;
+        Ok(Labelled {
+            train: features(train)?,
+            train_labels: train.labels().to_vec(),
+            test: features(test)?,
+            test_labels: test.labels().to_vec(),
+            classes: train.classes(),
+        })
+    }
+
+    /// Writes into a result what was judged, on which images, and how they were prepared; `output` is
+    /// what was taken from the network, none where all of it was trained.
+    ///
+    /// # Errors
+    /// Where the checkpoint's file cannot be read.
+    pub fn describe(
+        &self,
+        output: Option<&Output>,
+        result: &mut EvaluationResult,
+    ) -> Result<(), Error> {
+        let output = output.map(ToString::to_string);
+        result.origin = origin(self.checkpoint, (self.data, self.taken), output)?;
+        result.preprocessing = Some(preprocessing(&self.recipe.evaluation));
+        result.train_images = self.splits.train.len();
+        result.test_images = self.splits.test.len();
+        result.classes = self.splits.classes();
+        result.splits = Splits {
+            train: Some(split("train", self.data, &**self.splits.train.dataset())),
+            test: Some(split("test", self.data, &**self.splits.test.dataset())),
+        };
+        Ok(())
+    }
+}
+
+/// What was judged, as a result has it.
+pub(super) fn origin(
+    checkpoint: &Path,
+    (data, taken): (&Path, DataOptions),
+    output: Option<String>,
+) -> Result<Origin, Error> {
+    Ok(Origin::Checkpoint(CheckpointOrigin {
+        checkpoint: checkpoint.to_owned(),
+        checkpoint_sha256: Some(sha256(checkpoint)?),
+        data: Some(data.to_owned()),
+        val_fraction: taken.val_fraction,
+        val_seed: taken.val_seed,
+        output,
+    }))
+}
+
+/// How images are prepared, as a result has it.
+pub(super) fn preprocessing(evaluation: &Evaluation) -> Preprocessing {
+    Preprocessing {
+        channels: evaluation.channels,
+        resize: evaluation.resize,
+        crop: evaluation.crop,
+        filter: evaluation.resize.map(|_| "bilinear".to_owned()),
+        mean: evaluation.mean.clone(),
+        std: evaluation.std.clone(),
+    }
+}
+
+/// The record of one split of the images at `data`.
+pub(super) fn split(name: &str, data: &Path, dataset: &dyn Dataset) -> SplitRecord {
+    SplitRecord {
+        split: name.to_owned(),
+        images: dataset.len(),
+        fingerprint: Some(fingerprint(data, dataset)),
+    }
+}
+
+/// What the network is shown of each image, as hashes: the same image looks the same, whatever it is called.
+fn views(
+    dataset: Arc<dyn Dataset>,
+    evaluation: &Evaluation,
+    threads: usize,
+) -> Result<Vec<u64>, Error> {
+    let config = LoaderConfig {
+        batch: 64.min(dataset.len().max(1)),
+        seed: 0,
+        threads,
+        prefetch: 2,
+        shuffle: false,
+        drop_last: false,
+        rank: 0,
+        world: 1,
+    };
+    let mut hashes = Vec::with_capacity(dataset.len());
+    let loader = Loader::new(dataset, Pipeline::Evaluate(evaluation.clone()), config)?;
+    for batch in loader.epoch(0, 0) {
+        let batch = batch?;
+        let view = &batch.views[0];
+        let size: usize = view.shape[1..].iter().product();
+        hashes.extend(view.data.chunks_exact(size).map(|image| {
+            let mut hasher = DefaultHasher::new();
+            image
+                .iter()
+                .for_each(|sample| sample.to_bits().hash(&mut hasher));
+            hasher.finish()
+        }));
+        loader.recycle(batch);
+    }
+    Ok(hashes)
+}

@@ -1,0 +1,144 @@
+//! The settings of a run, made of recipes.
+//!
+//! They are laid over each other: a checkpoint's recipe, the named recipe, single changes. What comes
+//! out is checked as a whole. How recipes are written is the matter of [`e2mc_recipe`].
+
+use e2mc_recipe::Change;
+use e2mc_train::Recipe;
+use e2mc_train::criterion::CriterionConfig;
+use toml::{Table, Value};
+
+/// A recipe of which no settings can be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// The recipe cannot be read, or a change cannot be made.
+    #[error(transparent)]
+    Text(#[from] e2mc_recipe::Error),
+    /// A setting is missing, unknown or of another type.
+    #[error("{recipe}: {message}")]
+    Settings {
+        /// The recipe's name or file.
+        recipe: String,
+        /// Which setting, and what was expected.
+        message: String,
+    },
+    /// A setting is out of range.
+    #[error(transparent)]
+    Range(#[from] e2mc_train::Error),
+    /// Settings that TOML cannot write.
+    #[error("{what} as TOML: {source}")]
+    Write {
+        /// Whose settings.
+        what: &'static str,
+        /// What the writer said.
+        source: toml::ser::Error,
+    },
+}
+
+/// What is added to the base loss, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CriterionChoice {
+    /// The base loss alone.
+    None,
+    /// Entropy and covariance of the embedding.
+    E2mc,
+    /// Variances and covariances of the normalised embedding.
+    Vcreg,
+    /// Uniformity of the normalised embedding (AUH).
+    Uniformity,
+    /// Nuclear norm of the mean view (MMCR).
+    Mmcr,
+    /// Normality along random directions (LeJEPA).
+    Sigreg,
+}
+
+impl CriterionChoice {
+    /// The published settings; of [`CriterionChoice::E2mc`] those for the method.
+    fn published(self, method: &str) -> CriterionConfig {
+        match self {
+            Self::None => CriterionConfig::None,
+            Self::E2mc => CriterionConfig::e2mc(method),
+            Self::Vcreg => CriterionConfig::vcreg(),
+            Self::Uniformity => CriterionConfig::uniformity(),
+            Self::Mmcr => CriterionConfig::mmcr(),
+            Self::Sigreg => CriterionConfig::sigreg(),
+        }
+    }
+}
+
+/// The settings of a run: `base` (a checkpoint's recipe, if any), then the named recipe, then each
+/// of `changes`.
+///
+/// # Errors
+/// Where the recipe cannot be read, or a setting is missing, unknown or out of range.
+pub fn resolve(
+    base: Option<&Recipe>,
+    recipe: Option<&str>,
+    changes: &[Change],
+) -> Result<Recipe, RecipeError> {
+    let mut table = match base {
+        Some(recipe) => {
+            let what = "the checkpoint's recipe";
+            Table::try_from(recipe).map_err(|source| RecipeError::Write { what, source })?
+        }
+        None => Table::new(),
+    };
+    if let Some(recipe) = recipe {
+        e2mc_recipe::overlay(&mut table, e2mc_recipe::load(recipe)?);
+    }
+    for (key, value) in changes {
+        e2mc_recipe::set(&mut table, key, value.clone())?;
+    }
+    let resolved: Recipe =
+        Value::Table(table)
+            .try_into()
+            .map_err(|error: toml::de::Error| RecipeError::Settings {
+                recipe: recipe.unwrap_or("the recipe").to_owned(),
+                message: error.message().to_owned(),
+            })?;
+    resolved.check()?;
+    Ok(resolved)
+}
+
+/// As [`resolve`], with another criterion where one is asked for: the recipe's where it has that one,
+/// else the published settings. `changes` come on top.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_with(
+    criterion: Option<CriterionChoice>,
+    base: &Recipe,
+    recipe: Option<&str>,
+    changes: &[Change],
+) -> Result<Recipe, RecipeError> {
+    let Some(choice) = criterion else {
+        return resolve(Some(base), recipe, changes);
+    };
+    let others = changes
+        .iter()
+        .filter(|(key, _)| !key.starts_with("criterion"));
+    let others: Vec<_> = others.cloned().collect();
+    let found = resolve(Some(base), recipe, &others)?;
+    let wanted = choice.published(found.method.name());
+    if found.criterion.name() == wanted.name() {
+        return resolve(Some(base), recipe, changes);
+    }
+    let what = "the criterion's settings";
+    let wanted = Value::try_from(wanted).map_err(|source| RecipeError::Write { what, source })?;
+    let mut all = vec![("criterion".to_owned(), wanted)];
+    all.extend_from_slice(changes);
+    resolve(Some(base), recipe, &all)
+}
+
+/// The recipe as TOML text.
+///
+/// # Errors
+/// Where a value has no place in TOML.
+pub fn to_toml(recipe: &Recipe) -> Result<String, RecipeError> {
+    let what = "the recipe";
+    toml::to_string(recipe).map_err(|source| RecipeError::Write { what, source })
+}
+
+#[cfg(test)]
+mod tests;

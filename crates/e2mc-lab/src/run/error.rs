@@ -1,0 +1,59 @@
+//! Why a run cannot be started or resumed.
+
+use std::path::PathBuf;
+
+/// A run that cannot be started or resumed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// There is no checkpoint to go on from.
+    #[error("nothing to resume: {} is not there", path.display())]
+    NothingToResume {
+        /// The checkpoint that was looked for.
+        path: PathBuf,
+    },
+    /// A resumed run meets another number of images.
+    #[error(
+        "{}: expected the {expected} images that the run began with, found {found}",
+        data.display()
+    )]
+    OtherImages {
+        /// The images.
+        data: PathBuf,
+        /// How many there were when the run began.
+        expected: usize,
+        /// How many there are now.
+        found: usize,
+    },
+    /// A batch needs more images than there are.
+    #[error(
+        "{}: a batch of {batch} is larger than the data set of {images} images, {held_out} of them \
+         held out",
+        data.display()
+    )]
+    LargeBatch {
+        /// The images.
+        data: PathBuf,
+        /// Images a step.
+        batch: usize,
+        /// Images in all.
+        images: usize,
+        /// Of these, kept out of training.
+        held_out: usize,
+    },
+    /// A recipe is for another network than the checkpoint holds.
+    #[error(
+        "{}: expected {expected} as in the recipe `{recipe}`, found {found}",
+        checkpoint.display()
+    )]
+    OtherNetwork {
+        /// The checkpoint.
+        checkpoint: PathBuf,
+        /// The recipe's network.
+        expected: String,
+        /// The recipe's name.
+        recipe: String,
+        /// The checkpoint's network.
+        found: String,
+    },
+}

@@ -1,0 +1,78 @@
+//! Which numbers of a run TensorBoard shows, and under which names.
+
+use e2mc_record::Event;
+use e2mc_report::tensorboard::EventFile;
+use serde_json::Value;
+
+use crate::error::Error;
+
+/// Adds the numbers of a step or an epoch to TensorBoard's file.
+pub(super) fn write(file: &mut EventFile, event: &Event) -> Result<(), Error> {
+    let step = match event {
+        Event::Step(step) => step.step,
+        Event::Epoch(epoch) => epoch.step,
+        _ => return Ok(()),
+    };
+    let values = scalars(event);
+    let named = values.iter().map(|(name, value)| (name.as_str(), *value));
+    Ok(file.write(step, named)?)
+}
+
+/// The numbers as `GROUP/NAME`. Signs of collapse are a group of their own: the embedding's entropy is
+/// not the term of the loss that has its name.
+fn scalars(event: &Event) -> Vec<(String, f64)> {
+    let fields = serde_json::to_value(event).expect("an event holds only what JSON can");
+    let group = fields["event"].as_str().unwrap_or_default();
+    let groups = [
+        (group, &fields),
+        (group, &fields["terms"]),
+        ("collapse", &fields["collapse"]),
+    ];
+    let mut values = Vec::new();
+    for (group, fields) in groups {
+        let numbers = fields.as_object().into_iter().flatten();
+        let numbers = numbers.filter(|(name, _)| *name != "step");
+        let named = |(name, value): (&String, &Value)| {
+            Some((format!("{group}/{name}"), value.as_f64()?))
+        };
+        values.extend(numbers.filter_map(named));
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use e2mc_record::{Collapse, Epoch, Terms};
+
+    use super::*;
+
+    #[test]
+    fn terms_and_signs_of_collapse_have_names_of_their_own() {
+        let event = Event::Epoch(Epoch {
+            epoch: 2,
+            step: 9,
+            loss: Some(1.5),
+            collapse: Some(Collapse {
+                dims: 8,
+                spread: 0.5,
+                least_spread: 0.25,
+                dead_dims: 0,
+                entropy: -1.0,
+                least_entropy: -2.0,
+            }),
+            terms: Terms::from_iter([("entropy", -0.5)]),
+            ..Epoch::default()
+        });
+        let values = scalars(&event);
+        for expected in [
+            ("epoch/epoch", 2.0),
+            ("epoch/loss", 1.5),
+            ("epoch/entropy", -0.5),
+            ("collapse/entropy", -1.0),
+        ] {
+            let found = values.iter().find(|(name, _)| name == expected.0);
+            assert_eq!(found.map(|(_, value)| *value), Some(expected.1), "{expected:?}");
+        }
+        assert!(values.iter().all(|(name, _)| name != "epoch/step"));
+    }
+}

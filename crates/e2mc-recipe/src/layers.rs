@@ -1,0 +1,125 @@
+//! Settings laid over settings: whole recipes, and single changes at a dotted key.
+
+use toml::{Table, Value};
+
+use crate::Error;
+
+/// A change to a recipe: a dotted key and its value.
+pub type Change = (String, Value);
+
+/// Splits `key=value`; a value that is not TOML is taken as a string.
+///
+/// # Errors
+/// Where there is no `=`, or nothing before it.
+pub fn parse_change(text: &str) -> Result<Change, Error> {
+    match text.split_once('=').filter(|(key, _)| !key.is_empty()) {
+        Some((key, value)) => Ok((key.trim().to_owned(), parse_value(value))),
+        None => Err(Error::Change {
+            found: text.to_owned(),
+        }),
+    }
+}
+
+/// A value as TOML writes it; what is not TOML is a string.
+pub fn parse_value(text: &str) -> Value {
+    let parsed = format!("value = {text}").parse::<Table>().ok();
+    let value = parsed.and_then(|mut table| table.remove("value"));
+    value.unwrap_or_else(|| text.to_owned().into())
+}
+
+/// Lays `top` over `table`, key by key. Where both name a variant (`name = "lars"` over
+/// `name = "sgd"`) and it differs, the whole table is replaced: its keys are the variant's own.
+pub fn overlay(table: &mut Table, top: Table) {
+    for (key, value) in top {
+        match (table.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => {
+                let replaces = match (below.get("name"), above.get("name")) {
+                    (Some(below), Some(above)) => below != above,
+                    _ => false,
+                };
+                if replaces {
+                    *below = above;
+                } else {
+                    overlay(below, above);
+                }
+            }
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Sets the value at a dotted key; unknown keys are found when the table becomes a recipe. As in
+/// [`overlay`], another variant's name takes the other keys of its table away.
+///
+/// # Errors
+/// Where the key leads through a setting that is no table.
+pub fn set(table: &mut Table, key: &str, value: Value) -> Result<(), Error> {
+    let (folder, last) = key
+        .rsplit_once('.')
+        .map_or((None, key), |(a, b)| (Some(a), b));
+    let mut place = table;
+    for part in folder.into_iter().flat_map(|folder| folder.split('.')) {
+        let entry = place
+            .entry(part)
+            .or_insert_with(|| Value::Table(Table::new()));
+        place = match entry {
+            Value::Table(table) => table,
+            _ => {
+                return Err(Error::NoKeys {
+                    key: key.to_owned(),
+                    part: part.to_owned(),
+                });
+            }
+        };
+    }
+    if folder.is_some() && last == "name" && place.get(last).is_some_and(|name| *name != value) {
+        place.clear();
+    }
+    // `1` for a setting that holds 1.5 means 1.0.
+    let value = match (place.get(last), value) {
+        (Some(Value::Float(_)), Value::Integer(whole)) => Value::Float(whole as f64),
+        (_, value) => value,
+    };
+    place.insert(last.to_owned(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_variant_replaces_the_whole_table() {
+        let mut table: Table = "[o]\nname = 'lars'\neta = 0.001".parse().unwrap();
+        overlay(
+            &mut table,
+            "[o]\nname = 'sgd'\nmomentum = 0.9".parse().unwrap(),
+        );
+        assert_eq!(table, "[o]\nname = 'sgd'\nmomentum = 0.9".parse().unwrap());
+    }
+
+    #[test]
+    fn a_change_keeps_the_type_of_the_setting() {
+        let mut table: Table = "[criterion]\nbeta = 1.5".parse().unwrap();
+        let (key, value) = parse_change("criterion.beta=7").unwrap();
+        set(&mut table, &key, value).unwrap();
+        assert_eq!(table["criterion"]["beta"], Value::Float(7.0));
+        assert_eq!(parse_value("many"), Value::String("many".to_owned()));
+        for wrong in ["nonsense", "=3"] {
+            let error = parse_change(wrong).unwrap_err().to_string();
+            assert_eq!(error, format!("expected KEY=VALUE, found `{wrong}`"));
+        }
+    }
+
+    #[test]
+    fn a_key_below_a_number_is_refused() {
+        let mut table: Table = "[training]\nepochs = 3".parse().unwrap();
+        let error = set(&mut table, "training.epochs.x", 1.into()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "training.epochs.x: `epochs` has no keys of its own"
+        );
+    }
+}

@@ -1,0 +1,129 @@
+//! What was judged, and on what.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// What was judged: a checkpoint's features of images, or files of embeddings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Origin {
+    /// A checkpoint and images.
+    Checkpoint(CheckpointOrigin),
+    /// Files of embeddings and labels.
+    Files(FileOrigin),
+    /// Matrices in memory, or nothing that is known.
+    Unknown {},
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self::Unknown {}
+    }
+}
+
+/// A checkpoint and images.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointOrigin {
+    /// The file.
+    pub checkpoint: PathBuf,
+    /// Its SHA-256, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_sha256: Option<String>,
+    /// The data set.
+    #[serde(default)]
+    pub data: Option<PathBuf>,
+    /// Fraction of the images set apart as a test split, of data without one.
+    #[serde(default)]
+    pub val_fraction: Option<f64>,
+    /// Seed of that choice.
+    #[serde(default)]
+    pub val_seed: u64,
+    /// What was taken from the network, such as `backbone`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+}
+
+/// Files of embeddings and labels, as they were named: `FILE.npz:ARRAY`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FileOrigin {
+    /// Training embeddings.
+    pub train: String,
+    /// Their labels.
+    pub train_labels: String,
+    /// Test embeddings.
+    pub test: String,
+    /// Their labels.
+    pub test_labels: String,
+}
+
+/// How images were prepared for the network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessing {
+    /// Channels: 1 or 3.
+    pub channels: usize,
+    /// The shorter side is resized to this many pixels; none takes images as they are.
+    pub resize: Option<usize>,
+    /// Side of the centre crop in pixels.
+    pub crop: usize,
+    /// The filter of the resizing, such as `bilinear`; none without resizing.
+    pub filter: Option<String>,
+    /// Mean of each channel, of samples in `[0, 1]`.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel, of samples in `[0, 1]`.
+    pub std: Vec<f32>,
+}
+
+/// Where the images of both sets came from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Splits {
+    /// What was learned from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train: Option<SplitRecord>,
+    /// What was predicted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<SplitRecord>,
+}
+
+impl Splits {
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.train.is_none() && self.test.is_none()
+    }
+}
+
+/// The images of one split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SplitRecord {
+    /// The data set's name of the split, such as `train`, `val` or `test`.
+    pub split: String,
+    /// How many images it has.
+    pub images: usize,
+    /// Their [fingerprint](crate::data_fingerprint).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+}
+
+/// Which labels were learned from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LabelSubsets {
+    /// Fractions of the training labels, in (0, 1]; a list has one.
+    pub fractions: Vec<f64>,
+    /// Images of each of them.
+    pub images: Vec<usize>,
+    /// One subset a seed; of a list and of all labels the subset is the same for all.
+    pub seeds: Vec<u64>,
+    /// The file that named the images, instead of drawn fractions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<PathBuf>,
+}
+
+/// How a model was trained just before it was judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// How training ended; `untouched` of the model that it began with.
+    pub outcome: String,
+    /// Epochs that were trained.
+    pub epochs: u64,
+}

@@ -1,0 +1,181 @@
+//! Appending events to `metrics.jsonl`, and going on with it after a stop.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use e2mc_base::write_atomically;
+use serde_json::Value;
+
+use crate::{Error, Event};
+
+/// The log of a run, one event a line. It grows by whole lines: a reader at the same time sees at
+/// most one that is half written.
+#[derive(Debug)]
+pub struct EventWriter {
+    file: File,
+    path: PathBuf,
+}
+
+/// What a run's log holds from before a stop.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Before {
+    /// Seconds that the run had trained; after a kill, without the epoch that was under way.
+    pub seconds: f64,
+    /// Held-out k-NN: epoch, accuracy as a fraction.
+    pub knn: Vec<(u64, f64)>,
+}
+
+impl EventWriter {
+    /// Starts an empty log; one that is there is replaced.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        Self::holding(path, "")
+    }
+
+    /// Goes on with a log after optimiser step `step`, and says what it holds. Lines of later steps
+    /// go: they will be trained, and written, again. So do the line of the end, and a line that a
+    /// kill cut short.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or written.
+    pub fn resume(path: &Path, step: u64) -> Result<(Self, Before), Error> {
+        let text = match std::fs::read(path) {
+            // A kill may have left anything in the last line.
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Error::io("read", path)(error)),
+        };
+        let (kept, before) = until(&text, step);
+        Ok((Self::holding(path, &kept)?, before))
+    }
+
+    fn holding(path: &Path, text: &str) -> Result<Self, Error> {
+        write_atomically(path, text.as_bytes()).map_err(Error::io("write", path))?;
+        let file = OpenOptions::new().append(true).open(path);
+        Ok(Self {
+            file: file.map_err(Error::io("write", path))?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Appends one event, in one write.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn write(&mut self, event: &Event) -> Result<(), Error> {
+        let mut line = serde_json::to_string(event).map_err(|error| Error::Json {
+            what: "an event",
+            found: error.to_string(),
+        })?;
+        line.push('\n');
+        let written = self.file.write_all(line.as_bytes());
+        written.map_err(Error::io("write", &self.path))
+    }
+}
+
+/// The lines up to a step, as they are: those of unknown events as well.
+fn until(text: &str, step: u64) -> (String, Before) {
+    let (mut kept, mut before) = (String::new(), Before::default());
+    for line in text.lines() {
+        let Ok(value) = serde_json::from_str::<Value>(line) else {
+            continue;
+        };
+        let seconds = value["seconds"].as_f64();
+        if value["event"] == "end" {
+            before.seconds = seconds.unwrap_or(before.seconds);
+            continue;
+        }
+        if value["step"].as_u64().is_some_and(|found| found > step) {
+            continue;
+        }
+        match value["event"].as_str() {
+            Some("resume") => before.seconds = seconds.unwrap_or(before.seconds),
+            Some("epoch") => {
+                before.seconds += seconds.unwrap_or(0.0);
+                let knn = value["epoch"].as_u64().zip(value["knn"].as_f64());
+                before.knn.extend(knn);
+            }
+            _ => {}
+        }
+        kept.push_str(line);
+        kept.push('\n');
+    }
+    (kept, before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{End, Epoch, Guard, RunOutcome, Start};
+
+    fn epoch(epoch: u64, step: u64, knn: f64, seconds: Option<f64>) -> Event {
+        Event::Epoch(Epoch {
+            epoch,
+            step,
+            knn: Some(knn),
+            seconds,
+            ..Epoch::default()
+        })
+    }
+
+    fn end(seconds: f64) -> Event {
+        Event::End(End {
+            outcome: RunOutcome::Interrupted,
+            seconds,
+        })
+    }
+
+    #[test]
+    fn a_log_goes_on_after_the_step_of_the_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let mut log = EventWriter::create(&path).unwrap();
+        for event in [
+            Event::Start(Start::new(Value::Null)),
+            epoch(0, 0, 0.25, None),
+            epoch(1, 5, 0.5, Some(2.0)),
+            epoch(2, 10, 0.75, Some(3.0)),
+        ] {
+            log.write(&event).unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        // A later version's line stays; half a line, as of a kill, goes.
+        let later = "{\"event\":\"teacher\",\"step\":5,\"x\":[1, 2]}\n";
+        std::fs::write(&path, format!("{text}{later}{{\"event\":\"st")).unwrap();
+        let (mut log, before) = EventWriter::resume(&path, 5).unwrap();
+        assert_eq!(before.seconds, 2.0);
+        assert_eq!(before.knn, [(0, 0.25), (1, 0.5)]);
+        log.write(&Event::Guard(Guard { epoch: 1 })).unwrap();
+        let lines: Vec<&str> = text.lines().take(3).collect();
+        let expected = format!(
+            "{}\n{later}{{\"event\":\"guard\",\"epoch\":1}}\n",
+            lines.join("\n")
+        );
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_end_of_an_earlier_part_counts_its_seconds_and_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let mut log = EventWriter::create(&path).unwrap();
+        log.write(&epoch(1, 5, 0.5, Some(2.0))).unwrap();
+        log.write(&end(4.5)).unwrap();
+        let (_, before) = EventWriter::resume(&path, 5).unwrap();
+        assert_eq!(before.seconds, 4.5);
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("end"));
+    }
+
+    #[test]
+    fn a_missing_log_is_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let (_, before) = EventWriter::resume(&path, 5).unwrap();
+        assert_eq!(before, Before::default());
+        let error = EventWriter::create(&path.join("below")).unwrap_err();
+        assert!(error.to_string().starts_with("cannot write "), "{error}");
+    }
+}

@@ -1,0 +1,82 @@
+//! Charts: data with what is said about them, drawn as panels.
+//!
+//! Each kind is plain data in a file of its own; [`Chart`] lists them. Adding one means one file and one arm here.
+
+mod density;
+pub(crate) mod dots;
+mod frame;
+pub(crate) mod heat;
+pub(crate) mod histograms;
+pub(crate) mod lines;
+pub(crate) mod marks;
+pub(crate) mod panel;
+pub(crate) mod scatter;
+pub(crate) mod series;
+mod track;
+
+use dots::Dots;
+use heat::HeatMaps;
+use histograms::Histograms;
+use lines::Lines;
+use panel::Figure;
+use scatter::Scatter;
+
+use crate::ink::Inks;
+
+/// A chart of any kind.
+#[derive(Clone, Debug)]
+pub enum Chart {
+    /// Values over time.
+    Lines(Lines),
+    /// Means with their errors, side by side.
+    Dots(Dots),
+    /// Distributions, overlaid.
+    Histograms(Histograms),
+    /// Points in the unit square.
+    Scatter(Scatter),
+    /// A quantity over a grid of two settings.
+    Heat(HeatMaps),
+}
+
+impl Chart {
+    /// The names that need an ink, in reading order.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Lines(lines) => lines.names(),
+            Self::Dots(dots) => dots.names(),
+            Self::Histograms(histograms) => histograms.names(),
+            Self::Scatter(_) | Self::Heat(_) => vec![],
+        }
+    }
+
+    /// The chart drawn, a panel a quantity.
+    #[must_use]
+    pub fn figure(&self, inks: &Inks) -> Figure {
+        match self {
+            Self::Lines(lines) => lines.figure(inks),
+            Self::Dots(dots) => dots.figure(inks),
+            Self::Histograms(histograms) => histograms.figure(inks),
+            Self::Scatter(scatter) => scatter.figure(),
+            Self::Heat(maps) => maps.figure(),
+        }
+    }
+}
+
+macro_rules! chart_from {
+    ($($kind:ident($data:ty)),* $(,)?) => {$(
+        impl From<$data> for Chart {
+            fn from(data: $data) -> Self {
+                Self::$kind(data)
+            }
+        }
+    )*};
+}
+
+chart_from!(
+    Lines(Lines),
+    Dots(Dots),
+    Histograms(Histograms),
+    Scatter(Scatter),
+    Heat(HeatMaps),
+);

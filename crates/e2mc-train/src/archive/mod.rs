@@ -1,0 +1,67 @@
+//! Files of tensors, opened: what is in one, before any number is read.
+//!
+//! Two kinds of file are known by their first bytes, whatever they are called: safetensors
+//! ([`safetensors_file`]), and what `torch.save` writes ([`pytorch`]). Everything that a file says
+//! about itself is checked against its length and against the limits in [`contents`] before
+//! anything is allocated for it. Nothing here knows a network.
+
+mod contents;
+mod pickle_bounds;
+mod problem;
+mod pytorch;
+mod safetensors_file;
+mod unread;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+pub(crate) use contents::{Archive, METADATA_KEY};
+pub use problem::Problem;
+pub(crate) use problem::brief;
+pub use unread::Unread;
+pub(crate) use unread::read_all;
+
+use crate::Error;
+use crate::advice::Advice;
+
+impl Archive {
+    /// Opens a file and reads its table of contents.
+    ///
+    /// # Errors
+    /// Where the file is missing, empty, damaged, of another kind or beyond a limit.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let read = |source: io::Error| Error::Io {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        };
+        let mut file = File::open(path).map_err(read)?;
+        let length = file.metadata().map_err(read)?.len();
+        let mut start = Vec::new();
+        file.by_ref()
+            .take(pytorch::SIGNATURE as u64)
+            .read_to_end(&mut start)
+            .map_err(read)?;
+        let shared: Arc<Path> = path.into();
+        let archive = if start.is_empty() {
+            Err(Problem::again("a checkpoint", "an empty file"))
+        } else if pytorch::recognises(&start) {
+            pytorch::open(&shared, length)
+        } else if safetensors_file::recognises(&start) {
+            safetensors_file::open(&shared, file, length)
+        } else {
+            Err(Problem {
+                expected: "a PyTorch checkpoint (.pth, .pth.tar, .pt) or a safetensors file".into(),
+                found: "another format".into(),
+                advice: Advice::words("give a file that torch.save, safetensors or e2mc wrote"),
+            })
+        };
+        let archive = archive.and_then(|archive| {
+            archive.check(length)?;
+            Ok(archive)
+        });
+        archive.map_err(|problem| problem.of(path))
+    }
+}

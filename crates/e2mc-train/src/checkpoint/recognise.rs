@@ -1,0 +1,287 @@
+//! Finding the network in a file: where it is, whose family and names it has, which heads it wears.
+
+use std::collections::BTreeMap;
+
+use super::BACKBONE_PREFIX;
+use super::heads::{self, Heads};
+use super::layout::Layout;
+use crate::advice::Advice;
+use crate::archive::{Problem, Unread, brief};
+use crate::backbone::{BackboneConfig, Family, Found, Naming, families};
+use crate::layer;
+
+/// A file's tensors by name.
+type Tensors<'a> = BTreeMap<&'a str, &'a Unread>;
+
+/// What a file was found to hold.
+#[derive(Debug)]
+pub(super) struct Recognised {
+    pub(super) layout: Layout,
+    pub(super) family: &'static dyn Family,
+    pub(super) backbone: BackboneConfig,
+    pub(super) heads: Heads,
+    /// Our name of each tensor of the network, and the file's.
+    pub(super) network: BTreeMap<String, String>,
+    /// The file's names of tensors that stand beside the network's and belong to nothing known.
+    pub(super) unexpected: Vec<String>,
+    /// What else is in the file, by the first part of its name or by what it is.
+    pub(super) ignored: Vec<String>,
+}
+
+/// Finds the network in a file; `wanted` overrides the guess at the layout.
+pub(super) fn recognise(
+    tensors: &Tensors<'_>,
+    wanted: Option<Layout>,
+) -> Result<Recognised, Problem> {
+    let place = Place::find(tensors)?;
+    let found = Found::new(tensors, place.backbone, place.naming);
+    let backbone: BackboneConfig = place.family.infer(&found)?.into();
+    let layout = wanted.unwrap_or_else(|| place.guess(tensors));
+    let mut network = BTreeMap::new();
+    let mut unexpected = Vec::new();
+    let mut ignored = Vec::new();
+    let mut ignore = |part: &str| {
+        if !part.is_empty() && !ignored.iter().any(|ignored| ignored == part) {
+            ignored.push(part.to_owned());
+        }
+    };
+    for &name in tensors.keys() {
+        let Some(within) = name.strip_prefix(place.module.as_str()) else {
+            ignore(name.split('.').next().unwrap_or(name));
+            continue;
+        };
+        let in_backbone = name.strip_prefix(place.backbone);
+        match placement(layout, place.naming, within, in_backbone) {
+            Placement::Network(ours) => {
+                if let Some(twice) = network.insert(ours, name.to_owned()) {
+                    unexpected.push(twice);
+                }
+            }
+            Placement::Ignored(what) => ignore(&what),
+            Placement::Unexpected => unexpected.push(name.to_owned()),
+        }
+    }
+    let size = |name: &str| tensors[name].size();
+    let heads = heads::infer(layout, &network, &size, backbone.features())?;
+    if heads == Heads::None {
+        let all = network.len();
+        network.retain(|name, _| name.starts_with(BACKBONE_PREFIX));
+        if network.len() < all {
+            ignored.push("heads without a projector".into());
+        }
+    }
+    Ok(Recognised {
+        layout,
+        family: place.family,
+        backbone,
+        heads,
+        network,
+        unexpected,
+        ignored,
+    })
+}
+
+/// What the names in front of a tensor's own mean.
+struct Place<'a> {
+    /// Whose network it is, and whose names its tensors have.
+    family: &'static dyn Family,
+    naming: &'static Naming,
+    /// In front of the backbone's tensors: `state_dict.module.encoder.`.
+    backbone: &'a str,
+    /// In front of everything that belongs to the network: `state_dict.module.`.
+    module: String,
+}
+
+/// Attributes under which modules keep their backbone.
+const ROLES: [&str; 8] = [
+    "backbone",
+    "encoder",
+    "encoder_q",
+    "base_encoder",
+    "online_encoder",
+    "student",
+    "trunk",
+    "resnet",
+];
+/// Parts of the names of networks that only follow the trained one.
+const FOLLOWERS: [&str; 6] = [
+    "encoder_k",
+    "momentum",
+    "target",
+    "teacher",
+    "ema",
+    "optimizer",
+];
+
+impl<'a> Place<'a> {
+    fn find(tensors: &Tensors<'a>) -> Result<Self, Problem> {
+        let families = families();
+        let namings = families
+            .iter()
+            .flat_map(|&family| family.namings().iter().map(move |naming| (family, naming)));
+        let mut places: Vec<(_, &'static Naming, &'a str)> = namings
+            .flat_map(|(family, naming)| {
+                let prefixes = tensors
+                    .keys()
+                    .filter_map(|name| name.strip_suffix(naming.landmark))
+                    .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'));
+                prefixes.map(move |prefix| (family, naming, prefix))
+            })
+            .collect();
+        let follows = |prefix: &str| FOLLOWERS.iter().any(|part| prefix.contains(part));
+        if !places.iter().all(|place| follows(place.2)) {
+            places.retain(|place| !follows(place.2));
+        }
+        let (family, naming, backbone) = match places.as_slice() {
+            &[place] => place,
+            [] => return Err(unknown(&families, tensors)),
+            several => {
+                let several: Vec<&str> = several.iter().map(|place| place.2).collect();
+                return Err(Problem {
+                    expected: "one network".into(),
+                    found: format!("several, under `{}`", brief(&several.join("`, `"))),
+                    advice: Advice::words(
+                        "save the state_dict of the one you want alone with torch.save",
+                    ),
+                });
+            }
+        };
+        let outside = backbone.strip_suffix('.').unwrap_or(backbone);
+        let (module, role) = outside
+            .rsplit_once('.')
+            .map_or(("", outside), |(a, b)| (a, b));
+        let module = match (ROLES.contains(&role), module) {
+            (false, _) => backbone.to_owned(),
+            (true, "") => String::new(),
+            (true, module) => format!("{module}."),
+        };
+        Ok(Self {
+            family,
+            naming,
+            backbone,
+            module,
+        })
+    }
+
+    /// The layout that the names beside the backbone's speak for.
+    fn guess(&self, tensors: &Tensors<'_>) -> Layout {
+        let starts = |prefix: &str, name: &str| {
+            let start = format!("{prefix}{name}");
+            tensors
+                .range(start.as_str()..)
+                .next()
+                .is_some_and(|(name, _)| name.starts_with(&start))
+        };
+        let module = |name: &str| starts(&self.module, name);
+        let classifier =
+            |rest: &str| starts(self.backbone, &format!("{}.{rest}", self.naming.classifier));
+        let own_role = self.backbone.strip_prefix(self.module.as_str());
+        if module("projection_head.") {
+            Layout::Swav
+        } else if module("predictor.") && classifier("0.") {
+            Layout::Simsiam
+        } else if module("projector.") {
+            let others = module("prototypes.") || module("predictor.");
+            if own_role == Some("backbone.") && !others {
+                Layout::Vicreg
+            } else {
+                Layout::E2mc
+            }
+        } else if own_role == Some("encoder_q.") || module("encoder_k.") || module("queue") {
+            Layout::Moco
+        } else if classifier("") {
+            Layout::Torchvision
+        } else {
+            Layout::Backbone
+        }
+    }
+}
+
+/// Where a tensor belongs.
+enum Placement {
+    /// To the network, under this name of ours.
+    Network(String),
+    /// Nowhere, and that is known to be right: what it is.
+    Ignored(String),
+    /// Nowhere that is known.
+    Unexpected,
+}
+
+/// Places a tensor by its name within the module, and within the backbone if it is there.
+fn placement(
+    layout: Layout,
+    naming: &Naming,
+    within: &str,
+    in_backbone: Option<&str>,
+) -> Placement {
+    if layer::counts_batches(within) {
+        return Placement::Ignored(String::new());
+    }
+    if let Some(name) = in_backbone.and_then(naming.ours) {
+        return Placement::Network(format!("{BACKBONE_PREFIX}{name}"));
+    }
+    let head = |ours: &str, rest: &str| Placement::Network(format!("{ours}.{rest}"));
+    let in_head = |prefix: &str| within.strip_prefix(prefix);
+    let ignored = |what: &str| Placement::Ignored(what.to_owned());
+    let classifier = in_backbone
+        .and_then(|name| name.strip_prefix(naming.classifier))
+        .and_then(|rest| rest.strip_prefix('.'));
+    match layout {
+        Layout::Backbone => ignored("heads"),
+        Layout::Vicreg => match in_head("projector.") {
+            Some(rest) => head("projector", rest),
+            None => Placement::Unexpected,
+        },
+        Layout::E2mc => {
+            let heads = ["projector.", "prototypes.", "predictor."];
+            match heads.iter().any(|head| within.starts_with(head)) {
+                true => Placement::Network(within.to_owned()),
+                false => Placement::Unexpected,
+            }
+        }
+        Layout::Swav => match (in_head("projection_head."), in_head("prototypes.")) {
+            // Without a hidden layer the head is a Linear, not a Sequential of one.
+            (Some(rest @ ("weight" | "bias")), _) => head("projector.0", rest),
+            (Some(rest), _) => head("projector", rest),
+            (_, Some("weight")) => head("prototypes", "weight"),
+            _ => Placement::Unexpected,
+        },
+        Layout::Simsiam => match (classifier, in_head("predictor.")) {
+            (Some(rest), _) => head("projector", rest),
+            (_, Some(rest)) => head("predictor", rest),
+            _ => Placement::Unexpected,
+        },
+        Layout::Moco => {
+            let rest = ["encoder_k.", "momentum_encoder.", "queue"];
+            match classifier.is_some() || rest.iter().any(|part| within.starts_with(part)) {
+                true => ignored("MoCo's head, queue and second encoder"),
+                false => Placement::Unexpected,
+            }
+        }
+        Layout::Torchvision | Layout::Timm => match classifier {
+            Some("weight" | "bias") => ignored(&format!("the classifier `{}`", naming.classifier)),
+            _ => Placement::Unexpected,
+        },
+    }
+}
+
+/// A file without a network that is known.
+fn unknown(families: &[&dyn Family], tensors: &Tensors<'_>) -> Problem {
+    let some: Vec<_> = tensors
+        .keys()
+        .take(3)
+        .map(|name| format!("`{}`", brief(name)))
+        .collect();
+    let each = |say: fn(&dyn Family) -> String| {
+        let all: Vec<String> = families.iter().map(|&family| say(family)).collect();
+        all.join(" or ")
+    };
+    Problem {
+        expected: format!("the tensors of {}", each(|family| family.looks_like())),
+        found: match tensors.len() {
+            0 => "no tensor".into(),
+            count => format!("{count} tensors ({}, …)", some.join(", ")),
+        },
+        advice: Advice::words(each(|family| family.advice().to_owned())),
+    }
+}

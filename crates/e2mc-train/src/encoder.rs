@@ -1,0 +1,211 @@
+//! A batch's views on their way through the backbone: all at once, or part by part where memory is
+//! short.
+//!
+//! The criterion needs all embeddings of a batch together, so summing the losses of small batches
+//! is not the same as one large batch. The sum of gradients is: with `F` the features of all
+//! parts, `dL/dw = sum over the parts of dF_part/dw . dL/dF_part`. So all features are computed
+//! first, without a graph; the loss gives its gradient at each of them; and each part goes through
+//! once more, with that gradient. Value and gradient are those of the whole batch, up to rounding
+//! and to batch norm, which sees one part at a time. The price is a second forward pass.
+
+use std::fmt;
+use std::ops::Range;
+
+use e2mc_data::View;
+use tch::{Device, Kind, Tensor};
+
+use crate::Error;
+use crate::backbone::Backbone;
+use crate::images::images;
+use crate::layer::{Mode, Precision, Statistics};
+use crate::world::World;
+
+/// A batch's views with the backbone that they go through, and how. A method takes the features
+/// from it; the training loop then takes the loss's gradient back through it.
+pub struct Encoder<'a> {
+    /// The backbone that is trained.
+    pub(crate) backbone: &'a Backbone,
+    /// Each `(n, c, h, w)`, all of the same images.
+    pub(crate) views: &'a [View],
+    /// Whether neighbouring views of one resolution go through together.
+    pub(crate) joins_views: bool,
+    /// Parts of equal size; they divide `n`.
+    pub(crate) parts: usize,
+    /// Whether the backbone is a fixed function: no gradient reaches its weights, and its running
+    /// statistics stay as they are.
+    pub(crate) frozen: bool,
+    /// Whether batch norm goes by its running statistics and keeps them.
+    pub(crate) keeps_statistics: bool,
+    pub(crate) precision: Precision,
+    /// Where the backbone is.
+    pub(crate) device: Device,
+    pub(crate) world: &'a World,
+    /// The features of each view, once somebody has asked.
+    pub(crate) features: Vec<Tensor>,
+}
+
+impl fmt::Debug for Encoder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder")
+            .field("backbone", self.backbone)
+            .field("views", &self.views.len())
+            .field("parts", &self.parts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Encoder<'_> {
+    /// How many views there are.
+    pub fn views(&self) -> usize {
+        self.views.len()
+    }
+
+    /// The backbone that is trained.
+    pub fn backbone(&self) -> &Backbone {
+        self.backbone
+    }
+
+    /// The features of each view, `(n, features)`, through the backbone that is trained; the
+    /// loss's gradient at them goes back into it. The views go through once, whoever asks again.
+    ///
+    /// # Errors
+    /// Where the views do not fit the backbone.
+    pub fn features(&mut self) -> Result<Vec<Tensor>, Error> {
+        if self.features.is_empty() {
+            self.features = self.encode()?;
+        }
+        Ok(self.features.iter().map(Tensor::shallow_clone).collect())
+    }
+
+    /// The features of some of the views, `(n, features)`, through another backbone, for instance a
+    /// teacher's: part by part as the batch goes, and without a gradient.
+    ///
+    /// # Errors
+    /// Where the views do not fit that backbone.
+    pub fn features_of(
+        &self,
+        backbone: &Backbone,
+        views: Range<usize>,
+        statistics: Statistics,
+    ) -> Result<Vec<Tensor>, Error> {
+        let _guard = tch::no_grad_guard();
+        let mut features = Vec::with_capacity(views.len());
+        for view in views {
+            let parts = (0..self.parts)
+                .map(|part| {
+                    Ok(self
+                        .part(backbone, view..view + 1, part, statistics)?
+                        .remove(0))
+                })
+                .collect::<Result<Vec<_>, Error>>()?;
+            features.push(Tensor::f_cat(&parts, 0)?);
+        }
+        Ok(features)
+    }
+
+    /// The features of each view. With several parts they start a graph of their own, which
+    /// [`Encoder::backward`] joins to the backbone.
+    fn encode(&self) -> Result<Vec<Tensor>, Error> {
+        let _guard = self.frozen.then(tch::no_grad_guard);
+        let mut features = Vec::with_capacity(self.views.len());
+        if self.parts == 1 {
+            for group in self.groups() {
+                features.extend(self.own_part(group, 0, Statistics::Batch)?);
+            }
+            return Ok(features);
+        }
+        let _guard = tch::no_grad_guard();
+        for group in self.groups() {
+            let parts = (0..self.parts)
+                .map(|part| self.own_part(group.clone(), part, Statistics::Unrecorded))
+                .collect::<Result<Vec<_>, _>>()?;
+            for view in 0..group.len() {
+                let rows: Vec<_> = parts.iter().map(|part| &part[view]).collect();
+                features.push(Tensor::f_cat(&rows, 0)?.f_set_requires_grad(true)?);
+            }
+        }
+        Ok(features)
+    }
+
+    /// Takes the loss's gradient at the features into the backbone, after the loss's own backward
+    /// pass has left it there. That pass has already done all with a single part.
+    ///
+    /// # Errors
+    /// Where libtorch runs out of memory.
+    pub(crate) fn backward(&self) -> Result<(), Error> {
+        if self.parts == 1 || self.frozen || self.features.is_empty() {
+            return Ok(());
+        }
+        for group in self.groups() {
+            for part in 0..self.parts {
+                let rows = self.rows(&self.views[group.start], part);
+                let outputs = self.own_part(group.clone(), part, Statistics::Batch)?;
+                let mut linear = Tensor::f_zeros([], (Kind::Float, self.device))?;
+                for (features, output) in self.features[group.clone()].iter().zip(&outputs) {
+                    let gradient = features.f_grad()?;
+                    let gradient = gradient.f_narrow(0, rows.start as i64, rows.len() as i64)?;
+                    linear = linear.f_add(&output.f_mul(&gradient)?.f_sum(Kind::Float)?)?;
+                }
+                linear.f_backward()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Which views go through together.
+    fn groups(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        let same = |a: &View, b: &View| self.joins_views && a.shape[2..] == b.shape[2..];
+        let mut start = 0;
+        self.views.chunk_by(same).map(move |group| {
+            start += group.len();
+            start - group.len()..start
+        })
+    }
+
+    /// The images of a part.
+    fn rows(&self, view: &View, part: usize) -> Range<usize> {
+        let images = view.shape[0] / self.parts;
+        part * images..(part + 1) * images
+    }
+
+    /// The features of one part of a group through the backbone that is trained.
+    fn own_part(
+        &self,
+        group: Range<usize>,
+        part: usize,
+        statistics: Statistics,
+    ) -> Result<Vec<Tensor>, Error> {
+        let statistics = if self.keeps_statistics || self.frozen {
+            Statistics::Running
+        } else {
+            statistics
+        };
+        self.part(self.backbone, group, part, statistics)
+    }
+
+    /// The features of one part of a group, one tensor a view.
+    fn part(
+        &self,
+        backbone: &Backbone,
+        group: Range<usize>,
+        part: usize,
+        statistics: Statistics,
+    ) -> Result<Vec<Tensor>, Error> {
+        let views = &self.views[group];
+        let images = views
+            .iter()
+            .map(|view| Ok(images(view, self.rows(view, part))?.f_to_device(self.device)?))
+            .collect::<Result<Vec<_>, Error>>()?;
+        let images = match images.as_slice() {
+            [alone] => alone.shallow_clone(),
+            several => Tensor::f_cat(several, 0)?,
+        };
+        let mode = Mode {
+            statistics,
+            precision: self.precision,
+            world: self.world,
+        };
+        let features = backbone.forward(&images, mode)?;
+        Ok(features.f_chunk(views.len() as i64, 0)?)
+    }
+}
