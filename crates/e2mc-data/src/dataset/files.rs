@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::OpenOptions;
 use super::index::{Extent, Index};
-use crate::augment::crop::Region;
+use crate::geometry::Region;
 use crate::decode::{Wanted, decode_region};
 use crate::{Dataset, Error, Image};
 

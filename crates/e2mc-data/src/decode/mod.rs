@@ -13,7 +13,7 @@ mod jpeg;
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::augment::crop::Region;
+use crate::geometry::Region;
 use crate::{Error, Image};
 
 /// Told an image's width and height, says which part of it will be looked at.

@@ -10,6 +10,7 @@ mod datasets;
 mod distributions;
 mod formats;
 mod golden;
+mod jpeg_matrix;
 mod loader;
 mod recipes;
 mod sources;
