@@ -3,15 +3,15 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::OpenOptions;
 use super::index::{Extent, Index};
-use crate::geometry::Region;
 use crate::decode::{Wanted, decode_region};
+use crate::geometry::Region;
 use crate::{Dataset, Error, Image};
 
 /// The most bytes that are read of an image: several times what [`PIXEL_LIMIT`](crate::decode::PIXEL_LIMIT)
@@ -113,6 +113,10 @@ impl Dataset for ImageFiles {
                 None => read_file(path, bytes),
             };
             read.map_err(|failure| match failure {
+                Failure::Io(source) if leads_nowhere(path, &source) => Error::DanglingLink {
+                    target: fs::read_link(&path).unwrap_or_default(),
+                    path: path.clone(),
+                },
                 Failure::Io(source) => Error::Read {
                     path: path.clone(),
                     source,
@@ -161,6 +165,18 @@ impl Dataset for ImageFiles {
     fn warnings(&self) -> &[String] {
         &self.index.warnings
     }
+}
+
+/// Whether a failure to read says that a path is a link to what is not there.
+pub(super) fn leads_nowhere(path: &Path, error: &io::Error) -> bool {
+    // Too many links, which has no stable name yet.
+    const LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
+    let missing = matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    );
+    (missing || error.raw_os_error() == Some(LOOP))
+        && fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
 }
 
 /// Why a file cannot be read.

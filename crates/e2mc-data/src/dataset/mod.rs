@@ -4,17 +4,21 @@ mod files;
 mod folder;
 mod idx;
 mod index;
+mod labelled_folder;
 mod labels;
 mod list;
+mod member;
 mod names;
 mod open;
 mod parallel;
-mod parts;
 mod selection;
 mod shards;
+mod splits;
+mod table;
 
 pub use files::{ImageFiles, OnBad};
 pub use idx::IdxImages;
+pub use names::{escaped_name, unescaped_name};
 pub use open::{OpenOptions, Split, open, open_with};
 pub use selection::Selection;
 

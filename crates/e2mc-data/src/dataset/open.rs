@@ -5,13 +5,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{ImageFiles, OnBad};
-use super::folder::{file_name, first_image, folders_in, list_images};
+use super::files::{ImageFiles, OnBad, leads_nowhere};
+use super::folder::{file_name, first_image, folders_in};
 use super::idx::IdxImages;
-use super::index::Index;
+use super::labelled_folder::open_images;
 use super::list::read_list;
-use super::parts;
 use super::shards::{ShardSet, tar_files};
+use super::splits::{self, SplitFolders, holds_image};
 use crate::{Dataset, Error, Selection, subset};
 
 /// The part of a data set that was set apart for a use.
@@ -43,14 +43,6 @@ impl Split {
         match self {
             Self::Train => Self::Test,
             Self::Test => Self::Train,
-        }
-    }
-
-    /// Its folder beside those of other splits. ImageNet's `test` has no labels, so `val` is first.
-    fn folders(self) -> &'static [&'static str] {
-        match self {
-            Self::Train => &["train"],
-            Self::Test => &["val", "test"],
         }
     }
 }
@@ -90,16 +82,20 @@ impl Default for OpenOptions<'_> {
 ///
 /// - an IDX file of images, or a folder with `train-images-idx3-ubyte` and `t10k-images-idx3-ubyte`
 ///   or `test-images-idx3-ubyte` (each plain or `.gz`), with label files `…-labels-idx1-ubyte` beside;
+///   also under longer names, such as `emnist-letters-train-images-idx3-ubyte`;
 /// - a folder with `train/` and `val/` or `test/` (`val/` is taken where both are): the one for the split;
+///   also by other words and in any case, such as `Training/` and `Testing/`, `seg_train/` and `seg_test/`;
+/// - a split's folder of images without class folders, with a list of their labels beside: `val/` and
+///   `val.txt`;
 /// - a folder with the lists `train.txt` and `val.txt` or `test.txt` (or `.csv`, `.tsv`), or one such
-///   file: a path a line, with a label behind a tab, a comma or a blank, or without;
+///   file: a path a line, with a label behind a tab, a comma or a blank, or without; or a table;
 /// - tar files in the WebDataset convention: one, or a folder of them. If names hold the word `train`,
 ///   and others `val` or `test` (`val` is taken where both are), these are the splits;
 /// - a folder with a folder of images for each class, sorted by name;
 /// - a folder of images without labels.
 ///
-/// A file, and what has no splits, gives all its images for each. Splits whose labels are numbers have
-/// the same classes, up to the highest of both.
+/// A file, and what has no splits, gives all its images for each. Splits have the same classes: those of
+/// both, also where one of them has no image of a class.
 ///
 /// # Errors
 /// There is nothing at `path`, nothing for the split, or nothing that can be told apart.
@@ -155,9 +151,13 @@ fn find(
     split: Split,
     options: &OpenOptions<'_>,
 ) -> Result<(Arc<dyn Dataset>, bool), Error> {
-    let metadata = fs::metadata(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
+    let metadata = fs::metadata(path).map_err(|source| {
+        let path = path.to_owned();
+        if leads_nowhere(&path, &source) {
+            let target = fs::read_link(&path).unwrap_or_default();
+            return Error::DanglingLink { path, target };
+        }
+        Error::Read { path, source }
     })?;
     if metadata.is_file() {
         return Ok((open_file(path, options)?, false));
@@ -167,68 +167,75 @@ fn find(
         split: split.name(),
         expected,
     };
-    if let Some(images) = idx_images(path, split) {
-        return Ok((open_idx(&images, idx_images(path, split.other()))?, true));
+    if let Some(images) = idx_images(path, split)? {
+        return Ok((open_idx(&images, idx_images(path, split.other())?)?, true));
     }
-    if idx_images(path, split.other()).is_some() {
+    if idx_images(path, split.other())?.is_some() {
         return Err(missing(match split {
             Split::Train => "train-images-idx3-ubyte or train-images-idx3-ubyte.gz",
             Split::Test => "t10k-images-idx3-ubyte or test-images-idx3-ubyte, plain or .gz",
         }));
     }
-    if path.join("train").is_dir() {
-        let folder = |split: Split| {
-            let mut folders = split.folders().iter().map(|name| path.join(name));
-            folders.find(|folder| folder.is_dir())
-        };
-        if folder(Split::Test).is_none() {
-            check_train(path)?;
-        }
-        let own = folder(split).ok_or_else(|| missing("a folder val/ or test/ beside train/"))?;
+    if let Some(folders) = SplitFolders::find(path)? {
+        let own = folders.get(split).ok_or_else(|| {
+            missing(match split {
+                Split::Train => "a folder train/ beside val/ or test/",
+                Split::Test => "a folder val/ or test/ beside train/",
+            })
+        })?;
+        let other = folders.get(split.other());
         // A split may itself be a folder of shards.
-        let other = folder(split.other());
-        return Ok((open_folder(&own, split, other.as_deref(), options)?.0, true));
+        if !tar_files(own)?.is_empty() {
+            return Ok((open_folder(own, split, other, options)?.0, true));
+        }
+        let list = list_file(path, split);
+        return Ok((
+            open_images(path, own, other, list.as_deref(), options)?,
+            true,
+        ));
     }
-    if let Some(list) = list_file(path, split) {
-        let other = list_file(path, split.other());
-        return Ok((open_list(&list, other.as_deref(), options)?, true));
-    }
-    if list_file(path, split.other()).is_some() {
-        return Err(missing(match split {
-            Split::Train => "a list train.txt, train.csv or train.tsv",
-            Split::Test => "a list val.txt or test.txt (or .csv or .tsv)",
-        }));
+    let lists = [split, split.other()].map(|split| list_file(path, split));
+    if lists.iter().any(Option::is_some) {
+        let beside = check_lists(path, &lists)?;
+        let [Some(list), other] = &lists else {
+            return Err(missing(match split {
+                Split::Train => "a list train.txt, train.csv or train.tsv",
+                Split::Test => "a list val.txt or test.txt (or .csv or .tsv)",
+            }));
+        };
+        return Ok((open_list(list, other.as_deref(), beside, options)?, true));
     }
     open_folder(path, split, None, options)
 }
 
-fn holds_image(folder: &Path) -> bool {
-    first_image(folder).is_some()
-}
-
-/// Checks that a folder `train` without a test part beside it is no class among others, which would
-/// have no folders of images itself.
-fn check_train(path: &Path) -> Result<(), Error> {
-    if folders_in(&path.join("train"))?
-        .iter()
-        .any(|folder| holds_image(folder))
-    {
-        return Ok(());
+/// Checks that lists do not stand beside class folders, of which one alone would leave out most; what
+/// the user should know of class folders beside two lists.
+fn check_lists(path: &Path, lists: &[Option<PathBuf>; 2]) -> Result<Option<String>, Error> {
+    let classes = splits::class_folders(path)?;
+    if classes.len() < 2 {
+        return Ok(None);
     }
-    let folders = folders_in(path)?;
-    let class = |folder: &&PathBuf| !parts::is_part(folder) && holds_image(folder);
     // A few tell enough.
-    let classes = folders.iter().filter(class).take(4);
-    let classes: Vec<String> = classes.map(|class| file_name(class) + "/").collect();
-    if classes.is_empty() {
-        return Ok(());
+    let names: Vec<String> = classes
+        .iter()
+        .take(4)
+        .map(|class| file_name(class) + "/")
+        .collect();
+    let (names, found) = (names.join(", "), lists.iter().flatten());
+    let found: Vec<String> = found.map(|list| file_name(list)).collect();
+    match &found[..] {
+        [list] => Err(Error::Ambiguous {
+            path: path.to_owned(),
+            first: format!("the list {list}"),
+            second: format!("class folders ({names})"),
+            expected: "one or the other, or a list for each split",
+        }),
+        found => Ok(Some(format!(
+            "{}: the lists {} are taken, not the folders beside ({names})",
+            path.display(),
+            found.join(" and ")
+        ))),
     }
-    Err(Error::Ambiguous {
-        path: path.to_owned(),
-        first: "the folder train/".to_owned(),
-        second: format!("other folders of images ({})", classes.join(", ")),
-        expected: "train/ with val/ or test/, or class folders of which none is called train",
-    })
 }
 
 /// A folder of shards, which may have splits by name, or of images, which has none. `beside` is the
@@ -241,9 +248,7 @@ fn open_folder(
 ) -> Result<(Arc<dyn Dataset>, bool), Error> {
     let shards = tar_files(path)?;
     let Some(shard) = shards.first() else {
-        let make = || list_images(path, options.progress);
-        let index = Index::cached(options.cache, path, make)?;
-        return Ok((Arc::new(ImageFiles::in_folder(path, index, options)), false));
+        return Ok((open_images(path, path, None, None, options)?, false));
     };
     let mut warnings = Vec::new();
     if let Some(image) = first_image(path) {
@@ -266,7 +271,7 @@ fn open_folder(
     }
     let part = |split: Split| {
         let mut warnings = warnings.clone();
-        let none: Vec<_> = parts::shards_of_none(&shards).collect();
+        let none: Vec<_> = splits::shards_of_none(&shards).collect();
         if let [first, ..] = none[..] {
             warnings.push(format!(
                 "{} of the tar files left out, for their names hold neither train nor val or test: the first, {}",
@@ -275,7 +280,7 @@ fn open_folder(
             ));
         }
         ShardSet {
-            shards: parts::shards_of(&shards, split),
+            shards: splits::shards_of(&shards, split),
             folder: path.to_owned(),
             // Each split has its own index.
             place: path.join(split.name()),
@@ -286,9 +291,9 @@ fn open_folder(
     if !own.shards.is_empty() && !other.shards.is_empty() {
         return Ok((own.open(Some(&other), options)?, true));
     }
-    if parts::are_unclear(&shards) {
+    if splits::are_unclear(&shards) {
         warnings.push(format!(
-            "{}: all tar files are taken together, for their names do not tell a part to train on (the word train) \
+            "{}: all tar files are taken together, for their names do not tell a split to train on (the word train) \
              from one to test (val or test)",
             path.display()
         ));
@@ -318,7 +323,7 @@ fn open_file(path: &Path, options: &OpenOptions<'_>) -> Result<Arc<dyn Dataset>,
     // An IDX file and a gzip stream hold bytes that no text does.
     let is_text = !start.is_empty() && !start.contains(&0) && !start.starts_with(&[0x1f, 0x8b]);
     if is_text {
-        open_list(path, None, options)
+        open_list(path, None, None, options)
     } else {
         open_idx(path, None)
     }
@@ -331,15 +336,17 @@ fn open_idx(images: &Path, other: Option<PathBuf>) -> Result<Arc<dyn Dataset>, E
     if let Some(images) = other
         && let Some(labels) = idx_labels(&images)
     {
-        dataset.widen(&images, &labels);
+        dataset.unite(&images, &labels);
     }
     Ok(Arc::new(dataset))
 }
 
 /// `other`: the list of the other split, which tells what is wrong with it when it is opened itself.
+/// `beside`: what the user should know.
 fn open_list(
     path: &Path,
     other: Option<&Path>,
+    beside: Option<String>,
     options: &OpenOptions<'_>,
 ) -> Result<Arc<dyn Dataset>, Error> {
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -348,25 +355,61 @@ fn open_list(
         && !index.labels.is_empty()
         && let Ok(other) = read_list(other)
     {
-        index.widen(&other.classes);
+        index.unite(&other.classes);
     }
+    index.warnings.extend(beside);
     Ok(Arc::new(ImageFiles::in_folder(folder, index, options)))
 }
 
-/// The list of a split in a folder.
+/// The list of a split in a folder: a text file whose name is a split's word, in any case.
 fn list_file(folder: &Path, split: Split) -> Option<PathBuf> {
-    let names = split.folders().iter().flat_map(|name| {
-        ["txt", "csv", "tsv"].map(|extension| folder.join(format!("{name}.{extension}")))
-    });
-    names.into_iter().find(|path| path.is_file())
+    const EXTENSIONS: [&str; 3] = ["txt", "csv", "tsv"];
+    let key = |path: PathBuf| {
+        let rank = splits::rank_of_list(path.file_stem()?.to_str()?, split)?;
+        let extension = path.extension()?.to_str()?.to_lowercase();
+        let extension = EXTENSIONS.iter().position(|known| *known == extension)?;
+        path.is_file().then_some((rank, extension, path))
+    };
+    let files = fs::read_dir(folder).ok()?.filter_map(Result::ok);
+    let (_, _, path) = files.filter_map(|entry| key(entry.path())).min()?;
+    Some(path)
 }
 
-/// The IDX image file of a split in a folder.
-fn idx_images(folder: &Path, split: Split) -> Option<PathBuf> {
+/// The IDX image file of a split in a folder: by the usual names, or else the only one whose name
+/// holds `images`, `idx3` and a word for the split.
+///
+/// # Errors
+/// There are several of the latter.
+fn idx_images(folder: &Path, split: Split) -> Result<Option<PathBuf>, Error> {
     let names = split.idx_prefixes().iter().flat_map(|prefix| {
         ["", ".gz"].map(|end| folder.join(format!("{prefix}-images-idx3-ubyte{end}")))
     });
-    names.into_iter().find(|path| path.is_file())
+    if let Some(path) = names.into_iter().find(|path| path.is_file()) {
+        return Ok(Some(path));
+    }
+    let fits = |path: &PathBuf| {
+        let name = file_name(path).to_lowercase();
+        let of_images = name.contains("images") && name.contains("idx3");
+        of_images && splits::split_of_idx(&name) == Some(split) && path.is_file()
+    };
+    let entries = fs::read_dir(folder).map_err(|source| Error::Read {
+        path: folder.to_owned(),
+        source,
+    })?;
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(fits)
+        .collect();
+    found.sort_unstable();
+    match &found[..] {
+        [first, second, ..] => Err(Error::Ambiguous {
+            path: folder.to_owned(),
+            first: file_name(first),
+            second: file_name(second),
+            expected: "one IDX file of images for each split",
+        }),
+        _ => Ok(found.pop()),
+    }
 }
 
 /// The label file that belongs to an image file by its name: the same with `labels-idx1` for

@@ -2,9 +2,8 @@
 //!
 //! The format is told by the content, never by the name. Palettes are expanded, transparency is
 //! dropped, 16 bits become 8, CMYK becomes RGB. The EXIF orientation is ignored, as torchvision
-//! ignores it. PNG (but for 16-bit grey, which Pillow clips to white) and ordinary JPEG files (sequential, grey or YCbCr with whole or half chroma)
-//! give Pillow's very pixels; other JPEG files may differ by a few levels (another inverse DCT and
-//! chroma upsampling, both within the standard).
+//! ignores it. PNG (but for 16-bit grey, which Pillow clips to white) and JPEG files give Pillow's very
+//! pixels, or are refused with a reason; WebP files with loss may differ by a few levels.
 
 mod container;
 mod foreign;

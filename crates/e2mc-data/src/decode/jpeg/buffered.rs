@@ -104,7 +104,8 @@ impl Buffered {
         let (across, down) = match scan.components() {
             [coded] => {
                 let component = &frame.components()[coded.component];
-                let blocks = |length: usize, own: usize, all: usize| (length * own).div_ceil(8 * all);
+                let blocks =
+                    |length: usize, own: usize, all: usize| (length * own).div_ceil(8 * all);
                 (
                     blocks(frame.width, component.h, frame.h),
                     blocks(frame.height, component.v, frame.v),
@@ -129,7 +130,11 @@ impl Buffered {
                     );
                 }
                 left -= 1;
-                let parts = scan.components().iter().zip(&sizes).zip(&mut state.predictors);
+                let parts = scan
+                    .components()
+                    .iter()
+                    .zip(&sizes)
+                    .zip(&mut state.predictors);
                 for ((coded, &(h, v)), predictor) in parts {
                     let own = &mut self.components[coded.component];
                     for vertical in 0..v {

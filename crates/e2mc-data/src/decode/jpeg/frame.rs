@@ -97,10 +97,9 @@ impl Frame {
         if list.len() != 3 * count {
             let found = list.len();
             let expected = 3 * count;
-            return Err(format!(
-                "expected {expected} bytes for {count} components, found {found}"
-            )
-            .into());
+            return Err(
+                format!("expected {expected} bytes for {count} components, found {found}").into(),
+            );
         }
         let mut components = [Component::default(); 4];
         for (component, bytes) in components.iter_mut().zip(list.chunks_exact(3)) {
@@ -126,9 +125,8 @@ impl Frame {
         let used = &components[..count];
         let h = used.iter().map(|component| component.h).max().unwrap_or(1);
         let v = used.iter().map(|component| component.v).max().unwrap_or(1);
-        let whole = |component: &Component| {
-            h.is_multiple_of(component.h) && v.is_multiple_of(component.v)
-        };
+        let whole =
+            |component: &Component| h.is_multiple_of(component.h) && v.is_multiple_of(component.v);
         if let Some(odd) = used.iter().find(|component| !whole(component)) {
             return Err(format!(
                 "expected sampling factors that divide {h} x {v}, found {} x {}",

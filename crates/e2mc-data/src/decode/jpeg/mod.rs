@@ -114,7 +114,8 @@ impl Decoder {
         }
         let channels = if colours == Colours::Grey { 1 } else { 3 };
         image.reshape(frame.width, frame.height, channels);
-        self.rows.write(&self.planes[..count], colours, region, image);
+        self.rows
+            .write(&self.planes[..count], colours, region, image);
         Ok(())
     }
 
@@ -161,7 +162,9 @@ impl Headers<'_> {
                 0xc0..=0xcf => self.frame = Some(Frame::read(segment.marker, content)?),
                 0xdb => tables.read_quantisation(content)?,
                 0xdd => {
-                    let interval = content.first_chunk().ok_or("a restart interval breaks off")?;
+                    let interval = content
+                        .first_chunk()
+                        .ok_or("a restart interval breaks off")?;
                     self.restart = usize::from(u16::from_be_bytes(*interval));
                 }
                 START_OF_SCAN => {

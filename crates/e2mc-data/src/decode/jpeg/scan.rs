@@ -39,11 +39,18 @@ impl Scan {
         }
         let mut parts = [ScanComponent::default(); 4];
         let mut taken = [false; 4];
-        for (part, bytes) in parts.iter_mut().zip(segment[1..].chunks_exact(2)).take(count) {
+        for (part, bytes) in parts
+            .iter_mut()
+            .zip(segment[1..].chunks_exact(2))
+            .take(count)
+        {
             let mut places = frame.components().iter().zip(taken);
             let place = places.position(|(component, taken)| component.id == bytes[0] && !taken);
             let component = place.ok_or_else(|| {
-                format!("expected a component of the frame in a scan, found {}", bytes[0])
+                format!(
+                    "expected a component of the frame in a scan, found {}",
+                    bytes[0]
+                )
             })?;
             taken[component] = true;
             let (dc, ac) = (usize::from(bytes[1] >> 4), usize::from(bytes[1] & 15));
@@ -94,7 +101,9 @@ impl Scan {
     pub(super) fn is_whole(&self, frame: &Frame) -> bool {
         let parts = self.components().iter();
         self.count == frame.components().len()
-            && parts.enumerate().all(|(place, part)| part.component == place)
+            && parts
+                .enumerate()
+                .all(|(place, part)| part.component == place)
     }
 }
 
@@ -138,12 +147,16 @@ impl Compressed {
 
     /// The bits of each interval, of which so many are needed. More do no harm: some encoders write a
     /// restart marker behind the last MCU too.
-    pub(super) fn intervals(&self, needed: usize) -> Result<impl Iterator<Item = Bits<'_>>, Damage> {
+    pub(super) fn intervals(
+        &self,
+        needed: usize,
+    ) -> Result<impl Iterator<Item = Bits<'_>>, Damage> {
         let found = self.intervals.len();
         if found < needed {
-            return Err(
-                format!("expected {needed} intervals between restart markers, found {found}").into(),
-            );
+            return Err(format!(
+                "expected {needed} intervals between restart markers, found {found}"
+            )
+            .into());
         }
         let bits = |&(from, to): &(usize, usize)| Bits::new(&self.clean[from..to]);
         Ok(self.intervals.iter().map(bits))
