@@ -6,10 +6,10 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use super::OpenOptions;
 use super::index::{Extent, Index};
+use super::options::{OnBad, OpenOptions};
 use crate::decode::{Wanted, decode_region};
 use crate::geometry::Region;
 use crate::{Dataset, Error, Image};
@@ -23,9 +23,6 @@ thread_local! {
     /// nothing.
     static SCRATCH: RefCell<(PathBuf, Vec<u8>)> = RefCell::default();
 }
-
-/// Is told what is wrong with a bad image, by name.
-pub type OnBad = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Images that were found in folders, in a list or in shards.
 pub struct ImageFiles {
@@ -211,7 +208,7 @@ fn read_file(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads a part of a shard, whatever other threads read of it.
+/// Reads an extent of a shard, whatever other threads read of it.
 fn read_extent(shard: &File, extent: Extent, bytes: &mut Vec<u8>) -> Result<(), Failure> {
     check_length(u64::from(extent.length))?;
     bytes.resize(extent.length as usize, 0);

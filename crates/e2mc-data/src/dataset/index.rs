@@ -162,7 +162,7 @@ impl Index {
             out.bytes(&extent.length.to_le_bytes())?;
             out.number(extent.start)?;
         }
-        let (bytes, ends) = self.names.parts();
+        let (bytes, ends) = self.names.raw();
         out.number(ends.len() as u64)?;
         ends.iter().try_for_each(|&end| out.number(end))?;
         out.text(bytes)?;
@@ -235,7 +235,7 @@ impl Index {
             .iter()
             .map(end)
             .collect();
-        index.names = Names::from_parts(rest.text()?.to_vec(), ends)?;
+        index.names = Names::from_raw(rest.text()?.to_vec(), ends)?;
         let fits = |length: usize| length == 0 || length == names;
         let labelled = index
             .labels

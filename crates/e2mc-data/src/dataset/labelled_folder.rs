@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::OpenOptions;
 use super::files::ImageFiles;
 use super::folder::{file_name, folders_in, list_images};
 use super::index::Index;
 use super::labels;
-use super::list::{damaged, read_list};
+use super::lines::damaged;
+use super::list::read_list;
+use super::options::OpenOptions;
 use crate::{Dataset, Error};
 
 /// Opens the images of a folder, with the classes of the other split's folder too. `list`: what may

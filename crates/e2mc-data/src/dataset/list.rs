@@ -9,30 +9,14 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use super::files::is_candidate;
 use super::index::{Index, Source};
-use super::table::{self, Row};
-use super::{labels, table::is_path_column};
+use super::labels;
+use super::lines::{damaged, is_image, lines};
+use super::table::{self, Row, is_path_column};
 use crate::Error;
 
 /// The most bytes of a line: several times the longest path, so that what is no list is not searched.
 const LONGEST: usize = 1 << 14;
-
-/// The most characters of a line that a message repeats.
-const REPEATED: usize = 80;
-
-/// What a message repeats of a line.
-pub(super) fn damaged(path: &Path, line: usize, expected: &str, found: &str) -> Error {
-    Error::List {
-        path: path.to_owned(),
-        line,
-        expected: expected.to_owned(),
-        found: match found.char_indices().nth(REPEATED) {
-            Some((end, _)) => format!("{}…", &found[..end]),
-            None => found.to_owned(),
-        },
-    }
-}
 
 /// The images of a list.
 ///
@@ -118,13 +102,6 @@ fn plain_rows<'a>(
     Ok(rows)
 }
 
-/// The lines that say something, with their numbers from 1 on.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let lines = text.trim_start_matches('\u{feff}').lines().zip(1..);
-    let lines = lines.map(|(line, number)| (number, line.trim()));
-    lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-}
-
 /// Whether a first line names columns: it starts with the name of one, has no number, and there is no
 /// such file.
 fn is_header(line: &str, folder: &Path) -> bool {
@@ -136,10 +113,6 @@ fn is_header(line: &str, folder: &Path) -> bool {
         && fields.all(|field| field.parse::<f64>().is_err())
         && !folder.join(first).exists()
         && !folder.join(line).exists()
-}
-
-pub(super) fn is_image(text: &str) -> bool {
-    is_candidate(Path::new(text))
 }
 
 /// What stands between a path and its label.

@@ -1,6 +1,6 @@
 //! What lies in a tar file of the WebDataset convention.
 //!
-//! Files whose names agree up to the first dot of the last part belong together: `000017.jpg`, with its
+//! Files whose names agree up to the first dot belong together: `000017.jpg`, with its
 //! label in `000017.cls` or `000017.cls.txt` (a whole number, or a class's name) or in `000017.json` (the
 //! first of some keys such as `label`). A name may have dots of its own, `2024.01.05.png`: it is an image
 //! where its label has them too, or where nothing else of its kind is there. Links are read as what
@@ -336,7 +336,7 @@ fn resolved(path: &Path) -> PathBuf {
             Component::ParentDir => {
                 whole.pop();
             }
-            Component::Normal(part) => whole.push(part),
+            Component::Normal(name) => whole.push(name),
             _ => {}
         }
     }

@@ -91,7 +91,7 @@ impl Names {
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
         let name = &self.bytes[start as usize..self.ends[index] as usize];
         // SAFETY: `push` is the only way in, and each name comes out as it went in; what was read from
-        // a file went in through `from_parts`, whose caller vouches for it.
+        // a file went in through `from_raw`, whose caller vouches for it.
         unsafe { OsStr::from_encoded_bytes_unchecked(name) }
     }
 
@@ -102,13 +102,13 @@ impl Names {
     }
 
     /// The buffer and the ends, to be written to a file.
-    pub(crate) fn parts(&self) -> (&[u8], &[u64]) {
+    pub(crate) fn raw(&self) -> (&[u8], &[u64]) {
         (&self.bytes, &self.ends)
     }
 
     /// Names that were written to a file. `None` where they cannot be such: only names that are
     /// UTF-8 are taken back, which are valid on every system.
-    pub(crate) fn from_parts(bytes: Vec<u8>, ends: Vec<u64>) -> Option<Self> {
+    pub(crate) fn from_raw(bytes: Vec<u8>, ends: Vec<u64>) -> Option<Self> {
         let text = std::str::from_utf8(&bytes).ok()?;
         let whole = ends.last().copied().unwrap_or(0) == bytes.len() as u64;
         let sound = ends.is_sorted() && ends.iter().all(|&end| text.is_char_boundary(end as usize));
@@ -130,8 +130,8 @@ mod tests {
         twice.append(&names);
         assert_eq!(twice.len(), 6);
         assert!((0..6).all(|index| twice.get(index) == list[index % 3]));
-        let (bytes, ends) = twice.parts();
-        let again = Names::from_parts(bytes.to_vec(), ends.to_vec());
+        let (bytes, ends) = twice.raw();
+        let again = Names::from_raw(bytes.to_vec(), ends.to_vec());
         assert_eq!(again, Some(twice));
     }
 
@@ -159,9 +159,9 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_do_not_fit_are_refused() {
+    fn buffers_that_do_not_fit_are_refused() {
         let refused = |bytes: &[u8], ends: &[u64]| {
-            assert_eq!(Names::from_parts(bytes.to_vec(), ends.to_vec()), None);
+            assert_eq!(Names::from_raw(bytes.to_vec(), ends.to_vec()), None);
         };
         refused(b"abc", &[2]);
         refused(b"abc", &[2, 1, 3]);

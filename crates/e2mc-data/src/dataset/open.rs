@@ -5,78 +5,16 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{ImageFiles, OnBad, leads_nowhere};
+use super::files::{ImageFiles, leads_nowhere};
 use super::folder::{file_name, first_image, folders_in};
-use super::idx::IdxImages;
+use super::idx_files::{idx_images, open_idx};
 use super::labelled_folder::open_images;
 use super::list::read_list;
+use super::options::{OpenOptions, Split};
 use super::shards::{ShardSet, tar_files};
+use super::split_words;
 use super::splits::{self, SplitFolders, holds_image};
 use crate::{Dataset, Error, Selection, subset};
-
-/// The part of a data set that was set apart for a use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Split {
-    /// What a model may learn from.
-    Train,
-    /// What it is judged by.
-    Test,
-}
-
-impl Split {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Test => "test",
-        }
-    }
-
-    /// What the names of its IDX files start with.
-    fn idx_prefixes(self) -> &'static [&'static str] {
-        match self {
-            Self::Train => &["train"],
-            Self::Test => &["t10k", "test"],
-        }
-    }
-
-    fn other(self) -> Self {
-        match self {
-            Self::Train => Self::Test,
-            Self::Test => Self::Train,
-        }
-    }
-}
-
-/// How a data set is opened.
-#[derive(Clone)]
-pub struct OpenOptions<'a> {
-    /// Is told how many images were found so far, now and then and from several threads.
-    pub progress: Option<&'a (dyn Fn(usize) + Sync)>,
-    /// A folder in which lists of files are kept from one run to the next. A list is made anew when
-    /// a folder or shard has changed since. Should not be the data's own folder.
-    pub cache: Option<&'a Path>,
-    /// For data without a test part: the fraction in `(0, 1)` that is set apart as one, stratified
-    /// where there are labels, and the seed of that choice.
-    pub test_fraction: Option<(f64, u64)>,
-    /// The fraction of the images, from 0 to 1, that may turn out to be unreadable. A loader puts
-    /// others of the same class in their places; with 0 the first is an error.
-    pub max_bad: f64,
-    /// Is told of each of these, once, with what is wrong.
-    pub on_bad: Option<OnBad>,
-}
-
-impl Default for OpenOptions<'_> {
-    /// No report, no cache, no test part; one image in a thousand may be bad.
-    fn default() -> Self {
-        Self {
-            progress: None,
-            cache: None,
-            test_fraction: None,
-            max_bad: 0.001,
-            on_bad: None,
-        }
-    }
-}
 
 /// Opens the data set at `path`, whatever its form:
 ///
@@ -103,10 +41,10 @@ pub fn open(path: &Path, split: Split) -> Result<Arc<dyn Dataset>, Error> {
     open_with(path, split, &OpenOptions::default())
 }
 
-/// As [`open`], with a report of progress, a cache, and a test part for data that has none.
+/// As [`open`], with a report of progress, a cache, and a test split for data that has none.
 ///
 /// # Errors
-/// As [`open`]; a fraction is out of range or leaves nothing, or there is a test part already.
+/// As [`open`]; a fraction is out of range or leaves nothing, or there is a test split already.
 pub fn open_with(
     path: &Path,
     split: Split,
@@ -132,7 +70,7 @@ pub fn open_with(
     let count = (fraction * dataset.len() as f64).round();
     if !(0.0 < fraction && fraction < 1.0 && count >= 1.0) {
         return Err(Error::Part {
-            what: format!("a test part of {fraction}"),
+            what: format!("a test split of {fraction}"),
             images: dataset.len(),
             expected: "a fraction between 0 and 1 of at least one image",
         });
@@ -269,9 +207,9 @@ fn open_folder(
             image.display()
         ));
     }
-    let part = |split: Split| {
+    let of = |split: Split| {
         let mut warnings = warnings.clone();
-        let none: Vec<_> = splits::shards_of_none(&shards).collect();
+        let none: Vec<_> = split_words::shards_of_none(&shards).collect();
         if let [first, ..] = none[..] {
             warnings.push(format!(
                 "{} of the tar files left out, for their names hold neither train nor val or test: the first, {}",
@@ -280,18 +218,18 @@ fn open_folder(
             ));
         }
         ShardSet {
-            shards: splits::shards_of(&shards, split),
+            shards: split_words::shards_of(&shards, split),
             folder: path.to_owned(),
             // Each split has its own index.
             place: path.join(split.name()),
             warnings,
         }
     };
-    let (own, other) = (part(split), part(split.other()));
+    let (own, other) = (of(split), of(split.other()));
     if !own.shards.is_empty() && !other.shards.is_empty() {
         return Ok((own.open(Some(&other), options)?, true));
     }
-    if splits::are_unclear(&shards) {
+    if split_words::are_unclear(&shards) {
         warnings.push(format!(
             "{}: all tar files are taken together, for their names do not tell a split to train on (the word train) \
              from one to test (val or test)",
@@ -329,18 +267,6 @@ fn open_file(path: &Path, options: &OpenOptions<'_>) -> Result<Arc<dyn Dataset>,
     }
 }
 
-/// `other`: the images of the other split.
-fn open_idx(images: &Path, other: Option<PathBuf>) -> Result<Arc<dyn Dataset>, Error> {
-    let labels = idx_labels(images);
-    let mut dataset = IdxImages::open(images, labels.as_deref())?;
-    if let Some(images) = other
-        && let Some(labels) = idx_labels(&images)
-    {
-        dataset.unite(&images, &labels);
-    }
-    Ok(Arc::new(dataset))
-}
-
 /// `other`: the list of the other split, which tells what is wrong with it when it is opened itself.
 /// `beside`: what the user should know.
 fn open_list(
@@ -365,7 +291,7 @@ fn open_list(
 fn list_file(folder: &Path, split: Split) -> Option<PathBuf> {
     const EXTENSIONS: [&str; 3] = ["txt", "csv", "tsv"];
     let key = |path: PathBuf| {
-        let rank = splits::rank_of_list(path.file_stem()?.to_str()?, split)?;
+        let rank = split_words::rank_of_list(path.file_stem()?.to_str()?, split)?;
         let extension = path.extension()?.to_str()?.to_lowercase();
         let extension = EXTENSIONS.iter().position(|known| *known == extension)?;
         path.is_file().then_some((rank, extension, path))
@@ -373,56 +299,4 @@ fn list_file(folder: &Path, split: Split) -> Option<PathBuf> {
     let files = fs::read_dir(folder).ok()?.filter_map(Result::ok);
     let (_, _, path) = files.filter_map(|entry| key(entry.path())).min()?;
     Some(path)
-}
-
-/// The IDX image file of a split in a folder: by the usual names, or else the only one whose name
-/// holds `images`, `idx3` and a word for the split.
-///
-/// # Errors
-/// There are several of the latter.
-fn idx_images(folder: &Path, split: Split) -> Result<Option<PathBuf>, Error> {
-    let names = split.idx_prefixes().iter().flat_map(|prefix| {
-        ["", ".gz"].map(|end| folder.join(format!("{prefix}-images-idx3-ubyte{end}")))
-    });
-    if let Some(path) = names.into_iter().find(|path| path.is_file()) {
-        return Ok(Some(path));
-    }
-    let fits = |path: &PathBuf| {
-        let name = file_name(path).to_lowercase();
-        let of_images = name.contains("images") && name.contains("idx3");
-        of_images && splits::split_of_idx(&name) == Some(split) && path.is_file()
-    };
-    let entries = fs::read_dir(folder).map_err(|source| Error::Read {
-        path: folder.to_owned(),
-        source,
-    })?;
-    let mut found: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(fits)
-        .collect();
-    found.sort_unstable();
-    match &found[..] {
-        [first, second, ..] => Err(Error::Ambiguous {
-            path: folder.to_owned(),
-            first: file_name(first),
-            second: file_name(second),
-            expected: "one IDX file of images for each split",
-        }),
-        _ => Ok(found.pop()),
-    }
-}
-
-/// The label file that belongs to an image file by its name: the same with `labels-idx1` for
-/// `images-idx3`, compressed or not.
-fn idx_labels(images: &Path) -> Option<PathBuf> {
-    let name = images.file_name()?.to_str()?;
-    let plain = name.strip_suffix(".gz").unwrap_or(name);
-    let labels = plain.replace("images", "labels").replace("idx3", "idx1");
-    if labels == plain {
-        return None;
-    }
-    ["", ".gz"]
-        .map(|end| images.with_file_name(format!("{labels}{end}")))
-        .into_iter()
-        .find(|path| path.is_file())
 }

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::files::ImageFiles;
 use super::index::{Index, Source};
 use super::member::{LeftOut, read_shard};
-use super::{OpenOptions, labels, parallel};
+use super::options::OpenOptions;
+use super::{labels, parallel};
 use crate::{Dataset, Error};
 
 /// Shards that are one data set, or one split of it.

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use super::list::{damaged, is_image, lines};
+use super::lines::{damaged, is_image, lines};
 use crate::Error;
 
 /// What the column of paths may be called.

@@ -6,8 +6,8 @@ use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::{ImageDecoder, ImageError, Limits};
 
+use super::failure::{Failure, PIXEL_LIMIT, check_size};
 use super::foreign::guarded;
-use super::{Failure, PIXEL_LIMIT, check_size};
 use crate::Image;
 
 /// Bytes that a PNG file may unpack to beside its pixels.

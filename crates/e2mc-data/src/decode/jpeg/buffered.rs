@@ -4,12 +4,13 @@
 //! Progressive scans follow ITU-T T.81, Annex G. A scan of one component holds that component's own
 //! blocks, row by row; a scan of several holds MCUs, filled up beyond the border.
 
+use super::damage::{Damage, UNSOUND};
 use super::frame::{Frame, Process};
 use super::huffman::{Bits, Table};
+use super::idct;
 use super::plane::Plane;
 use super::scan::{Compressed, Scan, ScanComponent};
 use super::tables::{Tables, ZIGZAG};
-use super::{Damage, UNSOUND, idct};
 use crate::vectorised::vectorised;
 
 /// The most scans of a file. Each takes time with all blocks, however small it is; a picture needs
@@ -130,12 +131,12 @@ impl Buffered {
                     );
                 }
                 left -= 1;
-                let parts = scan
+                let coded = scan
                     .components()
                     .iter()
                     .zip(&sizes)
                     .zip(&mut state.predictors);
-                for ((coded, &(h, v)), predictor) in parts {
+                for ((coded, &(h, v)), predictor) in coded {
                     let own = &mut self.components[coded.component];
                     for vertical in 0..v {
                         for horizontal in 0..h {

@@ -1,6 +1,6 @@
 //! The frame of a JPEG file: size, components, sampling, colours (ITU-T T.81, B.2.2).
 
-use super::Damage;
+use super::damage::Damage;
 
 /// How the coefficients are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 
 mod buffered;
 mod colour;
+mod damage;
 mod frame;
 mod huffman;
 mod idct;
@@ -14,12 +15,13 @@ mod sequential;
 mod tables;
 mod upsample;
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 
-use super::{Failure, Wanted, check_size};
+use super::failure::{Failure, check_size};
 use crate::Image;
+use crate::geometry::Region;
 use buffered::Buffered;
+use damage::Damage;
 use frame::{Application, Colours, Frame, Process};
 use plane::Plane;
 use scan::{Compressed, Scan};
@@ -29,23 +31,16 @@ use upsample::Rows;
 
 pub(super) const SIGNATURE: &[u8] = b"\xff\xd8\xff";
 
-/// What is wrong with a file.
-type Damage = Cow<'static, str>;
-
-const UNSOUND: &str = "the compressed data is damaged";
-
-impl From<Damage> for Failure {
-    fn from(damage: Damage) -> Self {
-        Self::Damaged(damage.into_owned())
-    }
-}
-
 thread_local! {
     /// Its buffers and tables stay, so that decoding the common kind allocates nothing.
     static DECODER: RefCell<Decoder> = RefCell::new(Decoder::new());
 }
 
-pub(super) fn decode(bytes: &[u8], wanted: Wanted<'_>, image: &mut Image) -> Result<(), Failure> {
+pub(super) fn decode(
+    bytes: &[u8],
+    wanted: &mut dyn FnMut(usize, usize) -> Region,
+    image: &mut Image,
+) -> Result<(), Failure> {
     if !has_end(bytes) {
         let length = bytes.len();
         return Err(Failure::Damaged(format!(
@@ -79,7 +74,7 @@ impl Decoder {
     fn decode(
         &mut self,
         bytes: &[u8],
-        wanted: Wanted<'_>,
+        wanted: &mut dyn FnMut(usize, usize) -> Region,
         image: &mut Image,
     ) -> Result<(), Failure> {
         self.tables.clear();

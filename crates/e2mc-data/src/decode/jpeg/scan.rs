@@ -1,12 +1,12 @@
 //! The header of a scan, and the compressed data behind it (ITU-T T.81, B.2.3).
 
-use super::Damage;
+use super::damage::Damage;
 use super::frame::{Frame, Process};
 use super::huffman::Bits;
 
 /// Which components a scan holds, and how much of them.
 pub(super) struct Scan {
-    parts: [ScanComponent; 4],
+    components: [ScanComponent; 4],
     count: usize,
     /// First and last coefficient, in zigzag order.
     pub(super) first: usize,
@@ -37,9 +37,9 @@ impl Scan {
         if !(1..=frame.components().len()).contains(&count) || segment.len() != 4 + 2 * count {
             return Err("impossible scan header".into());
         }
-        let mut parts = [ScanComponent::default(); 4];
+        let mut components = [ScanComponent::default(); 4];
         let mut taken = [false; 4];
-        for (part, bytes) in parts
+        for (coded, bytes) in components
             .iter_mut()
             .zip(segment[1..].chunks_exact(2))
             .take(count)
@@ -57,13 +57,13 @@ impl Scan {
             if dc > 3 || ac > 3 {
                 return Err("impossible Huffman table in a scan".into());
             }
-            *part = ScanComponent { component, dc, ac };
+            *coded = ScanComponent { component, dc, ac };
         }
         let [first, last, bits] = segment[1 + 2 * count..] else {
             return Err("impossible scan header".into());
         };
         let scan = Self {
-            parts,
+            components,
             count,
             first: usize::from(first),
             last: usize::from(last),
@@ -94,16 +94,16 @@ impl Scan {
     }
 
     pub(super) fn components(&self) -> &[ScanComponent] {
-        &self.parts[..self.count]
+        &self.components[..self.count]
     }
 
     /// Whether it holds all components of a frame, in the frame's order.
     pub(super) fn is_whole(&self, frame: &Frame) -> bool {
-        let parts = self.components().iter();
+        let coded = self.components().iter();
         self.count == frame.components().len()
-            && parts
+            && coded
                 .enumerate()
-                .all(|(place, part)| part.component == place)
+                .all(|(place, coded)| coded.component == place)
     }
 }
 

@@ -5,12 +5,13 @@
 //! below it is not read at all. Cost: one pass over the compressed bytes, then about two instructions a
 //! pixel.
 
+use super::damage::{Damage, UNSOUND};
 use super::frame::{Component, Frame};
 use super::huffman::Bits;
+use super::idct;
 use super::plane::Plane;
 use super::scan::{Compressed, Scan, ScanComponent};
 use super::tables::{Tables, ZIGZAG};
-use super::{Damage, UNSOUND, idct};
 use crate::vectorised::vectorised;
 
 /// Reads the blocks of the only scan and transforms those that are wanted.

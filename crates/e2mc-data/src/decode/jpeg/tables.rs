@@ -1,6 +1,6 @@
 //! The tables of a JPEG file: quantisation steps and Huffman codes (ITU-T T.81, B.2.4).
 
-use super::Damage;
+use super::damage::Damage;
 use super::huffman::Table;
 
 /// Where in a block the coefficients stand, in the order in which they are stored.
