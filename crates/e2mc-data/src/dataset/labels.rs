@@ -100,7 +100,7 @@ pub(super) fn unite(labels: &mut [u32], classes: &mut Vec<String>, other: &[Stri
     }
     match (are_numbers(classes), are_numbers(other)) {
         (true, true) if other.len() > classes.len() => *classes = other.to_vec(),
-        (false, false) => unite_names(labels, classes, other, |all| sort(all)),
+        (false, false) => unite_names(labels, classes, other, sort),
         _ => {}
     }
 }

@@ -193,14 +193,14 @@ pub(super) fn read_shard(path: &Path, number: u32) -> Result<Shard, Error> {
                 start.read_to_string(&mut text).map_err(fail)?;
                 members.labels.insert(key, text.trim().to_owned());
             }
-            (What::Json(key), EntryType::Regular | EntryType::Continuous) if !holes => {
-                // A label of its own comes first, in the order of names too.
-                if entry.size() <= JSON_LIMIT && !members.labels.contains_key(&key) {
-                    let mut bytes = Vec::new();
-                    entry.read_to_end(&mut bytes).map_err(fail)?;
-                    if let Some(label) = label_in_json(&bytes) {
-                        members.json.insert(key, label);
-                    }
+            // A label of its own comes first, in the order of names too.
+            (What::Json(key), EntryType::Regular | EntryType::Continuous)
+                if !holes && entry.size() <= JSON_LIMIT && !members.labels.contains_key(&key) =>
+            {
+                let mut bytes = Vec::new();
+                entry.read_to_end(&mut bytes).map_err(fail)?;
+                if let Some(label) = label_in_json(&bytes) {
+                    members.json.insert(key, label);
                 }
             }
             _ => {}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::files::{ImageFiles, leads_nowhere};
 use super::folder::{file_name, first_image, folders_in};
 use super::idx_files::{idx_images, open_idx};
-use super::labelled_folder::open_images;
+use super::labelled_folder::{SplitFolder, open_images, open_split};
 use super::list::read_list;
 use super::options::{OpenOptions, Split};
 use super::shards::{ShardSet, tar_files};
@@ -22,9 +22,9 @@ use crate::{Dataset, Error, Selection, subset};
 ///   or `test-images-idx3-ubyte` (each plain or `.gz`), with label files `…-labels-idx1-ubyte` beside;
 ///   also under longer names, such as `emnist-letters-train-images-idx3-ubyte`;
 /// - a folder with `train/` and `val/` or `test/` (`val/` is taken where both are): the one for the split;
-///   also by other words and in any case, such as `Training/` and `Testing/`, `seg_train/` and `seg_test/`;
-/// - a split's folder of images without class folders, with a list of their labels beside: `val/` and
-///   `val.txt`;
+///   also by other words and in any case, such as `Training/` and `Testing/`, `seg_train/` and `seg_test/`,
+///   and with one folder around both; a split without class folders is labelled by a list beside or
+///   in it, such as `val.txt`, `train_labels.csv` or `val/val_annotations.txt`;
 /// - a folder with the lists `train.txt` and `val.txt` or `test.txt` (or `.csv`, `.tsv`), or one such
 ///   file: a path a line, with a label behind a tab, a comma or a blank, or without; or a table;
 /// - tar files in the WebDataset convention: one, or a folder of them. If names hold the word `train`,
@@ -126,11 +126,13 @@ fn find(
         if !tar_files(own)?.is_empty() {
             return Ok((open_folder(own, split, other, options)?.0, true));
         }
-        let list = list_file(path, split);
-        return Ok((
-            open_images(path, own, other, list.as_deref(), options)?,
-            true,
-        ));
+        let with_list = |folder, split| SplitFolder {
+            folder,
+            list: label_list(path, folder, split),
+        };
+        let other = other.map(|other| with_list(other, split.other()));
+        let own = with_list(own, split);
+        return Ok((open_split(path, &own, other.as_ref(), options)?, true));
     }
     let lists = [split, split.other()].map(|split| list_file(path, split));
     if lists.iter().any(Option::is_some) {
@@ -142,6 +144,14 @@ fn find(
             }));
         };
         return Ok((open_list(list, other.as_deref(), beside, options)?, true));
+    }
+    // A folder around all, as archives unpack.
+    if let [only] = &folders_in(path)?[..]
+        && first_image(path).is_some_and(|image| image.starts_with(only))
+        && tar_files(path)?.is_empty()
+        && SplitFolders::find(only)?.is_some()
+    {
+        return find(only, split, options);
     }
     open_folder(path, split, None, options)
 }
@@ -186,7 +196,7 @@ fn open_folder(
 ) -> Result<(Arc<dyn Dataset>, bool), Error> {
     let shards = tar_files(path)?;
     let Some(shard) = shards.first() else {
-        return Ok((open_images(path, path, None, None, options)?, false));
+        return Ok((open_images(path, options)?, false));
     };
     let mut warnings = Vec::new();
     if let Some(image) = first_image(path) {
@@ -289,9 +299,21 @@ fn open_list(
 
 /// The list of a split in a folder: a text file whose name is a split's word, in any case.
 fn list_file(folder: &Path, split: Split) -> Option<PathBuf> {
+    first_list(folder, |stem| split_words::rank_of_list(stem, split))
+}
+
+/// The list that may label a split's images: beside its folder, or in it.
+fn label_list(root: &Path, folder: &Path, split: Split) -> Option<PathBuf> {
+    let beside = |stem: &str| split_words::rank_of_labels(stem, split, false);
+    let within = |stem: &str| split_words::rank_of_labels(stem, split, true);
+    first_list(root, beside).or_else(|| first_list(folder, within))
+}
+
+/// The first text file of a folder whose name has a rank, by that and by its extension.
+fn first_list(folder: &Path, rank: impl Fn(&str) -> Option<usize>) -> Option<PathBuf> {
     const EXTENSIONS: [&str; 3] = ["txt", "csv", "tsv"];
     let key = |path: PathBuf| {
-        let rank = split_words::rank_of_list(path.file_stem()?.to_str()?, split)?;
+        let rank = rank(path.file_stem()?.to_str()?)?;
         let extension = path.extension()?.to_str()?.to_lowercase();
         let extension = EXTENSIONS.iter().position(|known| *known == extension)?;
         path.is_file().then_some((rank, extension, path))

@@ -27,6 +27,17 @@ const SIDE_WORDS: [&str; 10] = [
     "extra",
 ];
 
+/// Words in the names of files that label images.
+const LABEL_WORDS: [&str; 7] = [
+    "label",
+    "labels",
+    "annotation",
+    "annotations",
+    "class",
+    "classes",
+    "list",
+];
+
 /// The words of a name, in lower case: runs of letters, and what begins with a capital among small
 /// letters.
 fn words(name: &str) -> Vec<String> {
@@ -130,7 +141,7 @@ pub(super) fn is_split(folder: &Path) -> bool {
 }
 
 /// Whether a folder's name says that it is no class: `images`, `masks`, `JPEGImages`.
-fn is_beside(folder: &Path) -> bool {
+pub(super) fn is_beside(folder: &Path) -> bool {
     let words = words(&file_name(folder));
     let beside =
         |word: &String| EMPTY_WORDS.contains(&word.as_str()) || SIDE_WORDS.contains(&word.as_str());
@@ -141,6 +152,26 @@ fn is_beside(folder: &Path) -> bool {
 pub(super) fn rank_of_list(stem: &str, split: Split) -> Option<usize> {
     let (of, rank) = meaning(&stem.to_lowercase())?;
     (of == split).then_some(rank)
+}
+
+/// Whether a file's name, without its extension, says that it labels the images of a split, and its rank:
+/// `val`, `val_labels`, and where it lies among the images, `labels` too.
+pub(super) fn rank_of_labels(stem: &str, split: Split, within: bool) -> Option<usize> {
+    let words = words(stem);
+    let (told, rest): (Vec<&String>, Vec<&String>) =
+        words.iter().partition(|word| meaning(word).is_some());
+    let of_labels = |word: &&String| LABEL_WORDS.contains(&word.as_str());
+    if !rest.iter().all(of_labels) {
+        return None;
+    }
+    match told[..] {
+        [] if within && !rest.is_empty() => Some(4),
+        [word] => {
+            let rank = meaning(word).filter(|(of, _)| *of == split)?.1;
+            Some(rank + if rest.is_empty() { 0 } else { 2 })
+        }
+        _ => None,
+    }
 }
 
 /// The split that the name of an IDX file means, in lower case: `t10k` is MNIST's test.

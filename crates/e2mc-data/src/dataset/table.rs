@@ -83,6 +83,9 @@ pub(super) fn header_warning(path: &Path, line: &str) -> String {
     )
 }
 
+/// The rows of a table, and what the user should know of it.
+type Table<'a> = (Vec<Row<'a>>, Vec<String>);
+
 /// The rows of a table, and what the user should know of it; `None` for a file that is none: it has
 /// neither quoted fields nor a header of several columns with pandas' index or more than a path and a
 /// label.
@@ -90,10 +93,7 @@ pub(super) fn header_warning(path: &Path, line: &str) -> String {
 /// # Errors
 /// Rows have not as many fields as the header, or it is unclear which column holds the paths or the
 /// labels.
-pub(super) fn read<'a>(
-    text: &'a str,
-    path: &Path,
-) -> Result<Option<(Vec<Row<'a>>, Vec<String>)>, Error> {
+pub(super) fn read<'a>(text: &'a str, path: &Path) -> Result<Option<Table<'a>>, Error> {
     let Some((number, _)) = lines(text).next() else {
         return Ok(None);
     };
@@ -103,9 +103,9 @@ pub(super) fn read<'a>(
     let Some(separator) = ['\t', ','].into_iter().find(|&found| first.contains(found)) else {
         return Ok(None);
     };
+    let inner = [format!("{separator}\""), format!("{separator} \"")];
     let quoted = |line: &str| {
-        let inner = [format!("{separator}\""), format!("{separator} \"")];
-        line.starts_with('"') || inner.iter().any(|start| line.contains(start))
+        line.starts_with('"') || inner.iter().any(|start| line.contains(start.as_str()))
     };
     let any_quoted = lines(text).any(|(_, line)| quoted(line));
     let head = records(first, separator, path)?;
@@ -114,7 +114,8 @@ pub(super) fn read<'a>(
     };
     let header = is_header(first_fields, path);
     let columns = first_fields.len();
-    if !any_quoted && (!header || columns < 3) {
+    let boxed = !header && is_boxed(first_fields);
+    if !any_quoted && !boxed && (!header || columns < 3) {
         return Ok(None);
     }
     let records = records(text, separator, path)?;
@@ -135,6 +136,7 @@ pub(super) fn read<'a>(
     } else {
         match columns {
             2 => (0, Some(1)),
+            _ if boxed => (0, Some(1)),
             _ => return Ok(None),
         }
     };
@@ -157,6 +159,15 @@ pub(super) fn read<'a>(
         });
     }
     Ok(Some((rows, warnings)))
+}
+
+/// Whether a record is an image, its label and the four numbers of a box, as Tiny ImageNet has them.
+fn is_boxed(fields: &[String]) -> bool {
+    let [image, label, sides @ ..] = fields else {
+        return false;
+    };
+    let is_number = |text: &String| text.parse::<f64>().is_ok();
+    is_image(image) && !is_image(label) && sides.len() == 4 && sides.iter().all(is_number)
 }
 
 /// Records of fields with the numbers of their lines; those that are empty or start with `#` are

@@ -283,6 +283,54 @@ fn both_splits_may_be_flat_beside_their_tables() {
         [item("train/2.png", "dog"), item("train/1.png", "cat")]
     );
     assert_eq!(labelled(&*test, folder.path()), [item("test/3.png", "dog")]);
+    // The classes are those of both.
+    assert_eq!(
+        (labels(&*test), test.classes()),
+        (vec![Some(1)], train.classes())
+    );
+    // Names without an extension, as they are in some contests.
+    put(&folder, "train.csv", b"id,breed\n2,dog\n1,cat\n");
+    let [train, test] = both(folder.path());
+    assert_eq!(
+        labelled(&*train, folder.path())[0],
+        item("train/2.png", "dog")
+    );
+    assert_eq!(test.classes(), ["cat", "dog"]);
+}
+
+#[test]
+fn tiny_imagenets_test_split_is_labelled_by_its_annotations() {
+    let folder = folder(&[
+        "train/n01/images/n01_0.png",
+        "train/n02/images/n02_0.png",
+        "train/n03/images/n03_0.png",
+        "val/images/val_0.png",
+        "val/images/val_1.png",
+        "test/images/test_0.png",
+    ]);
+    let boxes = "val_0.png\tn03\t0\t32\t44\t62\nval_1.png\tn01\t52\t55\t57\t59\n";
+    put(&folder, "val/val_annotations.txt", boxes.as_bytes());
+    let [train, val] = both(folder.path());
+    assert_eq!(labels(&*train), [Some(0), Some(1), Some(2)]);
+    assert_eq!(labels(&*val), [Some(2), Some(0)]);
+    assert_eq!(val.classes(), ["n01", "n02", "n03"]);
+    let mut image = Image::default();
+    val.read(1, &mut image).unwrap();
+    // A folder of all images is no class.
+    fs::remove_file(folder.path().join("val/val_annotations.txt")).unwrap();
+    let val = open(folder.path(), Split::Test).unwrap();
+    assert_eq!((labels(&*val), val.classes().len()), (vec![None, None], 0));
+}
+
+#[test]
+fn a_folder_around_the_splits_is_passed_through() {
+    let folder = folder(&[
+        "chest/train/a/1.png",
+        "chest/train/b/1.png",
+        "chest/test/b/2.png",
+    ]);
+    let [train, test] = both(folder.path());
+    assert_eq!((train.len(), labels(&*test)), (2, vec![Some(1)]));
 }
 
 #[test]

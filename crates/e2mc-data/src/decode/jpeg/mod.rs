@@ -145,7 +145,7 @@ struct Headers<'a> {
 impl Headers<'_> {
     /// The header of the next scan, if there is one; its data comes next.
     fn next_scan(&mut self, tables: &mut Tables) -> Result<Option<Scan>, Damage> {
-        while let Some(segment) = self.segments.next() {
+        for segment in self.segments.by_ref() {
             let content = segment.content;
             match segment.marker {
                 0xc4 => tables.read_huffman(content)?,
