@@ -51,6 +51,24 @@ pub enum Error {
         /// The file or folder names looked for.
         expected: &'static str,
     },
+    /// A link leads to what is not there.
+    #[error("{} is a link to {}: expected a file or folder there, found none", path.display(), target.display())]
+    DanglingLink {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
+    /// Tar files hold images, but none that can be read in place.
+    #[error("no images in {} that can be read: expected {expected}, found {found}", path.display())]
+    LeftOut {
+        /// The first of the files.
+        path: PathBuf,
+        /// What can be read.
+        expected: &'static str,
+        /// What there is: how many of each kind, and one of them.
+        found: String,
+    },
     /// A folder links back to one that holds it.
     #[error("{} links back to a folder that holds it", path.display())]
     LinkCycle {
@@ -285,6 +303,7 @@ impl Error {
         matches!(
             self,
             Self::Read { .. }
+                | Self::DanglingLink { .. }
                 | Self::Decode { .. }
                 | Self::ImageTooLarge { .. }
                 | Self::FileTooLarge { .. }
@@ -309,8 +328,12 @@ impl Error {
                 "move the loose images into class folders, or all images into one folder"
             }
             Self::MissingSplit { .. } => {
-                "point to the folder of images itself, add the missing part, or have one set apart (--val-fraction)"
+                "point to the folder of images itself, add the missing split, or have one set apart"
             }
+            Self::DanglingLink { .. } => {
+                "put the file back to where the link leads, or remove the link"
+            }
+            Self::LeftOut { .. } => "write the tar files again, without links and holes",
             Self::LinkCycle { .. } => "remove the link",
             Self::Idx { .. } => "fetch the file again; compressed files keep their .gz name",
             Self::List { .. } => {
@@ -337,9 +360,7 @@ impl Error {
             Self::TestPart { .. } => "leave the fraction out, or give the folder of the train part",
             Self::Names { .. } => "the list has to belong to the data set's training part",
             Self::MaxBad { .. } => "0.001 allows for one image in a thousand",
-            Self::TooManyBad { .. } => {
-                "replace or remove the files, or allow for more of them (--max-bad-images)"
-            }
+            Self::TooManyBad { .. } => "replace or remove the files, or allow for more of them",
             Self::NoSubstitute { .. } => {
                 "replace the files of this class, or remove the whole class"
             }

@@ -27,6 +27,7 @@ pub mod augment;
 pub mod dataset;
 pub mod decode;
 pub mod evaluate;
+pub mod geometry;
 pub mod loader;
 pub mod random;
 pub mod subset;

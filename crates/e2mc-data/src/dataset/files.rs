@@ -3,15 +3,15 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use super::OpenOptions;
 use super::index::{Extent, Index};
-use crate::augment::crop::Region;
+use super::options::{OnBad, OpenOptions};
 use crate::decode::{Wanted, decode_region};
+use crate::geometry::Region;
 use crate::{Dataset, Error, Image};
 
 /// The most bytes that are read of an image: several times what [`PIXEL_LIMIT`](crate::decode::PIXEL_LIMIT)
@@ -23,9 +23,6 @@ thread_local! {
     /// nothing.
     static SCRATCH: RefCell<(PathBuf, Vec<u8>)> = RefCell::default();
 }
-
-/// Is told what is wrong with a bad image, by name.
-pub type OnBad = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Images that were found in folders, in a list or in shards.
 pub struct ImageFiles {
@@ -113,6 +110,10 @@ impl Dataset for ImageFiles {
                 None => read_file(path, bytes),
             };
             read.map_err(|failure| match failure {
+                Failure::Io(source) if leads_nowhere(path, &source) => Error::DanglingLink {
+                    target: fs::read_link(&path).unwrap_or_default(),
+                    path: path.clone(),
+                },
                 Failure::Io(source) => Error::Read {
                     path: path.clone(),
                     source,
@@ -163,6 +164,18 @@ impl Dataset for ImageFiles {
     }
 }
 
+/// Whether a failure to read says that a path is a link to what is not there.
+pub(super) fn leads_nowhere(path: &Path, error: &io::Error) -> bool {
+    // Too many links, which has no stable name yet.
+    const LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
+    let missing = matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    );
+    (missing || error.raw_os_error() == Some(LOOP))
+        && fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
+}
+
 /// Why a file cannot be read.
 enum Failure {
     Io(io::Error),
@@ -195,7 +208,7 @@ fn read_file(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads a part of a shard, whatever other threads read of it.
+/// Reads an extent of a shard, whatever other threads read of it.
 fn read_extent(shard: &File, extent: Extent, bytes: &mut Vec<u8>) -> Result<(), Failure> {
     check_length(u64::from(extent.length))?;
     bytes.resize(extent.length as usize, 0);

@@ -1,10 +1,10 @@
 //! Folders of images: one folder per class, or all in one without labels.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::{fs, io};
 
-use super::files::{EXTENSION_LIST, is_candidate};
+use super::files::{EXTENSION_LIST, is_candidate, leads_nowhere};
 use super::index::{Index, Source};
 use super::names::Names;
 use super::parallel;
@@ -214,7 +214,7 @@ fn list(folder: &Path) -> Result<Listing, Error> {
                     listing.images.push(path);
                     continue;
                 }
-                Err(source) if leads_nowhere(&source) => {
+                Err(source) if leads_nowhere(&path, &source) => {
                     listing.broken.push(path);
                     continue;
                 }
@@ -238,16 +238,6 @@ fn list(folder: &Path) -> Result<Listing, Error> {
         paths.sort_unstable();
     }
     Ok(listing)
-}
-
-/// Whether a link's target is missing, or the link itself.
-fn leads_nowhere(error: &io::Error) -> bool {
-    // Too many links, which has no stable name yet.
-    const LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    ) || error.raw_os_error() == Some(LOOP)
 }
 
 /// One of the images in a folder or below it, if there is any. What cannot be listed holds none.

@@ -75,9 +75,9 @@ impl IdxImages {
         })
     }
 
-    /// Takes the labels of another part's images into account, so that both have the same classes. What
-    /// is wrong with that part, it tells when it is opened itself.
-    pub(super) fn widen(&mut self, images: &Path, labels: &Path) {
+    /// Takes the labels of another split's images into account, so that both have the same classes. What
+    /// is wrong with that split, it tells when it is opened itself.
+    pub(super) fn unite(&mut self, images: &Path, labels: &Path) {
         let other = || {
             let [count, ..] = Contents::<3>::open(images).ok()?.dimensions;
             let contents = Contents::<1>::open(labels).ok()?;
@@ -85,7 +85,7 @@ impl IdxImages {
             Some(classes(&contents.read().ok()?.1))
         };
         if let Some(other) = other() {
-            labels::widen(&mut [], &mut self.classes, &other);
+            labels::unite(&mut [], &mut self.classes, &other);
         }
     }
 }

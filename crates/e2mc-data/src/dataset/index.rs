@@ -16,7 +16,7 @@ use super::labels;
 use super::names::Names;
 use crate::Error;
 
-const MAGIC: &[u8; 16] = b"e2mc-index-v002\n";
+const MAGIC: &[u8; 16] = b"e2mc-index-v003\n";
 /// What changed more recently may change again without its time of change showing it.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -110,10 +110,10 @@ impl Index {
         Ok(())
     }
 
-    /// Takes over the classes of another part of the data set as far as they are more, so that a label
-    /// means the same in both.
-    pub(crate) fn widen(&mut self, other: &[String]) {
-        labels::widen(&mut self.labels, &mut self.classes, other);
+    /// Takes the classes of another split of the data set into account, so that a label means the
+    /// same in both.
+    pub(crate) fn unite(&mut self, other: &[String]) {
+        labels::unite(&mut self.labels, &mut self.classes, other);
     }
 
     /// Whether nothing has changed since.
@@ -162,7 +162,7 @@ impl Index {
             out.bytes(&extent.length.to_le_bytes())?;
             out.number(extent.start)?;
         }
-        let (bytes, ends) = self.names.parts();
+        let (bytes, ends) = self.names.raw();
         out.number(ends.len() as u64)?;
         ends.iter().try_for_each(|&end| out.number(end))?;
         out.text(bytes)?;
@@ -235,7 +235,7 @@ impl Index {
             .iter()
             .map(end)
             .collect();
-        index.names = Names::from_parts(rest.text()?.to_vec(), ends)?;
+        index.names = Names::from_raw(rest.text()?.to_vec(), ends)?;
         let fits = |length: usize| length == 0 || length == names;
         let labelled = index
             .labels

@@ -1,44 +1,22 @@
 //! Text files that list images: one a line, with a label or without.
 //!
 //! `path<TAB>label`, `path,label` or `path label`, the same in all lines; paths are relative to the file's
-//! folder. Empty lines and lines that start with `#` are passed over, and so is a header. Labels are whole
+//! folder. Empty lines and lines that start with `#` are passed over, and so is a header. A table with a
+//! header may have more columns, among them pandas' index (see [`table`](super::table)). Labels are whole
 //! numbers, or names of classes.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use super::files::is_candidate;
 use super::index::{Index, Source};
 use super::labels;
+use super::lines::{damaged, is_image, lines};
+use super::table::{self, Row, is_path_column};
 use crate::Error;
-
-/// What the first column of a header may be called.
-const COLUMNS: [&str; 17] = [
-    "path",
-    "paths",
-    "file",
-    "files",
-    "filename",
-    "file_name",
-    "filepath",
-    "file_path",
-    "image",
-    "images",
-    "image_path",
-    "image_name",
-    "img",
-    "img_path",
-    "name",
-    "id",
-    "image_id",
-];
 
 /// The most bytes of a line: several times the longest path, so that what is no list is not searched.
 const LONGEST: usize = 1 << 14;
-
-/// The most characters of a line that a message repeats.
-const REPEATED: usize = 80;
 
 /// The images of a list.
 ///
@@ -51,44 +29,63 @@ pub(super) fn read_list(path: &Path) -> Result<Index, Error> {
         path: path.to_owned(),
         source,
     })?;
-    let damaged = |line: usize, expected: &str, found: &str| Error::List {
-        path: path.to_owned(),
-        line,
-        expected: expected.to_owned(),
-        found: match found.char_indices().nth(REPEATED) {
-            Some((end, _)) => format!("{}…", &found[..end]),
-            None => found.to_owned(),
-        },
-    };
+    let damaged = |line: usize, expected: &str, found: &str| damaged(path, line, expected, found);
     let text = str::from_utf8(&bytes).map_err(|error| {
         let line = 1 + memchr::memchr_iter(b'\n', &bytes[..error.valid_up_to()]).count();
         damaged(line, "a list of images in UTF-8", "other bytes")
     })?;
+    if let Some((number, line)) = lines(text).find(|(_, line)| line.len() > LONGEST) {
+        let expected = format!("a path, or a path and a label, in at most {LONGEST} bytes");
+        return Err(damaged(number, &expected, line));
+    }
     let mut index = Index::default();
+    let rows = match table::read(text, path)? {
+        Some((rows, warnings)) => {
+            index.warnings = warnings;
+            rows
+        }
+        None => plain_rows(text, path, &mut index.warnings)?,
+    };
+    if rows.is_empty() {
+        return Err(damaged(1, "a path", "an empty list"));
+    }
+    for row in &rows {
+        index.names.push(OsStr::new(row.path.as_ref()));
+    }
+    let texts: Vec<_> = rows.iter().filter_map(|row| row.label.as_deref()).collect();
+    if !texts.is_empty() {
+        (index.labels, index.classes) = labels::from_texts(&texts)
+            .map_err(|mix| damaged(rows[mix.place].line, &mix.expected(), texts[mix.place]))?;
+    }
+    index.names.shrink();
+    index.sources.push(source);
+    Ok(index)
+}
+
+/// The rows of a file without columns: paths may hold commas and blanks.
+fn plain_rows<'a>(
+    text: &'a str,
+    path: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Row<'a>>, Error> {
+    let damaged = |line: usize, expected: &str, found: &str| damaged(path, line, expected, found);
     let folder = path.parent().unwrap_or(Path::new(""));
     let header = lines(text)
         .next()
         .filter(|(_, line)| is_header(line, folder));
     if let Some((_, line)) = header {
-        index.warnings.push(format!(
-            "{}: the first line, {line:?}, was taken for a header",
-            path.display()
-        ));
+        warnings.push(table::header_warning(path, line));
     }
     let lines = || lines(text).skip(usize::from(header.is_some()));
-    if let Some((number, line)) = lines().find(|(_, line)| line.len() > LONGEST) {
-        let expected = format!("a path, or a path and a label, in at most {LONGEST} bytes");
-        return Err(damaged(number, &expected, line));
-    }
     let separator = Separator::of(|| lines().map(|(_, line)| line));
-    let mut texts = Vec::new();
+    let mut rows = Vec::new();
     for (number, line) in lines() {
         let Some(separator) = separator else {
             let splits = |separator: &Separator| separator.split(line).is_some();
             if !is_image(line) && Separator::ALL.iter().any(splits) {
                 return Err(damaged(number, "no label, as before", line));
             }
-            index.names.push(OsStr::new(line));
+            rows.push(Row::new(number, line, None));
             continue;
         };
         let Some((name, label)) = separator.split(line) else {
@@ -100,28 +97,9 @@ pub(super) fn read_list(path: &Path) -> Result<Index, Error> {
         if !is_image(name) && separator.pieces(name).any(is_image) {
             return Err(damaged(number, "a path and one label", line));
         }
-        index.names.push(OsStr::new(name));
-        texts.push(label);
+        rows.push(Row::new(number, name, Some(label)));
     }
-    if index.names.len() == 0 {
-        return Err(damaged(1, "a path", "an empty list"));
-    }
-    if !texts.is_empty() {
-        (index.labels, index.classes) = labels::from_texts(&texts).map_err(|mix| {
-            let line = lines().nth(mix.place).map_or(1, |(number, _)| number);
-            damaged(line, &mix.expected(), texts[mix.place])
-        })?;
-    }
-    index.names.shrink();
-    index.sources.push(source);
-    Ok(index)
-}
-
-/// The lines that say something, with their numbers from 1 on.
-fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let lines = text.trim_start_matches('\u{feff}').lines().zip(1..);
-    let lines = lines.map(|(line, number)| (number, line.trim()));
-    lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+    Ok(rows)
 }
 
 /// Whether a first line names columns: it starts with the name of one, has no number, and there is no
@@ -131,14 +109,10 @@ fn is_header(line: &str, folder: &Path) -> bool {
         .split(['\t', ',', ' '])
         .map(|field| field.trim().trim_matches('"'));
     let first = fields.next().unwrap_or_default();
-    COLUMNS.iter().any(|name| first.eq_ignore_ascii_case(name))
+    is_path_column(first)
         && fields.all(|field| field.parse::<f64>().is_err())
         && !folder.join(first).exists()
         && !folder.join(line).exists()
-}
-
-fn is_image(text: &str) -> bool {
-    is_candidate(Path::new(text))
 }
 
 /// What stands between a path and its label.

@@ -3,20 +3,29 @@
 mod files;
 mod folder;
 mod idx;
+mod idx_files;
 mod index;
+mod labelled_folder;
 mod labels;
+mod lines;
 mod list;
+mod member;
 mod names;
 mod open;
+mod options;
 mod parallel;
-mod parts;
 mod selection;
 mod shards;
+mod split_words;
+mod splits;
+mod table;
 mod voc;
 
-pub use files::{ImageFiles, OnBad};
+pub use files::ImageFiles;
 pub use idx::IdxImages;
-pub use open::{OpenOptions, Split, open, open_with};
+pub use names::{escaped_name, unescaped_name};
+pub use open::{open, open_with};
+pub use options::{OnBad, OpenOptions, Split};
 pub use selection::Selection;
 pub use voc::{VOC_CLASSES, VocImages, VocShown, is_voc};
 
@@ -40,7 +49,7 @@ pub trait Dataset: Send + Sync {
     /// The image cannot be read or decoded; the error names it.
     fn read(&self, index: usize, image: &mut Image) -> Result<(), Error>;
 
-    /// Reads of an image at least the part that is wanted; the pixels outside are unspecified. See
+    /// Reads of an image at least the region that is wanted; the pixels outside are unspecified. See
     /// [`decode_region`](crate::decode::decode_region).
     ///
     /// # Errors

@@ -5,101 +5,35 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{ImageFiles, OnBad};
-use super::folder::{file_name, first_image, folders_in, list_images};
-use super::idx::IdxImages;
-use super::index::Index;
+use super::files::{ImageFiles, leads_nowhere};
+use super::folder::{file_name, first_image, folders_in};
+use super::idx_files::{idx_images, open_idx};
+use super::labelled_folder::{SplitFolder, open_images, open_split};
 use super::list::read_list;
-use super::parts;
+use super::options::{OpenOptions, Split};
 use super::shards::{ShardSet, tar_files};
+use super::split_words;
+use super::splits::{self, SplitFolders, holds_image};
 use crate::{Dataset, Error, Selection, subset};
-
-/// The part of a data set that was set apart for a use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Split {
-    /// What a model may learn from.
-    Train,
-    /// What it is judged by.
-    Test,
-}
-
-impl Split {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Test => "test",
-        }
-    }
-
-    /// What the names of its IDX files start with.
-    fn idx_prefixes(self) -> &'static [&'static str] {
-        match self {
-            Self::Train => &["train"],
-            Self::Test => &["t10k", "test"],
-        }
-    }
-
-    fn other(self) -> Self {
-        match self {
-            Self::Train => Self::Test,
-            Self::Test => Self::Train,
-        }
-    }
-
-    /// Its folder beside those of other splits. ImageNet's `test` has no labels, so `val` is first.
-    fn folders(self) -> &'static [&'static str] {
-        match self {
-            Self::Train => &["train"],
-            Self::Test => &["val", "test"],
-        }
-    }
-}
-
-/// How a data set is opened.
-#[derive(Clone)]
-pub struct OpenOptions<'a> {
-    /// Is told how many images were found so far, now and then and from several threads.
-    pub progress: Option<&'a (dyn Fn(usize) + Sync)>,
-    /// A folder in which lists of files are kept from one run to the next. A list is made anew when
-    /// a folder or shard has changed since. Should not be the data's own folder.
-    pub cache: Option<&'a Path>,
-    /// For data without a test part: the fraction in `(0, 1)` that is set apart as one, stratified
-    /// where there are labels, and the seed of that choice.
-    pub test_fraction: Option<(f64, u64)>,
-    /// The fraction of the images, from 0 to 1, that may turn out to be unreadable. A loader puts
-    /// others of the same class in their places; with 0 the first is an error.
-    pub max_bad: f64,
-    /// Is told of each of these, once, with what is wrong.
-    pub on_bad: Option<OnBad>,
-}
-
-impl Default for OpenOptions<'_> {
-    /// No report, no cache, no test part; one image in a thousand may be bad.
-    fn default() -> Self {
-        Self {
-            progress: None,
-            cache: None,
-            test_fraction: None,
-            max_bad: 0.001,
-            on_bad: None,
-        }
-    }
-}
 
 /// Opens the data set at `path`, whatever its form:
 ///
 /// - an IDX file of images, or a folder with `train-images-idx3-ubyte` and `t10k-images-idx3-ubyte`
 ///   or `test-images-idx3-ubyte` (each plain or `.gz`), with label files `…-labels-idx1-ubyte` beside;
+///   also under longer names, such as `emnist-letters-train-images-idx3-ubyte`;
 /// - a folder with `train/` and `val/` or `test/` (`val/` is taken where both are): the one for the split;
+///   also by other words and in any case, such as `Training/` and `Testing/`, `seg_train/` and `seg_test/`,
+///   and with one folder around both; a split without class folders is labelled by a list beside or
+///   in it, such as `val.txt`, `train_labels.csv` or `val/val_annotations.txt`;
 /// - a folder with the lists `train.txt` and `val.txt` or `test.txt` (or `.csv`, `.tsv`), or one such
-///   file: a path a line, with a label behind a tab, a comma or a blank, or without;
+///   file: a path a line, with a label behind a tab, a comma or a blank, or without; or a table;
 /// - tar files in the WebDataset convention: one, or a folder of them. If names hold the word `train`,
 ///   and others `val` or `test` (`val` is taken where both are), these are the splits;
 /// - a folder with a folder of images for each class, sorted by name;
 /// - a folder of images without labels.
 ///
-/// A file, and what has no splits, gives all its images for each. Splits whose labels are numbers have
-/// the same classes, up to the highest of both.
+/// A file, and what has no splits, gives all its images for each. Splits have the same classes: those of
+/// both, also where one of them has no image of a class.
 ///
 /// # Errors
 /// There is nothing at `path`, nothing for the split, or nothing that can be told apart.
@@ -107,10 +41,10 @@ pub fn open(path: &Path, split: Split) -> Result<Arc<dyn Dataset>, Error> {
     open_with(path, split, &OpenOptions::default())
 }
 
-/// As [`open`], with a report of progress, a cache, and a test part for data that has none.
+/// As [`open`], with a report of progress, a cache, and a test split for data that has none.
 ///
 /// # Errors
-/// As [`open`]; a fraction is out of range or leaves nothing, or there is a test part already.
+/// As [`open`]; a fraction is out of range or leaves nothing, or there is a test split already.
 pub fn open_with(
     path: &Path,
     split: Split,
@@ -136,7 +70,7 @@ pub fn open_with(
     let count = (fraction * dataset.len() as f64).round();
     if !(0.0 < fraction && fraction < 1.0 && count >= 1.0) {
         return Err(Error::Part {
-            what: format!("a test part of {fraction}"),
+            what: format!("a test split of {fraction}"),
             images: dataset.len(),
             expected: "a fraction between 0 and 1 of at least one image",
         });
@@ -155,9 +89,13 @@ fn find(
     split: Split,
     options: &OpenOptions<'_>,
 ) -> Result<(Arc<dyn Dataset>, bool), Error> {
-    let metadata = fs::metadata(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
+    let metadata = fs::metadata(path).map_err(|source| {
+        let path = path.to_owned();
+        if leads_nowhere(&path, &source) {
+            let target = fs::read_link(&path).unwrap_or_default();
+            return Error::DanglingLink { path, target };
+        }
+        Error::Read { path, source }
     })?;
     if metadata.is_file() {
         return Ok((open_file(path, options)?, false));
@@ -167,68 +105,85 @@ fn find(
         split: split.name(),
         expected,
     };
-    if let Some(images) = idx_images(path, split) {
-        return Ok((open_idx(&images, idx_images(path, split.other()))?, true));
+    if let Some(images) = idx_images(path, split)? {
+        return Ok((open_idx(&images, idx_images(path, split.other())?)?, true));
     }
-    if idx_images(path, split.other()).is_some() {
+    if idx_images(path, split.other())?.is_some() {
         return Err(missing(match split {
             Split::Train => "train-images-idx3-ubyte or train-images-idx3-ubyte.gz",
             Split::Test => "t10k-images-idx3-ubyte or test-images-idx3-ubyte, plain or .gz",
         }));
     }
-    if path.join("train").is_dir() {
-        let folder = |split: Split| {
-            let mut folders = split.folders().iter().map(|name| path.join(name));
-            folders.find(|folder| folder.is_dir())
-        };
-        if folder(Split::Test).is_none() {
-            check_train(path)?;
-        }
-        let own = folder(split).ok_or_else(|| missing("a folder val/ or test/ beside train/"))?;
+    if let Some(folders) = SplitFolders::find(path)? {
+        let own = folders.get(split).ok_or_else(|| {
+            missing(match split {
+                Split::Train => "a folder train/ beside val/ or test/",
+                Split::Test => "a folder val/ or test/ beside train/",
+            })
+        })?;
+        let other = folders.get(split.other());
         // A split may itself be a folder of shards.
-        let other = folder(split.other());
-        return Ok((open_folder(&own, split, other.as_deref(), options)?.0, true));
+        if !tar_files(own)?.is_empty() {
+            return Ok((open_folder(own, split, other, options)?.0, true));
+        }
+        let with_list = |folder, split| SplitFolder {
+            folder,
+            list: label_list(path, folder, split),
+        };
+        let other = other.map(|other| with_list(other, split.other()));
+        let own = with_list(own, split);
+        return Ok((open_split(path, &own, other.as_ref(), options)?, true));
     }
-    if let Some(list) = list_file(path, split) {
-        let other = list_file(path, split.other());
-        return Ok((open_list(&list, other.as_deref(), options)?, true));
+    let lists = [split, split.other()].map(|split| list_file(path, split));
+    if lists.iter().any(Option::is_some) {
+        let beside = check_lists(path, &lists)?;
+        let [Some(list), other] = &lists else {
+            return Err(missing(match split {
+                Split::Train => "a list train.txt, train.csv or train.tsv",
+                Split::Test => "a list val.txt or test.txt (or .csv or .tsv)",
+            }));
+        };
+        return Ok((open_list(list, other.as_deref(), beside, options)?, true));
     }
-    if list_file(path, split.other()).is_some() {
-        return Err(missing(match split {
-            Split::Train => "a list train.txt, train.csv or train.tsv",
-            Split::Test => "a list val.txt or test.txt (or .csv or .tsv)",
-        }));
+    // A folder around all, as archives unpack.
+    if let [only] = &folders_in(path)?[..]
+        && first_image(path).is_some_and(|image| image.starts_with(only))
+        && tar_files(path)?.is_empty()
+        && SplitFolders::find(only)?.is_some()
+    {
+        return find(only, split, options);
     }
     open_folder(path, split, None, options)
 }
 
-fn holds_image(folder: &Path) -> bool {
-    first_image(folder).is_some()
-}
-
-/// Checks that a folder `train` without a test part beside it is no class among others, which would
-/// have no folders of images itself.
-fn check_train(path: &Path) -> Result<(), Error> {
-    if folders_in(&path.join("train"))?
-        .iter()
-        .any(|folder| holds_image(folder))
-    {
-        return Ok(());
+/// Checks that lists do not stand beside class folders, of which one alone would leave out most; what
+/// the user should know of class folders beside two lists.
+fn check_lists(path: &Path, lists: &[Option<PathBuf>; 2]) -> Result<Option<String>, Error> {
+    let classes = splits::class_folders(path)?;
+    if classes.len() < 2 {
+        return Ok(None);
     }
-    let folders = folders_in(path)?;
-    let class = |folder: &&PathBuf| !parts::is_part(folder) && holds_image(folder);
     // A few tell enough.
-    let classes = folders.iter().filter(class).take(4);
-    let classes: Vec<String> = classes.map(|class| file_name(class) + "/").collect();
-    if classes.is_empty() {
-        return Ok(());
+    let names: Vec<String> = classes
+        .iter()
+        .take(4)
+        .map(|class| file_name(class) + "/")
+        .collect();
+    let (names, found) = (names.join(", "), lists.iter().flatten());
+    let found: Vec<String> = found.map(|list| file_name(list)).collect();
+    match &found[..] {
+        [list] => Err(Error::Ambiguous {
+            path: path.to_owned(),
+            first: format!("the list {list}"),
+            second: format!("class folders ({names})"),
+            expected: "one or the other, or a list for each split",
+        }),
+        found => Ok(Some(format!(
+            "{}: the lists {} are taken, not the folders beside ({names})",
+            path.display(),
+            found.join(" and ")
+        ))),
     }
-    Err(Error::Ambiguous {
-        path: path.to_owned(),
-        first: "the folder train/".to_owned(),
-        second: format!("other folders of images ({})", classes.join(", ")),
-        expected: "train/ with val/ or test/, or class folders of which none is called train",
-    })
 }
 
 /// A folder of shards, which may have splits by name, or of images, which has none. `beside` is the
@@ -241,9 +196,7 @@ fn open_folder(
 ) -> Result<(Arc<dyn Dataset>, bool), Error> {
     let shards = tar_files(path)?;
     let Some(shard) = shards.first() else {
-        let make = || list_images(path, options.progress);
-        let index = Index::cached(options.cache, path, make)?;
-        return Ok((Arc::new(ImageFiles::in_folder(path, index, options)), false));
+        return Ok((open_images(path, options)?, false));
     };
     let mut warnings = Vec::new();
     if let Some(image) = first_image(path) {
@@ -264,9 +217,9 @@ fn open_folder(
             image.display()
         ));
     }
-    let part = |split: Split| {
+    let of = |split: Split| {
         let mut warnings = warnings.clone();
-        let none: Vec<_> = parts::shards_of_none(&shards).collect();
+        let none: Vec<_> = split_words::shards_of_none(&shards).collect();
         if let [first, ..] = none[..] {
             warnings.push(format!(
                 "{} of the tar files left out, for their names hold neither train nor val or test: the first, {}",
@@ -275,20 +228,20 @@ fn open_folder(
             ));
         }
         ShardSet {
-            shards: parts::shards_of(&shards, split),
+            shards: split_words::shards_of(&shards, split),
             folder: path.to_owned(),
             // Each split has its own index.
             place: path.join(split.name()),
             warnings,
         }
     };
-    let (own, other) = (part(split), part(split.other()));
+    let (own, other) = (of(split), of(split.other()));
     if !own.shards.is_empty() && !other.shards.is_empty() {
         return Ok((own.open(Some(&other), options)?, true));
     }
-    if parts::are_unclear(&shards) {
+    if split_words::are_unclear(&shards) {
         warnings.push(format!(
-            "{}: all tar files are taken together, for their names do not tell a part to train on (the word train) \
+            "{}: all tar files are taken together, for their names do not tell a split to train on (the word train) \
              from one to test (val or test)",
             path.display()
         ));
@@ -318,28 +271,18 @@ fn open_file(path: &Path, options: &OpenOptions<'_>) -> Result<Arc<dyn Dataset>,
     // An IDX file and a gzip stream hold bytes that no text does.
     let is_text = !start.is_empty() && !start.contains(&0) && !start.starts_with(&[0x1f, 0x8b]);
     if is_text {
-        open_list(path, None, options)
+        open_list(path, None, None, options)
     } else {
         open_idx(path, None)
     }
 }
 
-/// `other`: the images of the other split.
-fn open_idx(images: &Path, other: Option<PathBuf>) -> Result<Arc<dyn Dataset>, Error> {
-    let labels = idx_labels(images);
-    let mut dataset = IdxImages::open(images, labels.as_deref())?;
-    if let Some(images) = other
-        && let Some(labels) = idx_labels(&images)
-    {
-        dataset.widen(&images, &labels);
-    }
-    Ok(Arc::new(dataset))
-}
-
 /// `other`: the list of the other split, which tells what is wrong with it when it is opened itself.
+/// `beside`: what the user should know.
 fn open_list(
     path: &Path,
     other: Option<&Path>,
+    beside: Option<String>,
     options: &OpenOptions<'_>,
 ) -> Result<Arc<dyn Dataset>, Error> {
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -348,38 +291,34 @@ fn open_list(
         && !index.labels.is_empty()
         && let Ok(other) = read_list(other)
     {
-        index.widen(&other.classes);
+        index.unite(&other.classes);
     }
+    index.warnings.extend(beside);
     Ok(Arc::new(ImageFiles::in_folder(folder, index, options)))
 }
 
-/// The list of a split in a folder.
+/// The list of a split in a folder: a text file whose name is a split's word, in any case.
 fn list_file(folder: &Path, split: Split) -> Option<PathBuf> {
-    let names = split.folders().iter().flat_map(|name| {
-        ["txt", "csv", "tsv"].map(|extension| folder.join(format!("{name}.{extension}")))
-    });
-    names.into_iter().find(|path| path.is_file())
+    first_list(folder, |stem| split_words::rank_of_list(stem, split))
 }
 
-/// The IDX image file of a split in a folder.
-fn idx_images(folder: &Path, split: Split) -> Option<PathBuf> {
-    let names = split.idx_prefixes().iter().flat_map(|prefix| {
-        ["", ".gz"].map(|end| folder.join(format!("{prefix}-images-idx3-ubyte{end}")))
-    });
-    names.into_iter().find(|path| path.is_file())
+/// The list that may label a split's images: beside its folder, or in it.
+fn label_list(root: &Path, folder: &Path, split: Split) -> Option<PathBuf> {
+    let beside = |stem: &str| split_words::rank_of_labels(stem, split, false);
+    let within = |stem: &str| split_words::rank_of_labels(stem, split, true);
+    first_list(root, beside).or_else(|| first_list(folder, within))
 }
 
-/// The label file that belongs to an image file by its name: the same with `labels-idx1` for
-/// `images-idx3`, compressed or not.
-fn idx_labels(images: &Path) -> Option<PathBuf> {
-    let name = images.file_name()?.to_str()?;
-    let plain = name.strip_suffix(".gz").unwrap_or(name);
-    let labels = plain.replace("images", "labels").replace("idx3", "idx1");
-    if labels == plain {
-        return None;
-    }
-    ["", ".gz"]
-        .map(|end| images.with_file_name(format!("{labels}{end}")))
-        .into_iter()
-        .find(|path| path.is_file())
+/// The first text file of a folder whose name has a rank, by that and by its extension.
+fn first_list(folder: &Path, rank: impl Fn(&str) -> Option<usize>) -> Option<PathBuf> {
+    const EXTENSIONS: [&str; 3] = ["txt", "csv", "tsv"];
+    let key = |path: PathBuf| {
+        let rank = rank(path.file_stem()?.to_str()?)?;
+        let extension = path.extension()?.to_str()?.to_lowercase();
+        let extension = EXTENSIONS.iter().position(|known| *known == extension)?;
+        path.is_file().then_some((rank, extension, path))
+    };
+    let files = fs::read_dir(folder).ok()?.filter_map(Result::ok);
+    let (_, _, path) = files.filter_map(|entry| key(entry.path())).min()?;
+    Some(path)
 }

@@ -1,34 +1,19 @@
 //! Tar files in the convention of WebDataset.
 //!
-//! Files whose names agree up to the first dot of the last part belong together: `000017.jpg`, with its
-//! label in `000017.cls` (or `.cls.txt`): a whole number, or a class's name. The archives are read
-//! through once, for where each image lies; images are then read in place, in any order.
+//! The archives are read through once, for where each image lies; images are then read in place, in any
+//! order. What is in an archive, [`member`](super::member) tells.
 
-use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::files::ImageFiles;
-use super::index::{Extent, Index, Source};
-use super::names::Names;
-use super::{OpenOptions, labels, parallel};
+use super::index::{Index, Source};
+use super::member::{LeftOut, read_shard};
+use super::options::OpenOptions;
+use super::{labels, parallel};
 use crate::{Dataset, Error};
-
-/// The longest label.
-const LABEL_LIMIT: u64 = 1024;
-
-/// What one archive holds.
-#[derive(Default)]
-struct Shard {
-    names: Names,
-    extents: Vec<Extent>,
-    /// The text of each image's label.
-    labels: Vec<Option<String>>,
-}
 
 /// Shards that are one data set, or one split of it.
 pub(super) struct ShardSet {
@@ -72,7 +57,7 @@ impl ShardSet {
             && let Ok(other) = other.index(options)
         {
             // What is wrong with the other, it tells when it is opened itself.
-            index.widen(&other.classes);
+            index.unite(&other.classes);
         }
         index.warnings.extend(self.warnings.iter().cloned());
         let dataset = ImageFiles::in_shards(&self.shards, index, options)?;
@@ -122,7 +107,9 @@ fn index_shards(
     })?;
     let mut index = Index::default();
     let mut texts = Vec::new();
+    let mut left_out = LeftOut::default();
     for (source, shard) in shards {
+        left_out.add(shard.left_out);
         index.sources.push(source);
         index.names.append(&shard.names);
         index.extents.extend(shard.extents);
@@ -130,6 +117,13 @@ fn index_shards(
     }
     let first = |labelled: bool| texts.iter().position(|text| text.is_some() == labelled);
     match (first(true), first(false)) {
+        (None, None) if left_out.count() > 0 => {
+            return Err(Error::LeftOut {
+                path: paths.first().cloned().unwrap_or_default(),
+                expected: "JPEG, PNG or WebP files as they are",
+                found: left_out.to_string(),
+            });
+        }
         (None, None) => {
             return Err(Error::NoImages {
                 path: paths.first().cloned().unwrap_or_default(),
@@ -159,69 +153,12 @@ fn index_shards(
         }
         (None, Some(_)) => {}
     }
+    if left_out.count() > 0 {
+        index
+            .warnings
+            .push(format!("images in tar files left out: {left_out}"));
+    }
     index.names.shrink();
     index.extents.shrink_to_fit();
     Ok(index)
-}
-
-fn read_shard(path: &Path, number: u32) -> Result<Shard, Error> {
-    let fail = |source| Error::Shard {
-        path: path.to_owned(),
-        source,
-    };
-    let file = File::open(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let length = file.metadata().map_err(fail)?.len();
-    let mut archive = tar::Archive::new(BufReader::new(file));
-    let mut shard = Shard::default();
-    let mut labels = HashMap::new();
-    let mut keys = Vec::new();
-    for entry in archive.entries_with_seek().map_err(fail)? {
-        let mut entry = entry.map_err(fail)?;
-        if !entry.header().entry_type().is_file() {
-            continue;
-        }
-        let name = entry.path().map_err(fail)?.into_owned();
-        let Some((key, extension)) = split(&name) else {
-            continue;
-        };
-        match extension.as_str() {
-            "cls" | "cls.txt" => {
-                let mut text = String::new();
-                let mut start = (&mut entry).take(LABEL_LIMIT);
-                start.read_to_string(&mut text).map_err(fail)?;
-                labels.insert(key, text.trim().to_owned());
-            }
-            "jpg" | "jpeg" | "png" | "webp" => {
-                let (start, size) = (entry.raw_file_position(), entry.size());
-                let whole = start.checked_add(size).is_some_and(|end| end <= length);
-                let Some(size) = u32::try_from(size).ok().filter(|_| whole) else {
-                    let message = format!("{} breaks off", name.display());
-                    return Err(fail(std::io::Error::other(message)));
-                };
-                shard.names.push(name.as_os_str());
-                shard.extents.push(Extent {
-                    shard: number,
-                    length: size,
-                    start,
-                });
-                keys.push(key);
-            }
-            _ => {}
-        }
-    }
-    shard.labels = keys.iter().map(|key| labels.get(key).cloned()).collect();
-    Ok(shard)
-}
-
-/// What the files of a sample have in common, and the rest in lower case.
-fn split(name: &Path) -> Option<(PathBuf, String)> {
-    let file = name.file_name().and_then(OsStr::to_str)?;
-    let (stem, extension) = file.split_once('.')?;
-    if stem.is_empty() {
-        return None;
-    }
-    Some((name.with_file_name(stem), extension.to_ascii_lowercase()))
 }

@@ -6,8 +6,8 @@ use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::{ImageDecoder, ImageError, Limits};
 
+use super::failure::{Failure, PIXEL_LIMIT, check_size};
 use super::foreign::guarded;
-use super::{Failure, PIXEL_LIMIT, check_size};
 use crate::Image;
 
 /// Bytes that a PNG file may unpack to beside its pixels.
@@ -34,10 +34,36 @@ pub(super) fn decode_png(bytes: &[u8], image: &mut Image) -> Result<(), Failure>
     };
     let pixels = (side(0) * side(4)).min(PIXEL_LIMIT as u64);
     limits.max_alloc = Some(8 * pixels + SPARE);
-    guarded(|| {
+    let result = guarded(|| {
         let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(failure)?;
         read(decoder, image)
-    })
+    });
+    match result {
+        Err(Failure::Damaged(_)) if !has_end(bytes) => {
+            let length = bytes.len();
+            Err(Failure::Damaged(format!(
+                "the file is cut off after {length} bytes: no IEND chunk"
+            )))
+        }
+        result => result,
+    }
+}
+
+/// Whether the chunks of a PNG file lead to its last.
+fn has_end(bytes: &[u8]) -> bool {
+    let mut rest = &bytes[PNG_SIGNATURE.len()..];
+    while let Some((head, content)) = rest.split_first_chunk::<8>() {
+        let [length @ .., _, _, _, _] = head;
+        let length = u32::from_be_bytes(*length) as usize;
+        // The chunk's check sum follows.
+        let after = content.get(length.saturating_add(4)..);
+        match (head.ends_with(b"IEND"), after) {
+            (true, after) => return after.is_some(),
+            (false, Some(after)) => rest = after,
+            (false, None) => return false,
+        }
+    }
+    false
 }
 
 /// Of an animation the first picture.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
-use super::Failure;
+use super::failure::Failure;
 
 thread_local! {
     /// Whether this thread is in such a decoder.

@@ -2,25 +2,24 @@
 //!
 //! The format is told by the content, never by the name. Palettes are expanded, transparency is
 //! dropped, 16 bits become 8, CMYK becomes RGB. The EXIF orientation is ignored, as torchvision
-//! ignores it. PNG (but for 16-bit grey, which Pillow clips to white) and ordinary JPEG files (sequential, grey or YCbCr with whole or half chroma)
-//! give Pillow's very pixels; other JPEG files may differ by a few levels (another inverse DCT and
-//! chroma upsampling, both within the standard).
+//! ignores it. PNG (but for 16-bit grey, which Pillow clips to white) and JPEG files give Pillow's very
+//! pixels, or are refused with a reason; WebP files with loss may differ by a few levels.
 
 mod container;
+mod failure;
 mod foreign;
 mod jpeg;
 
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::augment::crop::Region;
+use crate::geometry::Region;
 use crate::{Error, Image};
+use failure::Failure;
+pub use failure::PIXEL_LIMIT;
 
-/// Told an image's width and height, says which part of it will be looked at.
+/// Told an image's width and height, says which region of it will be looked at.
 pub type Wanted<'a> = &'a mut dyn FnMut(usize, usize) -> Region;
-
-/// The most pixels that are decoded; about where Pillow refuses too (2^31 / 12).
-pub const PIXEL_LIMIT: usize = 178_956_970;
 
 /// Decodes an image file into `image`: 1 channel if it is stored as grey, else 3. `name` is
 /// what error messages call it.
@@ -32,10 +31,10 @@ pub fn decode(bytes: &[u8], name: &dyn Display, image: &mut Image) -> Result<(),
     decode_region(bytes, name, &mut Region::of_size, image)
 }
 
-/// Decodes as [`decode`], but of ordinary JPEG files only the part that is wanted: the pixels outside
+/// Decodes as [`decode`], but of JPEG files only the region that is wanted: the pixels outside
 /// are unspecified, those inside are the same. `wanted` is called once.
 ///
-/// Damage below the part may go unnoticed, for nothing there is read.
+/// Damage below the region may go unnoticed, for nothing there is read.
 ///
 /// # Errors
 /// As [`decode`].
@@ -79,19 +78,6 @@ pub fn decode_region(
                 limit: PIXEL_LIMIT,
             },
         })
-}
-
-/// Why a file cannot be decoded; [`decode`] adds its name.
-enum Failure {
-    Damaged(String),
-    TooLarge(usize, usize),
-}
-
-fn check_size(width: usize, height: usize) -> Result<(), Failure> {
-    if width.saturating_mul(height) > PIXEL_LIMIT {
-        return Err(Failure::TooLarge(width, height));
-    }
-    Ok(())
 }
 
 fn describe(bytes: &[u8]) -> String {

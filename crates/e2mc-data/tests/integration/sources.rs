@@ -372,9 +372,13 @@ fn parts_agree_on_their_classes() {
     let [train, test] = [Split::Train, Split::Test].map(|split| open(named.path(), split).unwrap());
     assert_eq!(train.classes(), test.classes());
     assert_eq!(labels(&*test), [Some(2), Some(0)]);
-    // A class that there is nothing to learn of stays a difference.
+    // A class that there is nothing to learn of is one of both.
     fs::write(named.path().join("val.txt"), "d.jpg dgo\n").unwrap();
-    assert_eq!(open(named.path(), Split::Test).unwrap().classes(), ["dgo"]);
+    let [train, test] = [Split::Train, Split::Test].map(|split| open(named.path(), split).unwrap());
+    assert_eq!(test.classes(), ["cat", "cow", "dgo", "dog"]);
+    assert_eq!(train.classes(), test.classes());
+    assert_eq!(labels(&*test), [Some(2)]);
+    assert_eq!(labels(&*train), [Some(0), Some(1), Some(3)]);
 }
 
 #[test]

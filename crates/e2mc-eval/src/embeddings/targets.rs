@@ -99,7 +99,8 @@ impl Targets {
     }
 }
 
-/// Reads targets: one-dimensional integers are class numbers; two-dimensional integers, floats or truth values `(n, labels)` say who
+/// Reads targets. One-dimensional integers are class numbers, and so is one column `(n, 1)` of whole numbers without a -1,
+/// as frames and `reshape(-1, 1)` give it. Other two-dimensional integers, floats or truth values `(n, labels)` say who
 /// has which label: 1 present, 0 absent, -1 ignored. `.npy`, `FILE.npz:ARRAY` or `FILE.safetensors:TENSOR`; without a
 /// name, the file's only array of one dimension.
 ///
@@ -119,6 +120,11 @@ pub fn read_targets(source: impl AsRef<Path>) -> Result<Targets, Error> {
         return read_integers(&parsed, 1, label).map(Targets::Classes);
     }
     let width = shape[1];
+    if width == 1
+        && let Some(classes) = class_column(source.as_ref(), &parsed, float)?
+    {
+        return Ok(Targets::Classes(classes));
+    }
     let wrong = |found: String, hint| Error::Format {
         path: path.into(),
         expected: "labels of 1 (present), 0 (absent) or -1 (ignored)".into(),
@@ -149,6 +155,38 @@ pub fn read_targets(source: impl AsRef<Path>) -> Result<Targets, Error> {
         return Err(wrong("-1 but no 0".into(), hint));
     }
     MultiLabels::new(values, width).map(Targets::Multi)
+}
+
+/// Class numbers in one column; `None` where they are a label that is present, absent or ignored: with a -1, or
+/// fractions (which are then refused as such).
+fn class_column(
+    source: &Path,
+    parsed: &Source<'_>,
+    float: bool,
+) -> Result<Option<Vec<usize>>, Error> {
+    let values: Vec<i64> = if float {
+        let matrix = super::read_embeddings(source)?;
+        let values = matrix.data();
+        if values.iter().any(|value| value.fract() != 0.0) {
+            return Ok(None);
+        }
+        values.iter().map(|&value| value as i64).collect()
+    } else {
+        // What does not fit is no class number either.
+        read_integers(parsed, 2, |_, value| {
+            Ok(i64::try_from(value).unwrap_or(i64::MAX))
+        })?
+    };
+    if values.contains(&-1) {
+        return Ok(None);
+    }
+    let class = |(row, &value): (usize, &i64)| class_number(parsed.path(), row, value.into());
+    values
+        .iter()
+        .enumerate()
+        .map(class)
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 /// One `T` for each integer that a source of `rank` dimensions names.
@@ -205,6 +243,25 @@ mod tests {
         let shown = [Some(true), None, Some(false), Some(true)];
         let labels = MultiLabels::new(shown.map(Presence::from).to_vec(), 2).unwrap();
         assert_eq!(labels.to_integers(), [1, -1, 0, 1]);
+    }
+
+    #[test]
+    fn one_column_is_class_numbers_unless_it_ignores_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |column: Column<'_>| {
+            let path = folder.path().join("y.npz");
+            write_npz(&path, &[("y", column)]).unwrap();
+            read_targets(format!("{}:y", path.display()))
+        };
+        let classes = |values: &[i64]| read(Column::Integers(values, 1)).unwrap();
+        assert_eq!(classes(&[0, 1, 2, 0]), Targets::Classes(vec![0, 1, 2, 0]));
+        assert_eq!(classes(&[1, 0, 1]), Targets::Classes(vec![1, 0, 1]));
+        let Targets::Multi(label) = classes(&[1, 0, -1]) else {
+            panic!("a row is ignored");
+        };
+        assert_eq!((label.rows(), label.labels()), (3, 1));
+        let error = read(Column::Integers(&[0, -3], 1)).unwrap_err().to_string();
+        assert!(error.contains("-3"), "{error}");
     }
 
     #[test]

@@ -12,6 +12,9 @@ pub(super) struct Table {
     /// how many bits of the value are still to come, bits 9-15 the zeros before the coefficient,
     /// bits 16-31 its value, if all of it was there.
     entries: Vec<u32>,
+    /// What the next `LOOK` bits start with, for those who want the symbol alone: the code's length
+    /// (0: it is longer) and the symbol. Empty until it is prepared.
+    codes: Vec<(u8, u8)>,
     /// For each code length the highest code, left-aligned in 16 bits, plus one.
     ends: [u32; 17],
     /// For each code length what to add to a code for its symbol's index.
@@ -28,6 +31,7 @@ impl Table {
     pub(super) fn empty() -> Self {
         Self {
             entries: Vec::new(),
+            codes: Vec::new(),
             ends: [0; 17],
             offsets: [0; 17],
             symbols: [0; 256],
@@ -46,6 +50,7 @@ impl Table {
         }
         // Not valid until all of it is.
         self.entries.clear();
+        self.codes.clear();
         if symbols.len() > 256 {
             return None;
         }
@@ -80,6 +85,39 @@ impl Table {
             self.entries.push(entry);
         }
         Some(())
+    }
+
+    /// Makes ready for [`symbol`](Self::symbol).
+    pub(super) fn prepare_codes(&mut self) {
+        if self.codes.is_empty() {
+            let code = |bits: u32| match self.find(bits << (16 - LOOK), LOOK as usize) {
+                Some((symbol, length)) => (length as u8, symbol),
+                None => (0, 0),
+            };
+            self.codes = (0..1 << LOOK).map(code).collect();
+        }
+    }
+
+    /// Takes the next symbol, without a value. What is no code at all is noted.
+    #[inline]
+    pub(super) fn symbol(&self, bits: &mut Bits<'_>) -> u8 {
+        bits.refill();
+        let (length, symbol) = self.codes[(bits.buffer >> (64 - LOOK)) as usize];
+        if length > 0 {
+            bits.consume(u32::from(length));
+            return symbol;
+        }
+        match self.find((bits.buffer >> 48) as u32, 16) {
+            Some((symbol, length)) => {
+                bits.consume(length);
+                symbol
+            }
+            None => {
+                bits.damaged = true;
+                bits.consume(16);
+                0
+            }
+        }
     }
 
     /// The symbol and the length of the code that 16 bits start with, if it is no longer than `most`.
@@ -226,6 +264,26 @@ impl<'a> Bits<'a> {
     fn consume(&mut self, count: u32) {
         self.buffer <<= count;
         self.count -= count;
+    }
+
+    /// Takes 1 to 16 bits.
+    #[inline]
+    pub(super) fn bits(&mut self, count: u32) -> u32 {
+        self.refill();
+        let bits = (self.buffer >> (64 - count)) as u32;
+        self.consume(count);
+        bits
+    }
+
+    /// Takes a value of 1 to 16 bits.
+    #[inline]
+    pub(super) fn value(&mut self, size: u32) -> i32 {
+        extend(self.bits(size), size)
+    }
+
+    /// Notes that what was taken makes no sense.
+    pub(super) fn mark_damaged(&mut self) {
+        self.damaged = true;
     }
 
     /// Whether all that was taken was there, and made sense.

@@ -1,89 +1,97 @@
-//! Chroma to the luma's resolution, and YCbCr to RGB: as libjpeg does both, bit for bit.
+//! Components to the image's resolution, as libjpeg does it, bit for bit.
 //!
 //! Half resolution is interpolated with weights 3/4 and 1/4 in each direction, rounding alternately
-//! up and down. Channels of no more than two columns are repeated instead.
+//! up and down. Half the columns of half the rows or of all, where they are no more than two, are
+//! repeated instead, and so is every other resolution.
 
-use super::baseline::Plane;
+use super::colour;
+use super::frame::Colours;
+use super::plane::Plane;
 use crate::Image;
-use crate::augment::crop::Region;
+use crate::geometry::Region;
 use crate::vectorised::vectorised;
 
 /// Upsamples row by row; keeps its buffers.
 #[derive(Default)]
 pub(super) struct Rows {
     /// Vertically interpolated samples, with one more at each end.
-    near: Vec<i16>,
-    blue: Vec<u8>,
-    red: Vec<u8>,
+    sums: Vec<i16>,
+    /// A row of each component.
+    stored: [Vec<u8>; 4],
+    scratch: [Vec<u8>; 3],
 }
 
 impl Rows {
-    /// Writes a region of an image whose luma has `h` times the columns and `v` times the rows of
-    /// its chroma.
+    /// Writes a region of an image.
     pub(super) fn write(
         &mut self,
         planes: &[Plane],
-        h: usize,
-        v: usize,
+        colours: Colours,
         region: Region,
         image: &mut Image,
     ) {
         let width = image.width;
-        let columns = region.left..region.left + region.width;
         let size = width * image.height;
         for y in region.top..region.top + region.height {
-            let luma = &planes[0].samples[y * planes[0].stride..][columns.clone()];
+            let mut stored = [&[][..]; 4];
+            let buffers = planes.iter().zip(&mut self.stored);
+            for ((plane, buffer), out) in buffers.zip(&mut stored) {
+                *out = row(plane, y, region, &mut self.sums, buffer);
+            }
             let place = y * width + region.left;
-            let [_, blue, red] = planes else {
-                image.pixels[place..][..region.width].copy_from_slice(luma);
-                continue;
-            };
-            // From an even column on.
-            let first = columns.start / h;
-            let count = (columns.end - 1) / h + 1 - first;
-            upsample(blue, h, v, y, first, count, &mut self.near, &mut self.blue);
-            upsample(red, h, v, y, first, count, &mut self.near, &mut self.red);
-            let offset = columns.start - first * h;
-            let (r, rest) = image.pixels.split_at_mut(size);
-            let (g, b) = rest.split_at_mut(size);
-            to_rgb(
-                luma,
-                &self.blue[offset..],
-                &self.red[offset..],
-                &mut r[place..][..region.width],
-                &mut g[place..][..region.width],
-                &mut b[place..][..region.width],
-            );
+            let mut channels = image.pixels.chunks_exact_mut(size);
+            let channels = [(); 3].map(|()| match channels.next() {
+                Some(channel) => &mut channel[place..][..region.width],
+                None => &mut [],
+            });
+            colour::convert(colours, stored, channels, &mut self.scratch);
         }
     }
 }
 
-/// The row of a channel that belongs to row `y` of the image: `count` columns from `first` on,
-/// and as many as `h` times that of the image.
-#[expect(clippy::too_many_arguments, reason = "a row and where it goes")]
+/// The samples of a component that belong to the region's part of row `y` of the image.
+fn row<'a>(
+    plane: &'a Plane,
+    y: usize,
+    region: Region,
+    sums: &mut Vec<i16>,
+    buffer: &'a mut Vec<u8>,
+) -> &'a [u8] {
+    if plane.across == 1 && plane.down == 1 {
+        return &plane.samples[y * plane.stride..][region.left..][..region.width];
+    }
+    // From a whole sample on.
+    let first = region.left / plane.across;
+    let count = (region.left + region.width - 1) / plane.across + 1 - first;
+    upsample(plane, y, first, count, sums, buffer);
+    &buffer[region.left - first * plane.across..][..region.width]
+}
+
+/// The row of a component that belongs to row `y` of the image: `count` columns from `first` on, and
+/// for each of them its columns of the image.
 fn upsample(
     plane: &Plane,
-    h: usize,
-    v: usize,
     y: usize,
     first: usize,
     count: usize,
     sums: &mut Vec<i16>,
     out: &mut Vec<u8>,
 ) {
+    let (h, v) = (plane.across, plane.down);
     out.resize(count * h, 0);
     let row = |y: usize| &plane.samples[y.min(plane.height - 1) * plane.stride..][..plane.width];
-    if h == 1 && v == 1 {
-        out.copy_from_slice(&row(y)[first..first + count]);
-        return;
-    }
-    if h == 2 && plane.width <= 2 {
-        for (pair, &sample) in out.chunks_exact_mut(2).zip(&row(y / v)[first..]) {
-            pair.fill(sample);
+    let near = row(y / v);
+    let smooth = match (h, v) {
+        (1, 2) => true,
+        (2, 1 | 2) => plane.width > 2,
+        _ => false,
+    };
+    if !smooth {
+        for (pixels, &sample) in out.chunks_exact_mut(h).zip(&near[first..]) {
+            pixels.fill(sample);
         }
         return;
     }
-    let near = row(y / v);
     // The other row lies above the first of a pair and below the second.
     let below = v == 2 && y % 2 == 1;
     let far = match v {
@@ -157,26 +165,6 @@ vectorised! {
         {
             pair[0] = ((3 * here + before + even) >> shift) as u8;
             pair[1] = ((3 * here + after + odd) >> shift) as u8;
-        }
-    }
-}
-
-vectorised! {
-    /// ITU-R 601 with full range, in 16-bit fixed point.
-    fn to_rgb(luma: &[u8], blue: &[u8], red: &[u8], r: &mut [u8], g: &mut [u8], b: &mut [u8]) {
-        let count = luma.len();
-        let (blue, red) = (&blue[..count], &red[..count]);
-        let (r, g, b) = (&mut r[..count], &mut g[..count], &mut b[..count]);
-        for i in 0..count {
-            let y = i32::from(luma[i]);
-            let (cb, cr) = (i32::from(blue[i]) - 128, i32::from(red[i]) - 128);
-            let half = 1 << 15;
-            let red = y + ((91_881 * cr + half) >> 16);
-            let green = y + ((-22_554 * cb - 46_802 * cr + half) >> 16);
-            let blue = y + ((116_130 * cb + half) >> 16);
-            r[i] = red.clamp(0, 255) as u8;
-            g[i] = green.clamp(0, 255) as u8;
-            b[i] = blue.clamp(0, 255) as u8;
         }
     }
 }

@@ -43,6 +43,9 @@ save("progressive.jpg", photo, quality=90, progressive=True)
 save("cmyk.jpg", photo.convert("CMYK"), quality=90)
 save("rgb.jpg", photo, quality=90, keep_rgb=True)
 save("orientation.jpg", photo, quality=90, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0")
+# Made by cjpeg or by hand, as their names say; see also scripts/make_jpeg_matrix.py.
+for name in ("noninterleaved_420", "chroma_finer_than_luma", "cmyk_without_adobe", "rgb_adobe_transform0", "progressive_last_column"):
+    keep(name + ".jpg", open(name + ".jpg", "rb").read())
 
 # PNG: every kind of pixel, transparency, interlacing.
 alpha = Image.fromarray(np.tile(np.arange(45, dtype=np.uint8) * 5, (37, 1)))

@@ -1,0 +1,164 @@
+//! The header of a scan, and the compressed data behind it (ITU-T T.81, B.2.3).
+
+use super::damage::Damage;
+use super::frame::{Frame, Process};
+use super::huffman::Bits;
+
+/// Which components a scan holds, and how much of them.
+pub(super) struct Scan {
+    components: [ScanComponent; 4],
+    count: usize,
+    /// First and last coefficient, in zigzag order.
+    pub(super) first: usize,
+    pub(super) last: usize,
+    /// Bits that lie below those which came before; 0: none came before.
+    pub(super) high: u32,
+    /// Bits that lie below those which come now.
+    pub(super) low: u32,
+    /// MCUs between restart markers.
+    pub(super) restart: usize,
+}
+
+/// A component of a scan.
+#[derive(Clone, Copy, Default)]
+pub(super) struct ScanComponent {
+    /// Which of the frame's.
+    pub(super) component: usize,
+    /// Indices of its Huffman tables.
+    pub(super) dc: usize,
+    pub(super) ac: usize,
+}
+
+impl Scan {
+    /// Reads a scan segment. `restart`: MCUs between restart markers, 0 for none.
+    pub(super) fn read(segment: &[u8], frame: &Frame, restart: usize) -> Result<Self, Damage> {
+        let count = segment.first().copied().unwrap_or_default();
+        let count = usize::from(count);
+        if !(1..=frame.components().len()).contains(&count) || segment.len() != 4 + 2 * count {
+            return Err("impossible scan header".into());
+        }
+        let mut components = [ScanComponent::default(); 4];
+        let mut taken = [false; 4];
+        for (coded, bytes) in components
+            .iter_mut()
+            .zip(segment[1..].chunks_exact(2))
+            .take(count)
+        {
+            let mut places = frame.components().iter().zip(taken);
+            let place = places.position(|(component, taken)| component.id == bytes[0] && !taken);
+            let component = place.ok_or_else(|| {
+                format!(
+                    "expected a component of the frame in a scan, found {}",
+                    bytes[0]
+                )
+            })?;
+            taken[component] = true;
+            let (dc, ac) = (usize::from(bytes[1] >> 4), usize::from(bytes[1] & 15));
+            if dc > 3 || ac > 3 {
+                return Err("impossible Huffman table in a scan".into());
+            }
+            *coded = ScanComponent { component, dc, ac };
+        }
+        let [first, last, bits] = segment[1 + 2 * count..] else {
+            return Err("impossible scan header".into());
+        };
+        let scan = Self {
+            components,
+            count,
+            first: usize::from(first),
+            last: usize::from(last),
+            high: u32::from(bits >> 4),
+            low: u32::from(bits & 15),
+            restart: if restart > 0 { restart } else { usize::MAX },
+        };
+        if frame.process == Process::Progressive {
+            scan.check_progression()?;
+        }
+        Ok(scan)
+    }
+
+    fn check_progression(&self) -> Result<(), Damage> {
+        let band = if self.first == 0 {
+            self.last == 0
+        } else {
+            self.first <= self.last && self.last < 64 && self.count == 1
+        };
+        if !band || self.low > 13 || (self.high > 0 && self.high != self.low + 1) {
+            return Err(format!(
+                "impossible progressive scan: coefficients {} to {}, bits {} to {}",
+                self.first, self.last, self.high, self.low
+            )
+            .into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn components(&self) -> &[ScanComponent] {
+        &self.components[..self.count]
+    }
+
+    /// Whether it holds all components of a frame, in the frame's order.
+    pub(super) fn is_whole(&self, frame: &Frame) -> bool {
+        let coded = self.components().iter();
+        self.count == frame.components().len()
+            && coded
+                .enumerate()
+                .all(|(place, coded)| coded.component == place)
+    }
+}
+
+/// The compressed data of a scan; keeps its buffers.
+#[derive(Default)]
+pub(super) struct Compressed {
+    /// Without stuffing and markers.
+    clean: Vec<u8>,
+    /// What lies between restart markers.
+    intervals: Vec<(usize, usize)>,
+}
+
+impl Compressed {
+    /// Takes the stuffing out of the data that comes next and notes its intervals; how many bytes it is.
+    pub(super) fn fill(&mut self, all: &[u8]) -> usize {
+        self.clean.clear();
+        self.intervals.clear();
+        let mut start = 0;
+        let mut data = all;
+        let rest = loop {
+            let end = memchr::memchr(0xff, data).unwrap_or(data.len());
+            self.clean.extend_from_slice(&data[..end]);
+            match data[end..] {
+                [0xff, 0, ..] => {
+                    self.clean.push(0xff);
+                    data = &data[end + 2..];
+                }
+                // Fill bytes before a marker.
+                [0xff, 0xff, ..] => data = &data[end + 1..],
+                [0xff, 0xd0..=0xd7, ..] => {
+                    self.intervals.push((start, self.clean.len()));
+                    start = self.clean.len();
+                    data = &data[end + 2..];
+                }
+                ref rest => break rest.len(),
+            }
+        };
+        self.intervals.push((start, self.clean.len()));
+        all.len() - rest
+    }
+
+    /// The bits of each interval, of which so many are needed. More do no harm: some encoders write a
+    /// restart marker behind the last MCU too.
+    pub(super) fn intervals(
+        &self,
+        needed: usize,
+    ) -> Result<impl Iterator<Item = Bits<'_>>, Damage> {
+        let found = self.intervals.len();
+        if found < needed {
+            return Err(format!(
+                "expected {needed} intervals between restart markers, found {found}"
+            )
+            .into());
+        }
+        let bits = |&(from, to): &(usize, usize)| Bits::new(&self.clean[from..to]);
+        Ok(self.intervals.iter().map(bits))
+    }
+}
