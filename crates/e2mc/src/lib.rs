@@ -26,6 +26,7 @@ mod product;
 #[cfg(test)]
 mod reference;
 pub mod rival;
+mod shape;
 mod simd;
 mod sort;
 mod spacings;
@@ -34,4 +35,5 @@ mod transform;
 pub use criterion::{Criterion, Value, Workspace};
 pub use error::Error;
 pub use matrix::{Matrix, MatrixView};
+pub use shape::{Shape, mean_deviation, rescaled};
 pub use transform::Transform;

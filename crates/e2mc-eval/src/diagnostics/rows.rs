@@ -18,7 +18,7 @@ fn block_rows(cols: usize) -> usize {
 ///
 /// # Errors
 /// What `visit` returns, which ends the pass, or what reading meets.
-pub(super) fn each_block(
+pub(crate) fn each_block(
     source: &dyn Rows,
     mut visit: impl FnMut(usize, MatrixView<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -39,7 +39,7 @@ pub(super) fn each_block(
 ///
 /// # Errors
 /// What reading meets.
-pub(super) fn pick(source: &dyn Rows, wanted: &[usize]) -> Result<Matrix, Error> {
+pub(crate) fn pick(source: &dyn Rows, wanted: &[usize]) -> Result<Matrix, Error> {
     let mut data = Vec::with_capacity(wanted.len() * source.cols());
     for &row in wanted {
         data.extend_from_slice(&source.read(row..row + 1)?);
@@ -71,7 +71,7 @@ pub(super) fn check_shape(rows: usize, cols: usize) -> Result<(), Error> {
 }
 
 /// The first value of `block` that is not finite is an error that names its place.
-pub(super) fn check_finite(first: usize, block: MatrixView<'_>) -> Result<(), Error> {
+pub(crate) fn check_finite(first: usize, block: MatrixView<'_>) -> Result<(), Error> {
     match block.data().iter().position(|value| !value.is_finite()) {
         None => Ok(()),
         Some(at) => Err(Error::NotFinite {
@@ -85,7 +85,7 @@ pub(super) fn check_finite(first: usize, block: MatrixView<'_>) -> Result<(), Er
 
 /// `wanted` of `rows` row indices, increasing: one drawn from each of as many equal stretches, all of them where there
 /// are no more than wanted.
-pub(super) fn spread_rows(rows: usize, wanted: usize, seed: u64) -> Vec<usize> {
+pub(crate) fn spread_rows(rows: usize, wanted: usize, seed: u64) -> Vec<usize> {
     if wanted >= rows {
         return (0..rows).collect();
     }
