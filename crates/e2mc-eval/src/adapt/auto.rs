@@ -25,7 +25,7 @@ use super::judge::{Learning, Task, retrieved, right};
 use super::split::{Parts, Split};
 use super::statistics::hex;
 use super::{Map, Method, Statistics, Use, count_look};
-use crate::diagnostics::rows::{check_finite, each_block, spread_rows};
+use crate::diagnostics::rows::{check_finite, pick, spread_rows};
 use crate::{Error, LinearPreset, Rows, check};
 
 /// Fewer rows in a held-out part cannot tell one map from another.
@@ -247,19 +247,23 @@ pub fn auto(
     trial.run()
 }
 
-/// The rows `wanted`, increasing; finite.
+/// The rows `wanted`; finite.
 fn gather(rows: &dyn Rows, wanted: &[usize]) -> Result<Matrix, Error> {
-    let mut data = Vec::with_capacity(wanted.len() * rows.cols());
-    let mut taken = 0;
-    each_block(rows, |first, block| {
-        check_finite(first, block)?;
-        while let Some(&row) = wanted.get(taken).filter(|&&row| row < first + block.rows()) {
-            data.extend_from_slice(block.row(row - first));
-            taken += 1;
-        }
-        Ok(())
-    })?;
-    Ok(Matrix::new(data, wanted.len(), rows.cols()).expect("whole rows"))
+    let picked = pick(rows, wanted)?;
+    match check_finite(0, picked.view()) {
+        Err(Error::NotFinite {
+            set,
+            row,
+            column,
+            value,
+        }) => Err(Error::NotFinite {
+            set,
+            row: wanted[row],
+            column,
+            value,
+        }),
+        _ => Ok(picked),
+    }
 }
 
 /// Of the rows that take part: their labels, or their other view.

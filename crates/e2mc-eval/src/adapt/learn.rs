@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::statistics::Statistics;
-use crate::diagnostics::rows::{each_block, spread_rows};
+use crate::diagnostics::rows::{pick, spread_rows};
 use crate::product::{Operand, multiply};
 use crate::random::{Purpose, Stream};
 use crate::standardise::{inverse_norm, unit_length};
@@ -124,17 +124,13 @@ fn centred_sample(
     let dims = statistics.dims();
     let most = (SAMPLE / (4 * dims)).max(1024);
     let wanted = spread_rows(rows.rows(), most, seed);
-    let mut data = Vec::with_capacity(wanted.len() * dims);
-    let mut taken = 0;
-    each_block(rows, |first, block| {
-        while let Some(&row) = wanted.get(taken).filter(|&&row| row < first + block.rows()) {
-            let values = block.row(row - first).iter().zip(statistics.mean());
-            data.extend(values.map(|(&v, m)| ((f64::from(v) - m) * scale) as f32));
-            taken += 1;
+    let mut sample = pick(rows, &wanted)?;
+    for row in sample.data_mut().chunks_exact_mut(dims) {
+        for (value, mean) in row.iter_mut().zip(statistics.mean()) {
+            *value = ((f64::from(*value) - mean) * scale) as f32;
         }
-        Ok(())
-    })?;
-    Ok(Matrix::new(data, wanted.len(), dims).expect("whole rows"))
+    }
+    Ok(sample)
 }
 
 /// Adam on batches drawn without replacement, epoch after epoch.
@@ -392,8 +388,8 @@ mod tests {
                     let moved: Vec<f32> = moved.map(|(w, d)| w + step * d).collect();
                     objective.evaluate(x.view(), &moved).unwrap()
                 };
-                // The entropy's logarithms of spacings curve strongly; rounding is 1e-6 of the value.
-                let step = 2e-3;
+                // Where two rows change their order the entropy has a kink, so the step is short.
+                let step = 3e-4;
                 let slope = (at(step) - at(-step)) / f64::from(2.0 * step);
                 let products = gradient.iter().zip(&direction);
                 let found: f64 = products.map(|(g, d)| f64::from(g * d)).sum();
@@ -461,7 +457,14 @@ mod tests {
             criterion.value(x.view()).unwrap(),
             criterion.value(y.view()).unwrap(),
         );
-        assert!(new.entropy > old.entropy && new.covariance < 0.2 * old.covariance);
+        assert!(
+            new.entropy > old.entropy && new.covariance < 0.2 * old.covariance,
+            "{} {} {} {}",
+            old.entropy,
+            new.entropy,
+            old.covariance,
+            new.covariance
+        );
     }
 
     #[test]
@@ -493,7 +496,7 @@ mod tests {
         let run = |threads| in_pool(threads, || train(x.view(), &learn, 4).unwrap());
         assert_eq!(run(1), run(3));
         let wild = Learn {
-            learning_rate: 1e30,
+            learning_rate: 1e300,
             ..learn
         };
         assert!(matches!(

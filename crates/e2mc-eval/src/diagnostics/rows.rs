@@ -41,8 +41,14 @@ pub(crate) fn each_block(
 /// What reading meets.
 pub(crate) fn pick(source: &dyn Rows, wanted: &[usize]) -> Result<Matrix, Error> {
     let mut data = Vec::with_capacity(wanted.len() * source.cols());
-    for &row in wanted {
-        data.extend_from_slice(&source.read(row..row + 1)?);
+    let most = block_rows(source.cols());
+    let mut left = wanted;
+    while let Some(&first) = left.first() {
+        // As many as lie one after the other are read together.
+        let run = left.iter().zip(first..).take(most);
+        let count = run.take_while(|(row, next)| **row == *next).count();
+        data.extend_from_slice(&source.read(first..first + count)?);
+        left = &left[count..];
     }
     Ok(Matrix::new(data, wanted.len(), source.cols()).expect("whole rows"))
 }
@@ -120,8 +126,13 @@ mod tests {
         assert!(blocks > 1 && next == rows, "{blocks} blocks, {next} rows");
         let stopped = each_block(&matrix.view(), |_, _| Err(Error::Nothing { what: "more" }));
         assert!(matches!(stopped, Err(Error::Nothing { what: "more" })));
-        let picked = pick(&matrix.view(), &[3, 69]).unwrap();
-        assert_eq!(picked.view().row(1), matrix.view().row(69));
+        let wanted = [3, 68, 69, 4, 5, 5];
+        let picked = pick(&matrix.view(), &wanted).unwrap();
+        for (place, &row) in wanted.iter().enumerate() {
+            assert_eq!(picked.view().row(place), matrix.view().row(row));
+        }
+        let all: Vec<usize> = (0..rows).collect();
+        assert_eq!(pick(&matrix.view(), &all).unwrap(), matrix);
     }
 
     #[test]
