@@ -48,12 +48,8 @@ fn arms(comparison: &Comparison) -> [&Arm; 3] {
 /// One of the three models, for programs.
 fn model(arm: &Arm) -> Value {
     let mut model = json!({
-        "name": arm.name, "result": arm.result,
-        "scores": {
-            "k": arm.result.k, "knn": arm.result.knn, "probes": arm.result.probes,
-            "warnings": arm.result.warnings,
-        },
-        "entropy": arm.entropy, "covariance": arm.covariance,
+        "name": arm.name, "scores": arm.result, "entropy": arm.entropy,
+        "covariance": arm.covariance,
     });
     if let Some(run) = &arm.run {
         model["run"] = json!(run.folder.root());
