@@ -187,9 +187,7 @@ fn of_run(error: &RunError) -> String {
 
 fn of_protocol(error: &ProtocolError) -> String {
     match error {
-        ProtocolError::SeveralLabels { .. } => {
-            "use `e2mc svm` for several labels an image".into()
-        }
+        ProtocolError::SeveralLabels { .. } => "use `e2mc svm` for several labels an image".into(),
         _ => "add --output map6x6".into(),
     }
 }

@@ -1,11 +1,10 @@
 //! From what was typed to what the lab takes.
 
 use anyhow::{Context, Result};
-use e2mc::Transform;
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::{
     CheckpointOptions, CriterionName, EmbeddingsOptions, GuardAction, ImageOptions, MachineOptions,
-    ProbeName, TrainOptions, TransformName,
+    ProbeName, TrainOptions,
 };
 use e2mc_lab::checkpoint::Reading;
 use e2mc_lab::machine::Machine;
@@ -130,14 +129,6 @@ pub(crate) fn probe(name: ProbeName) -> ProbeChoice {
         ProbeName::Logistic => ProbeChoice::Logistic,
         ProbeName::Sgd => ProbeChoice::Sgd,
         ProbeName::Both => ProbeChoice::Both,
-    }
-}
-
-/// The map to the unit interval.
-pub(crate) fn transform(name: TransformName) -> Transform {
-    match name {
-        TransformName::Sigmoid => Transform::Sigmoid,
-        TransformName::Gaussian => Transform::Gaussian,
     }
 }
 

@@ -46,10 +46,7 @@ pub struct Inspection {
 /// # Errors
 /// More than two checkpoints, one that cannot be opened or has no such output, an image that cannot be
 /// read, or an embedding that is not finite.
-pub fn inspect(
-    inspection: &Inspection,
-    notices: &Arc<dyn Notices>,
-) -> Result<Vec<Subject>, Error> {
+pub fn inspect(inspection: &Inspection, notices: &Arc<dyn Notices>) -> Result<Vec<Subject>, Error> {
     if !(1..=2).contains(&inspection.checkpoints.len()) {
         return Err(Error::Checkpoints {
             found: inspection.checkpoints.len(),

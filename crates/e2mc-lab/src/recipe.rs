@@ -90,13 +90,12 @@ pub fn resolve(
     for (key, value) in changes {
         e2mc_recipe::set(&mut table, key, value.clone())?;
     }
-    let resolved: Recipe =
-        Value::Table(table)
-            .try_into()
-            .map_err(|error: toml::de::Error| RecipeError::Settings {
-                recipe: recipe.unwrap_or("the recipe").to_owned(),
-                message: error.message().to_owned(),
-            })?;
+    let resolved: Recipe = Value::Table(table)
+        .try_into()
+        .map_err(|error: toml::de::Error| RecipeError::Settings {
+            recipe: recipe.unwrap_or("the recipe").to_owned(),
+            message: error.message().to_owned(),
+        })?;
     resolved.check()?;
     Ok(resolved)
 }

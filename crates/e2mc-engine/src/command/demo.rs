@@ -42,7 +42,11 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
 }
 
 fn arms(comparison: &Comparison) -> [&Arm; 3] {
-    [&comparison.base, &comparison.continued, &comparison.entropic]
+    [
+        &comparison.base,
+        &comparison.continued,
+        &comparison.entropic,
+    ]
 }
 
 /// One of the three models, for programs.

@@ -106,7 +106,13 @@ pub fn finetune(
             let indices = plan.subsets.rows(train.labels(), fraction, seed)?;
             images = indices.len();
             learnt.extend(indices.iter().copied());
-            runs.push(one(network, &config, (fraction, seed), indices, (folder, notices))?);
+            runs.push(one(
+                network,
+                &config,
+                (fraction, seed),
+                indices,
+                (folder, notices),
+            )?);
         }
         let most = runs.iter().map(|run| run.missing).max().unwrap_or(0);
         missing.extend(missing_warning(most, classes, fraction));

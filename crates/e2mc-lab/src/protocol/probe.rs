@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use e2mc_eval::protocol::{Labelled, ProbeKind, ProbePlan, evaluate_probes};
 use e2mc_eval::LinearPreset;
+use e2mc_eval::protocol::{Labelled, ProbeKind, ProbePlan, evaluate_probes};
 use e2mc_record::{EvaluationResult, Protocol, ResultFolder};
 use e2mc_train::Output;
 use serde_json::json;
@@ -32,9 +32,7 @@ impl Features {
     fn describe(self) -> &'static str {
         match self {
             Self::Cached => "cached: the evaluation's view, computed once",
-            Self::Augmented { .. } => {
-                "augmented: random crops and flips, computed for every batch"
-            }
+            Self::Augmented { .. } => "augmented: random crops and flips, computed for every batch",
             Self::Fresh => "fresh: the evaluation's view, computed for every batch",
         }
     }

@@ -268,8 +268,7 @@ impl Sweep {
             splits: &self.splits,
             threads: self.threads,
         };
-        let mut result =
-            protocol::evaluate("sweep", &judged, &self.plan.probe, notices)?;
+        let mut result = protocol::evaluate("sweep", &judged, &self.plan.probe, notices)?;
         result.training = Some(training);
         fs::create_dir_all(out).map_err(|source| Error::io("make", out, source))?;
         result.write(&out.join(RESULT))?;
