@@ -68,7 +68,7 @@ fn of_train(error: &e2mc_train::Error) -> Option<String> {
 
 fn in_words(advice: &Advice) -> Option<String> {
     let words = match advice {
-        Advice::Words(words) => words,
+        Advice::Words(words) => &**words,
         Advice::ChangeSetting(field) => {
             return Some(format!("change it in the recipe or with --set {field}=…"));
         }

@@ -27,7 +27,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
         seeds: options.seeds,
         epochs: options.epochs,
         machine: settings::machine(&options.machine),
-        command: settings::typed(),
+        command: output::command_line(),
     };
     let stop = stop_flag()?;
     let mut observer = || Box::new(RunScreen::new(&screen)) as Box<dyn RunObserver>;
@@ -87,9 +87,7 @@ fn text(shown: &Shown, seeds: u64) -> String {
         first.test_images,
         output::table(&rows)
     );
-    for finding in findings(comparison) {
-        text.push_str(&format!("- {}\n", finding.text));
-    }
+    text.push_str(&output::findings(&findings(comparison)));
     text.push_str(&format!(
         "\nreport: {}   ({:.0} s in all)",
         absolute(&shown.report).display(),

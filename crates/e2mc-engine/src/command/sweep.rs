@@ -41,7 +41,7 @@ pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
                 seed: run.seed,
                 settings: run,
                 probe: probe(options),
-                command: settings::typed(),
+                command: output::command_line(),
             };
             plan.check()?;
             if train.dry_run {
