@@ -4,11 +4,7 @@
 use std::error::Error;
 
 use e2mc_cli::hint;
-use e2mc_lab::Error as LabError;
-use e2mc_lab::protocol::ProtocolError;
-use e2mc_lab::recipe::RecipeError;
-use e2mc_lab::run::RunError;
-use e2mc_lab::sweep::SweepError;
+use e2mc_lab::{Error as LabError, ProtocolError, RecipeError, RunError, SweepError};
 use e2mc_train::Advice;
 
 /// Whether the arguments, rather than the work, were wrong.

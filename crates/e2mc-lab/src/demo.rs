@@ -21,9 +21,9 @@ use e2mc_train::{Device, Model, Output, Recipe, Trainer, device, embed};
 use crate::continuation::describe;
 use crate::error::Error;
 use crate::images::LabelledSplits;
-use crate::machine::Machine;
+use crate::machine::{BATCH, Machine};
 use crate::notice::{Notice, Notices};
-use crate::protocol::{self, BATCH, Judged, LinearSettings, ProbeChoice};
+use crate::protocol::{self, Judged, LinearSettings, ProbeChoice};
 use crate::recipe;
 use crate::run::{self, RunObserver, RunPlan, Surroundings, base_checkpoint};
 

@@ -17,9 +17,8 @@ use serde_json::json;
 use crate::checkpoint::{Reading, check_output};
 use crate::error::Error;
 use crate::images::{self, max_bad_images};
-use crate::machine::Machine;
+use crate::machine::{BATCH, Machine};
 use crate::notice::{Notice, Notices};
-use crate::protocol::BATCH;
 
 /// What is embedded.
 #[derive(Clone, Debug)]

@@ -13,9 +13,8 @@ use e2mc_train::{Output, device, embed, embed_views};
 use crate::checkpoint::{Reading, check_output};
 use crate::error::Error;
 use crate::images;
-use crate::machine::Machine;
+use crate::machine::{BATCH, Machine};
 use crate::notice::{Notice, Notices};
-use crate::protocol::BATCH;
 
 /// Checkpoints, and the images that they are looked at on.
 #[derive(Clone, Debug)]

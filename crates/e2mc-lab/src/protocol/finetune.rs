@@ -12,8 +12,9 @@ use e2mc_record::{EvaluationResult, ProbeFit, Protocol, ResultFolder};
 use e2mc_train::finetune::{FinetuneConfig, FinetunePreset, finetune as tune};
 use serde_json::{Value, json};
 
-use super::{BATCH, Network};
+use super::network::Network;
 use crate::error::Error;
+use crate::machine::BATCH;
 use crate::notice::{Notice, Notices};
 
 /// The classifier's name in results and folders.

@@ -4,7 +4,7 @@ use e2mc_recipe::{Change, parse_value};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::SweepError;
+use crate::error::SweepError;
 
 /// A setting and the values that it takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,8 @@ use e2mc_base::write_atomically;
 use e2mc_report::Inks;
 use e2mc_report::pages::sweep::{self, Axis, Point, Recipe, Sweep};
 
-use super::{SweepFolder, SweepResults};
+use super::plan::SweepFolder;
+use super::results::SweepResults;
 use crate::error::Error;
 use crate::recipe;
 

@@ -8,7 +8,7 @@ use e2mc_record::{EvaluationResult, RESULT, RunFolder, percent};
 use serde_json::{Map, Value, json};
 
 use super::grid::Point;
-use super::{SweepFolder, SweepPlan};
+use super::plan::{SweepFolder, SweepPlan};
 use crate::error::Error;
 
 /// One number that a run is judged by.
