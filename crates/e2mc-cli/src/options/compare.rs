@@ -9,7 +9,7 @@ use super::value::level;
 /// Options of `compare`.
 #[derive(Args, Debug)]
 pub struct CompareOptions {
-    /// predictions.npz of the first model, or the folder that holds it
+    /// Predictions of the first model: a predictions.npz, or the folder that holds it
     #[arg(value_name = "A")]
     pub first: PathBuf,
     /// The same of the models that are compared with it

@@ -5,7 +5,7 @@ use clap::Args;
 /// Where and with what randomness to compute.
 #[derive(Args, Clone, Debug)]
 pub struct MachineOptions {
-    /// cpu or cuda:N
+    /// Where the network is: cpu or cuda:N
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Threads that prepare images [default: the number of cores]

@@ -12,7 +12,7 @@ pub struct ThroughputOptions {
     /// Images: a folder, a list, tar shards or IDX files; the train split is used
     #[arg(value_name = "DIR")]
     pub data: PathBuf,
-    /// vicreg, swav, simsiam, probe, small-grey, evaluation, or any training recipe
+    /// What is measured: vicreg, swav, simsiam, probe, small-grey, evaluation, or any training recipe
     #[arg(long, value_name = "NAME|FILE", default_value = "vicreg")]
     pub recipe: String,
     /// Threads that prepare images [default: the number of cores]

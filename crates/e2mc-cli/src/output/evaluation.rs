@@ -191,7 +191,7 @@ mod tests {
         }];
         let text = text(&found, &[]);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[1], "20-NN    100 %                 71.25");
+        assert_eq!(lines[1], "20-NN    100 %                   71.25");
         assert_eq!(
             lines[2],
             "sgd       10 %       20   75.00 ± 0.50      99.00          75.00"

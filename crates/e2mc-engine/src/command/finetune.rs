@@ -25,7 +25,7 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
     let network = Network::open(source, &notices)?;
     let plan = FinetunePlan {
         subsets: match &options.list {
-            Some(list) => protocol::listed(&network, list)?,
+            Some(list) => network.listed(list)?,
             None => Subsets::of_fractions(&options.fractions)?,
         },
         seeds: options.machine.seeds(options.seeds),

@@ -18,7 +18,7 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
     let source = settings::source(&options.embeddings, &options.machine)?;
     let network = Network::open(source, &notices)?;
     let plan = options.plan(match &options.list {
-        Some(list) => protocol::listed(&network, list)?,
+        Some(list) => network.listed(list)?,
         None => Subsets::of_fractions(&options.fractions)?,
     });
     let features = match options.features {

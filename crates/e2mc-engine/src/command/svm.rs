@@ -21,8 +21,13 @@ pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
         false => &[],
     };
     let name = options.record.model(options.embeddings.model());
-    let folder = || Ok(options.record.folder()?);
-    let (result, folder) = protocol::svm(source, &options.plan(), &name, folder, &notices)?;
+    let (result, folder) = protocol::svm(
+        source,
+        &options.plan(),
+        &name,
+        || Ok(options.record.folder()?),
+        &notices,
+    )?;
     folder.write(&result)?;
     output::evaluation(options.record.json, &result, names);
     Ok(ExitCode::SUCCESS)

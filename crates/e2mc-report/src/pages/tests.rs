@@ -207,7 +207,7 @@ fn a_run_shows_every_result_below_its_folder_and_the_base_first() {
     let figure = Chart::from(dots.clone()).figure(&report.inks);
     assert_eq!(figure.legend[0], crate::Entry::Marker(0, BASE.to_owned()));
     assert!(matches!(figure.legend[1], crate::Entry::Marker(1, _)));
-    assert!(html.contains("± is one standard error over label subsets, not training seeds."));
+    assert!(html.contains("Standard errors (±) are over label subsets, not training seeds."));
 }
 
 #[test]
@@ -459,7 +459,7 @@ fn the_demo_shows_all_three_models_in_every_part() {
         "70.00",
         "82.00 ± 0.71",
         "Whole loss",
-        "in continued",
+        ", continued",
     ] {
         assert!(html.contains(part), "{part}");
     }

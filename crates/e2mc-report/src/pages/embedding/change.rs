@@ -62,10 +62,6 @@ pub(in crate::pages) fn changes(before: &Subject, after: &Subject) -> Vec<Findin
         "",
     );
     findings.extend(rescaled(before, after));
-    findings.push(Finding::note(
-        "None of these differences has an interval, so none is called better or worse; what an embedding is worth on a task, \
-         `e2mc probe` measures.",
-    ));
     findings
 }
 
