@@ -561,8 +561,7 @@ fn half_given_sources_are_usage_errors() {
 
 #[test]
 fn a_second_result_in_the_same_folder_needs_overwrite() {
-    let world = World::new();
-    files(&world);
+    let world = files();
     let first = world.run(&format!("knn {FILES} --k 5,1 --out out"));
     assert_eq!(first.code, Some(0), "{}", first.stderr);
     let before = fs::read(world.path("out/result.json")).unwrap();
