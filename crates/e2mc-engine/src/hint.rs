@@ -4,11 +4,7 @@
 use std::error::Error;
 
 use e2mc_cli::hint;
-use e2mc_lab::Error as LabError;
-use e2mc_lab::protocol::ProtocolError;
-use e2mc_lab::recipe::RecipeError;
-use e2mc_lab::run::RunError;
-use e2mc_lab::sweep::SweepError;
+use e2mc_lab::{Error as LabError, ProtocolError, RecipeError, RunError, SweepError};
 use e2mc_train::Advice;
 
 /// Whether the arguments, rather than the work, were wrong.
@@ -19,39 +15,25 @@ pub(crate) fn is_usage(error: &anyhow::Error) -> bool {
 fn is_usage_itself(error: &(dyn Error + 'static)) -> bool {
     if let Some(error) = error.downcast_ref::<LabError>() {
         return match error {
-            LabError::Recipe(error) => is_usage_of_recipe(error),
-            LabError::Sweep(SweepError::Axis { .. } | SweepError::SettingTwice { .. }) => true,
+            LabError::Recipe(error) => is_usage_itself(error),
+            LabError::Sweep(error) => is_usage_itself(error),
+            LabError::Evaluation(error) => hint::is_usage(error),
             LabError::Protocol(_) | LabError::Checkpoints { .. } | LabError::OneView => true,
             _ => false,
         };
     }
     if let Some(error) = error.downcast_ref::<SweepError>() {
-        return matches!(
-            error,
-            SweepError::Axis { .. } | SweepError::SettingTwice { .. }
-        );
+        return match error {
+            SweepError::Axis { .. } | SweepError::SettingTwice { .. } => true,
+            SweepError::Settings { source, .. } => is_usage_itself(source),
+            _ => false,
+        };
     }
-    if let Some(error) = error.downcast_ref::<RecipeError>() {
-        return is_usage_of_recipe(error);
+    match error.downcast_ref::<RecipeError>() {
+        Some(RecipeError::Text(error)) => hint::is_usage(error),
+        Some(error) => matches!(error, RecipeError::Settings { .. }),
+        None => hint::is_usage(error),
     }
-    let text = error.downcast_ref::<e2mc_recipe::Error>();
-    text.is_some_and(is_usage_of_text)
-}
-
-fn is_usage_of_recipe(error: &RecipeError) -> bool {
-    match error {
-        RecipeError::Text(error) => is_usage_of_text(error),
-        RecipeError::Settings { .. } => true,
-        _ => false,
-    }
-}
-
-fn is_usage_of_text(error: &e2mc_recipe::Error) -> bool {
-    use e2mc_recipe::Error;
-    matches!(
-        error,
-        Error::Unknown { .. } | Error::Change { .. } | Error::NoKeys { .. }
-    )
 }
 
 /// The hint for one error of the chain, if there is one.
@@ -82,7 +64,7 @@ fn of_train(error: &e2mc_train::Error) -> Option<String> {
 
 fn in_words(advice: &Advice) -> Option<String> {
     let words = match advice {
-        Advice::Words(words) => words,
+        Advice::Words(words) => &**words,
         Advice::ChangeSetting(field) => {
             return Some(format!("change it in the recipe or with --set {field}=…"));
         }
@@ -201,9 +183,7 @@ fn of_run(error: &RunError) -> String {
 
 fn of_protocol(error: &ProtocolError) -> String {
     match error {
-        ProtocolError::SeveralLabels { .. } => {
-            "use `e2mc svm` for several labels an image".into()
-        }
+        ProtocolError::SeveralLabels { .. } => "use `e2mc svm` for several labels an image".into(),
         _ => "add --output map6x6".into(),
     }
 }
@@ -219,5 +199,76 @@ fn of_io(error: &std::io::Error) -> Option<String> {
             Some("free some space or choose another --out; files saved before are whole".into())
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use e2mc_lab::recipe::resolve;
+
+    use super::*;
+
+    /// The hint for an error, and whether the arguments were wrong.
+    fn of_error(error: impl Error + Send + Sync + 'static) -> (Option<String>, bool) {
+        let error = anyhow::Error::new(error);
+        (error.chain().find_map(of), is_usage(&error))
+    }
+
+    fn unknown_setting() -> RecipeError {
+        let change = e2mc_recipe::parse_change("training.bacth=1").unwrap();
+        resolve(None, Some("vicreg-small-pretrain"), &[change]).unwrap_err()
+    }
+
+    #[test]
+    fn wrong_settings_are_wrong_arguments_wherever_they_are_found() {
+        assert!(of_error(unknown_setting()).1);
+        let settings = "beta 1".to_owned();
+        let source = unknown_setting();
+        let (hint, usage) = of_error(LabError::from(SweepError::Settings { settings, source }));
+        assert!(usage && hint.unwrap().contains("--dry-run"));
+        let (hint, usage) = of_error(LabError::from(
+            resolve(None, Some("nonsense"), &[]).unwrap_err(),
+        ));
+        assert!(usage && hint.unwrap().contains("vicreg-small"));
+    }
+
+    #[test]
+    fn a_setting_out_of_range_is_named_and_is_no_wrong_argument() {
+        let change = e2mc_recipe::parse_change("training.epochs=0").unwrap();
+        let error = resolve(None, Some("vicreg-small-pretrain"), &[change]).unwrap_err();
+        let (hint, usage) = of_error(error);
+        assert_eq!(
+            (hint.unwrap().as_str(), usage),
+            (
+                "change it in the recipe or with --set training.epochs=…",
+                false
+            )
+        );
+    }
+
+    #[test]
+    fn errors_of_libraries_below_keep_their_hints() {
+        let there = e2mc_record::Error::RunThere {
+            folder: "run".into(),
+            checkpoint: true,
+        };
+        assert!(
+            of_error(LabError::from(there))
+                .0
+                .unwrap()
+                .contains("--resume")
+        );
+        let large = RunError::LargeBatch {
+            data: "data".into(),
+            batch: 16,
+            images: 10,
+            held_out: 1,
+        };
+        assert!(
+            of_error(LabError::from(large))
+                .0
+                .unwrap()
+                .contains("--batch 9")
+        );
     }
 }

@@ -134,7 +134,12 @@ impl RunScreen {
                 let (_, width) = console::Term::stderr().size();
                 bar.set_message(folded(&terms, width.into()));
             },
-            || format!("epoch {}/{epochs}  batch {batch}/{batches}  {terms}  {pace}", step.epoch),
+            || {
+                format!(
+                    "epoch {}/{epochs}  batch {batch}/{batches}  {terms}  {pace}",
+                    step.epoch
+                )
+            },
         );
     }
 

@@ -1,25 +1,26 @@
 //! From what was typed to what the lab takes.
 
-use e2mc::Transform;
 use anyhow::{Context, Result};
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::{
     CheckpointOptions, CriterionName, EmbeddingsOptions, GuardAction, ImageOptions, MachineOptions,
-    ProbeName, RecordOptions, TrainOptions, TransformName,
+    ProbeName, TrainOptions,
 };
+use e2mc_cli::output::command_line;
 use e2mc_lab::checkpoint::Reading;
 use e2mc_lab::machine::Machine;
 use e2mc_lab::protocol::{NetworkSource, ProbeChoice};
 use e2mc_lab::recipe::CriterionChoice;
 use e2mc_lab::run;
 use e2mc_recipe::{Change, parse_change};
-use e2mc_record::{DataOptions, ResultFolder, RunFolder, RunSettings};
+use e2mc_record::{DataOptions, RunFolder, RunSettings};
 use e2mc_train::Output;
+use e2mc_train::checkpoint::Layout;
 
 /// How a checkpoint is read.
 pub(crate) fn reading(options: &CheckpointOptions) -> Reading {
     let layout = options.layout.as_ref().map(|name| {
-        let layout = name.parse();
+        let layout = name.parse::<Layout>();
         layout.expect("the parser takes only names of layouts")
     });
     Reading {
@@ -106,7 +107,7 @@ pub(crate) fn run_settings(options: &TrainOptions) -> RunSettings {
     settings.log_every = options.log_every.unwrap_or(settings.log_every);
     settings.half = options.half;
     settings.device = Some(options.machine.device.clone());
-    settings.command = Some(typed());
+    settings.command = Some(command_line());
     settings
 }
 
@@ -133,14 +134,6 @@ pub(crate) fn probe(name: ProbeName) -> ProbeChoice {
     }
 }
 
-/// The map to the unit interval.
-pub(crate) fn transform(name: TransformName) -> Transform {
-    match name {
-        TransformName::Sigmoid => Transform::Sigmoid,
-        TransformName::Gaussian => Transform::Gaussian,
-    }
-}
-
 /// The checkpoint and the images that are judged.
 pub(crate) fn source(
     options: &EmbeddingsOptions,
@@ -159,31 +152,4 @@ pub(crate) fn source(
         machine: self::machine(machine),
         ..NetworkSource::new(checkpoint, data)
     })
-}
-
-/// The seeds of `count` label subsets.
-pub(crate) fn seeds(count: u64, machine: &MachineOptions) -> Vec<u64> {
-    (0..count)
-        .map(|seed| machine.seed.wrapping_add(seed))
-        .collect()
-}
-
-/// The folder of `--out`, made and tried, or none.
-pub(crate) fn folder(options: &RecordOptions) -> Result<ResultFolder, e2mc_record::Error> {
-    let Some(out) = &options.out else {
-        return Ok(ResultFolder::nowhere());
-    };
-    let folder = ResultFolder::create(out, options.overwrite)?;
-    Ok(match options.no_scores {
-        true => folder.without_scores(),
-        false => folder,
-    })
-}
-
-/// The command as it was typed, by the name that the user knows.
-pub(crate) fn typed() -> String {
-    let words = std::env::args_os().skip(1);
-    let words = words.map(|word| word.to_string_lossy().into_owned());
-    let words: Vec<_> = std::iter::once("e2mc".to_owned()).chain(words).collect();
-    words.join(" ")
 }

@@ -65,6 +65,8 @@ pub use linear::{LinearConfig, LinearOptimizer, LinearPreset, LinearTrainer, Sch
 pub use logistic::{L2, LogisticConfig, LogisticReport};
 pub use overlap::equal_rows;
 pub use probe::{Fit, FitReport, Prediction, Probe};
-pub use significance::{CompareConfig, Comparison, compare, holm};
+pub use significance::{
+    CompareConfig, Comparison, CrossedComparison, compare, compare_crossed, holm,
+};
 pub use standardise::unit_length;
 pub use svm::{Cost, SvmClass, SvmConfig, SvmFit, svm};

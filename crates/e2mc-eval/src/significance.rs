@@ -9,11 +9,15 @@
 //!
 //! None of this knows of training: another seed would give other models. A test here says whether these two models differ.
 
+mod crossed;
+
 use rayon::prelude::*;
 use statrs::distribution::{Binomial, ChiSquared, ContinuousCDF, DiscreteCDF};
 
 use crate::random::{Purpose, Stream};
 use crate::{Error, accuracy};
+
+pub use crossed::{CrossedComparison, compare_crossed};
 
 /// The settings of a comparison.
 #[derive(Clone, Debug, PartialEq)]

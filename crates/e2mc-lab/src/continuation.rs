@@ -8,10 +8,9 @@ use e2mc_train::{DEFAULT_HEAD_WARMUP, Device, Recipe, Trainer};
 use toml::Value;
 
 use crate::checkpoint::Reading;
-use crate::error::Error;
+use crate::error::{Error, RecipeError, RunError};
 use crate::notice::{Notice, Notices};
-use crate::recipe::{self, CriterionChoice, RecipeError};
-use crate::run::RunError;
+use crate::recipe::{self, CriterionChoice};
 
 /// What a run is continued from, and how.
 #[derive(Clone, Debug, Default)]

@@ -21,9 +21,9 @@ use e2mc_train::{Device, Model, Output, Recipe, Trainer, device, embed};
 use crate::continuation::describe;
 use crate::error::Error;
 use crate::images::LabelledSplits;
-use crate::machine::Machine;
+use crate::machine::{BATCH, Machine};
 use crate::notice::{Notice, Notices};
-use crate::protocol::{self, BATCH, Judged, LinearSettings, ProbeChoice};
+use crate::protocol::{self, Judged, LinearSettings, ProbeChoice};
 use crate::recipe;
 use crate::run::{self, RunObserver, RunPlan, Surroundings, base_checkpoint};
 
@@ -203,8 +203,7 @@ impl Stage<'_> {
             name,
             epochs: recipe.training.epochs,
         });
-        let (mut trainer, _) =
-            Trainer::from_weights(recipe, self.base, self.device, machine.seed)?;
+        let (mut trainer, _) = Trainer::from_weights(recipe, self.base, self.device, machine.seed)?;
         let mut settings = run::new_settings(&self.demo.sample);
         settings.seed = machine.seed;
         settings.base = Some(base_checkpoint(&self.base.path)?);
@@ -273,13 +272,12 @@ impl Stage<'_> {
             ..e2mc::Criterion::vicreg()
         };
         let value = criterion.value(z.view())?;
-        let subject =
-            Subject::of_matrix(name, z.view(), recipe.transform()).map_err(|source| {
-                Error::Measure {
-                    place: name.to_owned(),
-                    source,
-                }
-            })?;
+        let subject = Subject::of_matrix(name, z.view(), recipe.transform()).map_err(|source| {
+            Error::Measure {
+                place: name.to_owned(),
+                source,
+            }
+        })?;
         Ok(Arm {
             name: name.to_owned(),
             run: match trained {

@@ -17,9 +17,8 @@ use serde_json::json;
 use crate::checkpoint::{Reading, check_output};
 use crate::error::Error;
 use crate::images::{self, max_bad_images};
-use crate::machine::Machine;
+use crate::machine::{BATCH, Machine};
 use crate::notice::{Notice, Notices};
-use crate::protocol::BATCH;
 
 /// What is embedded.
 #[derive(Clone, Debug)]
@@ -63,7 +62,11 @@ pub struct Embedding {
 
 impl Embedding {
     /// The backbone's features in float32, [`BATCH`] images at a time, on the CPU.
-    pub fn new(checkpoint: impl Into<PathBuf>, pictures: Pictures, out: impl Into<PathBuf>) -> Self {
+    pub fn new(
+        checkpoint: impl Into<PathBuf>,
+        pictures: Pictures,
+        out: impl Into<PathBuf>,
+    ) -> Self {
         Self {
             checkpoint: checkpoint.into(),
             reading: Reading::default(),
@@ -99,10 +102,7 @@ pub struct Embedded {
 /// # Errors
 /// Where the checkpoint or an image cannot be read, the file cannot be written, or what an
 /// interrupted run left does not go with this one.
-pub fn embed_to_file(
-    work: &Embedding,
-    notices: &Arc<dyn Notices>,
-) -> Result<Embedded, Error> {
+pub fn embed_to_file(work: &Embedding, notices: &Arc<dyn Notices>) -> Result<Embedded, Error> {
     let device = device(&work.machine.device)?;
     let (checkpoint, model) = work.reading.open(&work.checkpoint, device, &**notices)?;
     check_output(&work.output, &checkpoint)?;

@@ -11,6 +11,7 @@ use e2mc_record::RunFolder;
 use e2mc_train::{Model, Output, Recipe, embed};
 
 use crate::error::Error;
+use crate::machine::BATCH;
 
 /// Images that the held-out ones are compared with, at most.
 const BANK: usize = 5000;
@@ -123,7 +124,7 @@ impl Guard {
                 images.clone(),
                 &recipe.evaluation,
                 Output::Backbone,
-                crate::protocol::BATCH,
+                BATCH,
                 self.threads,
             )
         };

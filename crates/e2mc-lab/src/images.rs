@@ -191,3 +191,50 @@ fn cache_folder() -> Option<PathBuf> {
     let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
     Some(cache?.join("e2mc").join("index"))
 }
+
+#[cfg(test)]
+mod tests {
+    use e2mc_data::Image;
+
+    use super::*;
+
+    /// Images by name, of one class.
+    struct Named(Vec<String>);
+
+    impl Dataset for Named {
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        fn read(&self, _: usize, _: &mut Image) -> Result<(), e2mc_data::Error> {
+            unreachable!("a fingerprint looks at names and labels")
+        }
+
+        fn label(&self, _: usize) -> Option<usize> {
+            Some(0)
+        }
+
+        fn classes(&self) -> &[String] {
+            &[]
+        }
+
+        fn name(&self, index: usize) -> String {
+            self.0[index].clone()
+        }
+
+        fn native_size(&self) -> Option<(usize, usize)> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_stays_where_the_folder_is_moved() {
+        let of = |root: &str, names: [&str; 2]| {
+            let names = names.map(|name| format!("{root}/{name}")).to_vec();
+            fingerprint(Path::new(root), &Named(names))
+        };
+        let here = of("here/data", ["a/1.png", "b/2.png"]);
+        assert_eq!(here, of("there", ["a/1.png", "b/2.png"]));
+        assert_ne!(here, of("here/data", ["a/1.png", "b/3.png"]));
+    }
+}

@@ -13,9 +13,8 @@ use e2mc_train::{Output, device, embed, embed_views};
 use crate::checkpoint::{Reading, check_output};
 use crate::error::Error;
 use crate::images;
-use crate::machine::Machine;
+use crate::machine::{BATCH, Machine};
 use crate::notice::{Notice, Notices};
-use crate::protocol::BATCH;
 
 /// Checkpoints, and the images that they are looked at on.
 #[derive(Clone, Debug)]
@@ -46,10 +45,7 @@ pub struct Inspection {
 /// # Errors
 /// More than two checkpoints, one that cannot be opened or has no such output, an image that cannot be
 /// read, or an embedding that is not finite.
-pub fn inspect(
-    inspection: &Inspection,
-    notices: &Arc<dyn Notices>,
-) -> Result<Vec<Subject>, Error> {
+pub fn inspect(inspection: &Inspection, notices: &Arc<dyn Notices>) -> Result<Vec<Subject>, Error> {
     if !(1..=2).contains(&inspection.checkpoints.len()) {
         return Err(Error::Checkpoints {
             found: inspection.checkpoints.len(),

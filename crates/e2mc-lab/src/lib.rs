@@ -28,4 +28,4 @@ pub mod recipe;
 pub mod run;
 pub mod sweep;
 
-pub use error::Error;
+pub use error::{Error, ProtocolError, RecipeError, RunError, SweepError};

@@ -1,5 +1,9 @@
 //! Where and with what randomness to compute.
 
+/// Images that go through a network at a time where it is judged. The last bits of a feature may
+/// depend on it.
+pub const BATCH: usize = 256;
+
 /// Where and with what randomness to compute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {

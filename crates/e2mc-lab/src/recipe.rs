@@ -8,33 +8,7 @@ use e2mc_train::Recipe;
 use e2mc_train::criterion::CriterionConfig;
 use toml::{Table, Value};
 
-/// A recipe of which no settings can be made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RecipeError {
-    /// The recipe cannot be read, or a change cannot be made.
-    #[error(transparent)]
-    Text(#[from] e2mc_recipe::Error),
-    /// A setting is missing, unknown or of another type.
-    #[error("{recipe}: {message}")]
-    Settings {
-        /// The recipe's name or file.
-        recipe: String,
-        /// Which setting, and what was expected.
-        message: String,
-    },
-    /// A setting is out of range.
-    #[error(transparent)]
-    Range(#[from] e2mc_train::Error),
-    /// Settings that TOML cannot write.
-    #[error("{what} as TOML: {source}")]
-    Write {
-        /// Whose settings.
-        what: &'static str,
-        /// What the writer said.
-        source: toml::ser::Error,
-    },
-}
+use crate::error::RecipeError;
 
 /// What is added to the base loss, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,13 +64,12 @@ pub fn resolve(
     for (key, value) in changes {
         e2mc_recipe::set(&mut table, key, value.clone())?;
     }
-    let resolved: Recipe =
-        Value::Table(table)
-            .try_into()
-            .map_err(|error: toml::de::Error| RecipeError::Settings {
-                recipe: recipe.unwrap_or("the recipe").to_owned(),
-                message: error.message().to_owned(),
-            })?;
+    let resolved: Recipe = Value::Table(table)
+        .try_into()
+        .map_err(|error: toml::de::Error| RecipeError::Settings {
+            recipe: recipe.unwrap_or("the recipe").to_owned(),
+            message: error.message().to_owned(),
+        })?;
     resolved.check()?;
     Ok(resolved)
 }

@@ -290,3 +290,139 @@ impl Run {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Event, EventWriter, Start};
+
+    fn settings() -> RunSettings {
+        let data = DataSettings {
+            data: "sample".into(),
+            max_images: Some(150),
+            held_out: 15,
+            knn_every: 1,
+            data_options: DataOptions {
+                max_bad_images: Some(0.25),
+                ..DataOptions::default()
+            },
+            images: Some(150),
+            fingerprint: Some("ab".into()),
+        };
+        RunSettings {
+            guard: GuardAction::Stop,
+            base: Some(BaseCheckpoint {
+                path: "base.safetensors".into(),
+                sha256: "cd".into(),
+            }),
+            device: Some("cpu".into()),
+            command: Some("e2mc continue".into()),
+            ..RunSettings::new(data, 7)
+        }
+    }
+
+    fn run() -> (tempfile::TempDir, RunFolder) {
+        let outside = tempfile::tempdir().unwrap();
+        let folder = RunFolder::new(outside.path().join("run"));
+        folder.create().unwrap();
+        (outside, folder)
+    }
+
+    #[test]
+    fn settings_come_back_as_they_were_written() {
+        let (_outside, folder) = run();
+        settings().write(&folder).unwrap();
+        assert_eq!(RunSettings::read(&folder).unwrap(), settings());
+        let text = fs::read_to_string(folder.settings()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for (pointer, expected) in [
+            ("/format", serde_json::json!(RUN_FORMAT)),
+            ("/e2mc", serde_json::json!(crate::VERSION)),
+            ("/seed", serde_json::json!(7)),
+            ("/guard", serde_json::json!("stop")),
+            ("/log_every", serde_json::json!(10)),
+            ("/half", serde_json::json!(false)),
+            ("/data/data", serde_json::json!("sample")),
+            ("/data/max_images", serde_json::json!(150)),
+            ("/data/data_options/max_bad_images", serde_json::json!(0.25)),
+        ] {
+            assert_eq!(json.pointer(pointer), Some(&expected), "{pointer}: {text}");
+        }
+    }
+
+    #[test]
+    fn settings_that_are_not_known_are_named() {
+        let (_outside, folder) = run();
+        let error = |text: &str| {
+            fs::write(folder.settings(), text).unwrap();
+            let error = RunSettings::read(&folder).unwrap_err().to_string();
+            error.split_once("run.json: ").unwrap().1.to_owned()
+        };
+        assert_eq!(
+            error(r#"{"format":2,"world":4}"#),
+            "expected settings of a run of format 1 or lower, found format 2"
+        );
+        settings().write(&folder).unwrap();
+        let text = fs::read_to_string(folder.settings()).unwrap();
+        // What decides a run must not be passed over.
+        let unknown = text.replacen("\"seed\"", "\"world\": 2, \"seed\"", 1);
+        let found = error(&unknown);
+        assert!(found.contains("unknown field `world`"), "{found}");
+        assert!(error("[]").starts_with("expected settings of a run, found "));
+    }
+
+    #[test]
+    fn a_folder_with_a_run_is_refused() {
+        let (_outside, folder) = run();
+        folder.create().unwrap();
+        EventWriter::create(&folder.metrics()).unwrap();
+        let checkpoint = |error: Error| match error {
+            Error::RunThere { checkpoint, .. } => checkpoint,
+            other => panic!("{other}"),
+        };
+        assert!(!checkpoint(folder.create().unwrap_err()));
+        fs::write(folder.checkpoint(), "").unwrap();
+        assert!(checkpoint(folder.create().unwrap_err()));
+    }
+
+    #[test]
+    fn predictions_at_the_start_are_of_the_same_images() {
+        let (_outside, folder) = run();
+        folder.write_knn_start(&[3, 1, 2]).unwrap();
+        assert_eq!(folder.read_knn_start(3).unwrap(), [3, 1, 2]);
+        let error = folder.read_knn_start(4).unwrap_err().to_string();
+        let expected = "expected a list of predictions, found 3 for 4 held-out images";
+        assert!(error.ends_with(expected), "{error}");
+        fs::write(folder.knn_start(), "{}").unwrap();
+        assert!(folder.read_knn_start(3).is_err());
+    }
+
+    #[test]
+    fn a_run_is_read_with_everything_in_its_folder() {
+        let (_outside, folder) = run();
+        let error = Run::read(folder.root()).unwrap_err();
+        assert!(matches!(error, Error::NoRun { .. }), "{error}");
+        let mut log = EventWriter::create(&folder.metrics()).unwrap();
+        log.write(&Event::Start(Start::new(
+            serde_json::json!({ "name": "x" }),
+        )))
+        .unwrap();
+        let read = Run::read(folder.root()).unwrap();
+        assert_eq!((read.settings, read.recipe), (None, None));
+        settings().write(&folder).unwrap();
+        fs::write(folder.recipe(), "name = \"x\"\n").unwrap();
+        fs::create_dir(folder.root().join("probe")).unwrap();
+        fs::write(folder.root().join("probe/result.json"), "?").unwrap();
+        let read = Run::read(folder.root()).unwrap();
+        assert_eq!(read.settings, Some(settings()));
+        assert_eq!(read.recipe.as_deref(), Some("name = \"x\"\n"));
+        assert_eq!(
+            (read.log.name.as_str(), &read.log.recipe["name"]),
+            ("run", &"x".into())
+        );
+        assert_eq!(
+            (read.results.results.len(), read.results.unread.len()),
+            (0, 1)
+        );
+    }
+}

@@ -142,7 +142,7 @@ impl Scheme {
         for (slot, colour) in self.slots.iter().enumerate() {
             write!(out, " --s{slot}: {colour};").expect("writing to a string does not fail");
         }
-        write!(out, " --hover: {}; }}\n", self.hover).expect("writing to a string does not fail");
+        writeln!(out, " --hover: {}; }}", self.hover).expect("writing to a string does not fail");
         out
     }
 }

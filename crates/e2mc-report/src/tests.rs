@@ -12,7 +12,7 @@ const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("report.js");
 
 /// The page as XML: without the document type, and without the script, which is not XML.
-fn as_xml(report: &Report) -> String {
+pub(crate) fn as_xml(report: &Report) -> String {
     let html = report.to_html();
     let html = html
         .strip_prefix("<!DOCTYPE html>\n")
@@ -296,5 +296,5 @@ fn saving_says_which_file_it_could_not_write() {
     fs::create_dir(&taken).unwrap();
     assert!(Report::default().save(&taken).is_err());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    assert!(Report::default().save(folder.path().join("..")).is_err());
+    assert!(Report::default().save(&folder.path().join("..")).is_err());
 }

@@ -77,6 +77,21 @@ pub struct EmbedOptions {
     pub skip_batches: usize,
 }
 
+impl EmbedOptions {
+    /// One pass in the data set's order: 256 images at a time, prepared by one thread, seed 0.
+    pub fn new(output: Output, pipeline: Pipeline) -> Self {
+        Self {
+            output,
+            pipeline,
+            batch: 256,
+            threads: 1,
+            seed: 0,
+            epoch: 0,
+            skip_batches: 0,
+        }
+    }
+}
+
 impl Model {
     /// The numbers that `output` names, `(n, d)` in float32, of images `(n, c, h, w)`, in evaluation mode.
     ///
@@ -179,13 +194,9 @@ pub fn embed(
     threads: usize,
 ) -> Result<Matrix, Error> {
     let options = EmbedOptions {
-        output,
-        pipeline: Pipeline::Evaluate(evaluation.clone()),
         batch,
         threads,
-        seed: 0,
-        epoch: 0,
-        skip_batches: 0,
+        ..EmbedOptions::new(output, Pipeline::Evaluate(evaluation.clone()))
     };
     gather(model, dataset, &options)
 }
@@ -211,13 +222,10 @@ pub fn embed_views(
     (0..count)
         .map(|epoch| {
             let options = EmbedOptions {
-                output: output.clone(),
-                pipeline: Pipeline::Augment(one.clone()),
-                batch: 256,
                 threads,
                 seed,
                 epoch,
-                skip_batches: 0,
+                ..EmbedOptions::new(output.clone(), Pipeline::Augment(one.clone()))
             };
             gather(model, dataset.clone(), &options)
         })

@@ -33,6 +33,7 @@ mod meter;
 pub mod method;
 mod model;
 pub mod optim;
+mod progress;
 mod range;
 mod recipe;
 mod registry;

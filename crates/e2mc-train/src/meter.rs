@@ -6,9 +6,9 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::checkpoint::Progress;
 use crate::collapse::Collapse;
 use crate::method::Objective;
+use crate::progress::Progress;
 
 /// What the loop reports while it runs. Terms are means since the last report.
 #[derive(Clone, Debug)]

@@ -183,3 +183,63 @@ fn adamw_starts_as_its_formula_says_whenever_its_group_starts() {
     let found = leaf.double_value(&[0]);
     assert!((found - expected).abs() < 1e-6, "{found} {expected}");
 }
+
+/// A parameter of ones whose gradient is `slope` everywhere.
+fn sloped(name: &str, shape: &[i64], slope: f64) -> (String, Tensor) {
+    let options = (Kind::Float, Device::Cpu);
+    let leaf = Tensor::ones(shape, options).set_requires_grad(true);
+    (&leaf * slope).sum(Kind::Float).backward();
+    (name.to_owned(), leaf)
+}
+
+fn values(named: &[(String, Tensor)]) -> Vec<f64> {
+    let mean = |tensor: &Tensor| tensor.mean(Kind::Double).double_value(&[]);
+    named.iter().map(|(_, tensor)| mean(tensor)).collect()
+}
+
+fn handles(named: &[(String, Tensor)]) -> Vec<(String, Tensor)> {
+    let handle = |(name, tensor): &(String, Tensor)| (name.clone(), tensor.shallow_clone());
+    named.iter().map(handle).collect()
+}
+
+#[test]
+fn biases_and_normalisations_can_go_without_decay() {
+    let config = OptimizerConfig::Sgd(SgdConfig {
+        momentum: 0.0,
+        weight_decay: 0.5,
+        ..SgdConfig::default()
+    });
+    let named = [
+        sloped("0.weight", &[2, 3], 0.0),
+        sloped("0.bias", &[2], 0.0),
+        sloped("1.weight", &[2], 0.0),
+    ];
+    let groups = vec![ParamGroup::undecayed()];
+    let mut optimizer = Optimizer::with_groups(&config, handles(&named), groups).unwrap();
+    optimizer.step(0.1).unwrap();
+    let found = values(&named);
+    assert!((found[0] - 0.95).abs() < 1e-6, "{found:?}");
+    assert_eq!(found[1..], [1.0, 1.0]);
+}
+
+#[test]
+fn gradients_are_limited_together_and_what_is_held_does_not_count() {
+    let config = OptimizerConfig::Sgd(SgdConfig {
+        momentum: 0.0,
+        ..SgdConfig::default()
+    });
+    // Norms 6 and 8, 10 together.
+    let named = [
+        sloped("a.weight", &[2, 2], 3.0),
+        sloped("b.weight", &[2, 2], 4.0),
+        sloped("held.weight", &[2, 2], 1e6),
+    ];
+    let mut optimizer = Optimizer::new(&config, handles(&named)).unwrap();
+    assert!(optimizer.set_clip(Some(0.0)).is_err());
+    optimizer.set_clip(Some(5.0)).unwrap();
+    optimizer.hold("held.", 1);
+    optimizer.step(0.1).unwrap();
+    for (found, expected) in values(&named).iter().zip([0.85, 0.8, 1.0]) {
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+    }
+}

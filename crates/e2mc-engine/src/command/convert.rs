@@ -34,7 +34,9 @@ pub(crate) fn run(options: &ConvertOptions) -> Result<ExitCode> {
             converted.output.display(),
             converted.tensors,
             converted.backbone,
-            heads.map_or(" without heads".into(), |name| format!(" with the heads of {name}")),
+            heads.map_or(" without heads".into(), |name| format!(
+                " with the heads of {name}"
+            )),
             converted.format,
         )
     });

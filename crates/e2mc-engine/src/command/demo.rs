@@ -27,7 +27,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
         seeds: options.seeds,
         epochs: options.epochs,
         machine: settings::machine(&options.machine),
-        command: settings::typed(),
+        command: output::command_line(),
     };
     let stop = stop_flag()?;
     let mut observer = || Box::new(RunScreen::new(&screen)) as Box<dyn RunObserver>;
@@ -42,18 +42,18 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
 }
 
 fn arms(comparison: &Comparison) -> [&Arm; 3] {
-    [&comparison.base, &comparison.continued, &comparison.entropic]
+    [
+        &comparison.base,
+        &comparison.continued,
+        &comparison.entropic,
+    ]
 }
 
 /// One of the three models, for programs.
 fn model(arm: &Arm) -> Value {
     let mut model = json!({
-        "name": arm.name, "result": arm.result,
-        "scores": {
-            "k": arm.result.k, "knn": arm.result.knn, "probes": arm.result.probes,
-            "warnings": arm.result.warnings,
-        },
-        "entropy": arm.entropy, "covariance": arm.covariance,
+        "name": arm.name, "scores": arm.result, "entropy": arm.entropy,
+        "covariance": arm.covariance,
     });
     if let Some(run) = &arm.run {
         model["run"] = json!(run.folder.root());
@@ -87,9 +87,7 @@ fn text(shown: &Shown, seeds: u64) -> String {
         first.test_images,
         output::table(&rows)
     );
-    for finding in findings(comparison) {
-        text.push_str(&format!("- {}\n", finding.text));
-    }
+    text.push_str(&output::findings(&findings(comparison)));
     text.push_str(&format!(
         "\nreport: {}   ({:.0} s in all)",
         absolute(&shown.report).display(),

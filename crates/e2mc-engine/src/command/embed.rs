@@ -48,7 +48,10 @@ pub(crate) fn run(options: &EmbedOptions) -> Result<ExitCode> {
     let embedded = embed_to_file(&work, &notices)?;
     output::result(options.json, &embedded, || {
         let (rows, dims) = (embedded.rows, embedded.dims);
-        format!("{rows} rows of {dims} numbers in {}", embedded.out.display())
+        format!(
+            "{rows} rows of {dims} numbers in {}",
+            embedded.out.display()
+        )
     });
     Ok(ExitCode::SUCCESS)
 }

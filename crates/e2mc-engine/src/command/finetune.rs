@@ -25,10 +25,10 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
     let network = Network::open(source, &notices)?;
     let plan = FinetunePlan {
         subsets: match &options.list {
-            Some(list) => protocol::listed(&network, list)?,
+            Some(list) => network.listed(list)?,
             None => Subsets::of_fractions(&options.fractions)?,
         },
-        seeds: settings::seeds(options.seeds, &options.machine),
+        seeds: options.machine.seeds(options.seeds),
         preset: match options.preset {
             FinetunePresetName::Vicreg => FinetunePreset::Vicreg,
             FinetunePresetName::Swav => FinetunePreset::Swav,
@@ -39,7 +39,7 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
         head_rate: options.head_rate,
         flip: Some(options.flip),
     };
-    let mut folder = settings::folder(&options.record)?;
+    let mut folder = options.record.folder()?;
     let origin = options.checkpoint.display().to_string();
     let name = options.record.model(origin);
     let result = protocol::finetune(&network, &plan, &name, &mut folder, &notices)?;

@@ -27,7 +27,7 @@ pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
         data: data.expect("the parser demands --data with --checkpoint"),
         taken: settings::taken(options.images),
         output: output.map(|name| settings::output(name)),
-        transform: options.transform.map(settings::transform),
+        transform: options.transform.map(Into::into),
         views: options.views.into(),
         queries: options.queries as usize,
         machine: settings::machine(&options.machine),

@@ -4,10 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
-use e2mc_cli::options::{KnnOptions, VoteName};
+use e2mc_cli::options::KnnOptions;
 use e2mc_cli::output;
-use e2mc_eval::protocol::NeighbourPlan;
-use e2mc_eval::{KnnConfig, Vote};
 use e2mc_lab::notice::Notices;
 use e2mc_lab::protocol::{self, Network};
 
@@ -16,23 +14,11 @@ use crate::settings;
 
 pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
     let notices: Arc<dyn Notices> = Screen::new();
-    let plan = NeighbourPlan {
-        config: KnnConfig {
-            ks: options.k.clone(),
-            votes: match options.vote {
-                VoteName::Majority => vec![Vote::Majority],
-                VoteName::Weighted => vec![Vote::Weighted],
-                VoteName::Both => vec![Vote::Weighted, Vote::Majority],
-            },
-            temperature: options.temperature,
-        },
-        memory: options.memory,
-    };
     let source = settings::source(&options.embeddings, &options.machine)?;
     let network = Network::open(source, &notices)?;
-    let mut folder = settings::folder(&options.record)?;
+    let mut folder = options.record.folder()?;
     let name = options.record.model(options.embeddings.model());
-    let result = protocol::knn(&network, &plan, &name, &mut folder)?;
+    let result = protocol::knn(&network, &options.plan(), &name, &mut folder)?;
     folder.write(&result)?;
     output::evaluation(options.record.json, &result, &[]);
     Ok(ExitCode::SUCCESS)

@@ -4,11 +4,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
-use e2mc_cli::options::{AveragePrecisionName, ScaleName, SvmOptions};
+use e2mc_cli::options::SvmOptions;
 use e2mc_cli::output;
 use e2mc_data::{VOC_CLASSES, is_voc};
-use e2mc_eval::Interpolation;
-use e2mc_eval::protocol::{MachinePlan, Scale};
 use e2mc_lab::notice::Notices;
 use e2mc_lab::protocol;
 
@@ -17,31 +15,19 @@ use crate::settings;
 
 pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
     let notices: Arc<dyn Notices> = Screen::new();
-    let plan = MachinePlan {
-        costs: options.costs.clone(),
-        folds: options.folds,
-        positive_weight: options.positive_weight,
-        scale: match options.scale {
-            ScaleName::Raw => Scale::Raw,
-            ScaleName::Unit => Scale::Unit,
-            ScaleName::Standard => Scale::Standard,
-        },
-        interpolation: match options.average_precision {
-            AveragePrecisionName::Area => Interpolation::Area,
-            AveragePrecisionName::Voc07 => Interpolation::ElevenPoint,
-        },
-        tolerance: options.tolerance,
-        max_epochs: options.max_epochs,
-        seed: options.machine.seed,
-    };
     let source = settings::source(&options.embeddings, &options.machine)?;
     let names: &[&str] = match is_voc(&source.data) {
         true => &VOC_CLASSES,
         false => &[],
     };
     let name = options.record.model(options.embeddings.model());
-    let folder = || Ok(settings::folder(&options.record)?);
-    let (result, folder) = protocol::svm(source, &plan, &name, folder, &notices)?;
+    let (result, folder) = protocol::svm(
+        source,
+        &options.plan(),
+        &name,
+        || Ok(options.record.folder()?),
+        &notices,
+    )?;
     folder.write(&result)?;
     output::evaluation(options.record.json, &result, names);
     Ok(ExitCode::SUCCESS)

@@ -11,9 +11,7 @@ use e2mc_cli::output;
 use e2mc_lab::notice::Notices;
 use e2mc_lab::protocol::LinearSettings;
 use e2mc_lab::run::{RunObserver, base_checkpoint};
-use e2mc_lab::sweep::{
-    self, Grid, Measured, Sweep, SweepFolder, SweepPlan, SweepResults,
-};
+use e2mc_lab::sweep::{self, Grid, Measured, Sweep, SweepFolder, SweepPlan, SweepResults};
 use e2mc_record::RunOutcome;
 use serde_json::json;
 
@@ -24,7 +22,10 @@ use crate::signals::stop_flag;
 
 pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
     let train = &options.from.train;
-    let (folder, machine) = (SweepFolder::new(train.out()), settings::machine(&train.machine));
+    let (folder, machine) = (
+        SweepFolder::new(train.out()),
+        settings::machine(&train.machine),
+    );
     let screen = Screen::new();
     let notices: Arc<dyn Notices> = screen.clone();
     let sweep = match continuation(&options.from)? {
@@ -40,7 +41,7 @@ pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
                 seed: run.seed,
                 settings: run,
                 probe: probe(options),
-                command: settings::typed(),
+                command: output::command_line(),
             };
             plan.check()?;
             if train.dry_run {
@@ -126,7 +127,11 @@ fn text(results: &SweepResults, folder: &SweepFolder) -> String {
             Some(measured) => {
                 row.extend(cells(measured));
                 if measured.outcome != RunOutcome::Finished.as_str() {
-                    notes.push(format!("{}: {}\n", grid.describe(&run.point), measured.outcome));
+                    notes.push(format!(
+                        "{}: {}\n",
+                        grid.describe(&run.point),
+                        measured.outcome
+                    ));
                 }
             }
             None => row.extend(names.iter().map(|_| "–".to_owned())),

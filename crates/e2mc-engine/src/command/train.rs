@@ -71,7 +71,12 @@ fn go_on(options: &TrainOptions, screen: &Arc<Screen>) -> Result<ExitCode> {
     let checkpoint = continuation::interrupted(&RunFolder::new(options.out()).checkpoint())?;
     let device = device(&options.machine.device)?;
     let trainer = Trainer::resume(&checkpoint, device, options.epochs)?;
-    execute(trainer, settings::interrupted_settings(options)?, options, screen)
+    execute(
+        trainer,
+        settings::interrupted_settings(options)?,
+        options,
+        screen,
+    )
 }
 
 /// Prints the plan of `--dry-run`.
@@ -160,9 +165,7 @@ fn report(options: &TrainOptions, folder: &RunFolder, finished: &FinishedRun, ep
                 "stopped by a signal; the state is saved in {}\ngo on with --resume",
                 folder.checkpoint().display()
             ),
-            RunOutcome::StoppedByGuard => {
-                "stopped by the guard: the features got worse".to_owned()
-            }
+            RunOutcome::StoppedByGuard => "stopped by the guard: the features got worse".to_owned(),
             _ => format!("done: {epochs} epochs"),
         };
         if let (Some((_, first)), Some((epoch, last))) = (finished.knn.first(), finished.knn.last())

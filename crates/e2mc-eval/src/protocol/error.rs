@@ -78,7 +78,19 @@ pub enum Error {
         kinds: String,
     },
 
+    /// Fits of two results that cannot be compared.
+    #[error("{} fits have no partner:{}", fits.len(), listed(fits))]
+    Unmatched {
+        /// Each, and why.
+        fits: Vec<super::Unmatched>,
+    },
+
     /// Several labels a row, none of which any test row has.
     #[error("no test row has any of the labels, expected at least one")]
     NoLabelPresent,
+}
+
+/// One a line.
+fn listed(fits: &[super::Unmatched]) -> String {
+    fits.iter().map(|fit| format!("\n  {fit}")).collect()
 }

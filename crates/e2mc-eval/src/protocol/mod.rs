@@ -5,7 +5,8 @@
 //!   them;
 //! - [`evaluate_neighbours`]: nearest neighbours, each k and vote;
 //! - [`evaluate_machines`]: support vector machines, of one class or several labels a row;
-//! - [`EmbeddingFiles`]: features and labels from files.
+//! - [`EmbeddingFiles`]: features and labels from files;
+//! - [`match_fits`], [`compare_lines`]: whether two results differ beyond chance.
 //!
 //! Each takes an [`EvaluationResult`](e2mc_record::EvaluationResult) that says what is judged, and
 //! fills in what came out: the settings, the figures of every fit, the warnings. Predictions are
@@ -36,6 +37,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod compare;
 mod data;
 mod error;
 mod figures;
@@ -48,6 +50,9 @@ mod subsets;
 #[cfg(test)]
 mod tests;
 
+pub use compare::{
+    ComparedLine, Judged, MatchedLine, Matches, Unmatched, compare_lines, match_fits,
+};
 pub use data::{
     Labelled, all_rows, check_classes, data_warnings, missing_warning, overlap_warning, rows_of,
     unseen_warning,

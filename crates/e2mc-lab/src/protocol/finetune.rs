@@ -12,8 +12,9 @@ use e2mc_record::{EvaluationResult, ProbeFit, Protocol, ResultFolder};
 use e2mc_train::finetune::{FinetuneConfig, FinetunePreset, finetune as tune};
 use serde_json::{Value, json};
 
-use super::{BATCH, Network};
+use super::network::Network;
 use crate::error::Error;
+use crate::machine::BATCH;
 use crate::notice::{Notice, Notices};
 
 /// The classifier's name in results and folders.
@@ -106,7 +107,13 @@ pub fn finetune(
             let indices = plan.subsets.rows(train.labels(), fraction, seed)?;
             images = indices.len();
             learnt.extend(indices.iter().copied());
-            runs.push(one(network, &config, (fraction, seed), indices, (folder, notices))?);
+            runs.push(one(
+                network,
+                &config,
+                (fraction, seed),
+                indices,
+                (folder, notices),
+            )?);
         }
         let most = runs.iter().map(|run| run.missing).max().unwrap_or(0);
         missing.extend(missing_warning(most, classes, fraction));

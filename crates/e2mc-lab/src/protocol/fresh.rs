@@ -12,7 +12,7 @@ use e2mc_record::{ProbeFit, ProbeRow, ResultFolder};
 use e2mc_train::finetune::training_view;
 use e2mc_train::{EmbedOptions, embed_batches};
 
-use super::Network;
+use super::network::Network;
 use crate::error::Error;
 use crate::notice::{Notice, Notices};
 

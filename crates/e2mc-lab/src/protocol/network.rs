@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use e2mc_data::{Dataset, Evaluation, Loader, LoaderConfig, Pipeline, Selection, is_voc};
-use e2mc_eval::protocol::Labelled;
+use e2mc_eval::protocol::{Labelled, Subsets};
 use e2mc_record::{
     CheckpointOrigin, DataOptions, EvaluationResult, Origin, Preprocessing, SplitRecord, Splits,
     sha256,
@@ -14,11 +14,10 @@ use e2mc_record::{
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Model, Output, Recipe, device, embed};
 
-use super::{BATCH, ProtocolError};
 use crate::checkpoint::{Reading, check_output};
-use crate::error::Error;
-use crate::images::{LabelledImages, LabelledSplits, fingerprint};
-use crate::machine::Machine;
+use crate::error::{Error, ProtocolError};
+use crate::images::{LabelledImages, LabelledSplits, fingerprint, named};
+use crate::machine::{BATCH, Machine};
 use crate::notice::Notices;
 
 /// A checkpoint and images, by name.
@@ -49,6 +48,18 @@ impl NetworkSource {
             output: Output::Backbone,
             machine: Machine::default(),
         }
+    }
+
+    /// Writes into a result what is judged, and how images are prepared.
+    pub(super) fn describe(
+        &self,
+        evaluation: &Evaluation,
+        result: &mut EvaluationResult,
+    ) -> Result<(), Error> {
+        let output = self.output.to_string();
+        result.origin = origin(&self.checkpoint, (&self.data, self.taken), Some(output))?;
+        result.preprocessing = Some(preprocessing(evaluation));
+        Ok(())
     }
 
     /// The checkpoint with its network.
@@ -105,6 +116,14 @@ impl Network {
             splits: &self.splits,
             threads: self.source.machine.threads,
         }
+    }
+
+    /// The training images that a list names, as label subsets.
+    ///
+    /// # Errors
+    /// Where the list cannot be read, or a name is not that of exactly one training image.
+    pub fn listed(&self, list: &Path) -> Result<Subsets, Error> {
+        Ok(Subsets::of_rows(named(list, &self.splits)?, list)?)
     }
 
     /// How images are prepared where the network is judged.
@@ -195,7 +214,7 @@ impl Judged<'_> {
 }
 
 /// What was judged, as a result has it.
-pub(super) fn origin(
+fn origin(
     checkpoint: &Path,
     (data, taken): (&Path, DataOptions),
     output: Option<String>,
@@ -211,7 +230,7 @@ pub(super) fn origin(
 }
 
 /// How images are prepared, as a result has it.
-pub(super) fn preprocessing(evaluation: &Evaluation) -> Preprocessing {
+fn preprocessing(evaluation: &Evaluation) -> Preprocessing {
     Preprocessing {
         channels: evaluation.channels,
         resize: evaluation.resize,

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use e2mc_eval::protocol::{Labelled, ProbeKind, ProbePlan, evaluate_probes};
 use e2mc_eval::LinearPreset;
+use e2mc_eval::protocol::{ProbeKind, ProbePlan, evaluate_probes};
 use e2mc_record::{EvaluationResult, Protocol, ResultFolder};
 use e2mc_train::Output;
 use serde_json::json;
 
 use super::fresh::{Fresh, Views};
-use super::{Network, ProtocolError};
-use crate::error::Error;
+use super::network::Network;
+use crate::error::{Error, ProtocolError};
 use crate::notice::Notices;
 
 /// What the SGD probe learns from. The others need all features at once: theirs are always cached.
@@ -32,9 +32,7 @@ impl Features {
     fn describe(self) -> &'static str {
         match self {
             Self::Cached => "cached: the evaluation's view, computed once",
-            Self::Augmented { .. } => {
-                "augmented: random crops and flips, computed for every batch"
-            }
+            Self::Augmented { .. } => "augmented: random crops and flips, computed for every batch",
             Self::Fresh => "fresh: the evaluation's view, computed for every batch",
         }
     }
@@ -107,17 +105,5 @@ pub fn probe(
     let settings = &mut result.settings;
     settings.insert("features".into(), json!(features.describe()));
     settings.insert("flip".into(), json!(flip));
-    Ok(result)
-}
-
-/// The same on features that are there; neighbours have their one figure beside the probes.
-pub(super) fn on_features(
-    result: EvaluationResult,
-    data: &Labelled,
-    plan: &ProbePlan,
-    folder: &mut ResultFolder,
-) -> Result<EvaluationResult, Error> {
-    let mut result = evaluate_probes(result, data, plan, folder)?;
-    result.results.clear();
     Ok(result)
 }

@@ -10,9 +10,9 @@ use e2mc_eval::{MultiLabels, Presence, Targets};
 use e2mc_record::{EvaluationResult, Protocol, ResultFolder};
 use e2mc_train::embed;
 
-use super::network::split;
-use super::{BATCH, Network, NetworkSource, begin};
+use super::network::{Network, NetworkSource, split};
 use crate::error::Error;
+use crate::machine::BATCH;
 use crate::notice::Notices;
 
 /// Fits one machine for each class or label on the training images, and judges them on the test images;
@@ -55,7 +55,8 @@ fn voc(
     let (checkpoint, model) = source.open_network(notices)?;
     let mut folder = folder()?;
     let evaluation = &checkpoint.recipe.evaluation;
-    let mut result = begin(("svm", Protocol::Svm), source, evaluation, name)?;
+    let mut result = EvaluationResult::new("svm", name, Protocol::Svm);
+    source.describe(evaluation, &mut result)?;
     let mut read = |name: &str| -> Result<(Matrix, Targets), Error> {
         let images = Arc::new(VocImages::open(&source.data, name)?);
         let targets = Targets::Multi(labels(&images)?);

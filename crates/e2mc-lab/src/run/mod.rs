@@ -1,6 +1,5 @@
 //! A training run from its plan to its result: what every command that trains shares.
 
-mod error;
 mod recording;
 mod settings;
 mod tensorboard;
@@ -13,13 +12,12 @@ use e2mc_record::{EventWriter, RunFolder, RunOutcome, RunSettings};
 use e2mc_train::checkpoint;
 use e2mc_train::{EpochSummary, Outcome, Recipe, RunOptions, Trainer};
 
-use crate::error::Error;
+use crate::error::{Error, RunError};
 use crate::images::fingerprint;
 use crate::notice::{Notice, Notices};
 use crate::recipe;
 use recording::Recording;
 
-pub use error::RunError;
 pub use recording::{Moment, RunObserver, Unobserved};
 pub(crate) use settings::storage;
 pub use settings::{Changes, base_checkpoint, interrupted_settings, new_settings};

@@ -73,10 +73,7 @@ pub struct Changes {
 ///
 /// # Errors
 /// Where there are none, or they cannot be read.
-pub fn interrupted_settings(
-    folder: &RunFolder,
-    changes: Changes,
-) -> Result<RunSettings, Error> {
+pub fn interrupted_settings(folder: &RunFolder, changes: Changes) -> Result<RunSettings, Error> {
     let mut settings = RunSettings::read(folder)?;
     let data = &mut settings.data;
     data.data = changes.data.unwrap_or(std::mem::take(&mut data.data));

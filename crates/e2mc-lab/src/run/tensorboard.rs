@@ -32,9 +32,8 @@ fn scalars(event: &Event) -> Vec<(String, f64)> {
     for (group, fields) in groups {
         let numbers = fields.as_object().into_iter().flatten();
         let numbers = numbers.filter(|(name, _)| *name != "step");
-        let named = |(name, value): (&String, &Value)| {
-            Some((format!("{group}/{name}"), value.as_f64()?))
-        };
+        let named =
+            |(name, value): (&String, &Value)| Some((format!("{group}/{name}"), value.as_f64()?));
         values.extend(numbers.filter_map(named));
     }
     values
@@ -71,7 +70,11 @@ mod tests {
             ("collapse/entropy", -1.0),
         ] {
             let found = values.iter().find(|(name, _)| name == expected.0);
-            assert_eq!(found.map(|(_, value)| *value), Some(expected.1), "{expected:?}");
+            assert_eq!(
+                found.map(|(_, value)| *value),
+                Some(expected.1),
+                "{expected:?}"
+            );
         }
         assert!(values.iter().all(|(name, _)| name != "epoch/step"));
     }

@@ -4,7 +4,7 @@ use e2mc_recipe::{Change, parse_value};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::SweepError;
+use crate::error::SweepError;
 
 /// A setting and the values that it takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,7 @@ pub struct Axis {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Grid {
+    /// One for each setting, in the order of the tables.
     pub axes: Vec<Axis>,
 }
 
@@ -152,7 +153,7 @@ fn last_word(key: &str) -> &str {
 }
 
 /// A value as a reader writes it: no quotes, whole numbers without a point.
-pub fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(word) => word.clone(),
         Value::Float(number) if *number != 0.0 && !(1e-4..1e7).contains(&number.abs()) => {

@@ -4,7 +4,6 @@
 //! are rewritten after every run. The result of a run is written last, to `probe/` in its folder;
 //! that is how a resumed sweep knows what is done.
 
-mod error;
 mod grid;
 mod page;
 mod plan;
@@ -20,14 +19,13 @@ use e2mc_train::checkpoint::{self, Checkpoint};
 use e2mc_train::{Device, Model, Recipe, Trainer, device};
 
 use crate::continuation;
-use crate::error::Error;
+use crate::error::{Error, SweepError};
 use crate::images::LabelledSplits;
 use crate::machine::Machine;
 use crate::notice::{Notice, Notices};
 use crate::protocol::{self, Judged};
 use crate::run::{self, RunObserver, RunPlan, Surroundings};
 
-pub use error::SweepError;
 pub use grid::{Axis, Grid, Point};
 pub use plan::{SweepFolder, SweepPlan};
 pub use results::{Measured, Metric, SweepResults, SweepRun, settings};
@@ -268,8 +266,7 @@ impl Sweep {
             splits: &self.splits,
             threads: self.threads,
         };
-        let mut result =
-            protocol::evaluate("sweep", &judged, &self.plan.probe, notices)?;
+        let mut result = protocol::evaluate("sweep", &judged, &self.plan.probe, notices)?;
         result.training = Some(training);
         fs::create_dir_all(out).map_err(|source| Error::io("make", out, source))?;
         result.write(&out.join(RESULT))?;

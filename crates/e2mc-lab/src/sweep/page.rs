@@ -4,7 +4,8 @@ use e2mc_base::write_atomically;
 use e2mc_report::Inks;
 use e2mc_report::pages::sweep::{self, Axis, Point, Recipe, Sweep};
 
-use super::{SweepFolder, SweepResults};
+use super::plan::SweepFolder;
+use super::results::SweepResults;
 use crate::error::Error;
 use crate::recipe;
 
@@ -13,7 +14,10 @@ pub(super) fn save(results: &SweepResults, folder: &SweepFolder) -> Result<(), E
     let sweep = of(results)?;
     for (index, map) in sweep::heat_maps(&sweep).into_iter().enumerate() {
         let chart = e2mc_report::Chart::from(map);
-        let (path, svg) = (folder.heat_map(index), chart.figure(&Inks::default()).to_svg());
+        let (path, svg) = (
+            folder.heat_map(index),
+            chart.figure(&Inks::default()).to_svg(),
+        );
         write_atomically(&path, svg.as_bytes()).map_err(|source| Error::write(&path, source))?;
     }
     sweep::report(&sweep).save(&folder.report())?;
@@ -29,7 +33,10 @@ fn of(results: &SweepResults) -> Result<Sweep, Error> {
     });
     let points = results.runs.iter().map(|run| Point {
         indices: run.point.indices.clone(),
-        result: run.measured.as_ref().map(|measured| measured.result.clone()),
+        result: run
+            .measured
+            .as_ref()
+            .map(|measured| measured.result.clone()),
     });
     let made = [
         ("e2mc", e2mc_record::VERSION.to_owned()),

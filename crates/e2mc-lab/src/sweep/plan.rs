@@ -8,10 +8,9 @@ use e2mc_record::{RunFolder, RunSettings};
 use e2mc_train::Recipe;
 use serde::{Deserialize, Serialize};
 
-use super::SweepError;
 use super::grid::{Grid, Point, text};
 use crate::checkpoint::Reading;
-use crate::error::Error;
+use crate::error::{Error, SweepError};
 use crate::protocol::LinearSettings;
 use crate::recipe;
 

@@ -8,7 +8,7 @@ use e2mc_record::{EvaluationResult, RESULT, RunFolder, percent};
 use serde_json::{Map, Value, json};
 
 use super::grid::Point;
-use super::{SweepFolder, SweepPlan};
+use super::plan::{SweepFolder, SweepPlan};
 use crate::error::Error;
 
 /// One number that a run is judged by.
@@ -205,4 +205,49 @@ fn quoted(cell: &str) -> String {
         return format!("\"{}\"", cell.replace('"', "\"\""));
     }
     cell.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use e2mc_record::{ProbeRow, Protocol, Training};
+
+    use super::*;
+
+    #[test]
+    fn a_result_is_seen_by_the_names_of_its_metrics() {
+        let mut result = EvaluationResult::new("sweep", "a", Protocol::Linear);
+        (result.k, result.knn) = (Some(20), Some(50.0));
+        result.training = Some(Training {
+            outcome: "finished".into(),
+            epochs: 3,
+        });
+        result.probes = vec![ProbeRow {
+            probe: "logistic".into(),
+            fraction: 0.01,
+            images: 4,
+            accuracy: 62.5,
+            standard_error: Some(2.5),
+            spans: None,
+            accuracies: vec![60.0, 65.0],
+            top5: None,
+            runs: Vec::new(),
+        }];
+        let measured = Measured::of(result);
+        assert_eq!(
+            (measured.outcome.as_str(), measured.epochs),
+            ("finished", 3)
+        );
+        assert_eq!(measured.metric("20-NN").unwrap().accuracy, 50.0);
+        let row = measured.metric("1 % labels, logistic").unwrap();
+        assert_eq!(row.accuracies, [60.0, 65.0]);
+        assert!(measured.metric("10 % labels, logistic").is_none());
+    }
+
+    #[test]
+    fn cells_with_commas_are_quoted() {
+        assert_eq!(quoted("20-NN, standard error"), "\"20-NN, standard error\"");
+        assert_eq!(quoted("[8, 8]"), "\"[8, 8]\"");
+        assert_eq!(quoted("one\"two"), "\"one\"\"two\"");
+        assert_eq!(quoted("plain"), "plain");
+    }
 }

@@ -11,6 +11,8 @@ mod figures;
 pub(crate) mod find;
 pub(crate) mod folder;
 mod origin;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::path::{Path, PathBuf};

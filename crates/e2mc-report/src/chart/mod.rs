@@ -2,20 +2,23 @@
 //!
 //! Each kind is plain data in a file of its own; [`Chart`] lists them. Adding one means one file and one arm here.
 
+mod cells;
 mod density;
 pub(crate) mod dots;
 mod frame;
-pub(crate) mod heat;
+pub(crate) mod grid;
+mod heat;
 pub(crate) mod histograms;
 pub(crate) mod lines;
 pub(crate) mod marks;
 pub(crate) mod panel;
+mod pointer;
 pub(crate) mod scatter;
 pub(crate) mod series;
 mod track;
 
 use dots::Dots;
-use heat::HeatMaps;
+use grid::HeatMaps;
 use histograms::Histograms;
 use lines::Lines;
 use panel::Figure;

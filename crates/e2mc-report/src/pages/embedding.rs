@@ -12,6 +12,8 @@ use super::section as plain_section;
 use crate::ink::Inks;
 use crate::page::{Block, Report, Section};
 
+#[cfg(test)]
+pub(super) use change::changes as changes_of;
 pub use findings::findings;
 pub use numbers::{Quantity, json, quantities};
 pub use subject::Subject;

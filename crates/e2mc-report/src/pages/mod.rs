@@ -10,6 +10,8 @@ pub mod embedding;
 mod rows;
 pub mod run;
 pub mod sweep;
+#[cfg(test)]
+mod tests;
 
 use crate::page::{Block, Section};
 

@@ -95,5 +95,5 @@ pub(super) fn spans<'a>(rows: impl Iterator<Item = &'a RowView>) -> String {
     if words.is_empty() {
         return String::new();
     }
-    format!("± is one standard error over {}.", words.join("; or over "))
+    format!("Standard errors (±) are over {}.", words.join("; or over "))
 }

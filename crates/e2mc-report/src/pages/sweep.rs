@@ -3,7 +3,7 @@
 use e2mc_record::{EvaluationResult, RowView};
 
 use super::{BASE, rows, section};
-use crate::chart::heat::{HeatMaps, HeatPanel};
+use crate::chart::grid::{HeatMaps, HeatPanel};
 use crate::number::{plus_minus, signed};
 use crate::page::{Block, Report, Section};
 use crate::table::{Cell, Column, Estimate, Table};

@@ -11,6 +11,7 @@ use tch::nn::Path;
 use tch::{Kind, Tensor};
 
 use super::found::Found;
+use super::naming::Naming;
 use super::tap::Tap;
 use crate::Error;
 use crate::archive::Problem;
@@ -46,21 +47,6 @@ pub trait Family: Debug + Send + Sync {
     /// A key that sorts its tensors as PyTorch makes the modules, each layer's weight before its
     /// bias: the order in which an optimiser's state is numbered.
     fn order(&self, name: &str) -> Vec<usize>;
-}
-
-/// One public way to name a family's tensors.
-#[derive(Debug)]
-pub struct Naming {
-    /// Those who name so: `torchvision`, `timm`.
-    pub names: &'static [&'static str],
-    /// The tensor by which such a file, and the place of the network in it, is recognised.
-    pub landmark: &'static str,
-    /// The module behind the network that classifies: `fc`. Methods put their heads in its place.
-    pub classifier: &'static str,
-    /// The family's own name of a tensor; `None` where the network has none of that name.
-    pub ours: fn(&str) -> Option<String>,
-    /// The public name of the family's own.
-    pub theirs: fn(&str) -> String,
 }
 
 /// What decides the shapes of one network's parameters.

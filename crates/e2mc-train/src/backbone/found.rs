@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tch::Kind;
 
-use super::family::Naming;
+use super::naming::Naming;
 use crate::archive::{Unread, brief};
 
 /// The tensors that a file holds of one network, under the family's own names.

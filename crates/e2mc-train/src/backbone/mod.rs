@@ -10,15 +10,17 @@ mod allocator;
 mod config;
 mod family;
 mod found;
+mod naming;
 mod network;
 mod resnet;
 mod tap;
 
 pub(crate) use config::families;
 pub use config::{BackboneConfig, register_family};
-pub use family::{Family, Features, Local, Naming, Network, NetworkConfig};
+pub use family::{Family, Features, Local, Network, NetworkConfig};
 pub use found::Found;
 pub(crate) use found::is_float;
+pub use naming::Naming;
 pub use network::Backbone;
 pub use resnet::{Architecture, ResnetConfig, Stem};
 pub use tap::Tap;

@@ -88,7 +88,7 @@ impl FromStr for Layout {
             .find(|layout| layout.name() == name)
             .ok_or_else(|| {
                 let names = Self::ALL.map(Self::name).join(", ");
-                Error::config("layout", format!("one of {names}"), format!("`{name}`"))
+                Error::argument("layout", format!("one of {names}"), format!("`{name}`"))
             })
     }
 }

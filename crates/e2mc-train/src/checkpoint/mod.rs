@@ -40,25 +40,12 @@ use crate::archive::METADATA_KEY;
 pub use crate::archive::{Problem, Unread};
 use crate::meter::EpochSoFar;
 use crate::model::BACKBONE_PREFIX;
+pub use crate::progress::Progress;
 use crate::recipe::Recipe;
 
 const FORMAT_VERSION: u32 = 1;
 const OPTIMIZER_PREFIX: &str = "optimizer/";
 const METHOD_PREFIX: &str = "method/";
-
-/// How far a run has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Progress {
-    /// Epochs completed.
-    pub epoch: u64,
-    /// Batches done of the epoch after those.
-    pub batch: u64,
-    /// Optimiser steps in all.
-    pub step: u64,
-    /// The seed of all randomness.
-    pub seed: u64,
-}
 
 /// What a file says about itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -112,7 +112,7 @@ impl Method for Follower {
         let features = encoder.features()?;
         let embed = |features: &Tensor| self.projector.forward(features, context.precision);
         let own = [embed(&features[0])?, embed(&features[1])?];
-        let theirs = encoder.features_of(&self.teacher, 0..2, Statistics::Unrecorded)?;
+        let theirs = encoder.features_of(&self.teacher, 0..2, Statistics::Batch)?;
         let target = |features: &Tensor| {
             tch::no_grad(|| self.teacher_projector.forward(features, context.precision))
         };

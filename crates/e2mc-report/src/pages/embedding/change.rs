@@ -10,7 +10,7 @@ use crate::number::fixed;
 use crate::verdict::{Finding, Verdict};
 
 /// What differs between `before` and `after`, a sentence a quantity.
-pub(super) fn changes(before: &Subject, after: &Subject) -> Vec<Finding> {
+pub(in crate::pages) fn changes(before: &Subject, after: &Subject) -> Vec<Finding> {
     let (b, a) = (&before.diagnostics, &after.diagnostics);
     let (first, second) = (phrase(&before.name), phrase(&after.name));
     let mut findings = Vec::new();
@@ -62,10 +62,6 @@ pub(super) fn changes(before: &Subject, after: &Subject) -> Vec<Finding> {
         "",
     );
     findings.extend(rescaled(before, after));
-    findings.push(Finding::note(
-        "None of these differences has an interval, so none is called better or worse; what an embedding is worth on a task, \
-         `e2mc probe` measures.",
-    ));
     findings
 }
 

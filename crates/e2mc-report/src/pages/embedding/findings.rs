@@ -25,6 +25,12 @@ pub fn findings(subjects: &[Subject]) -> Vec<Finding> {
     for other in others {
         findings.extend(changes(first, other));
     }
+    if !others.is_empty() {
+        findings.push(Finding::note(
+        "None of these differences has an interval, so none is called better or worse; what an embedding is worth on a task, \
+         `e2mc probe` measures.",
+    ));
+    }
     let last = others.last().unwrap_or(first);
     let mut own = alone(last);
     if !others.is_empty() {

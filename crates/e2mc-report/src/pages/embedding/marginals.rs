@@ -1,6 +1,7 @@
 //! Marginal distributions of single dimensions.
 
-use super::{Subject, spread::names};
+use super::Subject;
+use super::subject::names;
 use crate::chart::histograms::{HistogramPanel, Histograms, Reference};
 use crate::number::fixed;
 

@@ -1,17 +1,12 @@
 //! How entropies, deviations, variances and distances are spread.
 
-use super::{Subject, marginals::marginals};
+use super::Subject;
+use super::marginals::marginals;
+use super::subject::names;
 use crate::chart::histograms::{HistogramPanel, Histograms};
 use crate::chart::lines::Lines;
 use crate::chart::series::{LineChart, Series};
 use crate::page::Block;
-
-pub(super) fn names(subjects: &[Subject]) -> Vec<String> {
-    subjects
-        .iter()
-        .map(|subject| subject.name.clone())
-        .collect()
-}
 
 /// How a quantity is spread over the dimensions; none where all are equal.
 fn spread(

@@ -71,3 +71,11 @@ impl Subject {
         Ok(())
     }
 }
+
+/// What tables and charts call the subjects.
+pub(super) fn names(subjects: &[Subject]) -> Vec<String> {
+    subjects
+        .iter()
+        .map(|subject| subject.name.clone())
+        .collect()
+}

@@ -1,17 +1,11 @@
 //! Which ResNet: depth, width, stem and input channels, and their short names.
 
-use std::any::Any;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use tch::nn::Path;
 
-use super::names::{self, Resnet};
-use super::network::ResNet;
 use crate::Error;
-use crate::backbone::family::{Family, Network, NetworkConfig};
-use crate::settings::{Settings, settings_of};
 
 /// The depth of a residual network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,87 +104,11 @@ impl ResnetConfig {
     /// Channels after the stem of a network that is not widened.
     pub const STANDARD_WIDTH: usize = 64;
     /// Wider than any network in use ("x16"): a typing error.
-    const MAX_WIDTH: usize = 16 * Self::STANDARD_WIDTH;
+    pub(super) const MAX_WIDTH: usize = 16 * Self::STANDARD_WIDTH;
 
     /// A stage's output channels over its inner width.
     pub(crate) fn expansion(&self) -> usize {
         if self.architecture.bottleneck() { 4 } else { 1 }
-    }
-}
-
-impl NetworkConfig for ResnetConfig {
-    fn family(&self) -> &'static dyn Family {
-        &Resnet
-    }
-
-    fn settings(&self) -> Settings {
-        settings_of(self)
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        if !(1..=Self::MAX_WIDTH).contains(&self.width) {
-            let expected = format!("1 to {}", Self::MAX_WIDTH);
-            return Err(Error::config("backbone.width", expected, self.width));
-        }
-        if !matches!(self.channels, 1 | 3) {
-            return Err(Error::config("backbone.channels", "1 or 3", self.channels));
-        }
-        Ok(())
-    }
-
-    fn build(&self, path: &Path) -> Result<Box<dyn Network>, Error> {
-        Ok(Box::new(ResNet::new(path, self)?))
-    }
-
-    /// 512 for ResNet-18, 2048 for ResNet-50, 4096 for ResNet-50 x2.
-    fn features(&self) -> usize {
-        8 * self.width * self.expansion()
-    }
-
-    fn channels(&self) -> usize {
-        self.channels
-    }
-
-    fn has_batch_norm(&self) -> bool {
-        true
-    }
-
-    /// The stem, then the blocks.
-    fn layers(&self) -> usize {
-        1 + self.architecture.blocks().iter().sum::<usize>()
-    }
-
-    fn layer_of(&self, name: &str) -> usize {
-        let Some((stage, block)) = names::block_of(name) else {
-            return 0;
-        };
-        let before = self.architecture.blocks().into_iter().take(stage);
-        1 + before.sum::<usize>() + block
-    }
-
-    fn image_side(&self) -> Option<usize> {
-        (self.stem != Stem::Imagenet).then_some(32)
-    }
-
-    fn assumed(&self) -> Option<String> {
-        let stride = "stride 1 is taken for the 3 x 3 stem, for the file does not say";
-        (self.stem == Stem::Small).then(|| stride.into())
-    }
-
-    /// Whether a 3 x 3 stem has a stride is in no shape.
-    fn may_be(&self, wanted: &dyn NetworkConfig) -> bool {
-        let wanted: &dyn Any = wanted;
-        let Some(wanted) = wanted.downcast_ref::<Self>() else {
-            return false;
-        };
-        let small = |stem| matches!(stem, Stem::Small | Stem::SmallStride2);
-        let either = small(self.stem) && small(wanted.stem);
-        let stem = if either { wanted.stem } else { self.stem };
-        *wanted
-            == Self {
-                stem,
-                ..self.clone()
-            }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The family of residual networks, with torchvision's parameter names.
 
 mod config;
+mod family;
 mod names;
 mod network;
 
 pub use config::{Architecture, ResnetConfig, Stem};
-pub(super) use names::Resnet;
+pub(super) use family::Resnet;

@@ -3,14 +3,12 @@
 //! All public sources use torchvision's names, which are ours: torchvision and timm, and behind a
 //! prefix the authors of VICReg, SwAV, SimSiam and MoCo.
 
-use std::sync::Arc;
-
 use super::config::{Architecture, ResnetConfig, Stem};
 use crate::advice::Advice;
 use crate::archive::Problem;
-use crate::backbone::family::{Family, Naming, NetworkConfig};
+use crate::backbone::family::NetworkConfig;
 use crate::backbone::found::Found;
-use crate::settings::{Settings, read_settings};
+use crate::backbone::naming::Naming;
 
 /// A tensor whose name tells where a ResNet is.
 const LANDMARK: &str = "layer1.0.conv1.weight";
@@ -39,7 +37,7 @@ const NETWORKS: &str =
     "e2mc knows ResNet-18, 34, 50, 101 and 200 with torchvision's names, of any width";
 
 /// The one naming.
-static NAMINGS: [Naming; 1] = [Naming {
+pub(super) static NAMINGS: [Naming; 1] = [Naming {
     names: &["torchvision", "timm"],
     landmark: LANDMARK,
     classifier: "fc",
@@ -50,43 +48,19 @@ static NAMINGS: [Naming; 1] = [Naming {
     theirs: str::to_owned,
 }];
 
-/// The family of residual networks.
-#[derive(Debug)]
-pub(in crate::backbone) struct Resnet;
+/// What a file must hold, for a message.
+pub(super) fn looks_like() -> String {
+    format!("a ResNet (`{STEM}`, `{LANDMARK}`, …)")
+}
 
-impl Family for Resnet {
-    fn name(&self) -> &'static str {
-        "resnet"
-    }
-
-    fn read(&self, settings: Settings) -> Result<Arc<dyn NetworkConfig>, serde_json::Error> {
-        Ok(Arc::new(read_settings::<ResnetConfig>(settings)?))
-    }
-
-    fn looks_like(&self) -> String {
-        format!("a ResNet (`{STEM}`, `{LANDMARK}`, …)")
-    }
-
-    fn advice(&self) -> &'static str {
-        "give a checkpoint whose network is a ResNet with torchvision's names"
-    }
-
-    fn namings(&self) -> &'static [Naming] {
-        &NAMINGS
-    }
-
-    fn infer(&self, found: &Found<'_>) -> Result<Arc<dyn NetworkConfig>, Problem> {
-        Ok(Arc::new(infer(found)?))
-    }
-
-    fn order(&self, name: &str) -> Vec<usize> {
-        name.split('.')
-            .map(|part| {
-                let place = ORDER.iter().position(|&known| known == part);
-                place.or_else(|| part.parse().ok()).unwrap_or(usize::MAX)
-            })
-            .collect()
-    }
+/// A key that sorts names as PyTorch makes the modules.
+pub(super) fn order(name: &str) -> Vec<usize> {
+    name.split('.')
+        .map(|part| {
+            let place = ORDER.iter().position(|&known| known == part);
+            place.or_else(|| part.parse().ok()).unwrap_or(usize::MAX)
+        })
+        .collect()
 }
 
 /// The stage, from 0, and the block in it that a tensor belongs to; `None` in the stem.
@@ -97,7 +71,7 @@ pub(super) fn block_of(name: &str) -> Option<(usize, usize)> {
 }
 
 /// Reads off the network.
-fn infer(found: &Found<'_>) -> Result<ResnetConfig, Problem> {
+pub(super) fn infer(found: &Found<'_>) -> Result<ResnetConfig, Problem> {
     let Some(&[width, channels, kernel, _]) = found.size(STEM) else {
         return Err(other(
             "a stem of one convolution, `conv1.weight` of shape [width, channels, k, k]",
@@ -193,7 +167,7 @@ mod tests {
 
     #[test]
     fn names_are_sorted_as_modules_are_made() {
-        let order = [
+        let sorted = [
             "conv1.weight",
             "bn1.weight",
             "bn1.bias",
@@ -207,7 +181,7 @@ mod tests {
             "layer3.2.conv1.weight",
             "layer3.10.conv1.weight",
         ];
-        assert!(order.is_sorted_by_key(|name| Resnet.order(name)));
+        assert!(sorted.is_sorted_by_key(|name| order(name)));
     }
 
     #[test]

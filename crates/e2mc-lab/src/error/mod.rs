@@ -1,13 +1,18 @@
 //! What can go wrong in the lab, each with what was expected and what was found.
 
+mod protocol;
+mod recipe;
+mod run;
+mod sweep;
+
 use std::path::{Path, PathBuf};
 
 use e2mc_train::Output;
 
-use crate::protocol::ProtocolError;
-use crate::recipe::RecipeError;
-use crate::run::RunError;
-use crate::sweep::SweepError;
+pub use protocol::ProtocolError;
+pub use recipe::RecipeError;
+pub use run::RunError;
+pub use sweep::SweepError;
 
 /// The error of this crate.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::recipe::RecipeError;
+use super::{Error, RecipeError};
 
 /// A sweep that cannot be planned or resumed.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum SweepError {
         /// The combination.
         settings: String,
         /// What went wrong.
-        source: Box<crate::Error>,
+        source: Box<Error>,
     },
     /// A folder in which a sweep is already.
     #[error("{} already holds a sweep", folder.display())]

@@ -1,0 +1,37 @@
+//! How the runs of a sweep and the models of the demo are compared.
+
+use std::sync::Arc;
+
+use e2mc_eval::protocol::evaluate_probes;
+use e2mc_record::{EvaluationResult, Protocol, ResultFolder};
+use e2mc_train::Output;
+
+use super::network::Judged;
+use super::settings::LinearSettings;
+use crate::error::Error;
+use crate::notice::{Notice, Notices};
+
+/// Measures a model by its backbone's features, and keeps no predictions: how the runs of a sweep and
+/// the models of the demo are compared.
+///
+/// # Errors
+/// Where an image cannot be read, a feature is not finite, or the labels are too few.
+pub fn evaluate(
+    command: &str,
+    judged: &Judged<'_>,
+    settings: &LinearSettings,
+    notices: &Arc<dyn Notices>,
+) -> Result<EvaluationResult, Error> {
+    let name = judged.checkpoint.display().to_string();
+    let mut result = EvaluationResult::new(command, name, Protocol::Linear);
+    judged.describe(Some(&Output::Backbone), &mut result)?;
+    let data = judged.features(&Output::Backbone)?;
+    let mut folder = ResultFolder::nowhere();
+    let mut result = evaluate_probes(result, &data, &settings.plan()?, &mut folder)?;
+    // Neighbours have one figure beside the probes.
+    result.results.clear();
+    for text in &result.warnings {
+        notices.tell(&Notice::Result { text: text.clone() });
+    }
+    Ok(result)
+}
