@@ -86,6 +86,9 @@ fn of_protocol(error: &protocol::Error) -> Option<String> {
         Error::KindsOfLabels { .. } => {
             "give class numbers for both, or the same 0/1 columns for both"
         }
+        Error::Unmatched { .. } => {
+            "evaluate both on the same data, with the same --fractions and --seeds"
+        }
         Error::NoLabelPresent => "give test labels of 1 for present",
         _ => return None,
     };
