@@ -245,7 +245,7 @@ pub enum Error {
         /// How many images it fits.
         found: usize,
     },
-    /// The part of the images that may be bad is out of range.
+    /// The fraction of the images that may be bad is out of range.
     #[error("bad images: expected a fraction from 0 to 1, found {found}")]
     MaxBad {
         /// What was asked for.
@@ -347,7 +347,7 @@ impl Error {
             }
             Self::Part { .. } => "ask for another number or fraction of images",
             Self::TestPart { .. } => "leave the fraction out, or give the folder of the train part",
-            Self::Names { .. } => "the list has to belong to the data set's training part",
+            Self::Names { .. } => "the list has to belong to the data set's train split",
             Self::MaxBad { .. } => "0.001 allows for one image in a thousand",
             Self::TooManyBad { .. } => "replace or remove the files, or allow for more of them",
             Self::NoSubstitute { .. } => {

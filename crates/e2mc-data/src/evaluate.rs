@@ -157,14 +157,14 @@ pub(crate) fn centre_crop(
     }
     // torchvision rounds half pixels to even.
     let middle = |length: usize| ((length - side) as f64 / 2.0).round_ties_even() as usize;
-    let part = Region {
+    let region = Region {
         left: middle(width),
         top: middle(height),
         width: side,
         height: side,
     };
     Ok(Target {
-        part,
+        region,
         ..Target::whole(width, height)
     })
 }

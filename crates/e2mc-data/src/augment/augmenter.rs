@@ -123,7 +123,7 @@ impl Augmenter {
     }
 
     /// Draws the parameters of all views of an image of this size into `parameters`, view number v
-    /// with the stream that `stream(v)` gives; the part of the image that they need.
+    /// with the stream that `stream(v)` gives; the region of the image that they need.
     pub fn draw(
         &self,
         width: usize,

@@ -7,7 +7,7 @@ use crate::{Image, Stream};
 const TRIES: usize = 10;
 
 impl Region {
-    /// The region of a random resized crop: a part of the area uniform in `scale`, an aspect
+    /// The region of a random resized crop: a fraction of the area uniform in `scale`, an aspect
     /// (width over height) log-uniform in `ratio`, a uniform position. If ten draws do not fit
     /// into the image: the largest centred region whose aspect is nearest to the allowed.
     pub fn random(

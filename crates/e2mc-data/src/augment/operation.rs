@@ -34,7 +34,7 @@ pub enum Operation {
     ResizeCenterCrop {
         /// The shorter side's new length.
         resize: usize,
-        /// The side of the part that is cut out.
+        /// The side of the region that is cut out.
         crop: usize,
         /// How it is resized.
         #[serde(default)]
@@ -59,7 +59,7 @@ pub enum Operation {
     },
     /// A turn of the hue.
     Hue {
-        /// The part of the circle, from -0.5 to 0.5.
+        /// The fraction of the circle, from -0.5 to 0.5.
         factor: f32,
     },
     /// All colour taken out; three channels stay three.

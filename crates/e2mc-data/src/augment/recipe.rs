@@ -59,7 +59,7 @@ pub struct ViewRecipe {
     pub count: usize,
     /// Height and width of the view in pixels.
     pub size: usize,
-    /// The crop's area is uniform between these parts of the image's, in `(0, 1]`.
+    /// The crop's area is uniform between these fractions of the image's, in `(0, 1]`.
     #[serde(default = "default_scale")]
     pub scale: [f32; 2],
     /// The crop's width over its height is log-uniform between these.

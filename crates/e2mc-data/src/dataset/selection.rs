@@ -1,4 +1,4 @@
-//! A part of a data set.
+//! A subset of a data set.
 
 use std::sync::Arc;
 

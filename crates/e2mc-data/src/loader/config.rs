@@ -39,7 +39,7 @@ pub struct LoaderConfig {
     pub shuffle: bool,
     /// Whether the last batch of an epoch is left out when it is short.
     pub drop_last: bool,
-    /// Which process this is, below `world`. It gets its part of every batch.
+    /// Which process this is, below `world`. It gets its share of every batch.
     pub rank: usize,
     /// Number of processes.
     pub world: usize,

@@ -27,7 +27,7 @@ pub struct View {
     pub shape: [usize; 4],
 }
 
-/// Images of one training step, or of one process's part of it.
+/// Images of one training step, or one process's share of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Which images of the data set these are.
