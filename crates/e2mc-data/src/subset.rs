@@ -149,7 +149,7 @@ fn check_count(dataset: &dyn Dataset, count: usize) -> Result<(), Error> {
 }
 
 fn refused(dataset: &dyn Dataset, what: &dyn ToString, expected: &'static str) -> Error {
-    Error::Part {
+    Error::Subset {
         what: what.to_string(),
         images: dataset.len(),
         expected,

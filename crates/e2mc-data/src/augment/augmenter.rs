@@ -4,11 +4,11 @@ use std::fmt;
 
 use super::blur::Blurrer;
 use super::colour::{self, Change};
-use super::crop::Region;
 use super::normalise::Normaliser;
 use super::recipe::{Augmentation, ViewRecipe};
 use super::resize::{Resizer, Target};
 use super::solarize::{self, solarize};
+use crate::geometry::Region;
 use crate::{Error, Image, Stream};
 
 /// What chance has decided for a view.

@@ -1,6 +1,6 @@
 //! Regions: drawing, copying and mirroring them.
 
-pub use crate::geometry::Region;
+use crate::geometry::Region;
 use crate::{Image, Stream};
 
 /// How often a crop is drawn before the centre is taken, as in torchvision.

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::blur::Blurrer;
 use super::colour::{Change, adjust};
-use super::crop::{self, Region};
+use super::crop;
 use super::recipe::{Filter, check_normalisation, check_size, demand};
 use super::resize::{Resizer, Target};
 use super::{Normaliser, solarize};
-use crate::evaluate::centre_crop;
+use crate::geometry::Region;
+use crate::preprocess::centre_crop;
 use crate::{Error, Image};
 
 /// An operation with its parameters. Unknown parameters are refused.

@@ -375,7 +375,7 @@ impl ViewRecipe {
     }
 }
 
-/// Checks what augmentation and evaluation have in common.
+/// Checks what augmentation and preprocessing have in common.
 pub(crate) fn check_normalisation(channels: usize, mean: &[f32], std: &[f32]) -> Result<(), Error> {
     demand(matches!(channels, 1 | 3), "channels", "1 or 3", channels)?;
     for (field, values) in [("mean", mean), ("std", std)] {

@@ -4,10 +4,10 @@
 //! Both directions run down whole rows of samples, the first on the image with rows and columns
 //! exchanged. Cost: a multiplication for each weight and sample, 16 at once with AVX-512.
 
-use super::crop::Region;
 use super::recipe::Filter;
 use super::transpose::transpose_plane;
 use crate::Image;
+use crate::geometry::Region;
 use crate::vectorised::vectorised;
 
 /// Bits of a weight after the point.

@@ -62,14 +62,14 @@ pub fn open_with(
         Ok((dataset, false)) => dataset,
         Ok((_, true)) => {
             let path = path.to_owned();
-            return Err(Error::TestPart { path });
+            return Err(Error::TestSplit { path });
         }
         Err(Error::MissingSplit { .. }) => find(path, Split::Train, options)?.0,
         Err(error) => return Err(error),
     };
     let count = (fraction * dataset.len() as f64).round();
     if !(0.0 < fraction && fraction < 1.0 && count >= 1.0) {
-        return Err(Error::Part {
+        return Err(Error::Subset {
             what: format!("a test split of {fraction}"),
             images: dataset.len(),
             expected: "a fraction between 0 and 1 of at least one image",

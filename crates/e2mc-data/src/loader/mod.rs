@@ -34,7 +34,7 @@ pub struct Batch {
     pub indices: Vec<usize>,
     /// Their classes, where they have one.
     pub labels: Vec<Option<usize>>,
-    /// The views, in the order of the recipe; one for an evaluation.
+    /// The views, in the order of the recipe; one for a preprocessing.
     pub views: Vec<View>,
 }
 

@@ -532,7 +532,7 @@ fn impossible_subsets_are_refused() {
     for fraction in [0.0, -1.0, 1.1, f64::NAN, 1e-9] {
         assert!(matches!(
             subset::fraction(&*dataset, fraction, 0),
-            Err(Error::Part { .. })
+            Err(Error::Subset { .. })
         ));
     }
     assert!(subset::count(&*dataset, 10_001, 0).is_err());

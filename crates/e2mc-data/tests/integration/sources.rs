@@ -425,7 +425,7 @@ fn data_without_splits_is_divided_by_a_seed() {
             ..OpenOptions::default()
         };
         let result = open_with(folder.path(), Split::Test, &options);
-        assert!(matches!(result, Err(Error::Part { .. })), "{fraction}");
+        assert!(matches!(result, Err(Error::Subset { .. })), "{fraction}");
     }
 }
 
@@ -452,7 +452,7 @@ fn a_train_split_alone_can_be_divided_but_not_beside_a_test_split() {
     fs::create_dir_all(folder.path().join("val/a")).unwrap();
     fs::write(folder.path().join("val/a/x.png"), b"").unwrap();
     for split in [Split::Train, Split::Test] {
-        assert!(matches!(open(split), Err(Error::TestPart { .. })));
+        assert!(matches!(open(split), Err(Error::TestSplit { .. })));
     }
 }
 
