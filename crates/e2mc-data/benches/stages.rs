@@ -11,10 +11,10 @@ use std::time::Instant;
 
 use e2mc_data::augment::blur::Blurrer;
 use e2mc_data::augment::colour::{Change, adjust};
-use e2mc_data::augment::crop::Region;
 use e2mc_data::augment::resize::{Resizer, Target};
 use e2mc_data::augment::{Augmenter, Normaliser, solarize};
 use e2mc_data::decode::{decode, decode_region};
+use e2mc_data::geometry::Region;
 use e2mc_data::{Augmentation, Filter, Image, stream};
 
 const ROUNDS: usize = 12;

@@ -189,7 +189,7 @@ pub enum Error {
         /// Width and height of the image.
         found: (usize, usize),
     },
-    /// A field of an augmentation or evaluation recipe is out of range.
+    /// A field of an augmentation or preprocessing recipe is out of range.
     #[error("recipe field `{field}`: expected {expected}, found {found}")]
     Recipe {
         /// The field, such as `views[1].jitter.hue`.
@@ -223,9 +223,9 @@ pub enum Error {
         /// The first image without a label.
         name: String,
     },
-    /// A part of a data set cannot be taken.
+    /// A subset of a data set cannot be taken.
     #[error("cannot take {what} of {images} images: expected {expected}")]
-    Part {
+    Subset {
         /// What was asked for.
         what: String,
         /// Number of images there are.
@@ -233,9 +233,9 @@ pub enum Error {
         /// What can be taken.
         expected: &'static str,
     },
-    /// A test part was to be set apart where there is one.
-    #[error("{} has a test part: expected none where one is to be set apart", path.display())]
-    TestPart {
+    /// A test split was to be set apart where there is one.
+    #[error("{} has a test split: expected none where one is to be set apart", path.display())]
+    TestSplit {
         /// Where the images are.
         path: PathBuf,
     },
@@ -255,7 +255,7 @@ pub enum Error {
         /// How many images it fits.
         found: usize,
     },
-    /// The part of the images that may be bad is out of range.
+    /// The fraction of the images that may be bad is out of range.
     #[error("bad images: expected a fraction from 0 to 1, found {found}")]
     MaxBad {
         /// What was asked for.
@@ -356,9 +356,11 @@ impl Error {
             Self::Unlabelled { .. } => {
                 "use class folders, a list with labels, or the label file beside the images"
             }
-            Self::Part { .. } => "ask for another number or fraction of images",
-            Self::TestPart { .. } => "leave the fraction out, or give the folder of the train part",
-            Self::Names { .. } => "the list has to belong to the data set's training part",
+            Self::Subset { .. } => "ask for another number or fraction of images",
+            Self::TestSplit { .. } => {
+                "leave the fraction out, or give the folder of the train split"
+            }
+            Self::Names { .. } => "the list has to belong to the data set's train split",
             Self::MaxBad { .. } => "0.001 allows for one image in a thousand",
             Self::TooManyBad { .. } => "replace or remove the files, or allow for more of them",
             Self::NoSubstitute { .. } => {

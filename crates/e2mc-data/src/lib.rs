@@ -2,7 +2,7 @@
 //!
 //! One direction: a [`Dataset`] (folders of JPEG, PNG and WebP files, lists of them, tar shards, or
 //! IDX files) gives [`Image`]s, a
-//! [`Pipeline`] (random [`Augmentation`] or deterministic [`Evaluation`]) makes normalised views of
+//! [`Pipeline`] (random [`Augmentation`] or deterministic [`Preprocessing`]) makes normalised views of
 //! them, and a [`Loader`] does both on several threads and hands over [`Batch`]es in order.
 //!
 //! Every random draw comes from a [`stream`] keyed by (seed, epoch, index, view), so that a batch
@@ -26,9 +26,9 @@
 pub mod augment;
 pub mod dataset;
 pub mod decode;
-pub mod evaluate;
 pub mod geometry;
 pub mod loader;
+pub mod preprocess;
 pub mod random;
 pub mod subset;
 pub mod throughput;
@@ -41,7 +41,7 @@ pub use augment::{Augmentation, Blur, Filter, Jitter, Operation, Outcome, ViewRe
 pub use dataset::{Dataset, OpenOptions, Selection, Split, open, open_with};
 pub use dataset::{VOC_CLASSES, VocImages, VocShown, is_voc};
 pub use error::Error;
-pub use evaluate::Evaluation;
 pub use image::Image;
 pub use loader::{BadImage, Batch, Epoch, Loader, LoaderConfig, Pipeline, View};
+pub use preprocess::Preprocessing;
 pub use random::{Stream, stream};

@@ -1,4 +1,4 @@
-//! Parts of a data set: label subsets by fraction, number or name, and hold-outs.
+//! Subsets of a data set: label subsets by fraction, number or name, and hold-outs.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap};
@@ -25,11 +25,19 @@ pub fn labels(dataset: &dyn Dataset) -> Result<Vec<usize>, Error> {
 /// An image has no label, or the fraction is out of range or of less than one image.
 pub fn fraction(dataset: &dyn Dataset, fraction: f64, seed: u64) -> Result<Vec<usize>, Error> {
     if !(0.0 < fraction && fraction <= 1.0) {
-        return Err(part(dataset, &fraction, "a fraction above 0 and at most 1"));
+        return Err(refused(
+            dataset,
+            &fraction,
+            "a fraction above 0 and at most 1",
+        ));
     }
     let images = (dataset.len() as f64 * fraction).round() as usize;
     if images == 0 {
-        return Err(part(dataset, &fraction, "a fraction of at least one image"));
+        return Err(refused(
+            dataset,
+            &fraction,
+            "a fraction of at least one image",
+        ));
     }
     count(dataset, images, seed)
 }
@@ -37,7 +45,7 @@ pub fn fraction(dataset: &dyn Dataset, fraction: f64, seed: u64) -> Result<Vec<u
 /// This many images of a labelled data set, each class in proportion, in rising order.
 ///
 /// The number is exact. Every class is kept if there are images enough for all. With the same seed
-/// a larger part of a class holds its smaller parts.
+/// a larger subset of a class holds its smaller ones.
 ///
 /// # Errors
 /// An image has no label, or the number is 0 or more than there are.
@@ -60,12 +68,12 @@ pub fn hold_out(
 ) -> Result<(Vec<usize>, Vec<usize>), Error> {
     check_count(dataset, count)?;
     if count == dataset.len() {
-        return Err(part(dataset, &count, "fewer than all"));
+        return Err(refused(dataset, &count, "fewer than all"));
     }
     let labels = labels(dataset).unwrap_or_else(|_| vec![0; dataset.len()]);
     let held = stratified(&labels, count, 1, seed, purpose::HOLD_OUT);
     if held.is_empty() {
-        return Err(part(
+        return Err(refused(
             dataset,
             &format!("{count} apart"),
             "a class with two images, for one of each class stays",
@@ -123,7 +131,7 @@ pub fn named(dataset: &dyn Dataset, names: &str, list: &str) -> Result<Vec<usize
     indices.sort_unstable();
     indices.dedup();
     if indices.is_empty() {
-        return Err(part(
+        return Err(refused(
             dataset,
             &format!("the names in {list}"),
             "at least one name",
@@ -134,14 +142,14 @@ pub fn named(dataset: &dyn Dataset, names: &str, list: &str) -> Result<Vec<usize
 
 fn check_count(dataset: &dyn Dataset, count: usize) -> Result<(), Error> {
     match count {
-        0 => Err(part(dataset, &count, "at least one")),
-        _ if count > dataset.len() => Err(part(dataset, &count, "at most all")),
+        0 => Err(refused(dataset, &count, "at least one")),
+        _ if count > dataset.len() => Err(refused(dataset, &count, "at most all")),
         _ => Ok(()),
     }
 }
 
-fn part(dataset: &dyn Dataset, what: &dyn ToString, expected: &'static str) -> Error {
-    Error::Part {
+fn refused(dataset: &dyn Dataset, what: &dyn ToString, expected: &'static str) -> Error {
+    Error::Subset {
         what: what.to_string(),
         images: dataset.len(),
         expected,

@@ -4,10 +4,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::augment::crop::Region;
 use crate::augment::{Augmenter, ViewParameters};
 use crate::decode::Wanted;
-use crate::evaluate::Evaluator;
+use crate::geometry::Region;
+use crate::preprocess::Preprocessor;
 use crate::{Dataset, Error, Image, Loader, LoaderConfig, Pipeline, stream};
 
 /// Images of an epoch at least: smaller data sets are repeated, so that starting threads does not count.
@@ -168,10 +168,10 @@ fn stages(dataset: &dyn Dataset, pipeline: &Pipeline) -> Result<(f64, f64), Erro
     let (mut stored, mut converted) = (Image::default(), Image::default());
     let mut augmenter = match pipeline {
         Pipeline::Augment(augmentation) => Some(Augmenter::new(augmentation)?),
-        Pipeline::Evaluate(_) => None,
+        Pipeline::Preprocess(_) => None,
     };
-    let mut evaluator = match pipeline {
-        Pipeline::Evaluate(evaluation) => Some(Evaluator::new(evaluation)?),
+    let mut preprocessor = match pipeline {
+        Pipeline::Preprocess(preprocessing) => Some(Preprocessor::new(preprocessing)?),
         Pipeline::Augment(_) => None,
     };
     let mut parameters: Vec<ViewParameters> = Vec::new();
@@ -208,8 +208,8 @@ fn stages(dataset: &dyn Dataset, pipeline: &Pipeline) -> Result<(f64, f64), Erro
                 if let Some(augmenter) = &mut augmenter {
                     augmenter.view_with(image, view, &parameters[view], out);
                 }
-                if let Some(evaluator) = &mut evaluator {
-                    evaluator.view(image, || dataset.name(index), out)?;
+                if let Some(preprocessor) = &mut preprocessor {
+                    preprocessor.view(image, || dataset.name(index), out)?;
                 }
                 black_box(out);
             }
@@ -225,7 +225,7 @@ fn stages(dataset: &dyn Dataset, pipeline: &Pipeline) -> Result<(f64, f64), Erro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Evaluation;
+    use crate::Preprocessing;
 
     /// Every other image is bad; the others take two milliseconds to read.
     struct Slow;
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn bad_images_do_not_count_in_the_time_of_one() {
-        let pipeline = Pipeline::Evaluate(Evaluation::small_grey());
+        let pipeline = Pipeline::Preprocess(Preprocessing::small_grey());
         let (decode_ms, _) = stages(&Slow, &pipeline).unwrap();
         // A sleep may take longer, but never less.
         assert!(decode_ms >= 2.0, "{decode_ms} ms");

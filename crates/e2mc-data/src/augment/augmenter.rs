@@ -4,11 +4,11 @@ use std::fmt;
 
 use super::blur::Blurrer;
 use super::colour::{self, Change};
-use super::crop::Region;
 use super::normalise::Normaliser;
 use super::recipe::{Augmentation, ViewRecipe};
 use super::resize::{Resizer, Target};
 use super::solarize::{self, solarize};
+use crate::geometry::Region;
 use crate::{Error, Image, Stream};
 
 /// What chance has decided for a view.
@@ -123,7 +123,7 @@ impl Augmenter {
     }
 
     /// Draws the parameters of all views of an image of this size into `parameters`, view number v
-    /// with the stream that `stream(v)` gives; the part of the image that they need.
+    /// with the stream that `stream(v)` gives; the region of the image that they need.
     pub fn draw(
         &self,
         width: usize,

@@ -24,7 +24,7 @@ pub enum Change {
     Contrast(f32),
     /// Blend with the grey image by this factor.
     Saturation(f32),
-    /// Turn by this part of the circle, in `[-0.5, 0.5]`.
+    /// Turn by this fraction of the circle, in `[-0.5, 0.5]`.
     Hue(f32),
 }
 

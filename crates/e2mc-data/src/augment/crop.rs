@@ -1,13 +1,13 @@
 //! Regions: drawing, copying and mirroring them.
 
-pub use crate::geometry::Region;
+use crate::geometry::Region;
 use crate::{Image, Stream};
 
 /// How often a crop is drawn before the centre is taken, as in torchvision.
 const TRIES: usize = 10;
 
 impl Region {
-    /// The region of a random resized crop: a part of the area uniform in `scale`, an aspect
+    /// The region of a random resized crop: a fraction of the area uniform in `scale`, an aspect
     /// (width over height) log-uniform in `ratio`, a uniform position. If ten draws do not fit
     /// into the image: the largest centred region whose aspect is nearest to the allowed.
     pub fn random(

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::blur::Blurrer;
 use super::colour::{Change, adjust};
-use super::crop::{self, Region};
+use super::crop;
 use super::recipe::{Filter, check_normalisation, check_size, demand};
 use super::resize::{Resizer, Target};
 use super::{Normaliser, solarize};
-use crate::evaluate::centre_crop;
+use crate::geometry::Region;
+use crate::preprocess::centre_crop;
 use crate::{Error, Image};
 
 /// An operation with its parameters. Unknown parameters are refused.
@@ -34,7 +35,7 @@ pub enum Operation {
     ResizeCenterCrop {
         /// The shorter side's new length.
         resize: usize,
-        /// The side of the part that is cut out.
+        /// The side of the region that is cut out.
         crop: usize,
         /// How it is resized.
         #[serde(default)]
@@ -59,7 +60,7 @@ pub enum Operation {
     },
     /// A turn of the hue.
     Hue {
-        /// The part of the circle, from -0.5 to 0.5.
+        /// The fraction of the circle, from -0.5 to 0.5.
         factor: f32,
     },
     /// All colour taken out; three channels stay three.

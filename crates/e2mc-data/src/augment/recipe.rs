@@ -59,7 +59,7 @@ pub struct ViewRecipe {
     pub count: usize,
     /// Height and width of the view in pixels.
     pub size: usize,
-    /// The crop's area is uniform between these parts of the image's, in `(0, 1]`.
+    /// The crop's area is uniform between these fractions of the image's, in `(0, 1]`.
     #[serde(default = "default_scale")]
     pub scale: [f32; 2],
     /// The crop's width over its height is log-uniform between these.
@@ -375,7 +375,7 @@ impl ViewRecipe {
     }
 }
 
-/// Checks what augmentation and evaluation have in common.
+/// Checks what augmentation and preprocessing have in common.
 pub(crate) fn check_normalisation(channels: usize, mean: &[f32], std: &[f32]) -> Result<(), Error> {
     demand(matches!(channels, 1 | 3), "channels", "1 or 3", channels)?;
     for (field, values) in [("mean", mean), ("std", std)] {

@@ -4,10 +4,10 @@
 //! Both directions run down whole rows of samples, the first on the image with rows and columns
 //! exchanged. Cost: a multiplication for each weight and sample, 16 at once with AVX-512.
 
-use super::crop::Region;
 use super::recipe::Filter;
 use super::transpose::transpose_plane;
 use crate::Image;
+use crate::geometry::Region;
 use crate::vectorised::vectorised;
 
 /// Bits of a weight after the point.
@@ -35,7 +35,7 @@ impl Filter {
     }
 }
 
-/// Resizes parts of images; keeps its buffers.
+/// Resizes regions of images; keeps its buffers.
 #[derive(Debug, Default)]
 pub struct Resizer {
     across: Taps,
@@ -95,15 +95,15 @@ impl Taps {
     }
 }
 
-/// A resize: the size of the result, and which part of that is wanted.
+/// A resize: the size of the result, and which region of that is wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     /// Width of the whole result.
     pub width: usize,
     /// Height of the whole result.
     pub height: usize,
-    /// The part that is made.
-    pub part: Region,
+    /// The region that is made.
+    pub region: Region,
     /// Whether it is mirrored left and right.
     pub mirrored: bool,
 }
@@ -114,7 +114,7 @@ impl Target {
         Self {
             width,
             height,
-            part: Region::of_size(width, height),
+            region: Region::of_size(width, height),
             mirrored: false,
         }
     }
@@ -136,7 +136,7 @@ impl Resizer {
             top,
             width,
             height,
-        } = target.part;
+        } = target.region;
         out.reshape(width, height, image.channels);
         self.down
             .prepare(filter, region.height, target.height, top, height);
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_cut_out_of_the_whole_and_a_mirror_image_flips_it() {
+    fn a_region_is_cut_out_of_the_whole_and_a_mirror_image_flips_it() {
         let image = picture(53, 41, 3);
         let region = Region {
             left: 2,
@@ -330,7 +330,7 @@ mod tests {
             width: 50,
             height: 33,
         };
-        let part = Region {
+        let wanted = Region {
             left: 3,
             top: 9,
             width: 17,
@@ -341,8 +341,11 @@ mod tests {
         for filter in [Filter::Bilinear, Filter::Bicubic] {
             let target = Target::whole(26, 39);
             resizer.resize(&image, region, filter, target, &mut whole);
-            crop::crop(&whole, part, &mut cut);
-            let partly = Target { part, ..target };
+            crop::crop(&whole, wanted, &mut cut);
+            let partly = Target {
+                region: wanted,
+                ..target
+            };
             resizer.resize(&image, region, filter, partly, &mut found);
             assert_eq!(found, cut);
             crop::flip(&mut cut);

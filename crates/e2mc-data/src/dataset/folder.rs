@@ -259,9 +259,47 @@ pub(super) fn first_image(folder: &Path) -> Option<PathBuf> {
     search(folder, &mut Vec::new())
 }
 
+/// What a folder visibly holds: its images, of which there may be a million, are not kept.
+#[derive(Default)]
+pub(super) struct Entries {
+    /// Sorted by name.
+    pub(super) folders: Vec<PathBuf>,
+    /// Files that are no images, sorted by name.
+    pub(super) files: Vec<PathBuf>,
+    pub(super) has_images: bool,
+}
+
+impl Entries {
+    pub(super) fn of(folder: &Path) -> Result<Self, Error> {
+        let fail = |source| Error::Read {
+            path: folder.to_owned(),
+            source,
+        };
+        let mut entries = Self::default();
+        for entry in fs::read_dir(folder).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            let path = entry.path();
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let kind = entry.file_type().map_err(fail)?;
+            if kind.is_dir() || kind.is_symlink() && path.is_dir() {
+                entries.folders.push(path);
+            } else if is_candidate(&path) {
+                entries.has_images = true;
+            } else {
+                entries.files.push(path);
+            }
+        }
+        entries.folders.sort_unstable();
+        entries.files.sort_unstable();
+        Ok(entries)
+    }
+}
+
 /// The visible folders in a folder, sorted by name.
 pub(super) fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    Ok(list(folder)?.folders)
+    Ok(Entries::of(folder)?.folders)
 }
 
 fn canonical(path: &Path) -> Result<PathBuf, Error> {

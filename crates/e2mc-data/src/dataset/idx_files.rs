@@ -1,6 +1,5 @@
 //! Which files of a folder are its IDX files.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,32 +21,33 @@ pub(super) fn open_idx(images: &Path, other: Option<PathBuf>) -> Result<Arc<dyn 
     Ok(Arc::new(dataset))
 }
 
-/// The IDX image file of a split in a folder: by the usual names, or else the only one whose name
+/// The IDX image file of a split among a folder's files: by the usual names, or else the only one whose name
 /// holds `images`, `idx3` and a word for the split.
 ///
 /// # Errors
 /// There are several of the latter.
-pub(super) fn idx_images(folder: &Path, split: Split) -> Result<Option<PathBuf>, Error> {
+pub(super) fn idx_images(
+    folder: &Path,
+    files: &[PathBuf],
+    split: Split,
+) -> Result<Option<PathBuf>, Error> {
     let names = split.idx_prefixes().iter().flat_map(|prefix| {
         ["", ".gz"].map(|end| folder.join(format!("{prefix}-images-idx3-ubyte{end}")))
     });
     if let Some(path) = names.into_iter().find(|path| path.is_file()) {
         return Ok(Some(path));
     }
-    let fits = |path: &PathBuf| {
+    let fits = |path: &Path| {
         let name = file_name(path).to_lowercase();
         let of_images = name.contains("images") && name.contains("idx3");
         of_images && split_of_idx(&name) == Some(split) && path.is_file()
     };
-    let entries = fs::read_dir(folder).map_err(|source| Error::Read {
-        path: folder.to_owned(),
-        source,
-    })?;
-    let mut found: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(fits)
-        .collect();
-    found.sort_unstable();
+    // Of a file and its compressed twin the former.
+    let twin = |path: &Path| {
+        path.extension().is_some_and(|end| end == "gz") && path.with_extension("").is_file()
+    };
+    let fitting = files.iter().filter(|path| fits(path) && !twin(path));
+    let mut found: Vec<&PathBuf> = fitting.collect();
     match &found[..] {
         [first, second, ..] => Err(Error::Ambiguous {
             path: folder.to_owned(),
@@ -55,7 +55,7 @@ pub(super) fn idx_images(folder: &Path, split: Split) -> Result<Option<PathBuf>,
             second: file_name(second),
             expected: "one IDX file of images for each split",
         }),
-        _ => Ok(found.pop()),
+        _ => Ok(found.pop().cloned()),
     }
 }
 

@@ -65,6 +65,16 @@ pub(super) fn open_split(
         return Ok(Arc::new(ImageFiles::in_folder(folder, index, options)));
     };
     let mut listed = read_labels(list, &classes, index.names.len())?;
+    if listed.names.len() > index.names.len() {
+        // Boxes, several for an image.
+        index.warnings.push(format!(
+            "{} has {} rows for {} images and was not taken for their labels",
+            list.display(),
+            listed.names.len(),
+            index.names.len()
+        ));
+        return Ok(Arc::new(ImageFiles::in_folder(folder, index, options)));
+    }
     let places = [Some(root), Some(folder), inner.as_deref()];
     let places: Vec<&Path> = places.into_iter().flatten().collect();
     let place = find_images(list, &mut listed, &index.names, &places)?;

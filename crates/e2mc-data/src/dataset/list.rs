@@ -155,8 +155,8 @@ impl Separator {
         }
         let fits = |separator: &Self, of_images: bool| {
             lines().all(|line| {
-                let parts = separator.split(line);
-                parts.is_some_and(|(path, label)| {
+                let fields = separator.split(line);
+                fields.is_some_and(|(path, label)| {
                     !label.is_empty() && !path.is_empty() && (!of_images || is_image(path))
                 })
             })

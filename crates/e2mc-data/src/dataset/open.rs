@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::files::{ImageFiles, leads_nowhere};
-use super::folder::{file_name, first_image, folders_in};
+use super::folder::{Entries, file_name, first_image, folders_in};
 use super::idx_files::{idx_images, open_idx};
 use super::labelled_folder::{SplitFolder, open_images, open_split};
 use super::list::read_list;
@@ -62,14 +62,14 @@ pub fn open_with(
         Ok((dataset, false)) => dataset,
         Ok((_, true)) => {
             let path = path.to_owned();
-            return Err(Error::TestPart { path });
+            return Err(Error::TestSplit { path });
         }
         Err(Error::MissingSplit { .. }) => find(path, Split::Train, options)?.0,
         Err(error) => return Err(error),
     };
     let count = (fraction * dataset.len() as f64).round();
     if !(0.0 < fraction && fraction < 1.0 && count >= 1.0) {
-        return Err(Error::Part {
+        return Err(Error::Subset {
             what: format!("a test split of {fraction}"),
             images: dataset.len(),
             expected: "a fraction between 0 and 1 of at least one image",
@@ -105,38 +105,45 @@ fn find(
         split: split.name(),
         expected,
     };
-    if let Some(images) = idx_images(path, split)? {
-        return Ok((open_idx(&images, idx_images(path, split.other())?)?, true));
+    let Entries {
+        folders,
+        files,
+        has_images,
+    } = Entries::of(path)?;
+    let [idx, other_idx] = [split, split.other()].map(|split| idx_images(path, &files, split));
+    let (idx, other_idx) = (idx?, other_idx?);
+    if let Some(images) = idx {
+        return Ok((open_idx(&images, other_idx)?, true));
     }
-    if idx_images(path, split.other())?.is_some() {
+    if other_idx.is_some() {
         return Err(missing(match split {
             Split::Train => "train-images-idx3-ubyte or train-images-idx3-ubyte.gz",
             Split::Test => "t10k-images-idx3-ubyte or test-images-idx3-ubyte, plain or .gz",
         }));
     }
-    if let Some(folders) = SplitFolders::find(path)? {
-        let own = folders.get(split).ok_or_else(|| {
+    if let Some(splits) = SplitFolders::find(path, &folders)? {
+        let own = splits.get(split).ok_or_else(|| {
             missing(match split {
                 Split::Train => "a folder train/ beside val/ or test/",
                 Split::Test => "a folder val/ or test/ beside train/",
             })
         })?;
-        let other = folders.get(split.other());
+        let other = splits.get(split.other());
         // A split may itself be a folder of shards.
         if !tar_files(own)?.is_empty() {
             return Ok((open_folder(own, split, other, options)?.0, true));
         }
         let with_list = |folder, split| SplitFolder {
             folder,
-            list: label_list(path, folder, split),
+            list: label_list(&files, folder, split),
         };
         let other = other.map(|other| with_list(other, split.other()));
         let own = with_list(own, split);
         return Ok((open_split(path, &own, other.as_ref(), options)?, true));
     }
-    let lists = [split, split.other()].map(|split| list_file(path, split));
+    let lists = [split, split.other()].map(|split| list_file(&files, split));
     if lists.iter().any(Option::is_some) {
-        let beside = check_lists(path, &lists)?;
+        let beside = check_lists(path, &folders, &lists)?;
         let [Some(list), other] = &lists else {
             return Err(missing(match split {
                 Split::Train => "a list train.txt, train.csv or train.tsv",
@@ -146,10 +153,11 @@ fn find(
         return Ok((open_list(list, other.as_deref(), beside, options)?, true));
     }
     // A folder around all, as archives unpack.
-    if let [only] = &folders_in(path)?[..]
-        && first_image(path).is_some_and(|image| image.starts_with(only))
-        && tar_files(path)?.is_empty()
-        && SplitFolders::find(only)?.is_some()
+    let is_tar = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "tar");
+    if let [only] = &folders[..]
+        && !has_images
+        && !files.iter().any(is_tar)
+        && SplitFolders::find(only, &folders_in(only)?)?.is_some()
     {
         return find(only, split, options);
     }
@@ -158,8 +166,12 @@ fn find(
 
 /// Checks that lists do not stand beside class folders, of which one alone would leave out most; what
 /// the user should know of class folders beside two lists.
-fn check_lists(path: &Path, lists: &[Option<PathBuf>; 2]) -> Result<Option<String>, Error> {
-    let classes = splits::class_folders(path)?;
+fn check_lists(
+    path: &Path,
+    folders: &[PathBuf],
+    lists: &[Option<PathBuf>; 2],
+) -> Result<Option<String>, Error> {
+    let classes = splits::class_folders(folders);
     if classes.len() < 2 {
         return Ok(None);
     }
@@ -297,28 +309,29 @@ fn open_list(
     Ok(Arc::new(ImageFiles::in_folder(folder, index, options)))
 }
 
-/// The list of a split in a folder: a text file whose name is a split's word, in any case.
-fn list_file(folder: &Path, split: Split) -> Option<PathBuf> {
-    first_list(folder, |stem| split_words::rank_of_list(stem, split))
+/// The list of a split among a folder's files: a text whose name is a split's word, in any case.
+fn list_file(files: &[PathBuf], split: Split) -> Option<PathBuf> {
+    first_list(files, |stem| split_words::rank_of_list(stem, split))
 }
 
 /// The list that may label a split's images: beside its folder, or in it.
-fn label_list(root: &Path, folder: &Path, split: Split) -> Option<PathBuf> {
-    let beside = |stem: &str| split_words::rank_of_labels(stem, split, false);
-    let within = |stem: &str| split_words::rank_of_labels(stem, split, true);
-    first_list(root, beside).or_else(|| first_list(folder, within))
+fn label_list(beside: &[PathBuf], folder: &Path, split: Split) -> Option<PathBuf> {
+    let rank = |within| move |stem: &str| split_words::rank_of_labels(stem, split, within);
+    first_list(beside, rank(false)).or_else(|| {
+        let within = Entries::of(folder).ok()?.files;
+        first_list(&within, rank(true))
+    })
 }
 
-/// The first text file of a folder whose name has a rank, by that and by its extension.
-fn first_list(folder: &Path, rank: impl Fn(&str) -> Option<usize>) -> Option<PathBuf> {
+/// The first text file whose name has a rank, by that and by its extension.
+fn first_list(files: &[PathBuf], rank: impl Fn(&str) -> Option<usize>) -> Option<PathBuf> {
     const EXTENSIONS: [&str; 3] = ["txt", "csv", "tsv"];
-    let key = |path: PathBuf| {
+    let key = |path: &PathBuf| {
         let rank = rank(path.file_stem()?.to_str()?)?;
         let extension = path.extension()?.to_str()?.to_lowercase();
         let extension = EXTENSIONS.iter().position(|known| *known == extension)?;
-        path.is_file().then_some((rank, extension, path))
+        path.is_file().then(|| (rank, extension, path.clone()))
     };
-    let files = fs::read_dir(folder).ok()?.filter_map(Result::ok);
-    let (_, _, path) = files.filter_map(|entry| key(entry.path())).min()?;
+    let (_, _, path) = files.iter().filter_map(key).min()?;
     Some(path)
 }

@@ -1,4 +1,4 @@
-//! A part of a data set.
+//! A subset of a data set.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ impl Selection {
         let images = dataset.len();
         if indices.is_empty() {
             let what = "none".to_owned();
-            return Err(Error::Part {
+            return Err(Error::Subset {
                 what,
                 images,
                 expected: "at least one image",
@@ -31,7 +31,7 @@ impl Selection {
         }
         if let Some(index) = indices.iter().find(|&&index| index >= images) {
             let what = format!("image {index}");
-            return Err(Error::Part {
+            return Err(Error::Subset {
                 what,
                 images,
                 expected: "an index below their number",

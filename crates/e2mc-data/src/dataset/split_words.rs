@@ -28,15 +28,7 @@ const SIDE_WORDS: [&str; 10] = [
 ];
 
 /// Words in the names of files that label images.
-const LABEL_WORDS: [&str; 7] = [
-    "label",
-    "labels",
-    "annotation",
-    "annotations",
-    "class",
-    "classes",
-    "list",
-];
+const LABEL_WORDS: [&str; 5] = ["label", "labels", "annotation", "annotations", "list"];
 
 /// The words of a name, in lower case: runs of letters, and what begins with a capital among small
 /// letters.

@@ -16,12 +16,11 @@ pub(super) struct SplitFolders {
 }
 
 impl SplitFolders {
-    /// Those in a folder; `None` if there are none.
+    /// Those among the folders in a folder; `None` if there are none.
     ///
     /// # Errors
     /// Folders cannot be listed, or it is unclear whether they are splits, or which.
-    pub(super) fn find(root: &Path) -> Result<Option<Self>, Error> {
-        let folders = folders_in(root)?;
+    pub(super) fn find(root: &Path, folders: &[PathBuf]) -> Result<Option<Self>, Error> {
         let named = folders.iter().filter_map(|folder| Named::of_folder(folder));
         // What is named in passing must hold something to be a split.
         let named: Vec<Named> = named
@@ -36,8 +35,8 @@ impl SplitFolders {
             found => Some(found),
         };
         match found {
-            None => check_unnamed(root, &folders).map(|()| None),
-            Some(found) => Ok(found.is_meant(root, &folders)?.then_some(found)),
+            None => check_unnamed(root, folders).map(|()| None),
+            Some(found) => Ok(found.is_meant(root, folders)?.then_some(found)),
         }
     }
 
@@ -132,10 +131,9 @@ impl SplitFolders {
 }
 
 /// Folders of images that are no split.
-pub(super) fn class_folders(root: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut folders = folders_in(root)?;
-    folders.retain(|folder| !is_split(folder) && holds_image(folder));
-    Ok(folders)
+pub(super) fn class_folders(folders: &[PathBuf]) -> Vec<&PathBuf> {
+    let is_class = |folder: &&PathBuf| !is_split(folder) && holds_image(folder);
+    folders.iter().filter(is_class).collect()
 }
 
 /// A folder that holds nothing but one of its own name stands for that one, as archives unpack.

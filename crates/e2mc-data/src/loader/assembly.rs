@@ -30,7 +30,7 @@ impl Assembly {
         }
     }
 
-    /// The part of a view that belongs to the sample at `position`.
+    /// The slice of a view that belongs to the sample at `position`.
     ///
     /// # Safety
     /// No other reference to this sample of this view is alive, and [`finish`](Self::finish) has

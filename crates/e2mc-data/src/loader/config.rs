@@ -1,6 +1,6 @@
 //! What a loader is told.
 
-use crate::{Augmentation, Error, Evaluation};
+use crate::{Augmentation, Error, Preprocessing};
 
 /// What becomes of an image.
 #[derive(Clone, Debug, PartialEq)]
@@ -8,7 +8,7 @@ pub enum Pipeline {
     /// Random views, to learn from.
     Augment(Augmentation),
     /// One deterministic view, to be judged by.
-    Evaluate(Evaluation),
+    Preprocess(Preprocessing),
 }
 
 impl Pipeline {
@@ -19,7 +19,9 @@ impl Pipeline {
     pub fn shapes(&self) -> Result<Vec<[usize; 3]>, Error> {
         match self {
             Self::Augment(augmentation) => augmentation.check().map(|()| augmentation.shapes()),
-            Self::Evaluate(evaluation) => evaluation.check().map(|()| vec![evaluation.shape()]),
+            Self::Preprocess(preprocessing) => {
+                preprocessing.check().map(|()| vec![preprocessing.shape()])
+            }
         }
     }
 }
@@ -39,7 +41,7 @@ pub struct LoaderConfig {
     pub shuffle: bool,
     /// Whether the last batch of an epoch is left out when it is short.
     pub drop_last: bool,
-    /// Which process this is, below `world`. It gets its part of every batch.
+    /// Which process this is, below `world`. It gets its share of every batch.
     pub rank: usize,
     /// Number of processes.
     pub world: usize,

@@ -251,7 +251,7 @@ impl Shared {
             if state.window.len() < self.source.config.prefetch {
                 let batch = state.todo.next()?;
                 let slot = self.slot(batch);
-                // A process without a part of the last batch has nothing to make for it.
+                // A process without a share of the last batch has nothing to make for it.
                 if slot.is_done() {
                     self.ready.notify_all();
                 }
@@ -266,7 +266,7 @@ impl Shared {
         }
     }
 
-    /// An empty slot for a batch, of which this process gets its part.
+    /// An empty slot for a batch, of which this process gets its share.
     fn slot(&self, batch: usize) -> Slot {
         let LoaderConfig {
             batch: size,
@@ -276,11 +276,11 @@ impl Shared {
             ..
         } = self.source.config;
         let whole = &self.order[batch * size..self.order.len().min((batch + 1) * size)];
-        let part = &whole[rank * whole.len() / world..(rank + 1) * whole.len() / world];
+        let share = &whole[rank * whole.len() / world..(rank + 1) * whole.len() / world];
         Slot {
             batch,
-            assembly: Arc::new(Assembly::new(self.source.blank(part))),
-            chunk: (part.len() / (4 * threads)).clamp(1, LARGEST_CHUNK),
+            assembly: Arc::new(Assembly::new(self.source.blank(share))),
+            chunk: (share.len() / (4 * threads)).clamp(1, LARGEST_CHUNK),
             claimed: 0,
             done: 0,
             error: None,

@@ -27,14 +27,14 @@ pub struct View {
     pub shape: [usize; 4],
 }
 
-/// Images of one training step, or of one process's part of it.
+/// Images of one training step, or one process's share of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Which images of the data set these are.
     pub indices: Vec<usize>,
     /// Their classes, where they have one.
     pub labels: Vec<Option<usize>>,
-    /// The views, in the order of the recipe; one for an evaluation.
+    /// The views, in the order of the recipe; one for a preprocessing.
     pub views: Vec<View>,
 }
 

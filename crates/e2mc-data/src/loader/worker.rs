@@ -3,9 +3,9 @@
 use super::assembly::Assembly;
 use super::config::Pipeline;
 use super::{BadImage, Source};
-use crate::augment::crop::Region;
 use crate::augment::{Augmenter, ViewParameters};
-use crate::evaluate::Evaluator;
+use crate::geometry::Region;
+use crate::preprocess::Preprocessor;
 use crate::random::{purpose, stream};
 use crate::{Error, Image};
 
@@ -24,7 +24,7 @@ pub(super) struct Worker<'a> {
 
 enum Maker {
     Augment(Augmenter),
-    Evaluate(Evaluator),
+    Preprocess(Preprocessor),
 }
 
 impl<'a> Worker<'a> {
@@ -34,8 +34,8 @@ impl<'a> Worker<'a> {
             Pipeline::Augment(augmentation) => {
                 Maker::Augment(Augmenter::new(augmentation).expect(checked))
             }
-            Pipeline::Evaluate(evaluation) => {
-                Maker::Evaluate(Evaluator::new(evaluation).expect(checked))
+            Pipeline::Preprocess(preprocessing) => {
+                Maker::Preprocess(Preprocessor::new(preprocessing).expect(checked))
             }
         };
         Self {
@@ -160,7 +160,7 @@ impl<'a> Worker<'a> {
                 let stream = |view| stream(config.seed, self.epoch, own as u64, view);
                 augmenter.draw(width, height, stream, &mut self.parameters)
             }
-            Maker::Evaluate(_) => Region::of_size(width, height),
+            Maker::Preprocess(_) => Region::of_size(width, height),
         };
         dataset.read_region(index, &mut wanted, &mut self.stored)?;
         // One channel is as good as three alike, and less work.
@@ -178,7 +178,9 @@ impl<'a> Worker<'a> {
                 Maker::Augment(augmenter) => {
                     augmenter.view_with(image, view, &self.parameters[view], out);
                 }
-                Maker::Evaluate(evaluator) => evaluator.view(image, || dataset.name(index), out)?,
+                Maker::Preprocess(preprocessor) => {
+                    preprocessor.view(image, || dataset.name(index), out)?
+                }
             }
         }
         Ok(())

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use e2mc_data::decode::decode;
 use e2mc_data::{
-    Augmentation, Dataset, Evaluation, Image, Loader, LoaderConfig, OpenOptions, Pipeline, Split,
-    open, open_with,
+    Augmentation, Dataset, Image, Loader, LoaderConfig, OpenOptions, Pipeline, Preprocessing,
+    Split, open, open_with,
 };
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
@@ -135,7 +135,7 @@ fn nothing_is_allocated_for_a_sample_and_little_for_a_file() {
         (
             "evaluation",
             &jpegs,
-            Pipeline::Evaluate(Evaluation::imagenet()),
+            Pipeline::Preprocess(Preprocessing::imagenet()),
         ),
         (
             "small",

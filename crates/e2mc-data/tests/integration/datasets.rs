@@ -169,13 +169,13 @@ fn damaged_idx_files_say_what_is_wrong() {
         ),
         (&idx(&[u32::MAX, 1, 1], &[1, 2, 3]), "found 3"),
     ];
-    for (bytes, part) in cases {
+    for (bytes, text) in cases {
         let folder = folder(&[("train-images-idx3-ubyte", bytes)]);
         let error = refused(folder.path(), Split::Train);
         let message = error.to_string();
         assert!(matches!(error, Error::Idx { .. }), "{message}");
         assert!(
-            message.contains("train-images-idx3-ubyte") && message.contains(part),
+            message.contains("train-images-idx3-ubyte") && message.contains(text),
             "{message}"
         );
     }
@@ -344,7 +344,7 @@ fn broken_links_are_bad_images_or_passed_over() {
 }
 
 #[test]
-fn a_class_called_train_is_no_part() {
+fn a_class_called_train_is_no_split() {
     let vehicles = folder(&[
         ("bus/1.png", b""),
         ("train/1.png", b""),
@@ -358,7 +358,7 @@ fn a_class_called_train_is_no_part() {
         ),
         "{message}"
     );
-    // What is no class, or stands beside a test part, does not matter.
+    // What is no class, or stands beside a test split, does not matter.
     let alone = folder(&[
         ("train/a/1.png", b""),
         ("valid/a/1.png", b""),
@@ -370,12 +370,12 @@ fn a_class_called_train_is_no_part() {
     assert_eq!(open(alone.path(), Split::Train).unwrap().len(), 1);
     let flat = folder(&[("train/1.png", b""), ("test1/1.png", b"")]);
     assert_eq!(open(flat.path(), Split::Train).unwrap().len(), 1);
-    let parts = folder(&[
+    let splits = folder(&[
         ("train/a/1.png", b""),
         ("val/a/1.png", b""),
         ("figures/1.png", b""),
     ]);
-    let names = |split| names(&*open(parts.path(), split).unwrap(), parts.path());
+    let names = |split| names(&*open(splits.path(), split).unwrap(), splits.path());
     assert_eq!(names(Split::Train), ["train/a/1.png"]);
     assert_eq!(names(Split::Test), ["val/a/1.png"]);
 }
@@ -398,7 +398,7 @@ fn a_huge_file_is_a_bad_image_and_is_not_read() {
 }
 
 #[test]
-fn idx_parts_agree_on_their_classes() {
+fn idx_splits_agree_on_their_classes() {
     let folder = folder(&[
         ("train-images-idx3-ubyte", &images(3)),
         ("train-labels-idx1-ubyte", &labels(&[2, 0, 4])),
@@ -527,12 +527,12 @@ fn names_that_all_end_alike_are_found_at_once() {
 }
 
 #[test]
-fn impossible_parts_are_refused() {
+fn impossible_subsets_are_refused() {
     let (_folder, dataset) = labelled(|_| 0);
     for fraction in [0.0, -1.0, 1.1, f64::NAN, 1e-9] {
         assert!(matches!(
             subset::fraction(&*dataset, fraction, 0),
-            Err(Error::Part { .. })
+            Err(Error::Subset { .. })
         ));
     }
     assert!(subset::count(&*dataset, 10_001, 0).is_err());
@@ -547,22 +547,22 @@ fn impossible_parts_are_refused() {
 }
 
 #[test]
-fn a_selection_passes_its_part_on() {
+fn a_selection_passes_its_subset_on() {
     let folder = folder(&[
         ("train-images-idx3-ubyte", &images(3)),
         ("train-labels-idx1-ubyte", &labels(&[2, 0, 1])),
     ]);
     let dataset = open(folder.path(), Split::Train).unwrap();
-    let part = Selection::new(dataset, vec![2, 0]).unwrap();
+    let subset = Selection::new(dataset, vec![2, 0]).unwrap();
     assert_eq!(
-        (part.len(), part.label(0), part.name(1)),
+        (subset.len(), subset.label(0), subset.name(1)),
         (2, Some(1), "train-images-idx3-ubyte[0]".to_owned())
     );
     let mut image = Image::default();
-    part.read(0, &mut image).unwrap();
+    subset.read(0, &mut image).unwrap();
     assert_eq!(image.pixels, [12, 13, 14, 15, 16, 17]);
     assert_eq!(
-        (part.classes().len(), part.native_size()),
+        (subset.classes().len(), subset.native_size()),
         (3, Some((3, 2)))
     );
 }

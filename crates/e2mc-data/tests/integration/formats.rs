@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use e2mc_data::augment::crop::Region;
 use e2mc_data::decode::{decode, decode_region};
+use e2mc_data::geometry::Region;
 use e2mc_data::{Image, stream};
 
 fn folder() -> PathBuf {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use e2mc_data::decode::decode;
-use e2mc_data::evaluate::Evaluator;
-use e2mc_data::{Error, Evaluation, Image, Operation, Outcome};
+use e2mc_data::preprocess::Preprocessor;
+use e2mc_data::{Error, Image, Operation, Outcome, Preprocessing};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -127,9 +127,9 @@ fn refused_name(name: &str) -> bool {
     operation.is_err_and(|error| error.to_string().contains("unknown variant"))
 }
 
-fn evaluate(evaluation: &Evaluation, image: &Image) -> Vec<f32> {
-    let mut out = vec![0.0; evaluation.shape().iter().product()];
-    Evaluator::new(evaluation)
+fn preprocess(preprocessing: &Preprocessing, image: &Image) -> Vec<f32> {
+    let mut out = vec![0.0; preprocessing.shape().iter().product()];
+    Preprocessor::new(preprocessing)
         .unwrap()
         .view(image, || "image".to_owned(), &mut out)
         .unwrap();
@@ -329,13 +329,13 @@ fn channels_follow_pillow() {
 
 #[test]
 fn images_of_every_shape_can_be_evaluated_but_none_that_would_fill_the_memory() {
-    let evaluation = Evaluation {
+    let preprocessing = Preprocessing {
         resize: Some(36),
         crop: 32,
-        ..Evaluation::imagenet()
+        ..Preprocessing::imagenet()
     };
     for (width, height) in [(1, 1), (3, 200), (200, 3), (33, 32)] {
-        let view = evaluate(&evaluation, &Image::black(width, height, 3));
+        let view = preprocess(&preprocessing, &Image::black(width, height, 3));
         let mean_of_blue = -0.406 / 0.225;
         assert!(
             view.iter()
@@ -343,16 +343,17 @@ fn images_of_every_shape_can_be_evaluated_but_none_that_would_fill_the_memory() 
                 .all(|value| (value - mean_of_blue).abs() < 1e-6)
         );
     }
-    let evaluation = Evaluation {
+    let preprocessing = Preprocessing {
         resize: Some(4096),
-        ..evaluation
+        ..preprocessing
     };
     let mut out = vec![0.0; 3 * 32 * 32];
     let image = Image::black(11, 100_000, 3);
-    let result =
-        Evaluator::new(&evaluation)
-            .unwrap()
-            .view(&image, || "thread.png".to_owned(), &mut out);
+    let result = Preprocessor::new(&preprocessing).unwrap().view(
+        &image,
+        || "thread.png".to_owned(),
+        &mut out,
+    );
     assert!(
         matches!(result, Err(Error::ImageTooLarge { .. })),
         "{result:?}"

@@ -323,6 +323,18 @@ fn tiny_imagenets_test_split_is_labelled_by_its_annotations() {
 }
 
 #[test]
+fn boxes_are_no_labels() {
+    let folder = folder(&["train/1.png", "train/2.png", "valid/3.png"]);
+    let boxes =
+        b"filename,width,height,class,xmin\n1.png,9,9,cat,1\n1.png,9,9,dog,1\n2.png,9,9,cat,3\n";
+    put(&folder, "train/_annotations.csv", boxes);
+    let train = open(folder.path(), Split::Train).unwrap();
+    assert_eq!(labels(&*train), [None, None]);
+    let warnings = train.warnings().join("\n");
+    assert!(warnings.contains("has 3 rows for 2 images"), "{warnings}");
+}
+
+#[test]
 fn a_folder_around_the_splits_is_passed_through() {
     let folder = folder(&[
         "chest/train/a/1.png",

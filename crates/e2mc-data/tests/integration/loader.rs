@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use e2mc_data::augment::Augmenter;
 use e2mc_data::{
-    Augmentation, Batch, Blur, Dataset, Error, Evaluation, Image, Loader, LoaderConfig, Pipeline,
-    ViewRecipe, stream,
+    Augmentation, Batch, Blur, Dataset, Error, Image, Loader, LoaderConfig, Pipeline,
+    Preprocessing, ViewRecipe, stream,
 };
 
 /// Images of noise; `fails` cannot be read, `panics` are worse.
@@ -366,7 +366,7 @@ fn a_panic_in_a_thread_is_passed_on() {
 
 #[test]
 fn channels_become_those_of_the_recipe() {
-    let evaluation = |channels| Evaluation {
+    let preprocessing = |channels| Preprocessing {
         channels,
         mean: vec![0.0; channels],
         std: vec![1.0; channels],
@@ -378,7 +378,7 @@ fn channels_become_those_of_the_recipe() {
             shuffle: false,
             ..config()
         };
-        let pipeline = Pipeline::Evaluate(evaluation(channels));
+        let pipeline = Pipeline::Preprocess(preprocessing(channels));
         let loader = Loader::new(Arc::new(dataset), pipeline, config).unwrap();
         batches(&loader, 0, 0).remove(0).views.remove(0)
     };
@@ -399,7 +399,7 @@ fn channels_become_those_of_the_recipe() {
 }
 
 #[test]
-fn evaluation_takes_small_images_as_they_are() {
+fn preprocessing_takes_small_images_as_they_are() {
     let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let folder = tempfile::tempdir().unwrap();
     std::fs::copy(golden.join("gray.png"), folder.path().join("a.png")).unwrap();
@@ -408,7 +408,7 @@ fn evaluation_takes_small_images_as_they_are() {
         batch: 1,
         ..config()
     };
-    let pipeline = Pipeline::Evaluate(Evaluation::small_grey());
+    let pipeline = Pipeline::Preprocess(Preprocessing::small_grey());
     let loader = Loader::new(dataset, pipeline, config).unwrap();
     let error = loader.epoch(0, 0).next().unwrap().unwrap_err();
     assert!(

@@ -1,6 +1,6 @@
 //! Recipe files and their checks.
 
-use e2mc_data::{Augmentation, Evaluation, Filter};
+use e2mc_data::{Augmentation, Filter, Preprocessing};
 
 fn parse(text: &str) -> Result<Augmentation, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
@@ -18,10 +18,13 @@ fn built_in_recipes_are_valid_and_survive_a_file() {
         assert_eq!(recipe.shapes().len(), recipe.view_count());
     }
     assert_eq!(Augmentation::named("mocov2"), None);
-    for recipe in [Evaluation::imagenet(), Evaluation::small_grey()] {
+    for recipe in [Preprocessing::imagenet(), Preprocessing::small_grey()] {
         recipe.check().unwrap();
         let text = serde_json::to_string(&recipe).unwrap();
-        assert_eq!(serde_json::from_str::<Evaluation>(&text).unwrap(), recipe);
+        assert_eq!(
+            serde_json::from_str::<Preprocessing>(&text).unwrap(),
+            recipe
+        );
     }
     let mut swav = vec![[3, 224, 224]; 2];
     swav.extend([[3, 96, 96]; 6]);
@@ -111,9 +114,9 @@ fn fields_out_of_range_are_named() {
             "{message}"
         );
     }
-    let larger = Evaluation {
+    let larger = Preprocessing {
         crop: 300,
-        ..Evaluation::imagenet()
+        ..Preprocessing::imagenet()
     };
     let message = larger.check().unwrap_err().to_string();
     assert_eq!(

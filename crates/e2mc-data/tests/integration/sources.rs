@@ -1,4 +1,4 @@
-//! Lists, shards, parts by name or fraction, and lists of files that are kept.
+//! Lists, shards, splits by name or fraction, and lists of files that are kept.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -46,7 +46,7 @@ fn labels(dataset: &dyn Dataset) -> Vec<Option<usize>> {
         .collect()
 }
 
-/// The last parts of all names.
+/// The file names of all images.
 fn names(dataset: &dyn Dataset) -> Vec<String> {
     let last = |index| dataset.name(index).rsplit('/').next().unwrap().to_owned();
     (0..dataset.len()).map(last).collect()
@@ -117,10 +117,10 @@ fn lists_that_make_no_sense_are_refused_by_line() {
             "line 1: expected a path, or a path and a label",
         ),
     ];
-    for (content, part) in cases {
+    for (content, text) in cases {
         let folder = folder(&[("train.txt", content)]);
         let error = refused(folder.path(), Split::Train);
-        assert!(error.to_string().contains(part), "{error}");
+        assert!(error.to_string().contains(text), "{error}");
         assert!(error.to_string().contains("train.txt"), "{error}");
     }
     let half = folder(&[("train.txt", b"a.png\n")]);
@@ -320,10 +320,10 @@ fn labels_of_two_kinds_are_refused_by_line() {
             "line 1: expected a path and one label, found \"a.jpg,cat,3\"",
         ),
     ];
-    for (content, part) in cases {
+    for (content, text) in cases {
         let folder = folder(&[("train.csv", content.as_bytes())]);
         let message = refused(folder.path(), Split::Train).to_string();
-        assert!(message.contains(part), "{message}");
+        assert!(message.contains(text), "{message}");
         assert!(message.contains("train.csv"), "{message}");
     }
     let jpeg = golden("source.jpg");
@@ -342,7 +342,7 @@ fn labels_of_two_kinds_are_refused_by_line() {
 }
 
 #[test]
-fn parts_agree_on_their_classes() {
+fn splits_agree_on_their_classes() {
     let jpeg = golden("source.jpg");
     let shard = |label: &[u8]| tar(&[("1.jpg", &jpeg), ("1.cls", label)]);
     let files: [&[(&str, &[u8])]; 3] = [
@@ -364,7 +364,7 @@ fn parts_agree_on_their_classes() {
         assert_eq!(test.classes(), train.classes());
         assert_eq!(labels(&*test), [Some(1)]);
     }
-    // Names, of which the test part has some.
+    // Names, of which the test split has some.
     let named = folder(&[
         ("train.txt", b"a.jpg cat\nb.jpg cow\nc.jpg dog\n"),
         ("val.txt", b"d.jpg dog\ne.jpg cat\n"),
@@ -407,30 +407,30 @@ fn data_without_splits_is_divided_by_a_seed() {
         .collect();
     let files: Vec<(&str, &[u8])> = files.iter().map(|name| (name.as_str(), &b""[..])).collect();
     let folder = folder(&files);
-    let part = |split, seed| {
+    let of = |split, seed| {
         let options = OpenOptions {
             test_fraction: Some((0.25, seed)),
             ..OpenOptions::default()
         };
         names(&*open_with(folder.path(), split, &options).unwrap())
     };
-    let (train, test) = (part(Split::Train, 1), part(Split::Test, 1));
+    let (train, test) = (of(Split::Train, 1), of(Split::Test, 1));
     assert_eq!((train.len(), test.len()), (30, 10));
     assert!(test.iter().all(|name| !train.contains(name)));
-    assert_eq!(test, part(Split::Test, 1));
-    assert_ne!(test, part(Split::Test, 2));
+    assert_eq!(test, of(Split::Test, 1));
+    assert_ne!(test, of(Split::Test, 2));
     for fraction in [0.0, 1.0, 0.001, f64::NAN] {
         let options = OpenOptions {
             test_fraction: Some((fraction, 0)),
             ..OpenOptions::default()
         };
         let result = open_with(folder.path(), Split::Test, &options);
-        assert!(matches!(result, Err(Error::Part { .. })), "{fraction}");
+        assert!(matches!(result, Err(Error::Subset { .. })), "{fraction}");
     }
 }
 
 #[test]
-fn a_train_part_alone_can_be_divided_but_not_beside_a_test_part() {
+fn a_train_split_alone_can_be_divided_but_not_beside_a_test_split() {
     let files: Vec<String> = (0..20)
         .map(|index| format!("train/a/{index}.png"))
         .collect();
@@ -452,7 +452,7 @@ fn a_train_part_alone_can_be_divided_but_not_beside_a_test_part() {
     fs::create_dir_all(folder.path().join("val/a")).unwrap();
     fs::write(folder.path().join("val/a/x.png"), b"").unwrap();
     for split in [Split::Train, Split::Test] {
-        assert!(matches!(open(split), Err(Error::TestPart { .. })));
+        assert!(matches!(open(split), Err(Error::TestSplit { .. })));
     }
 }
 

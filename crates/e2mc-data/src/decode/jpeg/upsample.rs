@@ -49,7 +49,7 @@ impl Rows {
     }
 }
 
-/// The samples of a component that belong to the region's part of row `y` of the image.
+/// The samples of a component that belong to row `y`, as far as the region reaches, of the image.
 fn row<'a>(
     plane: &'a Plane,
     y: usize,

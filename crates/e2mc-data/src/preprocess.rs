@@ -2,17 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::augment::crop::Region;
 use crate::augment::recipe::{check_normalisation, check_size, demand};
 use crate::augment::resize::{Resizer, Target};
 use crate::augment::{Filter, Normaliser};
 use crate::decode::PIXEL_LIMIT;
+use crate::geometry::Region;
 use crate::{Error, Image};
 
 /// How an image is prepared when a model is judged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Evaluation {
+pub struct Preprocessing {
     /// Channels: 1 (colour images become their luma) or 3 (grey ones are repeated).
     pub channels: usize,
     /// Mean of each channel, of samples in `[0, 1]`.
@@ -27,7 +27,7 @@ pub struct Evaluation {
     pub crop: usize,
 }
 
-impl Evaluation {
+impl Preprocessing {
     /// Resize to 256, crop 224, ImageNet's statistics (paper, Appendix B.2).
     pub fn imagenet() -> Self {
         Self {
@@ -77,23 +77,23 @@ impl Evaluation {
 
 /// Prepares images. Each thread has its own, for it keeps its buffers.
 #[derive(Debug)]
-pub struct Evaluator {
-    evaluation: Evaluation,
+pub struct Preprocessor {
+    preprocessing: Preprocessing,
     normaliser: Normaliser,
     resizer: Resizer,
     cropped: Image,
 }
 
-impl Evaluator {
+impl Preprocessor {
     /// For a recipe.
     ///
     /// # Errors
     /// The recipe is out of range.
-    pub fn new(evaluation: &Evaluation) -> Result<Self, Error> {
-        evaluation.check()?;
+    pub fn new(preprocessing: &Preprocessing) -> Result<Self, Error> {
+        preprocessing.check()?;
         Ok(Self {
-            normaliser: Normaliser::new(&evaluation.mean, &evaluation.std),
-            evaluation: evaluation.clone(),
+            normaliser: Normaliser::new(&preprocessing.mean, &preprocessing.std),
+            preprocessing: preprocessing.clone(),
             resizer: Resizer::default(),
             cropped: Image::default(),
         })
@@ -112,8 +112,8 @@ impl Evaluator {
         name: impl Fn() -> String,
         out: &mut [f32],
     ) -> Result<(), Error> {
-        let side = self.evaluation.crop;
-        let Some(shorter) = self.evaluation.resize else {
+        let side = self.preprocessing.crop;
+        let Some(shorter) = self.preprocessing.resize else {
             if (image.width, image.height) != (side, side) {
                 let (expected, found) = ((side, side), (image.width, image.height));
                 return Err(Error::ImageSize {
@@ -157,14 +157,14 @@ pub(crate) fn centre_crop(
     }
     // torchvision rounds half pixels to even.
     let middle = |length: usize| ((length - side) as f64 / 2.0).round_ties_even() as usize;
-    let part = Region {
+    let region = Region {
         left: middle(width),
         top: middle(height),
         width: side,
         height: side,
     };
     Ok(Target {
-        part,
+        region,
         ..Target::whole(width, height)
     })
 }
