@@ -153,15 +153,15 @@ pub fn match_fits(first: Judged<'_>, second: Judged<'_>) -> Result<Matches, Erro
                 .push(Unmatched::NoPredictions(key.clone()));
             continue;
         };
-        if a.0 != b.0 {
+        if a.labels != b.labels {
             matches.unmatched.push(Unmatched::OtherTestSet {
                 fit: key.clone(),
-                first: a.0.len(),
-                second: b.0.len(),
+                first: a.labels.len(),
+                second: b.labels.len(),
             });
             continue;
         }
-        matches.add(key, a.0, a.1, b.1);
+        matches.add(key, a.labels, a.predictions, b.predictions);
     }
     Ok(matches)
 }
@@ -200,9 +200,15 @@ struct Kept {
     predictions: Option<PathBuf>,
 }
 
+/// One a test row.
+struct Predictions {
+    labels: Vec<usize>,
+    predictions: Vec<usize>,
+}
+
 impl Kept {
-    /// Labels and predictions; none where there is no single prediction a row.
-    fn read(&self) -> Result<Option<(Vec<usize>, Vec<usize>)>, Error> {
+    /// None where there is no single prediction a row.
+    fn read(&self) -> Result<Option<Predictions>, Error> {
         let Some(path) = &self.predictions else {
             return Ok(None);
         };
@@ -219,7 +225,10 @@ impl Kept {
             }
             .into());
         }
-        Ok(Some((labels, predictions)))
+        Ok(Some(Predictions {
+            labels,
+            predictions,
+        }))
     }
 }
 
