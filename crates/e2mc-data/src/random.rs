@@ -7,10 +7,7 @@ pub use e2mc_base::random::Stream;
 pub(crate) mod purpose {
     /// The order of an epoch.
     pub(crate) const ORDER: u64 = u64::MAX;
-    /// The choice of a stratified subset, one stream a class.
-    pub(crate) const SUBSET: u64 = u64::MAX - 1;
-    /// The choice of a hold-out, one stream a class.
-    pub(crate) const HOLD_OUT: u64 = u64::MAX - 2;
+    // The next two are those of label subsets and hold-outs: `e2mc_base::subset`.
     /// What takes the place of a bad image, one stream an image.
     pub(crate) const SUBSTITUTE: u64 = u64::MAX - 3;
 }
@@ -40,8 +37,6 @@ mod tests {
     fn the_numbers_of_every_purpose_never_change() {
         for (purpose, order, below) in [
             (purpose::ORDER, [7, 5, 4, 1, 3, 6, 2, 0], [47, 292, 491]),
-            (purpose::SUBSET, [3, 1, 7, 5, 6, 4, 2, 0], [37, 365, 826]),
-            (purpose::HOLD_OUT, [2, 1, 7, 6, 5, 0, 3, 4], [600, 482, 103]),
             (
                 purpose::SUBSTITUTE,
                 [0, 5, 2, 1, 3, 4, 6, 7],

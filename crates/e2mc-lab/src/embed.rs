@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use e2mc_base::write_atomically_with;
+use e2mc_data::dataset::escaped_name;
 use e2mc_data::{Dataset, Pipeline, Split};
 use e2mc_eval::{RowWriter, Stored, read_images, write_labels};
 use e2mc_record::{DataOptions, sha256};
@@ -162,7 +163,7 @@ fn of_split(
     }
     let options = EmbedOptions {
         output: work.output.clone(),
-        pipeline: Pipeline::Evaluate(checkpoint.recipe.evaluation.clone()),
+        pipeline: Pipeline::Preprocess(checkpoint.recipe.evaluation.clone()),
         batch,
         threads: work.machine.threads,
         seed: 0,
@@ -210,7 +211,9 @@ fn beside(out: &Path, dataset: &dyn Dataset) -> Result<Vec<PathBuf>, Error> {
     write_atomically_with(&path, |file| {
         // There may be millions.
         let mut file = BufWriter::new(file);
-        (0..dataset.len()).try_for_each(|index| writeln!(file, "{}", dataset.name(index)))?;
+        // One line a row, whatever the name.
+        (0..dataset.len())
+            .try_for_each(|index| writeln!(file, "{}", escaped_name(&dataset.name(index))))?;
         file.flush()
     })
     .map_err(|source| Error::write(&path, source))?;

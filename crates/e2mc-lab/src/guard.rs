@@ -66,7 +66,7 @@ pub fn hold_out(
     }
     let (rest, queries) = match subset::hold_out(&*dataset, held_out, seed) {
         // No class has a second image.
-        Err(e2mc_data::Error::Part { .. }) => return Ok((dataset, None)),
+        Err(e2mc_data::Error::Subset { .. }) => return Ok((dataset, None)),
         halves => halves?,
     };
     let select = |from: &Arc<dyn Dataset>, indices| -> Result<Arc<dyn Dataset>, Error> {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use e2mc::Matrix;
-use e2mc_data::{Augmentation, Dataset, Evaluation, Loader, LoaderConfig, Pipeline};
+use e2mc_data::{Augmentation, Dataset, Loader, LoaderConfig, Pipeline, Preprocessing};
 use tch::{Kind, Tensor};
 
 use crate::Error;
@@ -188,7 +188,7 @@ pub fn embed_batches<E: From<Error>>(
 pub fn embed(
     model: &Model,
     dataset: Arc<dyn Dataset>,
-    evaluation: &Evaluation,
+    evaluation: &Preprocessing,
     output: Output,
     batch: usize,
     threads: usize,
@@ -196,7 +196,7 @@ pub fn embed(
     let options = EmbedOptions {
         batch,
         threads,
-        ..EmbedOptions::new(output, Pipeline::Evaluate(evaluation.clone()))
+        ..EmbedOptions::new(output, Pipeline::Preprocess(evaluation.clone()))
     };
     gather(model, dataset, &options)
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use e2mc::Transform;
-use e2mc_data::{Augmentation, Evaluation};
+use e2mc_data::{Augmentation, Preprocessing};
 
 use crate::Error;
 use crate::backbone::BackboneConfig;
@@ -37,7 +37,7 @@ pub struct Recipe {
     /// How training views are made.
     pub augmentation: Augmentation,
     /// How images are prepared for evaluation.
-    pub evaluation: Evaluation,
+    pub evaluation: Preprocessing,
 }
 
 /// Length, batch and precision of a run.

@@ -8,7 +8,7 @@ use e2mc_cli::failure::Failure;
 use e2mc_cli::options::ThroughputOptions;
 use e2mc_cli::output;
 use e2mc_data::throughput::{Throughput, measure};
-use e2mc_data::{Evaluation, Pipeline, Split};
+use e2mc_data::{Pipeline, Preprocessing, Split};
 use serde_json::json;
 
 use crate::images;
@@ -27,7 +27,7 @@ pub(crate) fn run(options: &ThroughputOptions) -> Result<ExitCode> {
         ));
     }
     let pipeline = match options.recipe.as_str() {
-        EVALUATION => Pipeline::Evaluate(Evaluation::imagenet()),
+        EVALUATION => Pipeline::Preprocess(Preprocessing::imagenet()),
         name => Pipeline::Augment(e2mc_recipe::augmentation(name)?),
     };
     let dataset = images::open(&options.data, Split::Train, options.images)?;

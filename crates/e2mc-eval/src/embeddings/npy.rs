@@ -9,9 +9,8 @@ use std::path::Path;
 use e2mc::Matrix;
 
 use super::integers::Integers;
-use super::rows::Located;
 use super::source;
-use super::values::{self, Endian, Float, Layout, TRUNCATED};
+use super::values::{self, Endian, Float, Layout, Located, TRUNCATED};
 use crate::Error;
 
 const MAGIC: &[u8] = b"\x93NUMPY";

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use e2mc::{Matrix, MatrixView};
 
-use super::values::{self, Layout};
+use super::values::{self, Located};
 use super::{Source, npy, npz, safetensors};
 use crate::Error;
 
@@ -49,15 +49,6 @@ impl Rows for MatrixView<'_> {
     fn copies(&self) -> bool {
         false
     }
-}
-
-/// Where a matrix lies in a file.
-#[derive(Debug)]
-pub(super) struct Located {
-    pub(super) path: PathBuf,
-    /// Bytes before the first value.
-    pub(super) offset: u64,
-    pub(super) layout: Layout,
 }
 
 /// Embeddings `(n, d)` in a file, of which only the rows asked for are in memory; those that cannot be had that way

@@ -11,9 +11,8 @@ use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::integers::Integers;
-use super::rows::Located;
 use super::source;
-use super::values::{self, Endian, Float, Layout, TRUNCATED};
+use super::values::{self, Endian, Float, Layout, Located, TRUNCATED};
 use crate::Error;
 
 /// The format's own limit.

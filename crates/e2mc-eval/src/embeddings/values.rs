@@ -1,7 +1,7 @@
 //! From bytes to float32 matrices, in bounded pieces.
 
 use std::io::{ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use e2mc::Matrix;
 use half::{bf16, f16};
@@ -43,6 +43,15 @@ pub(super) struct Layout {
     pub(super) endian: Endian,
     /// Column after column (Fortran order) instead of row after row.
     pub(super) by_columns: bool,
+}
+
+/// Where a matrix lies in a file.
+#[derive(Debug)]
+pub(super) struct Located {
+    pub(super) path: PathBuf,
+    /// Bytes before the first value.
+    pub(super) offset: u64,
+    pub(super) layout: Layout,
 }
 
 /// The shape that a message asks for.

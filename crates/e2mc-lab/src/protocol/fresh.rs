@@ -67,7 +67,7 @@ impl Fresh<'_> {
             output: network.source.output.clone(),
             pipeline: match self.views {
                 Views::Random { flip } => Pipeline::Augment(training_view(evaluation, flip)),
-                Views::Fixed => Pipeline::Evaluate(evaluation.clone()),
+                Views::Fixed => Pipeline::Preprocess(evaluation.clone()),
             },
             batch: config.batch,
             threads: network.source.machine.threads,

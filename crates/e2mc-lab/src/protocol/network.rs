@@ -5,11 +5,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use e2mc_data::{Dataset, Evaluation, Loader, LoaderConfig, Pipeline, Selection, is_voc};
+use e2mc_data::{Dataset, Loader, LoaderConfig, Pipeline, Preprocessing, Selection, is_voc};
 use e2mc_eval::protocol::{Labelled, Subsets};
 use e2mc_record::{
-    CheckpointOrigin, DataOptions, EvaluationResult, Origin, Preprocessing, SplitRecord, Splits,
-    sha256,
+    CheckpointOrigin, DataOptions, EvaluationResult, Origin, SplitRecord, Splits, sha256,
 };
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Model, Output, Recipe, device, embed};
@@ -53,7 +52,7 @@ impl NetworkSource {
     /// Writes into a result what is judged, and how images are prepared.
     pub(super) fn describe(
         &self,
-        evaluation: &Evaluation,
+        evaluation: &Preprocessing,
         result: &mut EvaluationResult,
     ) -> Result<(), Error> {
         let output = self.output.to_string();
@@ -127,7 +126,7 @@ impl Network {
     }
 
     /// How images are prepared where the network is judged.
-    pub(super) fn evaluation(&self) -> &Evaluation {
+    pub(super) fn evaluation(&self) -> &Preprocessing {
         &self.checkpoint.recipe.evaluation
     }
 
@@ -230,8 +229,8 @@ fn origin(
 }
 
 /// How images are prepared, as a result has it.
-fn preprocessing(evaluation: &Evaluation) -> Preprocessing {
-    Preprocessing {
+fn preprocessing(evaluation: &Preprocessing) -> e2mc_record::Preprocessing {
+    e2mc_record::Preprocessing {
         channels: evaluation.channels,
         resize: evaluation.resize,
         crop: evaluation.crop,
@@ -253,7 +252,7 @@ pub(super) fn split(name: &str, data: &Path, dataset: &dyn Dataset) -> SplitReco
 /// What the network is shown of each image, as hashes: the same image looks the same, whatever it is called.
 fn views(
     dataset: Arc<dyn Dataset>,
-    evaluation: &Evaluation,
+    evaluation: &Preprocessing,
     threads: usize,
 ) -> Result<Vec<u64>, Error> {
     let config = LoaderConfig {
@@ -267,7 +266,7 @@ fn views(
         world: 1,
     };
     let mut hashes = Vec::with_capacity(dataset.len());
-    let loader = Loader::new(dataset, Pipeline::Evaluate(evaluation.clone()), config)?;
+    let loader = Loader::new(dataset, Pipeline::Preprocess(evaluation.clone()), config)?;
     for batch in loader.epoch(0, 0) {
         let batch = batch?;
         let view = &batch.views[0];

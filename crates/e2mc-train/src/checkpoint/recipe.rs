@@ -1,6 +1,6 @@
 //! The recipe of a checkpoint that does not say how it was made.
 
-use e2mc_data::{Augmentation, Evaluation};
+use e2mc_data::{Augmentation, Preprocessing};
 
 use super::heads::Heads;
 use super::layout::Layout;
@@ -58,7 +58,7 @@ pub(super) fn conventional(layout: Layout, backbone: BackboneConfig, heads: Head
             Augmentation::vicreg(),
         ),
     };
-    let mut evaluation = Evaluation::imagenet();
+    let mut evaluation = Preprocessing::imagenet();
     if let Some(side) = backbone.image_side() {
         evaluation.resize = Some(side);
         evaluation.crop = side;

@@ -9,7 +9,7 @@ mod view;
 use std::sync::Arc;
 
 use e2mc::Matrix;
-use e2mc_data::{Dataset, Evaluation, Loader, LoaderConfig, Pipeline};
+use e2mc_data::{Dataset, Loader, LoaderConfig, Pipeline, Preprocessing};
 use tch::{Kind, Reduction, Tensor, nn};
 
 use crate::Error;
@@ -116,7 +116,7 @@ pub struct Finetuned {
     backbone: Backbone,
     head: Linear,
     precision: Precision,
-    evaluation: Evaluation,
+    evaluation: Preprocessing,
     /// Mean cross-entropy over the last epoch.
     pub loss: f64,
 }
@@ -280,7 +280,11 @@ impl Finetuned {
             drop_last: false,
             ..LoaderConfig::default()
         };
-        let loader = Loader::new(dataset, Pipeline::Evaluate(self.evaluation.clone()), config)?;
+        let loader = Loader::new(
+            dataset,
+            Pipeline::Preprocess(self.evaluation.clone()),
+            config,
+        )?;
         let mut data = Vec::new();
         for batch in loader.epoch(0, 0) {
             let batch = batch?;

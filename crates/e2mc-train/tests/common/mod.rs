@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use e2mc_data::{Dataset, Error as DataError, Evaluation, Image, ViewRecipe, stream};
+use e2mc_data::{Dataset, Error as DataError, Image, Preprocessing, ViewRecipe, stream};
 use e2mc_train::backbone::{Architecture, ResnetConfig, Stem};
 use e2mc_train::criterion::{CriterionConfig, TransformName};
 use e2mc_train::method::{MethodConfig, SimsiamConfig, SwavConfig, VicregConfig};
@@ -130,7 +130,7 @@ pub(crate) fn recipe(method: MethodConfig, optimizer: &str) -> Recipe {
             end: 0.1,
         },
         augmentation,
-        evaluation: Evaluation::small_grey(),
+        evaluation: Preprocessing::small_grey(),
     }
 }
 
