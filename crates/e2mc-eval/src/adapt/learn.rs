@@ -51,11 +51,11 @@ pub struct Learn {
 }
 
 impl Default for Learn {
-    /// SwAV's beta with ten times its gamma: a linear map can remove all correlation, and should.
+    /// SwAV's beta and gamma; 300 steps of 1,024 rows at rate 0.01.
     fn default() -> Self {
         Self {
             beta: 1.0,
-            gamma: 250.0,
+            gamma: 25.0,
             keep: 1.0,
             steps: 300,
             batch: 1024,
@@ -368,12 +368,14 @@ mod tests {
             .iter()
             .map(|w| w + 0.2 * random.normal())
             .collect();
-        for (beta, gamma, keep) in [
-            (0.0, 0.0, 1.0),
-            (1.0, 0.0, 0.0),
-            (0.0, 250.0, 0.0),
-            (1.0, 250.0, 3.0),
-        ] {
+        // Where two rows change their order the entropy has a kink: differences see only its average.
+        let cases = [
+            (0.0, 0.0, 1.0, 0.01),
+            (0.0, 250.0, 0.0, 0.01),
+            (1.0, 0.0, 0.0, 0.1),
+            (1.0, 250.0, 3.0, 0.03),
+        ];
+        for (beta, gamma, keep, tolerance) in cases {
             let mut objective = Objective::new(&Learn {
                 beta,
                 gamma,
@@ -388,14 +390,13 @@ mod tests {
                     let moved: Vec<f32> = moved.map(|(w, d)| w + step * d).collect();
                     objective.evaluate(x.view(), &moved).unwrap()
                 };
-                // The entropy has a kink wherever two rows change their order; many rows make it smooth.
                 let step = 2e-3;
                 let slope = (at(step) - at(-step)) / f64::from(2.0 * step);
                 let products = gradient.iter().zip(&direction);
                 let found: f64 = products.map(|(g, d)| f64::from(g * d)).sum();
                 let scale = slope.abs().max(0.05 * value.abs()).max(0.02);
                 assert!(
-                    (found - slope).abs() < 0.03 * scale,
+                    (found - slope).abs() < tolerance * scale,
                     "beta {beta}, gamma {gamma}, keep {keep}: {found}, {slope} by differences"
                 );
             }

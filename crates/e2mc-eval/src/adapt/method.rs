@@ -100,6 +100,10 @@ impl Method {
             whiten(1.0, Shrinkage::Floor(1e-2)),
             Self::Abtt { components: None },
             Self::E2mc(Learn::default()),
+            Self::E2mc(Learn {
+                keep: 10.0,
+                ..Learn::default()
+            }),
         ]
     }
 
@@ -157,6 +161,11 @@ impl fmt::Display for Method {
             Self::Abtt {
                 components: Some(components),
             } => write!(f, ", {components} directions"),
+            Self::E2mc(learn) => write!(
+                f,
+                ", beta {}, gamma {}, keep {}",
+                learn.beta, learn.gamma, learn.keep
+            ),
             _ => Ok(()),
         }
     }
