@@ -7,11 +7,11 @@
 //! gamma covariance(X W^T) - beta entropy(X W^T) + keep mean_ij (cos(y_i, y_j) - cos(x_i, x_j))^2
 //! ```
 //!
-//! by Adam. The first two terms are the criterion of crate `e2mc` under the Gaussian transform, with
-//! its analytic gradient. The third keeps neighbours: it is the mean squared change of the cosine
-//! similarity of two rows of a batch, which is what neighbours are found by. Neither scale nor
-//! rotation costs it anything, so the criterion may turn the axes and spread the rows freely; what
-//! costs is to flatten or drop directions that neighbourhoods are made of.
+//! by Adam. The first two terms are the criterion of crate `e2mc` under the Gaussian transform,
+//! with its analytic gradient. The third keeps neighbours: it is the mean squared change of the
+//! cosine similarity of two rows of a batch, which is what neighbours are found by. Neither scale
+//! nor rotation costs it anything, so the criterion may turn the axes and spread the rows freely;
+//! what costs is to flatten or drop directions that neighbourhoods are made of.
 //!
 //! Cost: a step takes `2 n d^2` operations for each of two products, and `3 n^2 d` for the
 //! similarities, of `n` rows a batch. Products are float32 on fixed blocks: the result depends on
@@ -263,7 +263,8 @@ fn change_of_cosines(
                 *change -= before;
                 sum += f64::from(*change).powi(2);
             }
-            // With respect to the unit rows; a row's length changes nothing, so what lies along it goes.
+            // With respect to the unit rows; a row's length changes nothing, so what lies along it
+            // goes.
             let mut of_unit = vec![0.0; count * d];
             multiply(&mut of_unit, Operand::new(&change, count, n), all(unit_y));
             for (row, of_unit) in of_unit.chunks_exact(d).enumerate() {
@@ -368,7 +369,8 @@ mod tests {
             .iter()
             .map(|w| w + 0.2 * random.normal())
             .collect();
-        // Where two rows change their order the entropy has a kink: differences see only its average.
+        // Where two rows change their order the entropy has a kink: differences see only its
+        // average.
         let cases = [
             (0.0, 0.0, 1.0, 0.01),
             (0.0, 250.0, 0.0, 0.01),

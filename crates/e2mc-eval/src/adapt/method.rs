@@ -15,7 +15,8 @@ pub enum Method {
     None,
     /// The mean is subtracted.
     Center,
-    /// Each dimension gets mean 0 and deviation 1 (of the population). Constant dimensions become 0.
+    /// Each dimension gets mean 0 and deviation 1 (of the population). Constant dimensions become
+    /// 0.
     Standardise,
     /// Directions are divided by a power of their deviation.
     Whiten(Whiten),
