@@ -1,10 +1,11 @@
-//! The twin of `scripts/peers/adapt.py`: whitening fitted to and applied to the rows that it wrote, timed as it times
-//! scikit-learn's `PCA(whiten=True)`.
+//! The twin of `scripts/peers/adapt.py`: whitening fitted to and applied to the rows that it wrote,
+//! timed as it times scikit-learn's `PCA(whiten=True)`.
 //!
-//! `cargo bench -p e2mc-eval --bench adapt -- DIR CASE...`, see `scripts/bench-adapt.sh`. Cases: `memory` (rows in memory),
-//! `stream` (read from the file block by block; reading counts). Prints one JSON object a case: milliseconds of fit and of
-//! apply, and how far the mapped rows' covariance is from the identity. Without a folder it makes rows of its own, few
-//! unless `--bench` is given, and runs `memory`.
+//! `cargo bench -p e2mc-eval --bench adapt -- DIR CASE...`, see `scripts/bench-adapt.sh`. Cases:
+//! `memory` (rows in memory), `stream` (read from the file block by block; reading counts). Prints
+//! one JSON object a case: milliseconds of fit and of apply, and how far the mapped rows'
+//! covariance is from the identity. Without a folder it makes rows of its own, few unless `--bench`
+//! is given, and runs `memory`.
 
 use std::path::Path;
 use std::time::Instant;

@@ -1,7 +1,8 @@
 //! What `adapt::auto` returns for embeddings and labels in files, and what it is worth on others.
 //!
-//! `cargo run --release -p e2mc-eval --example adapt_auto -- TRAIN LABELS TEST TEST_LABELS [USE...]`: prints every candidate on
-//! A, the choice on B, and, for neighbours, the 20-NN accuracy of the test rows without and with the map.
+//! `cargo run --release -p e2mc-eval --example adapt_auto -- TRAIN LABELS TEST TEST_LABELS
+//! [USE...]`: prints every candidate on A, the choice on B, and, for neighbours, the 20-NN accuracy
+//! of the test rows without and with the map.
 
 use e2mc_eval::adapt::{AutoConfig, Evidence, Map, Use, auto};
 use e2mc_eval::{Error, KnnConfig, knn, read_embeddings, read_labels, top1};

@@ -1,8 +1,9 @@
 //! How often `adapt::auto` claims a gain where there is none: white features, random labels.
 //!
-//! `cargo run --release -p e2mc-eval --example false_gains -- [TRIALS [ROWS [DIMS]]]`, by default 200 trials of 600 rows of 16
-//! dimensions and 4 classes. Prints one JSON line: the share of trials with a claim in any of the three uses, the level, and
-//! what the level allows with two standard errors.
+//! `cargo run --release -p e2mc-eval --example false_gains -- [TRIALS [ROWS [DIMS]]]`, by default
+//! 200 trials of 600 rows of 16 dimensions and 4 classes. Prints one JSON line: the share of trials
+//! with a claim in any of the three uses, the level, and what the level allows with two standard
+//! errors.
 
 use e2mc::Matrix;
 use e2mc_eval::adapt::{AutoConfig, Evidence, Learn, Method, Use, Verdict, auto};

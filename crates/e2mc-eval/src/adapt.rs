@@ -1,8 +1,9 @@
 //! Maps fitted on frozen embeddings, without labels, and whether one of them helps.
 //!
 //! A [`Map`] is affine, with unit length as a last step by choice: `y = W (x - m)`. [`Method`] says
-//! how it is fitted, [`fit`] does so in one pass over rows that need not be in memory, [`Map::apply`],
-//! [`Map::stream`] and [`Map::over`] use it, [`Map::save`] and [`Map::load`] keep it.
+//! how it is fitted, [`fit`] does so in one pass over rows that need not be in memory,
+//! [`Map::apply`], [`Map::stream`] and [`Map::over`] use it, [`Map::save`] and [`Map::load`] keep
+//! it.
 //!
 //! Nobody can know beforehand which map helps: the same one gains points on one encoder and costs
 //! points on another. So [`auto`] chooses among all of them on held-out rows A, verifies its choice
@@ -14,7 +15,7 @@
 //! | [`Method::None`] | identity, `m = 0` | nothing |
 //! | [`Method::Center`] | identity | means |
 //! | [`Method::Standardise`] | one over each deviation | means and variances |
-//! | [`Method::Whiten`] | `U diag(l^(-s/2)) U^T` | means and covariance `U diag(l) U^T`, `l` shrunk |
+//! | [`Method::Whiten`] | `U diag(l^(-s/2)) U^T` | covariance `U diag(l) U^T`, `l` shrunk |
 //! | [`Method::Abtt`] | `I - U_k U_k^T`, the k strongest directions | the same |
 //! | [`Method::E2mc`] | trained by the criterion's gradient | rows |
 //!
@@ -31,6 +32,7 @@
 
 mod auto;
 mod closed;
+mod config;
 mod duplicates;
 mod file;
 mod gain;
@@ -39,16 +41,19 @@ mod learn;
 mod looks;
 mod map;
 mod method;
+mod outcome;
 mod shrinkage;
 mod split;
 mod statistics;
 
-pub use auto::{AutoConfig, Candidate, Evidence, Outcome, Verdict, Verified, auto};
+pub use auto::{Evidence, auto};
+pub use config::AutoConfig;
 pub use judge::Use;
 pub use learn::Learn;
 pub use looks::count_look;
 pub use map::{Fitted, Map, Mapped};
 pub use method::{Method, Whiten};
+pub use outcome::{Candidate, Outcome, Verdict, Verified};
 pub use shrinkage::Shrinkage;
 pub use split::Parts;
 pub use statistics::Statistics;

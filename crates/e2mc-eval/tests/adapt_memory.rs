@@ -1,5 +1,5 @@
-//! What a streamed fit and a streamed application allocate, counted by an allocator of our own: a block of the rows, however
-//! many there are. One test, for the count is of the whole program.
+//! What a streamed fit and a streamed application allocate, counted by an allocator of our own: a
+//! block of the rows, however many there are. One test, for the count is of the whole program.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -12,7 +12,8 @@ struct Counting;
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: all is passed on to the system's allocator; `realloc` and `alloc_zeroed` come here by their default.
+// SAFETY: all is passed on to the system's allocator; `realloc` and `alloc_zeroed` come here by
+// their default.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let now = BYTES.fetch_add(layout.size(), Relaxed) + layout.size();
@@ -64,6 +65,7 @@ fn a_streamed_fit_holds_blocks_and_not_the_rows() {
     });
     let peak = PEAK.load(Relaxed) - before;
     assert_eq!((mapped, file.rows()), (rows, rows));
-    // All rows in float32 are 51 MB; a block of 2 MB is there as read, shifted in float64, and cut into strips.
+    // All rows in float32 are 51 MB; a block of 2 MB is there as read, shifted in float64, and cut
+    // into strips.
     assert!(peak < 20_000_000, "{peak} bytes");
 }

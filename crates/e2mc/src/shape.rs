@@ -1,29 +1,31 @@
 //! The criterion's two figures without scale.
 //!
-//! Under a fixed transform an embedding's marginal entropy rises when the embedding merely spreads, and its covariance
-//! with it. [`Criterion::shape`] therefore brings each dimension to zero mean and unit variance (of the population,
-//! `1/n`, in float64) before the transform: what is left depends on the shape of the marginals and on the correlations,
-//! not on location or scale. It is for evaluation; nothing is trained by it.
+//! Under a fixed transform an embedding's marginal entropy rises when the embedding merely spreads,
+//! and its covariance with it. [`Criterion::shape`] therefore brings each dimension to zero mean
+//! and unit variance (of the population, `1/n`, in float64) before the transform: what is left
+//! depends on the shape of the marginals and on the correlations, not on location or scale. It is
+//! for evaluation; nothing is trained by it.
 //!
-//! [`mean_deviation`] and [`rescaled`] make the other answer to the same question: the base embedding with the spread of
-//! the one that it is compared with.
+//! [`mean_deviation`] and [`rescaled`] make the other answer to the same question: the base
+//! embedding with the spread of the one that it is compared with.
 
 use crate::{Criterion, Error, Matrix, MatrixView};
 
 /// Entropy and covariance of an embedding whose dimensions have zero mean and unit variance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {
-    /// Mean of the marginal entropies, in nats; at most about 0. For [`Transform::Gaussian`](crate::Transform::Gaussian)
-    /// it is about 0 where all marginals are normal.
+    /// Mean of the marginal entropies, in nats; at most about 0. For
+    /// [`Transform::Gaussian`](crate::Transform::Gaussian) it is about 0 where all marginals are
+    /// normal.
     pub entropy_shape: f64,
     /// Sum of the squared off-diagonal covariances after the transform, over `d`; 0 for `d = 1`.
     pub covariance_shape: f64,
 }
 
 impl Criterion {
-    /// The entropy and the covariance of `z` `(n, d)` after each dimension is brought to zero mean and unit variance,
-    /// then transformed. A constant dimension stays constant: its entropy is that of ties, `ln epsilon` and below 0 by
-    /// far. Takes a copy of `z`.
+    /// The entropy and the covariance of `z` `(n, d)` after each dimension is brought to zero mean
+    /// and unit variance, then transformed. A constant dimension stays constant: its entropy is
+    /// that of ties, `ln epsilon` and below 0 by far. Takes a copy of `z`.
     ///
     /// # Errors
     /// As [`Criterion::value`].
@@ -48,7 +50,8 @@ impl Criterion {
     }
 }
 
-/// The mean over the dimensions of the standard deviation (of the population) of `z` `(n, d)`; 0 without rows or columns.
+/// The mean over the dimensions of the standard deviation (of the population) of `z` `(n, d)`; 0
+/// without rows or columns.
 pub fn mean_deviation(z: MatrixView) -> f64 {
     if z.data().is_empty() {
         return 0.0;
@@ -57,7 +60,8 @@ pub fn mean_deviation(z: MatrixView) -> f64 {
     sum / z.cols() as f64
 }
 
-/// `z` `(n, d)` with each dimension stretched by `factor` about its mean: the base embedding with another spread.
+/// `z` `(n, d)` with each dimension stretched by `factor` about its mean: the base embedding with
+/// another spread.
 pub fn rescaled(z: MatrixView, factor: f64) -> Matrix {
     let mut out = Matrix::zeros(z.rows(), z.cols());
     if z.data().is_empty() {
@@ -126,7 +130,8 @@ mod tests {
     use super::*;
     use crate::Transform;
 
-    /// `n` values of each column, a different shape in each: normal by quantiles, uniform, and far from both.
+    /// `n` values of each column, a different shape in each: normal by quantiles, uniform, and far
+    /// from both.
     fn embedding(n: usize) -> Matrix {
         let data = (0..n)
             .flat_map(|i| {

@@ -3,8 +3,8 @@
 //! 1. Rows that are nearly the same are grouped; groups are dealt to a part to fit on (60 %), A and
 //!    B (20 % each), so that no copy lies on two sides. Of more than [`AutoConfig::most_rows`] rows
 //!    an even sample takes part.
-//! 2. Every candidate is fitted on the first part, and for each use judged on A, beside the identity.
-//!    The best is fitted again on the first part and A.
+//! 2. Every candidate is fitted on the first part, and for each use judged on A, beside the
+//!    identity. The best is fitted again on the first part and A.
 //! 3. Where the best is not the identity, it is judged on B, paired with the identity over images
 //!    and label subsets. It is a gain if the interval of the difference excludes zero at
 //!    [`AutoConfig::level`], divided by the number of uses (Bonferroni), and a permutation test
@@ -13,200 +13,39 @@
 //! Labels are never fitted to: they only judge. With a second view of the same images instead of
 //! labels, what is judged is whether an image's other view finds it, and nothing else is claimed.
 
-use std::path::PathBuf;
-
 use e2mc::Matrix;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::duplicates::Groups;
 use super::gain::{Gain, permutation};
 use super::judge::{Learning, Task, retrieved, right};
-use super::split::{Parts, Split};
+use super::split::Split;
 use super::statistics::hex;
-use super::{Map, Method, Statistics, Use, count_look};
+use super::{
+    AutoConfig, Candidate, Map, Method, Outcome, Statistics, Use, Verdict, Verified, count_look,
+};
 use crate::diagnostics::rows::{check_finite, pick, spread_rows};
-use crate::{Error, LinearPreset, Rows, check};
+use crate::{Error, Rows, check};
 
 /// Fewer rows in a held-out part cannot tell one map from another.
 const LEAST_HELD_OUT: usize = 20;
 /// Similarity from which rows are copies of each other; see `duplicates`.
 const COPIES: f64 = 0.99;
 
-/// The settings of [`auto`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct AutoConfig {
-    /// What the embeddings are used for, at least one, none twice; one answer for each.
-    pub uses: Vec<Use>,
-    /// The methods that are compared, the identity apart.
-    pub methods: Vec<Method>,
-    /// The probability of claiming a gain in any use where there is none, above 0 and below 1.
-    pub level: f64,
-    /// Rows that take part, at least 100.
-    pub most_rows: usize,
-    /// Labelled rows of each class in a label subset, at least 2.
-    pub per_class: usize,
-    /// Label subsets on A, at least 1.
-    pub choice_subsets: usize,
-    /// Label subsets on B, at least 2.
-    pub subsets: usize,
-    /// The rate and decay of [`Use::SgdHead`].
-    pub preset: LinearPreset,
-    /// Seed of the split, the subsets and all training.
-    pub seed: u64,
-    /// Where looks at B are counted.
-    pub looks: Option<PathBuf>,
-}
-
-impl Default for AutoConfig {
-    /// Neighbours, all methods, 5 %, 40,000 rows, 10 labels a class, 2 and 5 subsets, VICReg's head.
-    fn default() -> Self {
-        Self {
-            uses: vec![Use::Neighbours],
-            methods: Method::candidates(),
-            level: 0.05,
-            most_rows: 40_000,
-            per_class: 10,
-            choice_subsets: 2,
-            subsets: 5,
-            preset: LinearPreset::Vicreg,
-            seed: 0,
-            looks: None,
-        }
-    }
-}
-
-impl AutoConfig {
-    fn check(&self) -> Result<(), Error> {
-        let wrong = |name, value: String, expected| {
-            Err(Error::Setting {
-                name,
-                value,
-                expected,
-            })
-        };
-        if self.uses.is_empty() {
-            return Err(Error::Nothing { what: "use" });
-        }
-        let mut seen = self.uses.clone();
-        seen.sort_unstable();
-        seen.dedup();
-        if seen.len() < self.uses.len() {
-            let names: Vec<&str> = self.uses.iter().map(|usage| usage.name()).collect();
-            return wrong("list of uses", names.join(", "), "each use once");
-        }
-        if !(0.0 < self.level && self.level < 1.0) {
-            let expected = "a number above 0 and below 1";
-            return wrong("level of the claim", self.level.to_string(), expected);
-        }
-        for (name, value, least, expected) in [
-            (
-                "number of rows that take part",
-                self.most_rows,
-                100,
-                "at least 100",
-            ),
-            ("labelled rows of a class", self.per_class, 2, "at least 2"),
-            (
-                "label subsets to choose by",
-                self.choice_subsets,
-                1,
-                "at least 1",
-            ),
-            ("label subsets to verify by", self.subsets, 2, "at least 2"),
-        ] {
-            if value < least {
-                return wrong(name, value.to_string(), expected);
-            }
-        }
-        Ok(())
-    }
-}
-
 /// What a map is judged by.
 #[derive(Clone, Copy)]
 pub enum Evidence<'a> {
     /// One class number for each row.
     Labels(&'a [usize]),
-    /// Another view of the same images, row by row: only [`Use::Neighbours`], and only the retrieval
-    /// of an image by its other view.
+    /// Another view of the same images, row by row: only [`Use::Neighbours`], and only the
+    /// retrieval of an image by its other view.
     SecondView(&'a dyn Rows),
     /// Nothing: the identity is returned.
     Nothing,
 }
 
-/// A map that was compared on A.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Candidate {
-    /// How it was fitted.
-    pub method: Method,
-    /// Whether unit length followed.
-    pub unit_length: bool,
-    /// The fraction of A that it gets right, in the mean of the label subsets.
-    pub accuracy: f64,
-}
-
-/// The chosen map against none, on B.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Verified {
-    /// The fraction of B that the embeddings as they are get right, in the mean of the subsets.
-    pub without: f64,
-    /// The same with the map.
-    pub with: f64,
-    /// The difference of the two, from -1 to 1.
-    pub gain: f64,
-    /// The interval of the gain, with probability `confidence`.
-    pub interval: (f64, f64),
-    /// 1 less the level over the number of uses.
-    pub confidence: f64,
-    /// The one-sided p-value of the permutation test.
-    pub p: f64,
-    /// How often B has been looked at, this time included; none where that is not counted.
-    pub looks: Option<u64>,
-}
-
-/// What came out for a use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// The map gains on B: it is returned.
-    Gain,
-    /// The best on A gained nothing certain on B: the identity is returned.
-    NotVerified,
-    /// Nothing was better than the identity on A: it is returned, and B was not looked at.
-    NothingBetter,
-    /// There are too few rows, or nothing to judge by: the identity is returned.
-    NotJudged,
-}
-
-/// The answer for one use.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    /// What for.
-    pub usage: Use,
-    /// What came out.
-    pub verdict: Verdict,
-    /// The map to use; the identity unless the verdict is a gain.
-    pub map: Map,
-    /// What was compared on A, the identity first; of equally good ones the earlier is chosen.
-    pub candidates: Vec<Candidate>,
-    /// The place of the chosen one among the candidates; none if nothing was judged.
-    pub chosen: Option<usize>,
-    /// How it did on B, if B was looked at.
-    pub verified: Option<Verified>,
-    /// The smallest gain that B would have shown with probability 80 %, as a fraction; none if
-    /// nothing was judged. From B itself if it was looked at, else from A.
-    pub detectable: Option<f64>,
-    /// How many rows had which part.
-    pub parts: Parts,
-    /// Similarity from which rows were kept together; none if only equal rows were.
-    pub copies: Option<f64>,
-    /// The fingerprint of the data that took part, by which looks are counted.
-    pub fingerprint: String,
-}
-
-/// Chooses and verifies a map for each use of `rows` `(n, d)`, judged by `evidence`: one outcome for
-/// each of [`AutoConfig::uses`].
+/// Chooses and verifies a map for each use of `rows` `(n, d)`, judged by `evidence`: one outcome
+/// for each of [`AutoConfig::uses`].
 ///
 /// Cost: `n^2 d` operations to find copies, and each candidate's use on A: neighbours
 /// `2 n_train n_a d`, a head by SGD or a tuned classifier for each label subset. Memory: the rows
@@ -214,8 +53,8 @@ pub struct Outcome {
 ///
 /// # Errors
 /// Rows that [`Statistics::measure`] refuses, labels or a second view of another length, labels of
-/// one class only, a setting out of its range, a use that needs labels judged by a view, a file that
-/// cannot be read or written.
+/// one class only, a setting out of its range, a use that needs labels judged by a view, a file
+/// that cannot be read or written.
 pub fn auto(
     rows: &dyn Rows,
     evidence: Evidence<'_>,

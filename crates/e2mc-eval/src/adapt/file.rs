@@ -1,8 +1,9 @@
 //! Maps in files: `MAP.safetensors`, written whole or not at all.
 //!
-//! Tensors: `shift` F64 `(d_in)`, and `scale` F32 `(d_in)` or `weight` F32 `(d_out, d_in)` where the
-//! linear part is not the identity. The metadata `e2mc_map` holds, as JSON, the format's number, the
-//! method with its settings, whether unit length follows, and what the map was fitted to.
+//! Tensors: `shift` F64 `(d_in)`, and `scale` F32 `(d_in)` or `weight` F32 `(d_out, d_in)` where
+//! the linear part is not the identity. The metadata `e2mc_map` holds, as JSON, the format's
+//! number, the method with its settings, whether unit length follows, and what the map was fitted
+//! to.
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,8 +1,8 @@
 //! How often a set has been looked at to verify a choice.
 //!
-//! Each look at held-out data lets another choice be right by luck; whoever reads a claim should know
-//! how many there were. The counts lie in a small JSON file beside the map, by the fingerprint of the
-//! data.
+//! Each look at held-out data lets another choice be right by luck; whoever reads a claim should
+//! know how many there were. The counts lie in a small JSON file beside the map, by the fingerprint
+//! of the data.
 
 use std::collections::BTreeMap;
 use std::fs;

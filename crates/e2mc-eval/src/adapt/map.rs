@@ -136,7 +136,8 @@ impl Map {
     /// its first row: memory for a block, whatever the number of rows.
     ///
     /// # Errors
-    /// As [`Map::apply`], a file that cannot be read, and what `visit` returns, which ends the pass.
+    /// As [`Map::apply`], a file that cannot be read, and what `visit` returns, which ends the
+    /// pass.
     pub fn stream(
         &self,
         rows: &dyn Rows,

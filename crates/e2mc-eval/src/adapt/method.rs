@@ -15,7 +15,8 @@ pub enum Method {
     None,
     /// The mean is subtracted.
     Center,
-    /// Each dimension gets mean 0 and deviation 1 (of the population). Constant dimensions become 0.
+    /// Each dimension gets mean 0 and deviation 1 (of the population). Constant dimensions become
+    /// 0.
     Standardise,
     /// Directions are divided by a power of their deviation.
     Whiten(Whiten),
@@ -100,6 +101,10 @@ impl Method {
             whiten(1.0, Shrinkage::Floor(1e-2)),
             Self::Abtt { components: None },
             Self::E2mc(Learn::default()),
+            Self::E2mc(Learn {
+                keep: 10.0,
+                ..Learn::default()
+            }),
         ]
     }
 
@@ -157,6 +162,11 @@ impl fmt::Display for Method {
             Self::Abtt {
                 components: Some(components),
             } => write!(f, ", {components} directions"),
+            Self::E2mc(learn) => write!(
+                f,
+                ", beta {}, gamma {}, keep {}",
+                learn.beta, learn.gamma, learn.keep
+            ),
             _ => Ok(()),
         }
     }

@@ -1,10 +1,10 @@
 //! How the eigenvalues of a covariance are kept away from zero before they are divided by.
 //!
 //! Ledoit and Wolf (2004) and OAS (Chen, Wiesel, Eldar and Hero 2010, Eq. 23) replace the sample
-//! covariance `S` by `(1 - a) S + a mu I`, `mu = tr(S) / d`, with an `a` that the data give: nothing
-//! is tuned. Both are written as scikit-learn has them, whose values the tests compare with. Where
-//! there are many rows, `a` is nearly 0 and the weakest directions are divided by nearly nothing; a
-//! floor bounds every eigenvalue below by a share of the largest instead.
+//! covariance `S` by `(1 - a) S + a mu I`, `mu = tr(S) / d`, with an `a` that the data give:
+//! nothing is tuned. Both are written as scikit-learn has them, whose values the tests compare
+//! with. Where there are many rows, `a` is nearly 0 and the weakest directions are divided by
+//! nearly nothing; a floor bounds every eigenvalue below by a share of the largest instead.
 
 use serde::{Deserialize, Serialize};
 
@@ -87,7 +87,8 @@ mod tests {
     use super::*;
     use crate::testing::golden;
 
-    /// `tests/golden/shrinkage.json`, by scikit-learn, on rows that need no file: see `shrinkage.py`.
+    /// `tests/golden/shrinkage.json`, by scikit-learn, on rows that need no file: see
+    /// `shrinkage.py`.
     #[test]
     fn coefficients_and_eigenvalues_are_scikit_learns() {
         let text = std::fs::read_to_string(golden("shrinkage.json")).unwrap();
