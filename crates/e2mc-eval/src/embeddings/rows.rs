@@ -8,7 +8,7 @@ use std::path::Path;
 
 use e2mc::{Matrix, MatrixView};
 
-use super::values::{self, Located};
+use super::values::{self, Layout, Located};
 use super::{Source, npy, npz, safetensors};
 use crate::Error;
 
