@@ -53,17 +53,20 @@ pub fn is_usage(error: &(dyn Error + 'static)) -> bool {
         );
     }
     let recipe = error.downcast_ref::<e2mc_recipe::Error>();
-    recipe.is_some_and(|error| {
-        use e2mc_recipe::Error;
-        matches!(
-            error,
-            Error::Unknown { .. }
-                | Error::Change { .. }
-                | Error::NoKeys { .. }
-                | Error::NoAugmentation { .. }
-                | Error::Augmentation { .. }
-        )
-    })
+    recipe.is_some_and(is_usage_of_recipe)
+}
+
+fn is_usage_of_recipe(error: &e2mc_recipe::Error) -> bool {
+    use e2mc_recipe::Error;
+    match error {
+        Error::NotAnAugmentation { source, .. } => is_usage_of_recipe(source),
+        Error::Unknown { .. }
+        | Error::Change { .. }
+        | Error::NoKeys { .. }
+        | Error::NoAugmentation { .. }
+        | Error::Augmentation { .. } => true,
+        _ => false,
+    }
 }
 
 fn of_protocol(error: &protocol::Error) -> Option<String> {
@@ -82,6 +85,9 @@ fn of_protocol(error: &protocol::Error) -> Option<String> {
         }
         Error::KindsOfLabels { .. } => {
             "give class numbers for both, or the same 0/1 columns for both"
+        }
+        Error::Unmatched { .. } => {
+            "evaluate both on the same data, with the same --fractions and --seeds"
         }
         Error::NoLabelPresent => "give test labels of 1 for present",
         _ => return None,
@@ -195,6 +201,7 @@ mod tests {
         assert_eq!(of(&error), error.hint());
         let error = e2mc_recipe::find("no-such-recipe").unwrap_err();
         assert!(of(&error).unwrap().contains("vicreg-small"));
+        assert!(is_usage(&error) && is_usage(&e2mc_recipe::augmentation("byol").unwrap_err()));
         assert_eq!(of(&io::Error::other("unknown")), None);
     }
 

@@ -10,6 +10,7 @@ mod cli {
     mod evaluate;
     mod images;
     mod inspect;
+    mod launch;
     mod methods;
     mod rivals;
     mod score;

@@ -215,7 +215,9 @@ mod tests {
     #[test]
     fn every_file_in_the_folder_is_built_in() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
-        let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let files = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
         let mut found: Vec<_> = files
             .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
             .collect();

@@ -65,9 +65,7 @@ pub enum Error {
         source: Box<Error>,
     },
     /// The recipe leaves its views to the checkpoint.
-    #[error(
-        "the recipe {recipe} takes its views from the checkpoint: it has no [augmentation]"
-    )]
+    #[error("the recipe {recipe} takes its views from the checkpoint: it has no [augmentation]")]
     NoAugmentation {
         /// The recipe's name or file.
         recipe: String,

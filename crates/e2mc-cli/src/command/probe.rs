@@ -25,8 +25,9 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
         Some(list) => Subsets::read_rows(list, opened.train.rows())?,
         None => Subsets::of_fractions(&options.fractions)?,
     };
-    let data = opened.labelled()?;
+    // Before rows are read: a folder that cannot be written to is noticed in time.
     let mut folder = options.record.folder()?;
+    let data = opened.labelled()?;
     let name = options.record.model(options.embeddings.model());
     let mut result = EvaluationResult::new("probe", name, Protocol::Linear);
     result.origin = Origin::Files(origin);

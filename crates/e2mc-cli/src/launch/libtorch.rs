@@ -57,12 +57,14 @@ impl Libtorch {
             chosen => chosen,
         };
         let path = env::var_os(LIBRARY_PATH).unwrap_or_default();
-        let beside = engine.parent().and_then(Path::parent);
-        let beside = beside.map(|folder| folder.join("lib"));
-        let built = (!BUILT_WITH.is_empty()).then(|| BUILT_WITH.into());
+        // Where the engine is linked to look: beside itself, then where it was built.
+        let own = engine.parent().unwrap_or(Path::new("."));
+        let mut known = vec![own.to_owned(), own.join("libtorch").join("lib")];
+        known.extend(own.parent().map(|above| above.join("lib")));
+        known.extend((!BUILT_WITH.is_empty()).then(|| PathBuf::from(BUILT_WITH)));
         Ok(Self {
             chosen,
-            known: beside.into_iter().chain(built).collect(),
+            known,
             on_path: env::split_paths(&path).collect(),
         })
     }

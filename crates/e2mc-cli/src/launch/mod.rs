@@ -65,11 +65,8 @@ fn find() -> Result<PathBuf> {
             |path| format!("{ENGINE} is {}", path.display()),
         );
         Failure::new(
-            format!(
-                "what needs a network is done by {}, which is not there; {named}",
-                beside.display()
-            ),
-            "run `make build`, which makes both programs",
+            format!("{} is missing, and {named}", beside.display()),
+            "what needs a network is done by that program: run `make build`, which makes both",
         )
     })
 }

@@ -558,3 +558,32 @@ fn half_given_sources_are_usage_errors() {
         ran.stderr
     );
 }
+
+#[test]
+fn a_second_result_in_the_same_folder_needs_overwrite() {
+    let world = files();
+    let first = world.run(&format!("knn {FILES} --k 5,1 --out out"));
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    let before = fs::read(world.path("out/result.json")).unwrap();
+    for command in ["knn", "svm", "probe --fractions 1 --seeds 1"] {
+        let ran = world.run(&format!("{command} {FILES} --out out"));
+        assert!(
+            ran.error().starts_with("out already holds a result"),
+            "{}",
+            ran.stderr
+        );
+        assert!(ran.stderr.contains("--overwrite"), "{}", ran.stderr);
+        assert_eq!(fs::read(world.path("out/result.json")).unwrap(), before);
+    }
+    let ran = world.run(&format!(
+        "knn {FILES} --k 1 --vote majority --out out --overwrite"
+    ));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    // Nothing of the first is left: it had four fits, three of them in folders.
+    let mut left: Vec<_> = fs::read_dir(world.path("out"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["predictions.npz", "result.json"]);
+}

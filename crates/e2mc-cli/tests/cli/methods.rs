@@ -53,7 +53,7 @@ fn runs_end_to_end(method: &str, pretrain: &str, more: &str) {
     }
     let losses = epochs(&world, "e2mc", "/loss");
     assert!(losses[3] < losses[0], "{losses:?}");
-    let entropies = epochs(&world, "e2mc", "/entropy");
+    let entropies = epochs(&world, "e2mc", "/terms/entropy");
     assert!(entropies[3] > entropies[0], "{entropies:?}");
     // Measured alike in both runs, whatever the loss.
     let last = |run| epochs(&world, run, "/collapse/entropy")[3];

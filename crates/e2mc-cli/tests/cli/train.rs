@@ -24,11 +24,11 @@ fn a_model_is_pretrained_continued_and_probed() {
         "{}",
         continued.stderr
     );
-    let terms = |run: &str| log(&world.path(run))[3].clone();
-    assert!(terms("more")["entropy"].is_f64());
+    let step = |run: &str| log(&world.path(run))[3].clone();
+    assert!(step("more")["terms"]["entropy"].is_f64());
     let alone = world.run(&format!("{line} --out alone --criterion none"));
     assert_eq!(alone.json()["outcome"], "finished");
-    assert!(terms("alone")["entropy"].is_null());
+    assert!(step("alone")["terms"]["entropy"].is_null());
 
     for run in ["base", "more", "alone"] {
         for file in [

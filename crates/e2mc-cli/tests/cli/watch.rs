@@ -45,24 +45,22 @@ fn a_run_gets_a_page_and_curves() {
     assert!(!page.contains("http:") && !page.contains("https:"));
     assert!(fs::read_dir(world.path("figures")).unwrap().count() > 6);
 
-    // Probe results beside the log are shown; what is not one is an error.
-    let probe = world.run("probe --checkpoint run/model.safetensors --data data --seeds 2 --fractions 0.5 --sgd-epochs 2 --json");
-    fs::write(world.path("run/probe.json"), &probe.stdout).unwrap();
+    // Results below the run's folder are shown, whoever wrote them; what is none is named.
+    let line = "probe --checkpoint run/model.safetensors --data data --seeds 2 --fractions 0.5 \
+                --sgd-epochs 2 --out run/probe --json";
+    let probe = world.run(line).json();
     world.run("report run --json").json();
     let page = fs::read_to_string(world.path("run/report.html")).unwrap();
-    let accuracy = probe.json()["knn"].as_f64().unwrap();
+    let accuracy = probe["knn"].as_f64().unwrap();
     assert!(
         page.contains("Accuracy of the frozen features")
             && page.contains(&format!("{accuracy:.2}"))
     );
-    fs::write(world.path("run/probe.json"), "{}").unwrap();
-    assert!(
-        world
-            .run("report run")
-            .error()
-            .starts_with("run/probe.json: expected the output of")
-    );
-    fs::remove_file(world.path("run/probe.json")).unwrap();
+    fs::write(world.path("run/probe/result.json"), "{}").unwrap();
+    let result = world.run("report run --json").json();
+    let findings = result["findings"].to_string();
+    assert!(findings.contains("run/probe/result.json: "), "{findings}");
+    fs::remove_dir_all(world.path("run/probe")).unwrap();
 
     // Two runs need a place for their page, and are named apart.
     fs::create_dir(world.path("other")).unwrap();

@@ -1,0 +1,103 @@
+//! What `e2mc` leaves to the engine: how it is found, started and answered for.
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use assert_cmd::Command;
+
+use super::common::World;
+
+/// The program alone in a folder, with no variable that libtorch reads.
+fn alone(world: &World) -> Command {
+    let program = world.path("e2mc");
+    if !program.exists() {
+        fs::copy(assert_cmd::cargo::cargo_bin("e2mc"), &program).unwrap();
+    }
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["OMP_", "GOMP_", "KMP_", "MKL_", "E2MC_", "LIBTORCH"]
+            .iter()
+            .any(|start| text.starts_with(start))
+        {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// An engine that says how it was called, in the place of the real one.
+fn engine(world: &World, place: &str) {
+    let path = world.path(place);
+    let script = "#!/bin/sh\n\
+        [ \"$1\" != --version ] || exit 0\n\
+        echo \"$*\"; echo \"spins $GOMP_SPINCOUNT policy $OMP_WAIT_POLICY\"; exit 3\n";
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn stdout(command: &mut Command, code: i32) -> String {
+    let ran = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(code), "{stderr}");
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+#[test]
+fn the_engine_gets_the_arguments_and_its_exit_code_is_the_programs() {
+    let world = World::new();
+    engine(&world, "e2mc-engine");
+    let text = stdout(alone(&world).args(["demo", "--seeds", "3"]), 3);
+    assert_eq!(text, "demo --seeds 3\nspins 10000 policy \n");
+    let mut patient = alone(&world);
+    patient.env("OMP_WAIT_POLICY", "passive").arg("demo");
+    assert_eq!(stdout(&mut patient, 3), "demo\nspins  policy passive\n");
+    // A link to the program leads to the same engine.
+    std::os::unix::fs::symlink(world.path("e2mc"), world.path("link")).unwrap();
+    let text = stdout(
+        Command::new(world.path("link")).args(["convert", "a", "b"]),
+        3,
+    );
+    assert!(text.starts_with("convert a b\n"), "{text}");
+}
+
+#[test]
+fn an_engine_elsewhere_is_named_by_a_variable() {
+    let world = World::new();
+    engine(&world, "other");
+    let mut command = alone(&world);
+    command.env("E2MC_ENGINE", world.path("other")).arg("demo");
+    assert!(stdout(&mut command, 3).starts_with("demo\n"));
+}
+
+#[test]
+fn without_an_engine_one_line_says_what_to_do() {
+    let world = World::new();
+    let ran = alone(&world).arg("demo").output().unwrap();
+    let stderr = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{stderr}");
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{stderr}");
+    assert!(lines[0].starts_with("error: ") && lines[0].contains("e2mc-engine is missing"));
+    assert!(lines[1].starts_with("hint: ") && lines[1].contains("make build"));
+    // Files need none.
+    assert_eq!(
+        stdout(alone(&world).args(["recipes"]), 0).lines().count(),
+        18
+    );
+}
+
+#[test]
+fn a_chosen_libtorch_has_to_be_there() {
+    let world = World::new();
+    engine(&world, "e2mc-engine");
+    let mut command = alone(&world);
+    command
+        .env("E2MC_LIBTORCH", world.path("nowhere"))
+        .arg("demo");
+    let ran = command.output().unwrap();
+    let stderr = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{stderr}");
+    assert!(stderr.starts_with("error: E2MC_LIBTORCH: "), "{stderr}");
+}
