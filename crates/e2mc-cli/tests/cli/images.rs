@@ -298,7 +298,7 @@ fn a_part_is_set_apart_from_images_that_have_none() {
     world.data("idx", 20, 20);
     let ran = world.run("throughput idx --recipe small-grey --val-fraction 0.5 --seconds 0.1");
     assert!(
-        ran.error().contains("idx has a test part"),
+        ran.error().contains("idx has a test split"),
         "{}",
         ran.stderr
     );

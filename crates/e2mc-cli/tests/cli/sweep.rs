@@ -155,7 +155,7 @@ fn a_sweep_that_was_stopped_goes_on_as_if_it_had_not_been() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(3), "{text}");
     assert!(text.contains("go on with --resume"), "{text}");
-    assert!(!run.join("scores.json").exists() && run.join("checkpoint.safetensors").exists());
+    assert!(!run.join("probe/result.json").exists() && run.join("checkpoint.safetensors").exists());
     assert_eq!(runs(&world.path("sweep")).len(), 1);
 
     let resumed = world.run("sweep --out sweep --resume --json");
@@ -177,12 +177,12 @@ fn a_sweep_that_was_stopped_goes_on_as_if_it_had_not_been() {
     assert!(weights(&run) == weights(&world.path("alone")));
 
     // Trained but not measured: it is only measured, with the same result.
-    let scores = fs::read(run.join("scores.json")).unwrap();
-    fs::remove_file(run.join("scores.json")).unwrap();
+    let scores = fs::read(run.join("probe/result.json")).unwrap();
+    fs::remove_file(run.join("probe/result.json")).unwrap();
     let before = log(&run);
     let measured = world.run("sweep --out sweep --resume");
     assert_eq!(measured.code, Some(0), "{}", measured.stderr);
-    assert_eq!(fs::read(run.join("scores.json")).unwrap(), scores);
+    assert_eq!(fs::read(run.join("probe/result.json")).unwrap(), scores);
     assert_eq!(log(&run), before);
 }
 

@@ -175,7 +175,7 @@ fn the_live_page_is_served_to_this_machine_only() {
     assert!(address.starts_with("127.0.0.1:"), "{line}");
     let ask = |first: &str, host: &str| {
         let mut stream = TcpStream::connect(&address).unwrap();
-        write!(stream, "{first} HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+        write!(stream, "{first} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -189,7 +189,10 @@ fn the_live_page_is_served_to_this_machine_only() {
     let (head, body) = page.split_once("\r\n\r\n").unwrap();
     assert!(head.contains(&format!("Content-Length: {}", body.len())));
     // It follows the run.
-    let more = r#"{"event":"step","step":999,"epoch":2,"loss":1.5,"brand_new":2.0}"#;
+    let more = concat!(
+        r#"{"event":"step","step":999,"epoch":2,"learning_rate":0.1,"loss":1.5,"#,
+        r#""images_per_s":9.0,"waiting":0.0,"terms":{"brand_new":2.0}}"#
+    );
     let path = world.path("run/metrics.jsonl");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, format!("{text}{more}\n")).unwrap();
