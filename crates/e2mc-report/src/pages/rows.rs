@@ -7,9 +7,12 @@ use crate::chart::dots::DotPanel;
 use crate::table::Estimate;
 use crate::verdict::Change;
 
-/// All rows of a result: those of its lists, and the neighbours that are judged beside probes.
+/// All rows of a result: those of its lists, and the neighbours that are judged beside probes where
+/// no list has them.
 pub(super) fn rows(result: &EvaluationResult) -> Vec<RowView> {
-    let beside = result.k.zip(result.knn).map(|(k, knn)| RowView {
+    let neighbours = result.k.zip(result.knn);
+    let unlisted = neighbours.filter(|_| result.results.is_empty());
+    let beside = unlisted.map(|(k, knn)| RowView {
         key: FitKey::new(Protocol::Knn, format!("{k}-NN"), 1.0, 0),
         mean: knn,
         measure: "top-1",
