@@ -18,6 +18,8 @@ DATA = ["--data", "sample"]
 MODEL = ["--checkpoint", "sample/base.safetensors"]
 # Times and names differ from run to run; what is counted or measured must not.
 LEFT_OUT = {"seconds", "images_per_s", "waiting", "e2mc", "version", "format", "milliseconds", "threads"}
+# Settings that version 0.1 of a result had and later ones say otherwise: seeds as a list, the flip where views are random.
+LEFT_OUT |= {"seeds", "seed_list", "flip"}
 
 
 def commands(out):
