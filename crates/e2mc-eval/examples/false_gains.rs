@@ -1,30 +1,22 @@
 //! How often `adapt::auto` claims a gain where there is none: white features, random labels.
 //!
-//! `cargo run --release -p e2mc-eval --example false_gains -- [TRIALS [ROWS [DIMS]]]`, by default
+//! `cargo run --release --example false_gains -- [TRIALS [ROWS [DIMS]]]`, by default
 //! 200 trials of 600 rows of 16 dimensions and 4 classes. Prints one JSON line: the share of trials
 //! with a claim in any of the three uses, the level, and what the level allows with two standard
 //! errors.
 
 use e2mc::Matrix;
+use e2mc_base::random::Stream;
 use e2mc_eval::adapt::{AutoConfig, Evidence, Learn, Method, Use, Verdict, auto};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 
-const CLASSES: u64 = 4;
+const CLASSES: usize = 4;
 
-/// Normal numbers (Box-Muller) and labels that know nothing of them.
+/// Normal numbers, and labels that know nothing of them.
 fn white(rows: usize, dims: usize, seed: u64) -> (Matrix, Vec<usize>) {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut unit = || (random.next_u64() >> 11) as f64 * 2.0_f64.powi(-53);
-    let data = (0..rows * dims)
-        .map(|_| {
-            let radius = (-2.0 * (1.0 - unit()).ln()).sqrt();
-            (radius * (std::f64::consts::TAU * unit()).cos()) as f32
-        })
-        .collect();
-    let labels = (0..rows)
-        .map(|_| (random.next_u64() % CLASSES) as usize)
-        .collect();
+    let mut random = Stream::at([seed, 0, 0, 0]);
+    let mut data = vec![0.0; rows * dims];
+    random.fill_normal(&mut data, 1.0);
+    let labels = (0..rows).map(|_| random.below(CLASSES)).collect();
     let matrix = Matrix::new(data, rows, dims).expect("rows * dims values");
     (matrix, labels)
 }
