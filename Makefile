@@ -20,7 +20,7 @@ test: build ## run all tests
 	cargo test --release --workspace
 
 test-fast: ## run the tests of the crates that need no libtorch
-	cargo test --release $(foreach crate,base eval data record report,--package e2mc-$(crate)) --package e2mc
+	cargo test --release $(foreach crate,base eval data recipe record report,--package e2mc-$(crate)) --package e2mc
 
 lint: setup ## check formatting, clippy and the documentation; warnings are errors
 	cargo fmt --all --check
