@@ -1,13 +1,14 @@
 //! Opening a data set: progress while a large one is listed, its list kept in the user's cache folder,
 //! bad images named.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
 use e2mc_cli::options::ImageOptions;
 use e2mc_cli::output::{self, Status};
+use e2mc_data::dataset::cache_folder;
 use e2mc_data::{Dataset, OpenOptions, Split, open_with};
 
 /// Bad images that are named; there may be a thousand of a million.
@@ -43,14 +44,4 @@ pub(crate) fn open(path: &Path, split: Split, options: ImageOptions) -> Result<A
         output::warning(warning);
     }
     Ok(dataset)
-}
-
-/// Where lists of files are kept between runs: `e2mc/index` in the user's cache folder.
-fn cache_folder() -> Option<PathBuf> {
-    let absolute = |name: &str| {
-        let path = PathBuf::from(std::env::var_os(name)?);
-        path.is_absolute().then_some(path)
-    };
-    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-    Some(cache?.join("e2mc").join("index"))
 }

@@ -106,7 +106,6 @@ fn of_lab(error: &LabError) -> Option<String> {
         LabError::Record(error) => return hint::of(error),
         LabError::Report(error) => return hint::of(error),
         LabError::Measure { source, .. } => return hint::of(source),
-        LabError::Classes { .. } => "both splits need the same class folders",
         LabError::TestImageListed { .. } => {
             "nothing must be learnt from the images that it is judged on"
         }

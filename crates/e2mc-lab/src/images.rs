@@ -1,10 +1,12 @@
 //! Images as commands take them: opened with a report of what is found and what is bad, split for
 //! training and test, with their labels.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use e2mc_data::dataset::cache_folder;
 use e2mc_data::{Dataset, OpenOptions, Split, open_with, subset};
 use e2mc_record::{DataOptions, data_fingerprint};
 
@@ -119,6 +121,17 @@ impl LabelledImages {
     pub fn classes(&self) -> usize {
         self.dataset.classes().len()
     }
+
+    /// The names of the classes that `other` has images of, and these are none of.
+    fn classes_only_in(&self, other: &Self) -> Vec<String> {
+        let present = |images: &Self| -> HashSet<usize> { images.labels.iter().copied().collect() };
+        let (own, other) = (present(self), present(other));
+        let names = self.dataset.classes().iter().enumerate();
+        names
+            .filter(|(class, _)| other.contains(class) && !own.contains(class))
+            .map(|(_, name)| name.clone())
+            .collect()
+    }
 }
 
 /// The images that a classifier learns from, and those that it is judged on; of the same classes.
@@ -134,7 +147,7 @@ impl LabelledSplits {
     /// Opens both splits of the images at `path`.
     ///
     /// # Errors
-    /// Where either cannot be opened, an image has no label, or the classes differ.
+    /// Where either cannot be opened, or an image has no label.
     pub fn open(
         path: &Path,
         taken: DataOptions,
@@ -142,12 +155,12 @@ impl LabelledSplits {
     ) -> Result<Self, Error> {
         let labelled = |split| LabelledImages::new(open(path, split, taken, notices)?);
         let (train, test) = (labelled(Split::Train)?, labelled(Split::Test)?);
-        if train.dataset.classes() != test.dataset.classes() {
-            return Err(Error::Classes {
-                path: path.to_owned(),
-                train: train.classes(),
-                test: test.classes(),
-            });
+        // Classes are numbered over both splits, so a split may lack some.
+        for (split, own, other) in [("training", &train, &test), ("test", &test, &train)] {
+            let names = own.classes_only_in(other);
+            if !names.is_empty() {
+                notices.tell(&Notice::LackingClasses { split, names });
+            }
         }
         Ok(Self { train, test })
     }
@@ -180,16 +193,6 @@ pub fn named(list: &Path, splits: &LabelledSplits) -> Result<Vec<usize>, Error> 
         }
         _ => error.into(),
     })
-}
-
-/// Where lists of files are kept between runs: `e2mc/index` in the user's cache folder.
-fn cache_folder() -> Option<PathBuf> {
-    let absolute = |name: &str| {
-        let path = PathBuf::from(std::env::var_os(name)?);
-        path.is_absolute().then_some(path)
-    };
-    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-    Some(cache?.join("e2mc").join("index"))
 }
 
 #[cfg(test)]

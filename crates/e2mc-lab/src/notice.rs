@@ -58,6 +58,13 @@ pub enum Notice {
         /// One sentence.
         text: String,
     },
+    /// One split has no images of classes that the other has.
+    LackingClasses {
+        /// `training` or `test`.
+        split: &'static str,
+        /// The classes.
+        names: Vec<String>,
+    },
     /// What was found in a checkpoint that others wrote.
     Foreign {
         /// One line.
@@ -171,6 +178,7 @@ impl Notice {
             Self::BadImage { .. }
             | Self::MoreBadImages
             | Self::DataSet { .. }
+            | Self::LackingClasses { .. }
             | Self::MissingTensors { .. }
             | Self::WorseFeatures { .. }
             | Self::Collapse { .. }
@@ -195,6 +203,16 @@ impl fmt::Display for Notice {
             | Self::Foreign { text }
             | Self::Collapse { text }
             | Self::Result { text } => f.write_str(text),
+            Self::LackingClasses { split, names } => {
+                const NAMED: usize = 5;
+                let first = names[..names.len().min(NAMED)].join(", ");
+                let more = if names.len() > NAMED { ", …" } else { "" };
+                let count = names.len();
+                write!(
+                    f,
+                    "the {split} split has no image of {count} classes: {first}{more}"
+                )
+            }
             Self::FreshOptimizer => {
                 f.write_str("the checkpoint has no state for this optimiser: it starts fresh")
             }

@@ -238,6 +238,33 @@ fn two_classes(world: &World) {
 }
 
 #[test]
+fn a_split_that_lacks_a_class_keeps_the_numbers_of_the_others() {
+    let world = World::new();
+    for (folder, classes) in [("train", ["a", "b", "c"].as_slice()), ("val", &["a", "c"])] {
+        for class in classes {
+            let folder = world.path(&format!("data/{folder}/{class}"));
+            fs::create_dir_all(&folder).unwrap();
+            for number in 0..8_u8 {
+                let shade = class.as_bytes()[0].wrapping_mul(40).wrapping_add(number);
+                let image = image::GrayImage::from_pixel(28, 28, image::Luma([shade]));
+                image.save(folder.join(format!("{number}.png"))).unwrap();
+            }
+        }
+    }
+    let ran = world.pretrain("data", "run", "--knn-every 0");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let from = "--checkpoint run/model.safetensors --data data";
+    let ran = world.run(&format!("knn {from} --k 1"));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let lacking = "warning: the test split has no image of 1 classes: b";
+    assert!(ran.stderr.contains(lacking), "{}", ran.stderr);
+    let ran = world.run(&format!("embed {from} --split test --out test.npy"));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let labels = e2mc_eval::read_labels(world.path("test.labels.npy")).unwrap();
+    assert_eq!(labels, [[0; 8], [2; 8]].concat());
+}
+
+#[test]
 fn a_part_is_set_apart_from_images_that_have_none() {
     let world = World::new();
     two_classes(&world);

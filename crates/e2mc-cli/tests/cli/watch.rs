@@ -175,7 +175,11 @@ fn the_live_page_is_served_to_this_machine_only() {
     assert!(address.starts_with("127.0.0.1:"), "{line}");
     let ask = |first: &str, host: &str| {
         let mut stream = TcpStream::connect(&address).unwrap();
-        write!(stream, "{first} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        write!(
+            stream,
+            "{first} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer

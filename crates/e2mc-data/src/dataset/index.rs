@@ -135,7 +135,10 @@ impl Index {
     fn save(&self, path: &Path, root: &Path) -> std::io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
-        let file = tempfile::NamedTempFile::new_in(folder)?;
+        e2mc_base::write_atomically_with(path, |file| self.write(file, root))
+    }
+
+    fn write(&self, file: &mut File, root: &Path) -> std::io::Result<()> {
         let mut out = Writer {
             out: BufWriter::new(file),
             sum: Crc::new(),
@@ -168,9 +171,7 @@ impl Index {
         out.text(bytes)?;
         let sum = out.sum.sum();
         out.bytes(&sum.to_le_bytes())?;
-        let file = out.out.into_inner().map_err(|error| error.into_error())?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
+        out.out.flush()
     }
 
     /// `None` if there is no such file, or it is damaged or of another root or version.
@@ -243,6 +244,17 @@ impl Index {
             .all(|&label| (label as usize) < index.classes.len());
         (rest.0.is_empty() && fits(labels) && fits(extents) && labelled).then_some(index)
     }
+}
+
+/// Where lists of files are kept between runs: `e2mc/index` in the user's cache folder
+/// (`XDG_CACHE_HOME`, or `~/.cache`); `None` where neither is an absolute path.
+pub fn cache_folder() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    Some(cache?.join("e2mc").join("index"))
 }
 
 /// The name of a root's file in the cache folder; `None` where there is no such root.

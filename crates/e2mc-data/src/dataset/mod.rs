@@ -23,6 +23,7 @@ mod voc;
 
 pub use files::ImageFiles;
 pub use idx::IdxImages;
+pub use index::cache_folder;
 pub use names::{escaped_name, unescaped_name};
 pub use open::{open, open_with};
 pub use options::{OnBad, OpenOptions, Split};

@@ -31,19 +31,6 @@ pub enum Error {
     #[error(transparent)]
     Sweep(#[from] SweepError),
 
-    /// The two splits of a data set have different classes.
-    #[error(
-        "{}: the train split has {train} classes, the test split {test} or others",
-        path.display()
-    )]
-    Classes {
-        /// The images.
-        path: PathBuf,
-        /// Classes of the train split.
-        train: usize,
-        /// Classes of the test split.
-        test: usize,
-    },
     /// A list of training images names a test image.
     #[error("{}: {name:?} is a test image", list.display())]
     TestImageListed {
