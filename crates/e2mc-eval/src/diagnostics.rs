@@ -13,10 +13,10 @@ mod gram;
 mod histogram;
 mod lidar;
 mod marginals;
-mod moments;
+pub(crate) mod moments;
 mod neighbours;
 mod pairs;
-mod rows;
+pub(crate) mod rows;
 mod spectrum;
 mod uniformity;
 

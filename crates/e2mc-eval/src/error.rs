@@ -148,6 +148,48 @@ pub enum Error {
         order: usize,
     },
 
+    /// All rows are equal, where a map divides by their variance.
+    #[error(
+        "the embeddings have {rows} equal rows of {cols} dimensions, expected rows that differ"
+    )]
+    NoVariance {
+        /// The rows found.
+        rows: usize,
+        /// Their dimensions.
+        cols: usize,
+    },
+
+    /// No more rows than dimensions, where every direction's variance is divided by as it is.
+    #[error(
+        "the embeddings have {rows} rows of {cols} dimensions, expected at least {} rows to whiten \
+         without a bound",
+        cols + 1
+    )]
+    FewerRowsThanDimensions {
+        /// The rows found.
+        rows: usize,
+        /// Their dimensions.
+        cols: usize,
+    },
+
+    /// Embeddings of another width than a map takes.
+    #[error("the map takes embeddings of {map} dimensions, found {rows}")]
+    MapWidth {
+        /// The dimensions that the map takes.
+        map: usize,
+        /// The dimensions of the embeddings.
+        rows: usize,
+    },
+
+    /// A gain that a second view cannot show.
+    #[error(
+        "{usage} was asked for without labels, expected labels: a second view shows retrieval only"
+    )]
+    NeedsLabels {
+        /// The use that was asked for.
+        usage: &'static str,
+    },
+
     /// Views of the same images that do not match.
     #[error(
         "view {view} has {rows} rows of {cols} dimensions, expected {expected_rows} of {expected_cols}"
@@ -207,6 +249,15 @@ pub enum Error {
         /// Zero-based epoch.
         epoch: usize,
         /// The learning rate in that epoch, after scaling and schedule.
+        learning_rate: f64,
+    },
+
+    /// The training of a map left the finite numbers.
+    #[error("the trained map diverged in step {step} at learning rate {learning_rate}")]
+    MapDiverged {
+        /// Zero-based step.
+        step: usize,
+        /// The learning rate at the start.
         learning_rate: f64,
     },
 
@@ -335,6 +386,12 @@ impl Error {
             }
             Self::TooManyColumns { .. } => "look at a part of the columns, or project them first",
             Self::Eigenvalues { .. } => "rescale the embeddings",
+            Self::NoVariance { .. } => "look for a collapsed model or a damaged file",
+            Self::FewerRowsThanDimensions { .. } => {
+                "estimate the shrinkage, set a floor, or embed more images"
+            }
+            Self::MapWidth { .. } => "fit the map to embeddings of the same model",
+            Self::NeedsLabels { .. } => "give labels, or ask for neighbours alone",
             Self::ViewShape { .. } => "embed the same images in the same order for every view",
             Self::Nothing { .. } => return None,
             Self::NeighbourCount { rows, .. } => {
@@ -345,6 +402,7 @@ impl Error {
             Self::Diverged { .. } => {
                 "lower the learning rate or standardise the features (the logistic probe does)"
             }
+            Self::MapDiverged { .. } => "lower the learning rate of the trained map",
             Self::Io { cause, .. } => match cause.kind() {
                 io::ErrorKind::NotFound => "check the path; folders are not created",
                 io::ErrorKind::PermissionDenied => "check the permissions of the file and folder",

@@ -5,6 +5,7 @@
 //! - [`svm()`]: one-vs-rest linear support vector machines, with [`average_precisions`] for several labels a row;
 //! - [`top1`], [`top_k`], [`Confusion`], [`Estimate`]: accuracies, by class, and over seeds;
 //! - [`diagnostics`]: what an embedding looks like without labels: spectrum, marginals, neighbours, independence;
+//! - [`adapt`]: maps fitted on frozen embeddings, chosen and verified on held-out rows;
 //! - [`compare`]: whether two models differ beyond chance on the same samples;
 //! - [`read_embeddings`], [`read_targets`], [`RowWriter`], [`write_npz`]: `.npy`, `.npz` and `.safetensors` files.
 //!
@@ -25,6 +26,7 @@
 //! ```
 
 mod accuracy;
+pub mod adapt;
 mod average_precision;
 mod check;
 mod classifier;

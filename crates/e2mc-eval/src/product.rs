@@ -41,6 +41,11 @@ impl<'a, T> Operand<'a, T> {
         }
     }
 
+    /// Its columns.
+    pub(crate) fn cols(self) -> usize {
+        self.cols
+    }
+
     /// The same values with rows and columns exchanged.
     pub(crate) fn transposed(self) -> Self {
         Self {

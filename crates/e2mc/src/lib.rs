@@ -26,6 +26,7 @@ mod product;
 #[cfg(test)]
 mod reference;
 pub mod rival;
+mod shape;
 mod sort;
 mod spacings;
 mod transform;
@@ -33,4 +34,5 @@ mod transform;
 pub use criterion::{Criterion, Value, Workspace};
 pub use error::Error;
 pub use matrix::{Matrix, MatrixView};
+pub use shape::{Shape, mean_deviation, rescaled};
 pub use transform::Transform;

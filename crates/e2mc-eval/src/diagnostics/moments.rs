@@ -8,15 +8,18 @@ use super::rows::{check_finite, each_block};
 use crate::{Error, Rows};
 
 /// Means and covariances of all rows, in float64.
-pub(super) struct Moments {
+pub(crate) struct Moments {
     /// The number of rows.
-    pub(super) rows: usize,
+    pub(crate) rows: usize,
     /// The mean of each dimension.
-    pub(super) mean: Vec<f64>,
+    pub(crate) mean: Vec<f64>,
     /// The covariance matrix `(d, d)`, row-major, of the population (`1/n`); the variance of a constant dimension is 0.
-    pub(super) covariance: Vec<f64>,
+    pub(crate) covariance: Vec<f64>,
     /// Rows of nothing but zeros, which have no direction.
     pub(super) zero_rows: usize,
+    /// The mean over the rows of the fourth power of their distance to the mean; what the
+    /// Ledoit-Wolf estimate needs beyond the covariance.
+    pub(crate) fourth: f64,
 }
 
 impl Moments {
@@ -24,11 +27,12 @@ impl Moments {
     ///
     /// Sums are taken around the mean of the first block, not around zero: the variance of numbers far from zero would
     /// be a small difference of large sums.
-    pub(super) fn measure(source: &dyn Rows, sampled: &[usize]) -> Result<(Self, Matrix), Error> {
+    pub(crate) fn measure(source: &dyn Rows, sampled: &[usize]) -> Result<(Self, Matrix), Error> {
         let (rows, cols) = (source.rows(), source.cols());
         let mut centre: Vec<f64> = Vec::new();
         let mut sum = vec![0.0; cols];
         let mut gram = Gram::new(cols);
+        let mut powers = Powers::new(cols);
         let mut extremes = vec![(f32::INFINITY, f32::NEG_INFINITY); cols];
         let mut zero_rows = 0;
         let mut sample = Matrix::zeros(sampled.len(), cols);
@@ -52,6 +56,7 @@ impl Moments {
                 for (sum, value) in sum.iter_mut().zip(row) {
                     *sum += value;
                 }
+                powers.add(row);
             }
             for row in block.data().chunks_exact(cols) {
                 zero_rows += usize::from(row.iter().all(|&value| value == 0.0));
@@ -74,6 +79,7 @@ impl Moments {
         let n = rows as f64;
         let offset: Vec<f64> = sum.iter().map(|sum| sum / n).collect();
         let mut covariance = gram.into_matrix();
+        let fourth = powers.about(&offset, &covariance, n);
         for (i, line) in covariance.chunks_exact_mut(cols).enumerate() {
             for (j, value) in line.iter_mut().enumerate() {
                 let constant = [i, j].into_iter().any(|k| extremes[k].0 == extremes[k].1);
@@ -95,13 +101,14 @@ impl Moments {
                 mean,
                 covariance,
                 zero_rows,
+                fourth,
             },
             sample,
         ))
     }
 
     /// The number of columns.
-    pub(super) fn dims(&self) -> usize {
+    pub(crate) fn dims(&self) -> usize {
         self.mean.len()
     }
 
@@ -117,11 +124,55 @@ impl Moments {
     }
 
     /// The standard deviation of each dimension, of the population.
-    pub(super) fn deviations(&self) -> Vec<f64> {
+    pub(crate) fn deviations(&self) -> Vec<f64> {
         let d = self.dims();
         (0..d)
             .map(|j| self.covariance[j * d + j].max(0.0).sqrt())
             .collect()
+    }
+}
+
+/// Sums of powers of rows' lengths, from which the fourth moment about any centre follows.
+struct Powers {
+    second: f64,
+    fourth: f64,
+    /// The sum of the rows, each times its squared length.
+    weighted: Vec<f64>,
+}
+
+impl Powers {
+    fn new(cols: usize) -> Self {
+        Self {
+            second: 0.0,
+            fourth: 0.0,
+            weighted: vec![0.0; cols],
+        }
+    }
+
+    fn add(&mut self, row: &[f64]) {
+        let square: f64 = row.iter().map(|value| value * value).sum();
+        self.second += square;
+        self.fourth += square * square;
+        for (sum, value) in self.weighted.iter_mut().zip(row) {
+            *sum += square * value;
+        }
+    }
+
+    /// The mean of `|y - o|^4 = (|y|^2 - 2 o.y + |o|^2)^2` over the `n` rows `y`, whose mean is the
+    /// `offset` `o` and whose sum of products `y y^T` is `gram`.
+    fn about(&self, offset: &[f64], gram: &[f64], n: f64) -> f64 {
+        let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+        let square = dot(offset, offset);
+        let projected: f64 = gram
+            .chunks_exact(offset.len())
+            .zip(offset)
+            .map(|(line, o)| o * dot(line, offset))
+            .sum();
+        let sum = self.fourth + 4.0 * projected + n * square * square
+            - 4.0 * dot(offset, &self.weighted)
+            + 2.0 * square * self.second
+            - 4.0 * square * n * square;
+        (sum / n).max(0.0)
     }
 }
 
@@ -187,6 +238,29 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_fourth_moment_is_about_the_mean_of_all_rows() {
+        let (mut z, _) = embeddings_and_labels(6000, 5, 3, 2);
+        // The first block is elsewhere, so that its mean is not that of all.
+        for (i, row) in z.data_mut().chunks_mut(5).enumerate() {
+            row[3] += if i < 4096 { 3.0 } else { -20.0 };
+        }
+        let (moments, _) = Moments::measure(&z.view(), &[]).unwrap();
+        let expected = z
+            .data()
+            .chunks(5)
+            .map(|row| {
+                let square = row
+                    .iter()
+                    .zip(&moments.mean)
+                    .map(|(&v, m)| (f64::from(v) - m).powi(2));
+                square.sum::<f64>().powi(2)
+            })
+            .sum::<f64>()
+            / 6000.0;
+        assert!((moments.fourth / expected - 1.0).abs() < 1e-12);
     }
 
     #[test]

@@ -18,7 +18,7 @@ fn block_rows(cols: usize) -> usize {
 ///
 /// # Errors
 /// What `visit` returns, which ends the pass, or what reading meets.
-pub(super) fn each_block(
+pub(crate) fn each_block(
     source: &dyn Rows,
     mut visit: impl FnMut(usize, MatrixView<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -39,10 +39,16 @@ pub(super) fn each_block(
 ///
 /// # Errors
 /// What reading meets.
-pub(super) fn pick(source: &dyn Rows, wanted: &[usize]) -> Result<Matrix, Error> {
+pub(crate) fn pick(source: &dyn Rows, wanted: &[usize]) -> Result<Matrix, Error> {
     let mut data = Vec::with_capacity(wanted.len() * source.cols());
-    for &row in wanted {
-        data.extend_from_slice(&source.read(row..row + 1)?);
+    let most = block_rows(source.cols());
+    let mut left = wanted;
+    while let Some(&first) = left.first() {
+        // As many as lie one after the other are read together.
+        let run = left.iter().zip(first..).take(most);
+        let count = run.take_while(|(row, next)| **row == *next).count();
+        data.extend_from_slice(&source.read(first..first + count)?);
+        left = &left[count..];
     }
     Ok(Matrix::new(data, wanted.len(), source.cols()).expect("whole rows"))
 }
@@ -71,7 +77,7 @@ pub(super) fn check_shape(rows: usize, cols: usize) -> Result<(), Error> {
 }
 
 /// The first value of `block` that is not finite is an error that names its place.
-pub(super) fn check_finite(first: usize, block: MatrixView<'_>) -> Result<(), Error> {
+pub(crate) fn check_finite(first: usize, block: MatrixView<'_>) -> Result<(), Error> {
     match block.data().iter().position(|value| !value.is_finite()) {
         None => Ok(()),
         Some(at) => Err(Error::NotFinite {
@@ -85,7 +91,7 @@ pub(super) fn check_finite(first: usize, block: MatrixView<'_>) -> Result<(), Er
 
 /// `wanted` of `rows` row indices, increasing: one drawn from each of as many equal stretches, all of them where there
 /// are no more than wanted.
-pub(super) fn spread_rows(rows: usize, wanted: usize, seed: u64) -> Vec<usize> {
+pub(crate) fn spread_rows(rows: usize, wanted: usize, seed: u64) -> Vec<usize> {
     if wanted >= rows {
         return (0..rows).collect();
     }
@@ -120,8 +126,13 @@ mod tests {
         assert!(blocks > 1 && next == rows, "{blocks} blocks, {next} rows");
         let stopped = each_block(&matrix.view(), |_, _| Err(Error::Nothing { what: "more" }));
         assert!(matches!(stopped, Err(Error::Nothing { what: "more" })));
-        let picked = pick(&matrix.view(), &[3, 69]).unwrap();
-        assert_eq!(picked.view().row(1), matrix.view().row(69));
+        let wanted = [3, 68, 69, 4, 5, 5];
+        let picked = pick(&matrix.view(), &wanted).unwrap();
+        for (place, &row) in wanted.iter().enumerate() {
+            assert_eq!(picked.view().row(place), matrix.view().row(row));
+        }
+        let all: Vec<usize> = (0..rows).collect();
+        assert_eq!(pick(&matrix.view(), &all).unwrap(), matrix);
     }
 
     #[test]

@@ -1,0 +1,634 @@
+//! Choosing a map on held-out rows A and verifying the choice on held-out rows B.
+//!
+//! 1. Rows that are nearly the same are grouped; groups are dealt to a part to fit on (60 %), A and
+//!    B (20 % each), so that no copy lies on two sides. Of more than [`AutoConfig::most_rows`] rows
+//!    an even sample takes part.
+//! 2. Every candidate is fitted on the first part, and for each use judged on A, beside the identity.
+//!    The best is fitted again on the first part and A.
+//! 3. Where the best is not the identity, it is judged on B, paired with the identity over images
+//!    and label subsets. It is a gain if the interval of the difference excludes zero at
+//!    [`AutoConfig::level`], divided by the number of uses (Bonferroni), and a permutation test
+//!    agrees. The map that is returned is the one that was judged.
+//!
+//! Labels are never fitted to: they only judge. With a second view of the same images instead of
+//! labels, what is judged is whether an image's other view finds it, and nothing else is claimed.
+
+use std::path::PathBuf;
+
+use e2mc::Matrix;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::duplicates::Groups;
+use super::gain::{Gain, permutation};
+use super::judge::{Learning, Task, retrieved, right};
+use super::split::{Parts, Split};
+use super::statistics::hex;
+use super::{Map, Method, Statistics, Use, count_look};
+use crate::diagnostics::rows::{check_finite, pick, spread_rows};
+use crate::{Error, LinearPreset, Rows, check};
+
+/// Fewer rows in a held-out part cannot tell one map from another.
+const LEAST_HELD_OUT: usize = 20;
+/// Similarity from which rows are copies of each other; see `duplicates`.
+const COPIES: f64 = 0.99;
+
+/// The settings of [`auto`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct AutoConfig {
+    /// What the embeddings are used for, at least one, none twice; one answer for each.
+    pub uses: Vec<Use>,
+    /// The methods that are compared, the identity apart.
+    pub methods: Vec<Method>,
+    /// The probability of claiming a gain in any use where there is none, above 0 and below 1.
+    pub level: f64,
+    /// Rows that take part, at least 100.
+    pub most_rows: usize,
+    /// Labelled rows of each class in a label subset, at least 2.
+    pub per_class: usize,
+    /// Label subsets on A, at least 1.
+    pub choice_subsets: usize,
+    /// Label subsets on B, at least 2.
+    pub subsets: usize,
+    /// The rate and decay of [`Use::SgdHead`].
+    pub preset: LinearPreset,
+    /// Seed of the split, the subsets and all training.
+    pub seed: u64,
+    /// Where looks at B are counted.
+    pub looks: Option<PathBuf>,
+}
+
+impl Default for AutoConfig {
+    /// Neighbours, all methods, 5 %, 40,000 rows, 10 labels a class, 2 and 5 subsets, VICReg's head.
+    fn default() -> Self {
+        Self {
+            uses: vec![Use::Neighbours],
+            methods: Method::candidates(),
+            level: 0.05,
+            most_rows: 40_000,
+            per_class: 10,
+            choice_subsets: 2,
+            subsets: 5,
+            preset: LinearPreset::Vicreg,
+            seed: 0,
+            looks: None,
+        }
+    }
+}
+
+impl AutoConfig {
+    fn check(&self) -> Result<(), Error> {
+        let wrong = |name, value: String, expected| {
+            Err(Error::Setting {
+                name,
+                value,
+                expected,
+            })
+        };
+        if self.uses.is_empty() {
+            return Err(Error::Nothing { what: "use" });
+        }
+        let mut seen = self.uses.clone();
+        seen.sort_unstable();
+        seen.dedup();
+        if seen.len() < self.uses.len() {
+            let names: Vec<&str> = self.uses.iter().map(|usage| usage.name()).collect();
+            return wrong("list of uses", names.join(", "), "each use once");
+        }
+        if !(0.0 < self.level && self.level < 1.0) {
+            let expected = "a number above 0 and below 1";
+            return wrong("level of the claim", self.level.to_string(), expected);
+        }
+        for (name, value, least, expected) in [
+            (
+                "number of rows that take part",
+                self.most_rows,
+                100,
+                "at least 100",
+            ),
+            ("labelled rows of a class", self.per_class, 2, "at least 2"),
+            (
+                "label subsets to choose by",
+                self.choice_subsets,
+                1,
+                "at least 1",
+            ),
+            ("label subsets to verify by", self.subsets, 2, "at least 2"),
+        ] {
+            if value < least {
+                return wrong(name, value.to_string(), expected);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a map is judged by.
+#[derive(Clone, Copy)]
+pub enum Evidence<'a> {
+    /// One class number for each row.
+    Labels(&'a [usize]),
+    /// Another view of the same images, row by row: only [`Use::Neighbours`], and only the retrieval
+    /// of an image by its other view.
+    SecondView(&'a dyn Rows),
+    /// Nothing: the identity is returned.
+    Nothing,
+}
+
+/// A map that was compared on A.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Candidate {
+    /// How it was fitted.
+    pub method: Method,
+    /// Whether unit length followed.
+    pub unit_length: bool,
+    /// The fraction of A that it gets right, in the mean of the label subsets.
+    pub accuracy: f64,
+}
+
+/// The chosen map against none, on B.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verified {
+    /// The fraction of B that the embeddings as they are get right, in the mean of the subsets.
+    pub without: f64,
+    /// The same with the map.
+    pub with: f64,
+    /// The difference of the two, from -1 to 1.
+    pub gain: f64,
+    /// The interval of the gain, with probability `confidence`.
+    pub interval: (f64, f64),
+    /// 1 less the level over the number of uses.
+    pub confidence: f64,
+    /// The one-sided p-value of the permutation test.
+    pub p: f64,
+    /// How often B has been looked at, this time included; none where that is not counted.
+    pub looks: Option<u64>,
+}
+
+/// What came out for a use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The map gains on B: it is returned.
+    Gain,
+    /// The best on A gained nothing certain on B: the identity is returned.
+    NotVerified,
+    /// Nothing was better than the identity on A: it is returned, and B was not looked at.
+    NothingBetter,
+    /// There are too few rows, or nothing to judge by: the identity is returned.
+    NotJudged,
+}
+
+/// The answer for one use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// What for.
+    pub usage: Use,
+    /// What came out.
+    pub verdict: Verdict,
+    /// The map to use; the identity unless the verdict is a gain.
+    pub map: Map,
+    /// What was compared on A, the identity first; of equally good ones the earlier is chosen.
+    pub candidates: Vec<Candidate>,
+    /// The place of the chosen one among the candidates; none if nothing was judged.
+    pub chosen: Option<usize>,
+    /// How it did on B, if B was looked at.
+    pub verified: Option<Verified>,
+    /// The smallest gain that B would have shown with probability 80 %, as a fraction; none if
+    /// nothing was judged. From B itself if it was looked at, else from A.
+    pub detectable: Option<f64>,
+    /// How many rows had which part.
+    pub parts: Parts,
+    /// Similarity from which rows were kept together; none if only equal rows were.
+    pub copies: Option<f64>,
+    /// The fingerprint of the data that took part, by which looks are counted.
+    pub fingerprint: String,
+}
+
+/// Chooses and verifies a map for each use of `rows` `(n, d)`, judged by `evidence`: one outcome for
+/// each of [`AutoConfig::uses`].
+///
+/// Cost: `n^2 d` operations to find copies, and each candidate's use on A: neighbours
+/// `2 n_train n_a d`, a head by SGD or a tuned classifier for each label subset. Memory: the rows
+/// that take part, three times.
+///
+/// # Errors
+/// Rows that [`Statistics::measure`] refuses, labels or a second view of another length, labels of
+/// one class only, a setting out of its range, a use that needs labels judged by a view, a file that
+/// cannot be read or written.
+pub fn auto(
+    rows: &dyn Rows,
+    evidence: Evidence<'_>,
+    config: &AutoConfig,
+) -> Result<Vec<Outcome>, Error> {
+    config.check()?;
+    config
+        .methods
+        .iter()
+        .try_for_each(|method| method.check(rows.cols()))?;
+    check::shape(rows.rows(), rows.cols(), "the")?;
+    if rows.rows() < 2 {
+        return Err(Error::TooFewRows { rows: rows.rows() });
+    }
+    let wanted = spread_rows(rows.rows(), config.most_rows, config.seed);
+    let sample = gather(rows, &wanted)?;
+    let judge = Judge::new(rows, evidence, &wanted, config)?;
+    let fingerprint = fingerprint(&sample, &judge, rows.rows());
+    let groups = Groups::find(sample.view(), COPIES);
+    let split = Split::draw(&groups, config.seed);
+    let trial = Trial {
+        sample,
+        judge,
+        groups,
+        split,
+        fingerprint,
+        config,
+    };
+    trial.run()
+}
+
+/// The rows `wanted`; finite.
+fn gather(rows: &dyn Rows, wanted: &[usize]) -> Result<Matrix, Error> {
+    let picked = pick(rows, wanted)?;
+    match check_finite(0, picked.view()) {
+        Err(Error::NotFinite {
+            set,
+            row,
+            column,
+            value,
+        }) => Err(Error::NotFinite {
+            set,
+            row: wanted[row],
+            column,
+            value,
+        }),
+        _ => Ok(picked),
+    }
+}
+
+/// Of the rows that take part: their labels, or their other view.
+enum Judge {
+    Labels { labels: Vec<usize>, classes: usize },
+    Second(Matrix),
+    Nothing,
+}
+
+impl Judge {
+    fn new(
+        rows: &dyn Rows,
+        evidence: Evidence<'_>,
+        wanted: &[usize],
+        config: &AutoConfig,
+    ) -> Result<Self, Error> {
+        match evidence {
+            Evidence::Nothing => Ok(Self::Nothing),
+            Evidence::Labels(all) => {
+                check::label_count(rows.rows(), all, "the")?;
+                let classes = all.iter().max().map_or(0, |&most| most.saturating_add(1));
+                check::labels(all, classes, "the")?;
+                let labels: Vec<usize> = wanted.iter().map(|&row| all[row]).collect();
+                if labels.iter().all(|&label| label == labels[0]) {
+                    return Err(Error::OneClass {
+                        class: labels[0],
+                        rows: labels.len(),
+                    });
+                }
+                Ok(Self::Labels { labels, classes })
+            }
+            Evidence::SecondView(second) => {
+                if let Some(usage) = config.uses.iter().find(|usage| usage.subsets()) {
+                    return Err(Error::NeedsLabels {
+                        usage: usage.name(),
+                    });
+                }
+                if (second.rows(), second.cols()) != (rows.rows(), rows.cols()) {
+                    return Err(Error::ViewShape {
+                        view: 1,
+                        rows: second.rows(),
+                        cols: second.cols(),
+                        expected_rows: rows.rows(),
+                        expected_cols: rows.cols(),
+                    });
+                }
+                Ok(Self::Second(gather(second, wanted)?))
+            }
+        }
+    }
+}
+
+fn fingerprint(sample: &Matrix, judge: &Judge, rows: usize) -> String {
+    let mut hash = Sha256::new();
+    for size in [rows, sample.rows(), sample.cols()] {
+        hash.update((size as u64).to_le_bytes());
+    }
+    let mut floats = |values: &[f32]| {
+        for values in values.chunks(4096) {
+            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            hash.update(&bytes);
+        }
+    };
+    floats(sample.data());
+    match judge {
+        Judge::Second(second) => floats(second.data()),
+        Judge::Labels { labels, .. } => {
+            labels
+                .iter()
+                .for_each(|&label| hash.update((label as u64).to_le_bytes()));
+        }
+        Judge::Nothing => {}
+    }
+    hex(&hash.finalize())
+}
+
+/// Everything that is the same for all uses.
+struct Trial<'a> {
+    sample: Matrix,
+    judge: Judge,
+    groups: Groups,
+    split: Split,
+    fingerprint: String,
+    config: &'a AutoConfig,
+}
+
+/// Rows taken out of the sample.
+struct Part {
+    first: Matrix,
+    second: Option<Matrix>,
+    labels: Vec<usize>,
+    groups: Vec<usize>,
+}
+
+impl Trial<'_> {
+    fn run(self) -> Result<Vec<Outcome>, Error> {
+        let config = self.config;
+        let Split {
+            train,
+            choose,
+            verify,
+            ..
+        } = &self.split;
+        let small = [choose, verify]
+            .into_iter()
+            .any(|part| part.len() < LEAST_HELD_OUT);
+        let train_part = self.part(train);
+        let one_class = train_part.labels.windows(2).all(|pair| pair[0] == pair[1]);
+        let unable = match &self.judge {
+            Judge::Nothing => true,
+            Judge::Labels { .. } => small || one_class,
+            Judge::Second(_) => small,
+        };
+        if unable {
+            let statistics = Statistics::measure(&self.sample.view())?;
+            let map = statistics.fit(&self.sample.view(), &Method::None, false, config.seed)?;
+            return Ok((config.uses.iter())
+                .map(|&usage| self.outcome(usage, map.clone()))
+                .collect());
+        }
+
+        let choose_part = self.part(choose);
+        let fitted = self.fitted(&train_part)?;
+        let mut kept: Vec<usize> = train.iter().chain(choose).copied().collect();
+        kept.sort_unstable();
+        let kept_part = self.part(&kept);
+        let verify_part = self.part(verify);
+        let again = Statistics::measure(&kept_part.first.view())?;
+        let mut looks = None;
+        let mut outcomes = Vec::with_capacity(config.uses.len());
+        for &usage in &config.uses {
+            let (candidates, chosen, detectable) =
+                self.choose(usage, &fitted, &train_part, &choose_part)?;
+            let (method, unit_length) =
+                (&candidates[chosen].method, candidates[chosen].unit_length);
+            let refit = |method: &Method, unit_length| {
+                again.fit(&kept_part.first.view(), method, unit_length, config.seed)
+            };
+            let identity = refit(&Method::None, false)?;
+            let mut outcome = Outcome {
+                verdict: Verdict::NothingBetter,
+                chosen: Some(chosen),
+                detectable: Some(detectable),
+                ..self.outcome(usage, identity)
+            };
+            if chosen > 0 {
+                if let (None, Some(path)) = (looks, &config.looks) {
+                    // Counted before the look: one that is broken off was one.
+                    looks = Some(count_look(path, &self.fingerprint)?);
+                }
+                let map = refit(method, unit_length)?;
+                let (verified, detectable) =
+                    self.verify(usage, &map, &kept_part, &verify_part, looks)?;
+                let sure =
+                    verified.interval.0 > 0.0 && verified.p <= (1.0 - verified.confidence) / 2.0;
+                outcome.verdict = if sure {
+                    outcome.map = map;
+                    Verdict::Gain
+                } else {
+                    Verdict::NotVerified
+                };
+                outcome.detectable = Some(detectable);
+                outcome.verified = Some(verified);
+            }
+            outcome.candidates = candidates;
+            outcomes.push(outcome);
+        }
+        Ok(outcomes)
+    }
+
+    /// An outcome in which nothing was judged.
+    fn outcome(&self, usage: Use, identity: Map) -> Outcome {
+        Outcome {
+            usage,
+            verdict: Verdict::NotJudged,
+            map: identity,
+            candidates: Vec::new(),
+            chosen: None,
+            verified: None,
+            detectable: None,
+            parts: self.split.parts(),
+            copies: self.groups.threshold,
+            fingerprint: self.fingerprint.clone(),
+        }
+    }
+
+    fn part(&self, rows: &[usize]) -> Part {
+        let pick = |matrix: &Matrix| {
+            let view = matrix.view();
+            let data = rows
+                .iter()
+                .flat_map(|&row| view.row(row))
+                .copied()
+                .collect();
+            Matrix::new(data, rows.len(), view.cols()).expect("whole rows")
+        };
+        Part {
+            first: pick(&self.sample),
+            second: match &self.judge {
+                Judge::Second(second) => Some(pick(second)),
+                _ => None,
+            },
+            labels: match &self.judge {
+                Judge::Labels { labels, .. } => rows.iter().map(|&row| labels[row]).collect(),
+                _ => Vec::new(),
+            },
+            groups: rows.iter().map(|&row| self.groups.of_row[row]).collect(),
+        }
+    }
+
+    /// The identity and every method, on the rows to fit on. A method that these rows do not allow
+    /// (no bound on the eigenvalues, fewer rows than dimensions) is left out.
+    fn fitted(&self, train: &Part) -> Result<Vec<Map>, Error> {
+        let view = train.first.view();
+        let statistics = Statistics::measure(&view)?;
+        let mut maps = Vec::new();
+        let methods = self
+            .config
+            .methods
+            .iter()
+            .filter(|method| **method != Method::None);
+        for method in [&Method::None].into_iter().chain(methods) {
+            match statistics.fit(&view, method, false, self.config.seed) {
+                Ok(map) => maps.push(map),
+                Err(
+                    Error::FewerRowsThanDimensions { .. }
+                    | Error::NoVariance { .. }
+                    | Error::MapDiverged { .. },
+                ) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(maps)
+    }
+
+    /// The candidates for a use with what they get right on A, the place of the best, and the gain
+    /// that B would show, going by A.
+    fn choose(
+        &self,
+        usage: Use,
+        fitted: &[Map],
+        train: &Part,
+        choose: &Part,
+    ) -> Result<(Vec<Candidate>, usize, f64), Error> {
+        let subsets = self.config.choice_subsets;
+        let mut candidates: Vec<Candidate> = Vec::new();
+        let mut right_of: Vec<Vec<Vec<bool>>> = Vec::new();
+        for map in fitted {
+            for unit_length in [false, true] {
+                if unit_length && !usage.sees_length() {
+                    continue;
+                }
+                let map = Map {
+                    unit_length,
+                    ..map.clone()
+                };
+                let right = self.right(usage, &map, train, choose, subsets)?;
+                candidates.push(Candidate {
+                    method: map.method,
+                    unit_length,
+                    accuracy: share(&right),
+                });
+                right_of.push(right);
+            }
+        }
+        let mut best = 0;
+        for (place, candidate) in candidates.iter().enumerate() {
+            if candidate.accuracy > candidates[best].accuracy {
+                best = place;
+            }
+        }
+        // Of the chosen against none; where none was chosen, of the best of the others.
+        let rival = (1..candidates.len())
+            .max_by(|&a, &b| candidates[a].accuracy.total_cmp(&candidates[b].accuracy));
+        let rival = if best > 0 { best } else { rival.unwrap_or(0) };
+        let gain = Gain::of(&differences(&right_of[rival], &right_of[0]), &choose.groups);
+        let ratio =
+            choose.labels.len().max(choose.groups.len()) as f64 / self.split.verify.len() as f64;
+        let detectable = gain.detectable(self.confidence(), ratio);
+        Ok((candidates, best, detectable))
+    }
+
+    fn verify(
+        &self,
+        usage: Use,
+        map: &Map,
+        kept: &Part,
+        verify: &Part,
+        looks: Option<u64>,
+    ) -> Result<(Verified, f64), Error> {
+        let subsets = self.config.subsets;
+        let identity = Map {
+            shift: vec![0.0; map.input_dims()],
+            linear: super::map::Linear::Identity,
+            unit_length: false,
+            ..map.clone()
+        };
+        let without = self.right(usage, &identity, kept, verify, subsets)?;
+        let with = self.right(usage, map, kept, verify, subsets)?;
+        let differences = differences(&with, &without);
+        let gain = Gain::of(&differences, &verify.groups);
+        let confidence = self.confidence();
+        let verified = Verified {
+            without: share(&without),
+            with: share(&with),
+            gain: gain.mean,
+            interval: gain.interval(confidence),
+            confidence,
+            p: permutation(&differences, &verify.groups, self.config.seed),
+            looks,
+        };
+        Ok((verified, gain.detectable(confidence, 1.0)))
+    }
+
+    /// Which queries are right after `map`, by label subset.
+    fn right(
+        &self,
+        usage: Use,
+        map: &Map,
+        bank: &Part,
+        queries: &Part,
+        subsets: usize,
+    ) -> Result<Vec<Vec<bool>>, Error> {
+        let mapped = map.mapped(queries.first.view());
+        let Judge::Labels { classes, .. } = &self.judge else {
+            let second = queries.second.as_ref().expect("judged by a second view");
+            return retrieved(mapped.view(), map.mapped(second.view()).view());
+        };
+        let bank_rows = map.mapped(bank.first.view());
+        let task = Task {
+            bank: bank_rows.view(),
+            bank_labels: &bank.labels,
+            queries: mapped.view(),
+            query_labels: &queries.labels,
+            classes: *classes,
+        };
+        let learning = Learning {
+            preset: self.config.preset,
+            per_class: self.config.per_class,
+            subsets,
+            seed: self.config.seed,
+        };
+        right(usage, task, learning)
+    }
+
+    fn confidence(&self) -> f64 {
+        1.0 - self.config.level / self.config.uses.len() as f64
+    }
+}
+
+fn share(right: &[Vec<bool>]) -> f64 {
+    let all: usize = right.iter().map(Vec::len).sum();
+    let count = right.iter().flatten().filter(|right| **right).count();
+    count as f64 / all as f64
+}
+
+fn differences(with: &[Vec<bool>], without: &[Vec<bool>]) -> Vec<Vec<f64>> {
+    let number = |right: &bool| f64::from(u8::from(*right));
+    let pairs = with.iter().zip(without);
+    pairs
+        .map(|(with, without)| {
+            let pairs = with.iter().zip(without);
+            pairs
+                .map(|(with, without)| number(with) - number(without))
+                .collect()
+        })
+        .collect()
+}
