@@ -342,7 +342,7 @@ class Adapter(_Base):
                     ensure_all_finite=False,
                     ensure_min_samples=2 if reset else 1,
                     # Where directions are removed, one has to be left.
-                    ensure_min_features=2 if self.method in {"auto", "abtt"} else 1,
+                    ensure_min_features=2 if reset and self.method in {"auto", "abtt"} else 1,
                 )
         rows = matrix(values, "X")
         if reset:

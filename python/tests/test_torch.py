@@ -81,7 +81,10 @@ def test_stored_cases_on_both_paths(case):
         expected = float(case.values[name].ravel()[0])
         assert float(criterion.components[name]) == pytest.approx(expected, rel=1e-5)
     value, (gradient,) = formula(criterion, z)
-    assert float(value) == pytest.approx(float(case.values["loss"].ravel()[0]), rel=1e-4)
+    # Where a column is saturated, spacings are a few units in the last place, which torch's sigmoid rounds by the
+    # processor's instruction set.
+    tolerance = 1e-3 if case.degenerate else 1e-5
+    assert float(value) == pytest.approx(float(case.values["loss"].ravel()[0]), rel=tolerance)
     if not case.degenerate:
         assert close(gradient, torch.from_numpy(case.values["grad_loss"].copy()), 1e-4)
 
@@ -160,7 +163,7 @@ def test_lower_precision_is_judged_in_float32():
         value = E2MCLoss()(leaf)
         value.backward()
         assert value.dtype == torch.float32 and leaf.grad.dtype == dtype
-        assert float(value) == float(E2MCLoss()(leaf.detach().float()))
+        assert float(value.detach()) == float(E2MCLoss()(leaf.detach().float()))
     for criterion in losses():
         criterion.eval()
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -179,7 +182,7 @@ def test_layouts_do_not_matter():
         leaf = view.detach().requires_grad_()
         value = E2MCLoss()(leaf)
         value.backward()
-        assert float(value) == float(expected) and torch.equal(leaf.grad, slope)
+        assert torch.equal(value.detach(), expected) and torch.equal(leaf.grad, slope)
 
 
 def test_a_second_derivative_is_refused_with_a_sentence(loss):

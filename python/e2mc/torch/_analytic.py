@@ -21,10 +21,10 @@ def analytic(evaluate: Evaluate, views: Sequence[Tensor]) -> Tensor:
     return _Analytic.apply(evaluate, wanted, *views)  # type: ignore[no-any-return]
 
 
-def without_second_derivative(value: Tensor, gradient: Tensor) -> Tensor:
-    """`value`, which came from `gradient` in a way that cannot be differentiated again."""
-    if torch.is_grad_enabled() and gradient.requires_grad:
-        return _First.apply(value, gradient)  # type: ignore[no-any-return]
+def without_second_derivative(value: Tensor, *origins: Tensor) -> Tensor:
+    """`value`, which came from `origins` in a way that cannot be differentiated again."""
+    if torch.is_grad_enabled() and any(origin.requires_grad for origin in origins):
+        return _First.apply(value, *origins)  # type: ignore[no-any-return]
     return value
 
 
@@ -34,17 +34,23 @@ class _Analytic(Function):
         arrays = [view.detach().contiguous().numpy() for view in views]
         loss, gradients = evaluate(arrays, wanted)
         if wanted:
-            ctx.save_for_backward(*(torch.from_numpy(gradient) for gradient in gradients))
+            # The views are kept for a second derivative to find its way to them, and to be refused.
+            ctx.save_for_backward(*views, *map(torch.from_numpy, gradients))
         return views[0].new_tensor(loss)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (outer,) = gradients
+        count = len(ctx.saved_tensors) // 2
+        views, own = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
         found: list[Tensor | None] = [None, None]
-        for own, wanted in zip(ctx.saved_tensors, ctx.needs_input_grad[2:]):
+        for gradient, wanted in zip(own, ctx.needs_input_grad[2:]):
+            if not wanted:
+                found.append(None)
+                continue
             with torch.no_grad():
-                scaled = own * outer if wanted else None
-            found.append(None if scaled is None else without_second_derivative(scaled, outer))
+                scaled = gradient * outer
+            found.append(without_second_derivative(scaled, outer, *views))
         return tuple(found)
 
 
@@ -52,7 +58,7 @@ class _First(Function):
     """Hands a first derivative on, and refuses a second."""
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor, gradient: Tensor) -> Tensor:
+    def forward(ctx: Any, value: Tensor, *origins: Tensor) -> Tensor:
         return value.view_as(value)
 
     @staticmethod
