@@ -4,7 +4,7 @@
 # Cargo.toml), but only the first checks overflows and debug assertions, which is worth compiling
 # the dependencies twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-fast lint fmt doc bench demo gpu clean ci
+.PHONY: help setup build test test-fast lint fmt doc bench demo gpu wheel test-python test-python-torch clean ci
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -43,6 +43,29 @@ demo: setup ## continue a model with E2MC on real images and show what it gained
 
 gpu: ## use libtorch's CUDA build until the next make clean (2.6 GB, once)
 	@scripts/libtorch.sh cuda
+
+# The wheel is built in the target folder of the other crates; its tools and tests have environments there.
+PYTHON ?= python3
+PYTHON_TOOLS = target/python-tools
+PYTHON_TESTS = target/python-tests
+wheel: ## build the Python wheel into dist/
+	@[ -x $(PYTHON_TOOLS)/bin/maturin ] || { $(PYTHON) -m venv $(PYTHON_TOOLS) && \
+		$(PYTHON_TOOLS)/bin/pip install --quiet 'maturin>=1.8,<2'; }
+	rm -f dist/e2mc-*.whl
+	CARGO_TARGET_DIR='$(CURDIR)/target' $(PYTHON_TOOLS)/bin/maturin build --release \
+		--manifest-path python/Cargo.toml --out dist
+
+test-python: wheel ## install the wheel in an environment of its own and run its tests, without PyTorch
+	@[ -x $(PYTHON_TESTS)/bin/pip ] || $(PYTHON) -m venv $(PYTHON_TESTS)
+	$(PYTHON_TESTS)/bin/pip install --quiet --force-reinstall --no-deps dist/e2mc-*.whl
+	$(PYTHON_TESTS)/bin/pip install --quiet "$$(ls dist/e2mc-*.whl)[test]"
+	$(PYTHON_TESTS)/bin/python -m pytest -q python/tests
+
+test-python-torch: wheel ## the same with PyTorch (3 GB)
+	@[ -x $(PYTHON_TESTS)/bin/pip ] || $(PYTHON) -m venv $(PYTHON_TESTS)
+	$(PYTHON_TESTS)/bin/pip install --quiet "$$(ls dist/e2mc-*.whl)[test,torch]"
+	$(PYTHON_TESTS)/bin/pip install --quiet --force-reinstall --no-deps dist/e2mc-*.whl
+	$(PYTHON_TESTS)/bin/python -m pytest -q python/tests
 
 clean: ## remove what was compiled and the link to libtorch (its files stay in the cache)
 	cargo clean

@@ -8,7 +8,7 @@ use e2mc_report::save_figures;
 use pyo3::prelude::*;
 
 use crate::array::{Array, matrix, view};
-use crate::criterion::transform;
+use crate::criterion;
 use crate::error::raise;
 use crate::pool;
 
@@ -47,11 +47,11 @@ pub(crate) fn measure<'py>(
     py: Python<'py>,
     embeddings: Vec<(String, Array<'py>)>,
     views: Vec<Array<'py>>,
-    transform_name: &str,
+    transform: &str,
     queries: usize,
     seed: u64,
 ) -> PyResult<Measured> {
-    let transform = transform(transform_name)?;
+    let transform = criterion::transform(transform)?;
     let mut subjects = Vec::new();
     for (name, array) in &embeddings {
         let rows = view(array)?;

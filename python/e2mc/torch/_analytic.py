@@ -18,13 +18,13 @@ Evaluate = Callable[[Sequence[Floats], bool], tuple[float, Sequence[Floats]]]
 def analytic(evaluate: Evaluate, views: Sequence[Tensor]) -> Tensor:
     """The loss of float32 `views` on the CPU; the gradient comes with the value."""
     wanted = torch.is_grad_enabled() and any(view.requires_grad for view in views)
-    return _Analytic.apply(evaluate, wanted, *views)  # type: ignore[no-any-return]
+    return _Analytic.apply(evaluate, wanted, *views)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def without_second_derivative(value: Tensor, *origins: Tensor) -> Tensor:
     """`value`, which came from `origins` in a way that cannot be differentiated again."""
     if torch.is_grad_enabled() and any(origin.requires_grad for origin in origins):
-        return _First.apply(value, *origins)  # type: ignore[no-any-return]
+        return _First.apply(value, *origins)  # type: ignore[no-any-return, no-untyped-call]
     return value
 
 

@@ -39,7 +39,7 @@ def off_diagonal_covariance(u: Tensor) -> Tensor:
 
 def unit_rows(z: Tensor) -> Tensor:
     """Rows divided by their length; rows without direction become zero and get no gradient."""
-    short = (z.detach().norm(dim=1, keepdim=True)) < SHORTEST
+    short = torch.linalg.vector_norm(z.detach(), dim=1, keepdim=True) < SHORTEST
     z = z.masked_fill(short, 0.0)
     squares = z.square().sum(dim=1, keepdim=True).masked_fill(short, 1.0)
     return z * squares.rsqrt()
@@ -62,7 +62,8 @@ def uniformity(z: Tensor, t: float) -> Tensor:
     distances = (squares[:, None] + squares - 2.0 * (x @ x.T)).clamp_min(0.0)
     own = torch.eye(n, dtype=torch.bool, device=x.device)
     exponents = (-t * distances).masked_fill(own, -math.inf)
-    return torch.logsumexp(exponents.flatten(), dim=0) - math.log(n * (n - 1))
+    total: Tensor = torch.logsumexp(exponents.flatten(), dim=0)
+    return total - math.log(n * (n - 1))
 
 
 def mmcr(views: Sequence[Tensor]) -> Tensor:

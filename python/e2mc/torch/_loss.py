@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,7 +35,7 @@ class _Loss(nn.Module):
         """The unweighted parts of the last loss, detached scalars by name; empty before the first."""
         return dict(self._components)
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator, misc, unused-ignore]
     def forward(self, *views: Tensor | Views) -> Tensor:
         """Judge embeddings.
 
@@ -236,6 +237,10 @@ class E2MCLoss(_Loss):
         )
 
 
+def _divided(gradient: Floats, count: int) -> Floats:
+    return gradient if count == 1 else np.divide(gradient, np.float32(count), out=gradient)
+
+
 def _without_gradient(
     z: Floats, transform: str, beta: float, gamma: float, epsilon: float | None
 ) -> tuple[tuple[float, float, float, Floats], Floats]:
@@ -334,7 +339,7 @@ class UniformityLoss(_Loss):
         for view in views:
             found, gradient = _native.uniformity(view, self.t, wanted)
             value += found / len(views)
-            gradients.append(view if gradient is None else gradient / len(views))
+            gradients.append(view if gradient is None else _divided(gradient, len(views)))
         return value, {"uniformity": value}, gradients
 
     def _formula(self, views: Views) -> tuple[Tensor, dict[str, Tensor]]:
@@ -441,7 +446,7 @@ class SIGRegLoss(_Loss):
         for view in views:
             found, gradient = _native.sigreg(view, *settings)
             value += found / len(views)
-            gradients.append(view if gradient is None else gradient / len(views))
+            gradients.append(view if gradient is None else _divided(gradient, len(views)))
         return value, {"sigreg": value}, gradients
 
     def _formula(self, views: Views) -> tuple[Tensor, dict[str, Tensor]]:
