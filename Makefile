@@ -52,6 +52,7 @@ wheel: ## build the Python wheel into dist/
 	@[ -x $(PYTHON_TOOLS)/bin/maturin ] || { $(PYTHON) -m venv $(PYTHON_TOOLS) && \
 		$(PYTHON_TOOLS)/bin/pip install --quiet 'maturin>=1.8,<2'; }
 	rm -f dist/e2mc-*.whl
+	$(PYTHON) python/scripts/third_party.py
 	CARGO_TARGET_DIR='$(CURDIR)/target' $(PYTHON_TOOLS)/bin/maturin build --release \
 		--manifest-path python/Cargo.toml --out dist
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -126,3 +128,26 @@ def test_it_stands_in_a_pipeline():
     )
     assert steps.fit(z[:400], labels[:400]).score(z[400:], labels[400:]) > 0.9
     assert steps[0].get_params()["strength"] == 1.0
+
+
+def test_it_works_without_scikit_learn():
+    code = """
+import sys
+sys.modules["sklearn"] = None
+import numpy as np, e2mc
+z = np.random.default_rng(0).normal(size=(50, 4))
+adapter = e2mc.Adapter("standardise").set_params(unit_length=True)
+assert adapter.get_params()["unit_length"] and adapter.fit(z).n_features_in_ == 4
+assert np.allclose(np.linalg.norm(adapter.transform(z), axis=1), 1, atol=1e-5)
+for wrong in (lambda: adapter.set_params(power=1), lambda: e2mc.Adapter().transform(z),
+              lambda: adapter.fit(z[0]), lambda: adapter.transform(z[:, :3])):
+    try:
+        wrong()
+    except ValueError as error:
+        print(error)
+    else:
+        raise AssertionError("nothing was raised")
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    for words in ("no setting 'power'", "not fitted yet", "shape (4,)", "takes embeddings of 4 dimensions, found 3"):
+        assert words in done.stdout
