@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from e2mc import _native
 from e2mc._arrays import Floats, matrix
+from e2mc._sheet import Sheet, sheet, with_sheet
 
 
 @dataclass(frozen=True)
@@ -149,16 +150,23 @@ class Inspection(EmbeddingFigures):
         The figures of the other embeddings of the same images.
     findings : tuple of Finding
         What stands out, a sentence each.
+    sheet : Sheet or None
+        Some images with their nearest neighbours, where images were given: `rows`, `neighbours`, and `pixels`, uint8
+        ``(height, width, 3)``.
     """
 
     after: EmbeddingFigures | None = None
     findings: tuple[Finding, ...] = ()
+    sheet: Sheet | None = field(default=None, repr=False)
     _measured: Any = field(default=None, repr=False)
 
     @property
     def html(self) -> str:
         """The page: one self-contained document that loads nothing."""
-        return str(self._measured.html())
+        page = str(self._measured.html())
+        if self.sheet is None:
+            return page
+        return with_sheet(page, self.sheet, ["z"] if self.after is None else ["before", "after"])
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write the page to `path`.
@@ -193,6 +201,7 @@ def inspect(
     z: npt.ArrayLike,
     after: npt.ArrayLike | None = None,
     views: Sequence[npt.ArrayLike] = (),
+    images: Sequence[npt.ArrayLike] | npt.NDArray[Any] | None = None,
     *,
     transform: str = "gaussian",
     queries: int = 5000,
@@ -209,6 +218,9 @@ def inspect(
     views : sequence of array_like
         Embeddings of other views of the same images by the same model, each ``(n, d)``; for alignment and
         LiDAR. Not together with `after`.
+    images : sequence of array_like, optional
+        The images, one a row: uint8, or floats from 0 to 1, ``(height, width)`` or ``(height, width, channels)``. The page
+        then shows some of them with their nearest neighbours.
     transform : {"gaussian", "sigmoid"}
         The map to the unit interval for entropies.
     queries : int
@@ -225,7 +237,7 @@ def inspect(
     ------
     ValueError
         A value that is not finite (its row and column are named), too few rows or columns, embeddings or views
-        of different shapes, a setting out of its range.
+        of different shapes, not one image a row, a setting out of its range.
     """
     first = matrix(z, "z")
     embeddings = [("z", first)]
@@ -249,13 +261,15 @@ def inspect(
             )
     measured = _native.measure(embeddings, others, transform, queries, seed)
     found = json.loads(measured.json())
+    drawn = None if images is None else sheet(images, [array for _, array in embeddings])
     findings = tuple(Finding(finding["kind"], finding["text"]) for finding in found["findings"])
     if after is None:
-        return Inspection(**_values(found), findings=findings, _measured=measured)
+        return Inspection(**_values(found), findings=findings, sheet=drawn, _measured=measured)
     return Inspection(
         **_values(found["before"]),
         after=EmbeddingFigures(**_values(found["after"])),
         findings=findings,
+        sheet=drawn,
         _measured=measured,
     )
 

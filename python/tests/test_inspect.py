@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import html
-import json
+import io
 import subprocess
 import sys
 
@@ -58,6 +59,39 @@ def test_before_after_and_views(z):
     view = z + np.random.default_rng(6).normal(size=z.shape) * 0.1
     several = e2mc.inspect(z, views=[view, z])
     assert several.views == 3 and several.alignment > 0 and several.lidar > 1
+
+
+def test_images_are_shown_with_their_neighbours(tmp_path):
+    random = np.random.default_rng(8)
+    classes = np.arange(40) % 4
+    z = (3.0 * np.eye(4)[classes] + 0.1 * random.normal(size=(40, 4))).astype(np.float32)
+    grey = np.repeat(np.repeat((60 * classes)[:, None, None], 20, axis=1), 30, axis=2).astype(np.uint8)
+    found = e2mc.inspect(z, images=grey)
+    assert found.sheet.rows.tolist() == [0, 7, 15, 23, 31, 39]
+    (neighbours,) = found.sheet.neighbours
+    unit = z / np.linalg.norm(z, axis=1, keepdims=True)
+    for row, near in zip(found.sheet.rows, neighbours):
+        order = [other for other in np.argsort(-unit @ unit[row]) if other != row]
+        assert near.tolist() == order[:7] and (classes[near] == classes[row]).all()
+    # Every cell of a line has the class's grey.
+    middle = found.sheet.pixels[6 + 102 + 48]
+    assert set(map(tuple, middle.tolist())) == {(255, 255, 255), (60 * int(classes[7]),) * 3}
+    page = found.html
+    assert "img-src data:" in page and "Neighbours in images" in page
+    encoded = page.split("data:image/png;base64,")[1].split('"')[0]
+    content = base64.b64decode(encoded)
+    pillow = pytest.importorskip("PIL.Image")
+    assert (np.asarray(pillow.open(io.BytesIO(content))) == found.sheet.pixels).all()
+    colour = [np.ones((5 + index, 9, 3)) * 0.5 for index in range(40)]
+    both = e2mc.inspect(z, z[::-1], images=colour)
+    assert len(both.sheet.neighbours) == 2 and "before, then after" in both.html
+    for images, words in (
+        (grey[1:], "39 images, expected 40"),
+        (grey.astype(np.int64), "image 0 has the dtype int64"),
+        (grey[..., None, None], "image 0 has the shape"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            e2mc.inspect(z, images=images)
 
 
 def test_what_cannot_be_inspected_is_named(z):

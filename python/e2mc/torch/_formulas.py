@@ -62,8 +62,8 @@ def uniformity(z: Tensor, t: float) -> Tensor:
     distances = (squares[:, None] + squares - 2.0 * (x @ x.T)).clamp_min(0.0)
     own = torch.eye(n, dtype=torch.bool, device=x.device)
     exponents = (-t * distances).masked_fill(own, -math.inf)
-    total: Tensor = torch.logsumexp(exponents.flatten(), dim=0)
-    return total - math.log(n * (n - 1))
+    value: Tensor = torch.logsumexp(exponents.flatten(), dim=0) - math.log(n * (n - 1))
+    return value
 
 
 def mmcr(views: Sequence[Tensor]) -> Tensor:
