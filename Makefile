@@ -4,7 +4,7 @@
 # Cargo.toml), but only the first checks overflows and debug assertions, which is worth compiling
 # the dependencies twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-fast lint fmt doc bench demo gpu wheel test-python test-python-torch clean ci
+.PHONY: help setup build test test-fast lint fmt doc bench demo gpu wheel test-python test-python-torch lint-python clean ci
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -67,6 +67,13 @@ test-python-torch: wheel ## the same with PyTorch (3 GB)
 	$(PYTHON_TESTS)/bin/pip install --quiet "$$(ls dist/e2mc-*.whl)[test,torch]"
 	$(PYTHON_TESTS)/bin/pip install --quiet --force-reinstall --no-deps dist/e2mc-*.whl
 	$(PYTHON_TESTS)/bin/python -m pytest -q python/tests
+
+lint-python: ## check formatting, clippy and types of the Python package
+	cargo fmt --manifest-path python/Cargo.toml --check
+	CARGO_TARGET_DIR='$(CURDIR)/target' cargo clippy --release --manifest-path python/Cargo.toml -- -D warnings
+	@[ -x $(PYTHON_TESTS)/bin/mypy ] || { $(PYTHON) -m venv $(PYTHON_TESTS) && \
+		$(PYTHON_TESTS)/bin/pip install --quiet numpy mypy; }
+	cd python && ../$(PYTHON_TESTS)/bin/mypy --strict e2mc
 
 clean: ## remove what was compiled and the link to libtorch (its files stay in the cache)
 	cargo clean

@@ -28,12 +28,14 @@ def test_values_agree_with_the_authors_code(case):
 
 def test_gradients_agree_with_the_authors_code(case):
     if case.degenerate:
-        # Equal values share their gradient in any order, so sums over a column are compared.
+        # Equal values get their parts in any order, so each column is compared as a set. In the column that is
+        # saturated spacings are a few units in the last place: there single gradients only have to be finite.
         score, gradient = e2mc.value_and_grad(case.values["z"], **case.settings)
         usual = np.abs(case.values["z"]).max(axis=0) <= 20.0
         expected = case.values["grad_loss"][:, usual]
         assert np.isfinite(gradient).all() and usual.sum() == usual.size - 1
-        assert gradient_error(np.sort(gradient[:, usual], axis=0), np.sort(expected, axis=0)) < 0.05
+        for found, wanted in zip(gradient[:, usual].T, expected.T):
+            assert gradient_error(np.sort(found), np.sort(wanted)) < 1e-3
         assert score.loss == e2mc.score(case.values["z"], **case.settings).loss
         return
     for name, weights in (

@@ -69,7 +69,8 @@ def uniformity(z: Tensor, t: float) -> Tensor:
 def mmcr(views: Sequence[Tensor]) -> Tensor:
     """Minus the nuclear norm of the mean view, rows at unit length (Yerxa et al. 2023)."""
     mean = torch.stack([unit_rows(view) for view in views]).mean(dim=0)
-    return -torch.linalg.svdvals(mean).sum()
+    value: Tensor = -torch.linalg.svdvals(mean).sum()
+    return value
 
 
 def sigreg(z: Tensor, directions: Tensor, knots: int, t_max: float) -> Tensor:
