@@ -4,10 +4,10 @@
 # Cargo.toml), but only the first checks overflows and debug assertions, which is worth compiling
 # the dependencies twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-fast lint fmt doc bench demo gpu wheel test-python test-python-torch lint-python clean ci
+.PHONY: help setup build test test-fast lint fmt doc bench demo gpu wheel wheel-manylinux wheel-zig test-python test-python-torch lint-python clean ci
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 setup: ## find libtorch 2.11, or fetch it once (at most 550 MB)
 	@scripts/libtorch.sh
@@ -53,8 +53,15 @@ wheel: ## build the Python wheel into dist/
 		$(PYTHON_TOOLS)/bin/pip install --quiet 'maturin>=1.8,<2'; }
 	rm -f dist/e2mc-*.whl
 	$(PYTHON) python/scripts/third_party.py
-	CARGO_TARGET_DIR='$(CURDIR)/target' $(PYTHON_TOOLS)/bin/maturin build --release \
-		--manifest-path python/Cargo.toml --out dist
+	PATH='$(CURDIR)/$(PYTHON_TOOLS)/bin':"$$PATH" CARGO_TARGET_DIR='$(CURDIR)/target' \
+		maturin build --release --manifest-path python/Cargo.toml --out dist $(WHEEL_FLAGS)
+
+wheel-manylinux: WHEEL_FLAGS = --zig --compatibility manylinux_2_28
+wheel-manylinux: wheel-zig wheel ## the same for any Linux with glibc 2.28 or newer; zig links it (90 MB, once)
+
+wheel-zig:
+	@[ -x $(PYTHON_TOOLS)/bin/pip ] || $(PYTHON) -m venv $(PYTHON_TOOLS)
+	$(PYTHON_TOOLS)/bin/pip install --quiet 'maturin>=1.8,<2' ziglang
 
 test-python: wheel ## install the wheel in an environment of its own and run its tests, without PyTorch
 	@[ -x $(PYTHON_TESTS)/bin/pip ] || $(PYTHON) -m venv $(PYTHON_TESTS)

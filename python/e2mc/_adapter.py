@@ -287,6 +287,8 @@ class Adapter(_Base):
         """
         found = _native.Map.load(os.fspath(path))
         adapter = cls(found.method.partition(",")[0], unit_length=found.unit_length)
+        if found.strength is not None:
+            adapter.strength = found.strength
         adapter.map_, adapter.outcome_ = found, None
         adapter.n_features_in_ = found.input_dims
         return adapter

@@ -95,6 +95,15 @@ impl NativeMap {
         self.0.method().to_string()
     }
 
+    /// Of whitening alone.
+    #[getter]
+    fn strength(&self) -> Option<f64> {
+        match self.0.method() {
+            Method::Whiten(whiten) => Some(whiten.strength),
+            _ => None,
+        }
+    }
+
     #[getter]
     fn unit_length(&self) -> bool {
         self.0.unit_length()

@@ -74,11 +74,12 @@ def test_whitening_is_linear_algebra():
 
 def test_maps_survive_files_and_pickles(tmp_path):
     z, _ = stretched()
-    adapter = e2mc.Adapter("whiten", unit_length=True).fit(z)
+    adapter = e2mc.Adapter("whiten", strength=0.25, unit_length=True).fit(z)
     adapter.save(tmp_path / "map.safetensors")
     for other in (e2mc.Adapter.load(tmp_path / "map.safetensors"), pickle.loads(pickle.dumps(adapter))):
         assert (other.transform(z) == adapter.transform(z)).all()
         assert other.method_ == adapter.method_ and other.n_features_in_ == 24
+        assert other.get_params() == adapter.get_params()
     with pytest.raises(FileNotFoundError):
         e2mc.Adapter.load(tmp_path / "none.safetensors")
     (tmp_path / "x.safetensors").write_bytes(b"nothing")
