@@ -75,7 +75,6 @@ pub(crate) fn compare_results(
 
 /// Compares two lists of predictions of the same rows.
 #[pyfunction]
-#[expect(clippy::too_many_arguments, reason = "one for each setting")]
 pub(crate) fn compare_predictions<'py>(
     py: Python<'py>,
     first: PyReadonlyArray1<'py, i64>,
