@@ -1,0 +1,249 @@
+"""What labelled embeddings are worth, by three classifiers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy.typing as npt
+
+from e2mc import _native
+from e2mc._arrays import classes, matrix, targets
+from e2mc._results import Evaluation, evaluation
+
+_PathLike = str | os.PathLike[str]
+
+
+def knn(
+    train: npt.ArrayLike,
+    train_labels: npt.ArrayLike,
+    test: npt.ArrayLike,
+    test_labels: npt.ArrayLike,
+    *,
+    k: int | Sequence[int] = 20,
+    vote: str = "both",
+    temperature: float = 0.07,
+    memory: int | None = None,
+    model: str = "embeddings",
+    out: _PathLike | None = None,
+    overwrite: bool = False,
+) -> Evaluation:
+    """Classify test rows by their nearest training rows in cosine similarity.
+
+    Parameters
+    ----------
+    train, test : array_like
+        Embeddings ``(n, d)`` and ``(n_test, d)``.
+    train_labels, test_labels : array_like
+        Class numbers from 0, ``(n,)`` and ``(n_test,)``.
+    k : int or sequence of int
+        Numbers of neighbours, all from one search.
+    vote : {"both", "weighted", "majority"}
+        How much each neighbour's vote counts: ``exp(similarity / temperature)``, or one each.
+    temperature : float
+        Of the weighted vote.
+    memory : int, optional
+        Bytes for the search; no limit by default.
+    model : str
+        What tables call the model.
+    out : path, optional
+        Folder for ``result.json`` and the predictions, as the command leaves them. By default a temporary
+        one, removed with the result.
+    overwrite : bool
+        Replace an older result in `out`.
+
+    Returns
+    -------
+    Evaluation
+        Its `neighbours` have one entry for each k and vote, accuracies in percent.
+
+    Raises
+    ------
+    ValueError
+        Not one label a row, training labels of one class only, a value that is not finite (its row and
+        column are named), a setting out of its range.
+    FileExistsError
+        A result is in `out`.
+
+    Notes
+    -----
+    The weighted vote is DINO's (Caron et al. 2021, section 4.1). Ties go to the lower row and class. Cost:
+    ``2 n n_test d`` operations on all cores.
+    """
+    arguments = (
+        matrix(train, "train"),
+        classes(train_labels, "train_labels"),
+        matrix(test, "test"),
+        classes(test_labels, "test_labels"),
+        [k] if isinstance(k, int) else [int(one) for one in k],
+        vote,
+        temperature,
+        memory,
+    )
+    return _written(lambda place: _native.knn(*arguments, place, overwrite, model), out)
+
+
+def logistic(
+    train: npt.ArrayLike,
+    train_labels: npt.ArrayLike,
+    test: npt.ArrayLike,
+    test_labels: npt.ArrayLike,
+    *,
+    fractions: float | Sequence[float] = (0.01, 0.1, 1.0),
+    seeds: int | Iterable[int] = 5,
+    k: int = 20,
+    model: str = "embeddings",
+    out: _PathLike | None = None,
+    overwrite: bool = False,
+) -> Evaluation:
+    """Classify test rows by logistic regression on fractions of the labels.
+
+    Features are standardised; the penalty is chosen by five-fold cross-validation on the labels learned from.
+    Nothing has to be tuned.
+
+    Parameters
+    ----------
+    train, train_labels, test, test_labels : array_like
+        As for :func:`knn`.
+    fractions : float or sequence of float
+        Fractions of the training labels, in (0, 1]; each is drawn stratified by class.
+    seeds : int or iterable of int
+        One label subset and fit a seed; a number `m` stands for ``range(m)``. With all labels one fit is
+        enough.
+    k : int
+        Neighbours of the majority vote beside it.
+    model, out, overwrite
+        As for :func:`knn`.
+
+    Returns
+    -------
+    Evaluation
+        Its `probes` have one row a fraction, mean and standard error over the seeds in percent.
+
+    Raises
+    ------
+    ValueError
+        As :func:`knn`; a fraction of less than one row.
+    FileExistsError
+        A result is in `out`.
+
+    Notes
+    -----
+    Minimises ``1/n sum_i cross_entropy(W x_i + b, y_i) + l2/2 |W|**2`` by L-BFGS; scikit-learn's ``C`` is
+    ``1 / (l2 n)``.
+    """
+    arguments = (
+        matrix(train, "train"),
+        classes(train_labels, "train_labels"),
+        matrix(test, "test"),
+        classes(test_labels, "test_labels"),
+        [float(fractions)] if isinstance(fractions, (int, float)) else [float(f) for f in fractions],
+        list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds],
+        k,
+    )
+    return _written(lambda place: _native.logistic(*arguments, place, overwrite, model), out)
+
+
+def svm(
+    train: npt.ArrayLike,
+    train_labels: npt.ArrayLike,
+    test: npt.ArrayLike,
+    test_labels: npt.ArrayLike,
+    *,
+    cost: float | Sequence[float] = (),
+    folds: int = 3,
+    positive_weight: float = 1.0,
+    scale: str = "raw",
+    average_precision: str = "area",
+    tolerance: float = 1e-4,
+    max_epochs: int = 1000,
+    seed: int = 0,
+    model: str = "embeddings",
+    out: _PathLike | None = None,
+    overwrite: bool = False,
+) -> Evaluation:
+    """Classify test rows by linear support vector machines, one against the rest.
+
+    Parameters
+    ----------
+    train, test : array_like
+        Embeddings ``(n, d)`` and ``(n_test, d)``.
+    train_labels, test_labels : array_like
+        Class numbers ``(n,)``, or for several labels a row one column a label ``(n, labels)``: 1 present, 0
+        absent, -1 ignored.
+    cost : float or sequence of float
+        ``C``, the weight of errors; several are chosen from by cross-validation, by default 1e-6 to 1000 in
+        factors of 10.
+    folds : int
+        Folds of the cross-validation.
+    positive_weight : float
+        Weight of the class's own rows against the others.
+    scale : {"raw", "unit", "standard"}
+        What is done to features first: nothing, rows at length 1, or columns at mean 0 and deviation 1.
+    average_precision : {"area", "voc07"}
+        Of several labels a row: the area under the steps, or VOC 2007's eleven points.
+    tolerance : float
+        Largest difference of projected gradients at the end.
+    max_epochs : int
+        Most passes over the training rows.
+    seed : int
+        Of folds and orders.
+    model, out, overwrite
+        As for :func:`knn`.
+
+    Returns
+    -------
+    Evaluation
+        Its `svm` has accuracies, or average precisions of several labels a row, in percent.
+
+    Raises
+    ------
+    ValueError
+        As :func:`knn`; training and test labels of different kinds.
+    FileExistsError
+        A result is in `out`.
+
+    Notes
+    -----
+    The squared hinge loss with a penalised bias, by dual coordinate descent, as LIBLINEAR has it.
+    """
+    arguments = (
+        matrix(train, "train"),
+        targets(train_labels, "train_labels"),
+        matrix(test, "test"),
+        targets(test_labels, "test_labels"),
+        [float(cost)] if isinstance(cost, (int, float)) else [float(one) for one in cost],
+        folds,
+        positive_weight,
+        scale,
+        average_precision,
+        tolerance,
+        max_epochs,
+        seed,
+    )
+    return _written(lambda place: _native.svm(*arguments, place, overwrite, model), out)
+
+
+def _written(evaluate: Callable[[str], str], out: _PathLike | None) -> Evaluation:
+    """Evaluates into a folder; one of its own lives as long as the result."""
+    if out is not None:
+        return _told(evaluation(evaluate(os.fspath(out)), Path(out)))
+    folder = tempfile.mkdtemp(prefix="e2mc-")
+    try:
+        found = evaluation(evaluate(folder), Path(folder))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(found, shutil.rmtree, folder, ignore_errors=True)
+    return _told(found)
+
+
+def _told(found: Evaluation) -> Evaluation:
+    for warning in found.warnings:
+        warnings.warn(warning, stacklevel=4)
+    return found
