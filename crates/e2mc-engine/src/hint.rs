@@ -78,6 +78,7 @@ fn in_words(advice: &Advice) -> Option<String> {
         Advice::LeaveHeadsOut => {
             "with --layout backbone the heads are left out and new ones can be trained"
         }
+        Advice::ChooseNetwork => "choose one by a word of its name with --network NAME",
         Advice::StartFromWeights => {
             "resume from the run's checkpoint.safetensors, or start with `e2mc continue --checkpoint`"
         }

@@ -25,6 +25,7 @@ pub(crate) fn reading(options: &CheckpointOptions) -> Reading {
     });
     Reading {
         layout,
+        network: options.network.clone(),
         allow_missing: options.allow_missing.clone(),
         allow_unexpected: options.allow_unexpected.clone(),
     }

@@ -16,6 +16,9 @@ use crate::notice::{Notice, Notices};
 pub struct Reading {
     /// Whose names the tensors have; a guess from the names if `None`.
     pub layout: Option<Layout>,
+    /// Which of several networks to take; a guess if `None`.
+    #[serde(default)]
+    pub network: Option<String>,
     /// Starts of the names of tensors that may be missing.
     pub allow_missing: Vec<String>,
     /// Starts of the names of tensors that are left out.
@@ -30,6 +33,7 @@ impl Reading {
     pub fn read(&self, path: &Path, notices: &dyn Notices) -> Result<Checkpoint, Error> {
         let options = ReadOptions {
             layout: self.layout,
+            network: self.network.clone(),
             allow_missing: self.allow_missing.clone(),
             allow_unexpected: self.allow_unexpected.clone(),
         };
@@ -99,6 +103,9 @@ fn describe(checkpoint: &Checkpoint) -> Option<String> {
     }
     if !foreign.ignored.is_empty() {
         line.push_str(&format!("; not used: {}", foreign.ignored.join(", ")));
+    }
+    if let Some(chosen) = &foreign.chosen {
+        line.push_str(&format!("; {chosen}"));
     }
     if let Some(assumed) = &foreign.assumed {
         line.push_str(&format!("; {assumed}"));

@@ -18,6 +18,8 @@ pub enum Advice {
     AllowDifferences,
     /// Leave the checkpoint's heads out, and train new ones.
     LeaveHeadsOut,
+    /// Say which of several networks in a file is meant.
+    ChooseNetwork,
     /// Resume from a run's whole checkpoint, or start a new run from these weights.
     StartFromWeights,
     /// Check the permissions, or write elsewhere.

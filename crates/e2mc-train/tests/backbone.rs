@@ -226,12 +226,14 @@ fn resnet50_trains_like_torchvision() {
 
 #[test]
 fn parameters_have_torchvisions_names_shapes_and_number() {
-    // The numbers of torchvision's networks without their last layer.
+    // The numbers of torchvision's networks, and of timm's ResNet-26, without their last layer.
     let counts = [
         ("resnet18", 11_176_512, 512),
+        ("resnet26", 13_946_176, 2048),
         ("resnet34", 21_284_672, 512),
         ("resnet50", 23_508_032, 2048),
         ("resnet101", 42_500_160, 2048),
+        ("resnet152", 58_143_808, 2048),
     ];
     for (name, count, features) in counts {
         let (variables, backbone) = network(&name.parse().unwrap());

@@ -21,6 +21,9 @@ pub struct CheckpointOptions {
     /// Whose names the checkpoint's tensors have, instead of a guess; `backbone` leaves heads out
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(LAYOUTS))]
     pub layout: Option<String>,
+    /// Of several networks in a file take the one with this word in its name, such as `teacher`
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<String>,
     /// Accept that tensors whose names start so are missing (repeatable)
     #[arg(long, value_name = "PREFIX")]
     pub allow_missing: Vec<String>,

@@ -11,9 +11,9 @@ pub(crate) const METADATA_KEY: &str = "e2mc";
 /// Tensors in a file. The largest networks here have a thousand, with their optimiser three.
 pub(super) const MAX_TENSORS: usize = 100_000;
 /// Dimensions of a tensor.
-const MAX_RANK: usize = 8;
+pub(super) const MAX_RANK: usize = 8;
 /// Bytes of a tensor's name, the path through the dictionaries included.
-const MAX_NAME: usize = 1000;
+pub(super) const MAX_NAME: usize = 1000;
 /// Bytes of a safetensors header: some hundred for each tensor.
 pub(super) const MAX_HEADER: u64 = 32 << 20;
 /// A file's tensors together, over its length. Tensors may share their storage, but a file of
@@ -29,6 +29,8 @@ pub(crate) struct Archive {
     pub(crate) epoch: Option<u64>,
     /// The tensors by their names in the file: the path through its dictionaries, with dots.
     pub(crate) tensors: BTreeMap<String, Unread>,
+    /// What else the file has and is passed over, in words for a list.
+    pub(crate) passed_over: Vec<String>,
 }
 
 impl Archive {
@@ -60,8 +62,7 @@ impl Archive {
             let numbers = shape.iter().try_fold(1u64, |product, &size| {
                 product.checked_mul(size.max(1) as u64)
             });
-            let bytes = numbers
-                .and_then(|numbers| numbers.checked_mul(tensor.kind().elt_size_in_bytes() as u64));
+            let bytes = numbers.and_then(|numbers| numbers.checked_mul(tensor.number_size()));
             let fits = bytes.is_some_and(|bytes| bytes <= length);
             total = total.saturating_add(bytes.unwrap_or(u64::MAX));
             if !fits || total > length.saturating_mul(MAX_UNFOLDING) {

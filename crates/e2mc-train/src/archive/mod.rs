@@ -6,11 +6,16 @@
 //! anything is allocated for it. Nothing here knows a network.
 
 mod contents;
-mod pickle_bounds;
+mod element;
+mod pickle;
+mod pickle_call;
+mod pickle_value;
 mod problem;
 mod pytorch;
 mod safetensors_file;
+mod storage;
 mod unread;
+mod walk;
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,6 +1,5 @@
 //! What is wrong with a file, before its name is put in front.
 
-use std::fmt::Debug;
 use std::path::Path;
 
 use crate::Error;
@@ -28,10 +27,10 @@ impl Problem {
     }
 
     /// A tensor of a kind that libtorch does not compute with.
-    pub(crate) fn kind(name: &str, kind: impl Debug) -> Self {
+    pub(crate) fn kind(name: &str, kind: &str) -> Self {
         Self {
             expected: "tensors of floating-point or signed whole numbers".into(),
-            found: format!("`{name}` of type {kind:?}"),
+            found: format!("`{}` of type {kind}", brief(name)),
             advice: Advice::words("convert the tensor to float32 in Python"),
         }
     }

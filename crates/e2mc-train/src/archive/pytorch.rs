@@ -1,28 +1,27 @@
 //! What `torch.save` writes: the ZIP archive of PyTorch 1.6 and later, and the legacy stream of
 //! 0.1.10 to 1.5 that most `.pth.tar` files are. Nothing in a pickle is ever executed.
 //!
-//! The parsing is the crate `pytorch-reader`'s, used in this file alone. It reads calls of
-//! functions that it does not know as opaque values, bounds nesting and copies, and checks lengths
-//! against the file. What it leaves open is bounded here before it sees the file:
-//! - memory for the pickle's values, some hundred bytes for each operation: [`pickle_bounds`];
-//! - compressed entries, which can claim a thousand times their size: refused, for `torch.save`
-//!   writes none;
-//! - the TAR container of PyTorch before 0.1.10 (2017), whose entries may be sparse: refused.
+//! The pickle is read by [`pickle`](super::pickle), the tensors that it names are found by
+//! [`walk`](super::walk), and their numbers are read by [`storage`](super::storage) when they are
+//! wanted. What else could make a small file large in memory is refused here:
+//! - compressed entries, which can claim a thousand times their size: `torch.save` writes none;
+//! - the TAR container of PyTorch before 0.1.10 (2017), whose entries may be sparse.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use pytorch_reader::{DType, PickleValue, PytorchError, PytorchReader};
-use tch::Kind;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::contents::{Archive, MAX_TENSORS, METADATA_KEY, shape};
-use super::pickle_bounds::{Budget, MAX_BYTES};
+use super::pickle::{self, Budget};
+use super::pickle_value::{Heap, Node, Value};
 use super::problem::{Problem, brief};
+use super::storage::{Storages, View};
 use super::unread::Unread;
+use super::walk::walk;
 use crate::advice::Advice;
 
 /// Bytes from a file's start that tell what it is.
@@ -32,22 +31,8 @@ const TAR: std::ops::Range<usize> = 257..262;
 /// The number that opens a legacy file, in binary and (protocols 0 and 1) in decimal digits.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 const MAGIC_DIGITS: &[u8] = b"119547037146038801333356";
-/// Pickles before a legacy file's numbers: magic, protocol, system, the object, storage names.
-const LEGACY_PICKLES: usize = 5;
-/// Modules of which no checkpoint needs anything, and with which pickles do harm.
-const DANGEROUS: [&str; 9] = [
-    "os",
-    "posix",
-    "nt",
-    "subprocess",
-    "sys",
-    "shutil",
-    "socket",
-    "runpy",
-    "importlib",
-];
-/// The same of Python's own functions, which also name harmless types.
-const DANGEROUS_BUILTINS: [&str; 6] = ["eval", "exec", "compile", "getattr", "open", "__import__"];
+/// Bytes of a text entry beside the pickle.
+const MAX_TEXT_ENTRY: u64 = 1000;
 
 /// Whether a file that starts so is a PyTorch file, readable or not.
 pub(super) fn recognises(start: &[u8]) -> bool {
@@ -83,45 +68,51 @@ pub(super) fn open(path: &Arc<Path>, length: u64) -> Result<Archive, Problem> {
             advice: Advice::words("unpack it; or load it in PyTorch and save it again"),
         });
     }
-    if is_zip(&start) {
-        check_zip(file, length)?;
+    let (value, heap, storages) = if is_zip(&start) {
+        open_zip(file, length)?
     } else if is_legacy(&start) {
-        check_legacy(file)?;
+        open_legacy(file, length)?
     } else {
         return Err(Problem {
             expected: "a file that torch.save wrote".into(),
             found: "another format (a plain pickle, which holds no tensors)".into(),
             advice: Advice::words("save the state_dict with torch.save"),
         });
-    }
-
-    let values = PytorchReader::read_pickle_data(path, None).map_err(refused)?;
-    if let Some(call) = dangerous_call(&values) {
-        return Err(Problem {
-            expected: "a checkpoint that holds data only".into(),
-            found: format!("a call of `{call}`, which was not executed"),
-            advice: Advice::words(
-                "do not load this file in Python either; take it from another source",
-            ),
-        });
-    }
-    let reader = PytorchReader::new(path).map_err(refused)?;
+    };
+    let found = walk(&value, &heap)?;
+    let passed_over = found.passed_over();
+    let storages = Arc::new(storages);
     let mut tensors = BTreeMap::new();
-    for (name, tensor) in reader.into_tensors() {
-        let kind = kind(&name, tensor.dtype())?;
-        let shape = shape(&name, tensor.shape())?;
-        let unread = Unread::new(path, &name, kind, shape, move || tensor.read());
+    for (name, tensor) in found.tensors {
+        let shape = shape(&name, &tensor.shape)?;
+        let what = match tensor.what {
+            Ok(element) => element.kind.ok_or(element.name),
+            Err(what) => Err(what),
+        };
+        let unread = match (what, View::of(&tensor)) {
+            (Ok(kind), Some(view)) => {
+                let storages = storages.clone();
+                Unread::new(path, &name, kind, shape, move || storages.read(&view))
+            }
+            (Ok(_), None) => Unread::unusable(path, &name, "another machine's", shape),
+            (Err(what), _) => Unread::unusable(path, &name, what, shape),
+        };
         tensors.insert(name, unread);
     }
     Ok(Archive {
-        header: text(&values, METADATA_KEY),
-        epoch: epoch(&values),
+        header: text(&value, &heap, METADATA_KEY),
+        epoch: epoch(&value, &heap),
         tensors,
+        passed_over,
     })
 }
 
-/// Holds a ZIP archive's table of contents and its pickle against the limits.
-fn check_zip(file: File, length: u64) -> Result<(), Problem> {
+/// A file's object, what it refers to, and its storages.
+type Opened = (Value, Heap, Storages);
+
+/// Reads a ZIP archive's table of contents and its pickle.
+fn open_zip(file: File, length: u64) -> Result<Opened, Problem> {
+    let again = Mutex::new(file.try_clone().map_err(broken)?);
     let unusable = |error: zip::result::ZipError| broken(io::Error::other(error));
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(unusable)?;
     // A few entries beside the tensors: the pickle, versions, the byte order.
@@ -131,7 +122,7 @@ fn check_zip(file: File, length: u64) -> Result<(), Problem> {
             format!("{} entries", archive.len()),
         ));
     }
-    let mut pickles = Vec::new();
+    let mut names = BTreeMap::new();
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index).map_err(unusable)?;
         let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
@@ -148,96 +139,162 @@ fn check_zip(file: File, length: u64) -> Result<(), Problem> {
                 advice: Advice::words("load the file in PyTorch and save it again"),
             });
         }
-        if name.ends_with("data.pkl") {
-            if entry.size() > MAX_BYTES {
-                return Err(Problem::again(
-                    format!("at most {MAX_BYTES} bytes that describe the tensors"),
-                    format!("{}", entry.size()),
-                ));
-            }
-            pickles.push(index);
-        }
+        names.insert(name, index);
     }
-    for index in pickles {
+    let pickles = names.iter().filter_map(|(name, &index)| {
+        let folder = name.strip_suffix("data.pkl")?;
+        (folder.is_empty() || folder.ends_with('/')).then_some((folder.to_owned(), index))
+    });
+    let (folder, index) = pickles
+        .min_by_key(|(folder, _)| folder.len())
+        .ok_or_else(|| Problem {
+            expected: "a ZIP archive that torch.save wrote".into(),
+            found: "none with a `data.pkl`".into(),
+            advice: Advice::words("give a file that torch.save, safetensors or e2mc wrote"),
+        })?;
+    if let Some(&index) = names.get(&format!("{folder}byteorder")) {
+        let mut order = String::new();
         let entry = archive.by_index(index).map_err(unusable)?;
-        Budget::default().pickle(&mut BufReader::new(entry))?;
+        let read = entry.take(MAX_TEXT_ENTRY).read_to_string(&mut order);
+        let _ = read.map_err(broken)?;
+        check_order(order.trim() == "little")?;
     }
-    Ok(())
+    let (value, heap) = {
+        let checksum = archive.by_index_raw(index).map_err(unusable)?.crc32();
+        let options = zip::read::ZipReadOptions::new().ignore_crc32(checksum == 0);
+        let entry = archive
+            .by_index_with_options(index, options)
+            .map_err(unusable)?;
+        let mut reader = BufReader::new(entry);
+        let read = pickle::read(&mut reader, &mut Budget::default());
+        // A damaged pickle may say anything: its checksum comes first.
+        io::copy(&mut reader, &mut io::sink()).map_err(broken)?;
+        read?
+    };
+    let storages = format!("{folder}data/");
+    let entries = names
+        .into_iter()
+        .filter_map(|(name, index)| Some((name.strip_prefix(&storages)?.to_owned(), index)))
+        .collect();
+    let archive = Mutex::new(archive);
+    Ok((
+        value,
+        heap,
+        Storages::Zip {
+            archive,
+            file: again,
+            entries,
+        },
+    ))
 }
 
-/// Holds the pickles of a legacy file against the limits.
-fn check_legacy(file: File) -> Result<(), Problem> {
+/// Reads a legacy file's pickles (magic, version, system, the object, its storages' keys), and
+/// checks that the storages follow.
+fn open_legacy(file: File, length: u64) -> Result<Opened, Problem> {
     let mut reader = BufReader::new(file);
     let mut budget = Budget::default();
-    (0..LEGACY_PICKLES).try_for_each(|_| budget.pickle(&mut reader))
-}
-
-/// The first function from a module with which pickles do harm that the file would have called.
-fn dangerous_call(value: &PickleValue) -> Option<String> {
-    match value {
-        PickleValue::Unsupported(name) => {
-            let (module, function) = name.split_once('.')?;
-            let dangerous = match module {
-                "builtins" | "__builtin__" => DANGEROUS_BUILTINS.contains(&function),
-                _ => DANGEROUS.contains(&module),
-            };
-            dangerous.then(|| brief(name))
+    let _ = pickle::read(&mut reader, &mut budget)?;
+    let version = pickle::read(&mut reader, &mut budget)?.0;
+    if !matches!(version, Value::Int(1001)) {
+        return Err(Problem::again(
+            "the legacy format's version 1001",
+            brief(&format!("{version:?}")),
+        ));
+    }
+    let (system, of_system) = pickle::read(&mut reader, &mut budget)?;
+    let little = entry(&system, &of_system, "little_endian");
+    check_order(!matches!(little, Some(Value::Bool(false))))?;
+    let (value, heap) = pickle::read(&mut reader, &mut budget)?;
+    let (keys, of_keys) = pickle::read(&mut reader, &mut budget)?;
+    let declared: BTreeMap<&str, u64> = heap
+        .iter()
+        .filter_map(|node| match node {
+            Node::Storage(storage) => {
+                let bytes = storage.count.checked_mul(storage.element.size)?;
+                Some((&*storage.key, bytes))
+            }
+            _ => None,
+        })
+        .collect();
+    let mut places = BTreeMap::new();
+    let keys = match keys {
+        Value::Node(place) => match &of_keys[place] {
+            Node::Container(keys) => keys.values.as_slice(),
+            _ => &[],
+        },
+        _ => &[],
+    };
+    for key in keys {
+        let bytes = match key {
+            Value::Text(key) => declared.get(&**key).map(|&bytes| (key, bytes)),
+            _ => None,
+        };
+        let (key, bytes) = bytes.ok_or_else(|| {
+            Problem::again(
+                "storages that the file describes",
+                brief(&format!("{key:?}")),
+            )
+        })?;
+        let count = io::copy(&mut (&mut reader).take(8), &mut io::sink()).map_err(broken)?;
+        let place = reader.stream_position().map_err(broken)?;
+        let end = place.checked_add(bytes).filter(|&end| end <= length);
+        if count < 8 || end.is_none() {
+            return Err(Problem::again(
+                "a whole PyTorch file",
+                format!(
+                    "{length} bytes, which end within the storage `{}`",
+                    brief(key)
+                ),
+            ));
         }
-        PickleValue::List(values) => values.iter().find_map(dangerous_call),
-        PickleValue::Dict(values) => values.values().find_map(dangerous_call),
+        let skip = i64::try_from(bytes).unwrap_or(i64::MAX);
+        reader.seek_relative(skip).map_err(broken)?;
+        places.insert(key.to_string(), (place, bytes));
+    }
+    let file = Mutex::new(reader.into_inner());
+    Ok((value, heap, Storages::Legacy { file, places }))
+}
+
+fn check_order(is_little: bool) -> Result<(), Problem> {
+    if is_little && cfg!(target_endian = "little") {
+        return Ok(());
+    }
+    Err(Problem {
+        expected: "numbers of a little-endian machine".into(),
+        found: "those of a big-endian one".into(),
+        advice: Advice::words("load the file in PyTorch and save it again on another machine"),
+    })
+}
+
+/// What a dictionary has under a key.
+fn entry<'a>(value: &Value, heap: &'a Heap, key: &str) -> Option<&'a Value> {
+    let Value::Node(place) = *value else {
+        return None;
+    };
+    let Node::Container(container) = &heap[place] else {
+        return None;
+    };
+    let found = container.entries.iter().rev();
+    found
+        .filter(|entry| matches!(&entry.0, Value::Text(text) if &**text == key))
+        .map(|entry| &entry.1)
+        .next()
+}
+
+fn text(value: &Value, heap: &Heap, key: &str) -> Option<String> {
+    match entry(value, heap, key)? {
+        Value::Text(text) => Some(text.to_string()),
         _ => None,
     }
 }
 
-fn entry<'a>(values: &'a PickleValue, key: &str) -> Option<&'a PickleValue> {
-    match values {
-        PickleValue::Dict(values) => values.get(key),
-        _ => None,
-    }
-}
-
-fn text(values: &PickleValue, key: &str) -> Option<String> {
-    match entry(values, key)? {
-        PickleValue::String(text) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-fn epoch(values: &PickleValue) -> Option<u64> {
-    match entry(values, "epoch")? {
-        PickleValue::Int(epoch) => u64::try_from(*epoch).ok(),
+fn epoch(value: &Value, heap: &Heap) -> Option<u64> {
+    match entry(value, heap, "epoch")? {
+        Value::Int(epoch) => u64::try_from(*epoch).ok(),
         _ => None,
     }
 }
 
 fn broken(error: io::Error) -> Problem {
     Problem::again("a whole PyTorch file", brief(&error.to_string()))
-}
-
-fn refused(error: PytorchError) -> Problem {
-    let found = brief(&error.to_string());
-    match error {
-        PytorchError::Pickle(pytorch_reader::PickleError::UnsupportedType(_)) => Problem {
-            expected: "plain tensors".into(),
-            found,
-            advice: Advice::words("load the file in PyTorch and save the model's state_dict"),
-        },
-        _ => Problem::again("a whole PyTorch file", found),
-    }
-}
-
-fn kind(name: &str, dtype: DType) -> Result<Kind, Problem> {
-    Ok(match dtype {
-        DType::F64 => Kind::Double,
-        DType::F32 => Kind::Float,
-        DType::F16 => Kind::Half,
-        DType::BF16 => Kind::BFloat16,
-        DType::I64 => Kind::Int64,
-        DType::I32 => Kind::Int,
-        DType::I16 => Kind::Int16,
-        DType::I8 => Kind::Int8,
-        DType::U8 => Kind::Uint8,
-        DType::Bool => Kind::Bool,
-        DType::U16 | DType::U32 | DType::U64 => return Err(Problem::kind(name, dtype)),
-    })
 }

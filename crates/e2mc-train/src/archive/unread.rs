@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use tch::{Kind, Tensor};
 
+use super::problem::Problem;
 use crate::Error;
 use crate::advice::Advice;
 
@@ -22,7 +23,8 @@ type Source = dyn Fn() -> io::Result<Vec<u8>> + Send + Sync;
 pub struct Unread {
     path: Arc<Path>,
     name: Arc<str>,
-    kind: Kind,
+    /// The kind of its numbers, or what torch calls those that this crate does not compute with.
+    kind: Result<Kind, Arc<str>>,
     shape: Vec<i64>,
     source: Arc<Source>,
 }
@@ -38,9 +40,21 @@ impl Unread {
         Self {
             path: path.clone(),
             name: name.into(),
-            kind,
+            kind: Ok(kind),
             shape,
             source: Arc::new(source),
+        }
+    }
+
+    /// A tensor of numbers that this crate does not compute with: it has a name and a place, and
+    /// reading it is an error.
+    pub(crate) fn unusable(path: &Arc<Path>, name: &str, what: &str, shape: Vec<i64>) -> Self {
+        Self {
+            path: path.clone(),
+            name: name.into(),
+            kind: Err(what.into()),
+            shape,
+            source: Arc::new(|| Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
@@ -49,9 +63,23 @@ impl Unread {
         &self.name
     }
 
-    /// The kind of its numbers, as stored.
-    pub fn kind(&self) -> Kind {
-        self.kind
+    /// The kind of its numbers, as stored; `None` where this crate does not compute with such.
+    pub fn kind(&self) -> Option<Kind> {
+        self.kind.as_ref().ok().copied()
+    }
+
+    /// What its numbers are, in a word: `Float`, `float8_e4m3fn`, `sparse`.
+    pub fn kind_name(&self) -> String {
+        match &self.kind {
+            Ok(kind) => format!("{kind:?}"),
+            Err(what) => what.to_string(),
+        }
+    }
+
+    /// Bytes of one of its numbers; 1 where that is not known.
+    pub(super) fn number_size(&self) -> u64 {
+        self.kind()
+            .map_or(1, |kind| kind.elt_size_in_bytes() as u64)
     }
 
     /// The shape, outermost dimension first; empty for a scalar.
@@ -67,11 +95,12 @@ impl Unread {
     /// Reads the numbers. What is stored in half precision is used in single.
     ///
     /// # Errors
-    /// Where the file cannot be read, or is damaged there.
+    /// Where the file cannot be read, or is damaged there, or the numbers are of a kind that this
+    /// crate does not compute with.
     pub fn read(&self) -> Result<Tensor, Error> {
         let tensor = self.read_as_stored()?;
         Ok(match self.kind {
-            Kind::Half | Kind::BFloat16 => tensor.f_to_kind(Kind::Float)?,
+            Ok(Kind::Half | Kind::BFloat16) => tensor.f_to_kind(Kind::Float)?,
             _ => tensor,
         })
     }
@@ -83,18 +112,21 @@ impl Unread {
             found,
             advice: Advice::words("copy or download the file again"),
         };
+        let kind = self
+            .kind()
+            .ok_or_else(|| Problem::kind(&self.name, &self.kind_name()).of(&self.path))?;
         let bytes = (self.source)().map_err(|error| {
             damaged(format!("the numbers of `{}`", self.name), error.to_string())
         })?;
         // libtorch takes a pointer: nothing after this line checks the length.
-        let wanted = self.numel() * self.kind.elt_size_in_bytes() as u64;
+        let wanted = self.numel() * self.number_size();
         if bytes.len() as u64 != wanted {
             return Err(damaged(
                 format!("{wanted} bytes in `{}`", self.name),
                 format!("{} bytes", bytes.len()),
             ));
         }
-        Ok(Tensor::f_from_data_size(&bytes, &self.shape, self.kind)?)
+        Ok(Tensor::f_from_data_size(&bytes, &self.shape, kind)?)
     }
 }
 

@@ -53,7 +53,7 @@ impl<'a> Found<'a> {
     pub fn numbers(&self) -> u64 {
         self.tensors
             .values()
-            .filter(|tensor| is_float(tensor.kind()))
+            .filter(|tensor| tensor.kind().is_some_and(is_float))
             .map(|tensor| tensor.numel())
             .sum()
     }

@@ -44,9 +44,12 @@ impl Checkpoint {
                     let line = format!("  mis-shaped  {name}: model {model:?}, file {file:?}");
                     table.lines.push(line);
                 }
-                Some(found) if !is_float(found.kind()) => {
+                Some(found) if !found.kind().is_some_and(is_float) => {
                     table.mis_shaped += 1;
-                    let line = format!("  mis-shaped  {name}: file of {:?} numbers", found.kind());
+                    let line = format!(
+                        "  mis-shaped  {name}: file of {} numbers",
+                        found.kind_name()
+                    );
                     table.lines.push(line);
                 }
                 Some(_) => {}
@@ -56,14 +59,18 @@ impl Checkpoint {
             .model
             .iter()
             .filter(|(name, _)| !own.contains_key(*name))
-            .map(|(name, tensor)| (name.as_str(), format!("{name} {:?}", tensor.size())));
+            .map(|(name, tensor)| {
+                let shown = format!("{name} {:?}", tensor.size());
+                (name.as_str(), name.as_str(), shown)
+            });
         let unknown = self
             .foreign
             .iter()
             .flat_map(|foreign| &foreign.unexpected)
-            .map(|name| (name.as_str(), name.clone()));
-        for (name, shown) in beside.chain(unknown) {
-            if !starts_with_any(name, &self.allowed.allow_unexpected) {
+            .map(|(name, within)| (name.as_str(), within.as_str(), name.clone()));
+        let allowed = &self.allowed.allow_unexpected;
+        for (name, within, shown) in beside.chain(unknown) {
+            if !starts_with_any(name, allowed) && !starts_with_any(within, allowed) {
                 table.unexpected += 1;
                 table.lines.push(format!("  unexpected  {shown}"));
             }

@@ -71,6 +71,18 @@ pub(super) fn infer(
     })
 }
 
+/// Whether heads are VICReg's expander layer by layer: a bias in all but the last.
+pub(super) fn is_expander(heads: &Heads, network: &BTreeMap<String, String>) -> bool {
+    let Heads::Vicreg { projector } = heads else {
+        return false;
+    };
+    let last = projector.len() - 1;
+    (0..=last).all(|layer| {
+        let bias = format!("projector.{}.bias", 3 * layer);
+        network.contains_key(&bias) == (layer < last)
+    })
+}
+
 /// Widths of the linear layers under `head` in their order, each of which takes what the one before
 /// gives, the first `inputs`.
 fn linear_widths(

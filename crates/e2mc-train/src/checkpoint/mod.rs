@@ -99,6 +99,9 @@ pub struct Foreign {
     pub ignored: Vec<String>,
     /// What was taken for granted of the network, since no tensor's shape tells it.
     pub assumed: Option<String>,
-    /// The file's names of tensors beside the network's that belong to nothing known.
-    unexpected: Vec<String>,
+    /// Which of several networks was taken, in words.
+    pub chosen: Option<String>,
+    /// The file's names of tensors beside the network's that belong to nothing known, whole and
+    /// without what wraps the network.
+    unexpected: Vec<(String, String)>,
 }

@@ -42,7 +42,7 @@ pub(super) fn momentum(
             .find_map(|buffer| file.get(&format!("optimizer.state.{index}.{buffer}")));
         match buffer {
             _ if fixed == Some(name.as_str()) => {}
-            Some(buffer) if buffer.size() == network[name].size() => {
+            Some(buffer) if buffer.kind().is_some() && buffer.size() == network[name].size() => {
                 momentum.push((format!("{name}.{MOMENTUM}"), buffer.clone()));
             }
             _ => return None,

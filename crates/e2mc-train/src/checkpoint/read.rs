@@ -28,6 +28,8 @@ pub(super) const STATE_DICT: &str = "state_dict";
 pub struct ReadOptions {
     /// Whose names the tensors have; a guess from the names if `None`.
     pub layout: Option<Layout>,
+    /// Which of several networks to take: a part or a word of the way to it, such as `teacher`.
+    pub network: Option<String>,
     /// Starts of our names of tensors that the file may lack.
     pub allow_missing: Vec<String>,
     /// Starts of the names, ours or the file's as the error lists them, of tensors that the file
@@ -116,12 +118,7 @@ impl Checkpoint {
     }
 
     fn of_others(path: &Path, archive: Archive, options: ReadOptions) -> Result<Self, Problem> {
-        let tensors = archive
-            .tensors
-            .iter()
-            .map(|(name, tensor)| (name.as_str(), tensor))
-            .collect();
-        let found = recognise(&tensors, options.layout)?;
+        let found = recognise(&archive.tensors, options.layout, options.network.as_deref())?;
         let model: BTreeMap<String, Unread> = found
             .network
             .into_iter()
@@ -155,7 +152,8 @@ impl Checkpoint {
             foreign: Some(Foreign {
                 layout: found.layout,
                 epoch: archive.epoch,
-                ignored: found.ignored,
+                ignored: [found.ignored, archive.passed_over].concat(),
+                chosen: found.chosen,
                 assumed,
                 unexpected: found.unexpected,
             }),

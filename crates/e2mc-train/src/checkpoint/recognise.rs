@@ -22,18 +22,42 @@ pub(super) struct Recognised {
     pub(super) heads: Heads,
     /// Our name of each tensor of the network, and the file's.
     pub(super) network: BTreeMap<String, String>,
-    /// The file's names of tensors that stand beside the network's and belong to nothing known.
-    pub(super) unexpected: Vec<String>,
+    /// The file's names of tensors that stand beside the network's and belong to nothing known,
+    /// whole and without what wraps the network.
+    pub(super) unexpected: Vec<(String, String)>,
+    /// Which of several networks was taken, in words.
+    pub(super) chosen: Option<String>,
     /// What else is in the file, by the first part of its name or by what it is.
     pub(super) ignored: Vec<String>,
 }
 
-/// Finds the network in a file; `wanted` overrides the guess at the layout.
+/// Modules that wrap others without a name of their own: torch.compile's and DistributedDataParallel.
+const WRAPPERS: [&str; 2] = ["_orig_mod", "module"];
+
+/// A name without the wrappers in it.
+fn unwrapped(name: &str) -> String {
+    let parts = name.split('.').filter(|part| !WRAPPERS.contains(part));
+    parts.collect::<Vec<_>>().join(".")
+}
+
+/// Finds the network in a file; `wanted` overrides the guess at the layout, and `network` says
+/// which of several is meant.
 pub(super) fn recognise(
-    tensors: &Tensors<'_>,
+    file: &BTreeMap<String, Unread>,
     wanted: Option<Layout>,
+    network: Option<&str>,
 ) -> Result<Recognised, Problem> {
-    let place = Place::find(tensors)?;
+    let mut names: BTreeMap<String, &Unread> = BTreeMap::new();
+    for (name, tensor) in file {
+        let short = unwrapped(name);
+        let taken = names.contains_key(&short);
+        names.insert(if taken { name.clone() } else { short }, tensor);
+    }
+    let tensors: &Tensors<'_> = &names
+        .iter()
+        .map(|(name, tensor)| (name.as_str(), *tensor))
+        .collect();
+    let place = Place::find(tensors, network)?;
     let found = Found::new(tensors, place.backbone, place.naming);
     let backbone: BackboneConfig = place.family.infer(&found)?.into();
     let layout = wanted.unwrap_or_else(|| place.guess(tensors));
@@ -47,22 +71,33 @@ pub(super) fn recognise(
     };
     for &name in tensors.keys() {
         let Some(within) = name.strip_prefix(place.module.as_str()) else {
-            ignore(name.split('.').next().unwrap_or(name));
+            ignore(outside(name, &place.module));
             continue;
         };
         let in_backbone = name.strip_prefix(place.backbone);
         match placement(layout, place.naming, within, in_backbone) {
             Placement::Network(ours) => {
                 if let Some(twice) = network.insert(ours, name.to_owned()) {
-                    unexpected.push(twice);
+                    unexpected.push((tensors[twice.as_str()].name().to_owned(), twice));
                 }
             }
             Placement::Ignored(what) => ignore(&what),
-            Placement::Unexpected => unexpected.push(name.to_owned()),
+            Placement::Unexpected => {
+                unexpected.push((tensors[name].name().to_owned(), within.to_owned()));
+            }
         }
     }
+    let is_usable = |name: &str| tensors[name].kind().is_some();
+    if let Some(name) = network.values().find(|name| !is_usable(name)) {
+        let tensor = tensors[name.as_str()];
+        return Err(Problem::kind(tensor.name(), &tensor.kind_name()));
+    }
     let size = |name: &str| tensors[name].size();
-    let heads = heads::infer(layout, &network, &size, backbone.features())?;
+    let mut heads = heads::infer(layout, &network, &size, backbone.features())?;
+    let solo_learn = tensors.contains_key(format!("{}classifier.weight", place.module).as_str());
+    if solo_learn && !heads::is_expander(&heads, &network) {
+        heads = Heads::None;
+    }
     if heads == Heads::None {
         let all = network.len();
         network.retain(|name, _| name.starts_with(BACKBONE_PREFIX));
@@ -70,7 +105,13 @@ pub(super) fn recognise(
             ignored.push("heads without a projector".into());
         }
     }
+    ignored.extend(unusable(tensors));
+    let network = network
+        .into_iter()
+        .map(|(ours, name)| (ours, tensors[name.as_str()].name().to_owned()))
+        .collect();
     Ok(Recognised {
+        chosen: place.chosen,
         layout,
         family: place.family,
         backbone,
@@ -90,6 +131,8 @@ struct Place<'a> {
     backbone: &'a str,
     /// In front of everything that belongs to the network: `state_dict.module.`.
     module: String,
+    /// Which of several networks it is, in words.
+    chosen: Option<String>,
 }
 
 /// Attributes under which modules keep their backbone.
@@ -103,33 +146,89 @@ const ROLES: [&str; 8] = [
     "trunk",
     "resnet",
 ];
-/// Parts of the names of networks that only follow the trained one.
-const FOLLOWERS: [&str; 6] = [
-    "encoder_k",
-    "momentum",
-    "target",
-    "teacher",
-    "ema",
-    "optimizer",
-];
+/// Words in the names of networks that only follow the trained one.
+const FOLLOWERS: [&str; 5] = ["momentum", "target", "teacher", "ema", "optimizer"];
+/// MoCo's second encoder, whose name is no word.
+const KEY_ENCODER: &str = "encoder_k";
+
+/// The words of a name: `model_ema.backbone` has three, and `semantic` has one.
+fn words(name: &str) -> impl Iterator<Item = &str> {
+    name.split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+}
+
+fn has_word(name: &str, wanted: &str) -> bool {
+    words(name).any(|word| word.eq_ignore_ascii_case(wanted))
+}
+
+/// Whether a network at that place only follows another.
+fn follows(prefix: &str) -> bool {
+    let is_key = prefix.split('.').any(|part| part == KEY_ENCODER);
+    is_key || FOLLOWERS.iter().any(|word| has_word(prefix, word))
+}
+
+/// Whether a place is called so: by whole parts of the way to it, or by a word of one.
+fn is_called(prefix: &str, wanted: &str) -> bool {
+    let wanted = unwrapped(wanted.trim_matches('.'));
+    format!(".{prefix}").contains(&format!(".{wanted}.")) || has_word(prefix, &wanted)
+}
+
+/// The first part of a name that is not on the way to the network.
+fn outside<'n>(name: &'n str, module: &str) -> &'n str {
+    let mut way = module.split('.');
+    let other = name.split('.').find(|&part| way.next() != Some(part));
+    other.unwrap_or(name)
+}
+
+/// Tensors of numbers that are not computed with, in words for a list.
+fn unusable(tensors: &Tensors<'_>) -> Option<String> {
+    const SHOWN: usize = 3;
+    let all: Vec<&&Unread> = tensors.values().filter(|t| t.kind().is_none()).collect();
+    let shown = all.iter().take(SHOWN);
+    let mut words: Vec<String> = shown
+        .map(|tensor| format!("`{}` of type {}", brief(tensor.name()), tensor.kind_name()))
+        .collect();
+    if let Some(more @ 1..) = all.len().checked_sub(SHOWN) {
+        words.push(format!("{more} more such tensors"));
+    }
+    (!words.is_empty()).then(|| words.join(", "))
+}
 
 impl<'a> Place<'a> {
-    fn find(tensors: &Tensors<'a>) -> Result<Self, Problem> {
+    fn find(tensors: &Tensors<'a>, network: Option<&str>) -> Result<Self, Problem> {
         let families = families();
         let namings = families
             .iter()
             .flat_map(|&family| family.namings().iter().map(move |naming| (family, naming)));
-        let mut places: Vec<(_, &'static Naming, &'a str)> = namings
-            .flat_map(|(family, naming)| {
-                let prefixes = tensors
-                    .keys()
-                    .filter_map(|name| name.strip_suffix(naming.landmark))
-                    .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'));
-                prefixes.map(move |prefix| (family, naming, prefix))
-            })
-            .collect();
-        let follows = |prefix: &str| FOLLOWERS.iter().any(|part| prefix.contains(part));
-        if !places.iter().all(|place| follows(place.2)) {
+        let mut places: Vec<(_, &'static Naming, &'a str)> = Vec::new();
+        for (family, naming) in namings {
+            let prefixes = tensors
+                .keys()
+                .filter_map(|name| name.strip_suffix(naming.landmark))
+                .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'));
+            for prefix in prefixes {
+                // A family's namings come in the order in which they are to be tried.
+                if places.iter().all(|place| place.2 != prefix) {
+                    places.push((family, naming, prefix));
+                }
+            }
+        }
+        let all: Vec<&str> = places.iter().map(|place| place.2).collect();
+        if let Some(network) = network {
+            places.retain(|place| is_called(place.2, network));
+            if places.is_empty() && !all.is_empty() {
+                return Err(Problem {
+                    expected: format!("a network called `{}`", brief(network)),
+                    found: listed(&all),
+                    advice: Advice::ChooseNetwork,
+                });
+            }
+        } else if places.iter().any(|place| has_word(place.2, "student"))
+            && places.iter().any(|place| has_word(place.2, "teacher"))
+        {
+            // What DINO's authors evaluate.
+            places.retain(|place| has_word(place.2, "teacher"));
+        } else if !places.iter().all(|place| follows(place.2)) {
             places.retain(|place| !follows(place.2));
         }
         let (family, naming, backbone) = match places.as_slice() {
@@ -139,13 +238,19 @@ impl<'a> Place<'a> {
                 let several: Vec<&str> = several.iter().map(|place| place.2).collect();
                 return Err(Problem {
                     expected: "one network".into(),
-                    found: format!("several, under `{}`", brief(&several.join("`, `"))),
-                    advice: Advice::words(
-                        "save the state_dict of the one you want alone with torch.save",
-                    ),
+                    found: format!("several, under {}", listed(&several)),
+                    advice: Advice::ChooseNetwork,
                 });
             }
         };
+        let others: Vec<&str> = all.into_iter().filter(|&other| other != backbone).collect();
+        let chosen = (!others.is_empty()).then(|| {
+            format!(
+                "the network {} is taken, not {}",
+                listed(&[backbone]),
+                listed(&others)
+            )
+        });
         let outside = backbone.strip_suffix('.').unwrap_or(backbone);
         let (module, role) = outside
             .rsplit_once('.')
@@ -160,6 +265,7 @@ impl<'a> Place<'a> {
             naming,
             backbone,
             module,
+            chosen,
         })
     }
 
@@ -176,7 +282,10 @@ impl<'a> Place<'a> {
         let classifier =
             |rest: &str| starts(self.backbone, &format!("{}.{rest}", self.naming.classifier));
         let own_role = self.backbone.strip_prefix(self.module.as_str());
-        if module("projection_head.") {
+        if module("projection_head.layers.") {
+            // Lightly's heads, which have other layers than the authors'.
+            Layout::Backbone
+        } else if module("projection_head.") {
             Layout::Swav
         } else if module("predictor.") && classifier("0.") {
             Layout::Simsiam
@@ -228,6 +337,13 @@ fn placement(
         .and_then(|rest| rest.strip_prefix('.'));
     match layout {
         Layout::Backbone => ignored("heads"),
+        // solo-learn trains a classifier and a following network beside each method.
+        Layout::Vicreg | Layout::E2mc
+            if matches!(within, "classifier.weight" | "classifier.bias")
+                || within.starts_with("momentum_") =>
+        {
+            ignored("solo-learn's classifier and second network")
+        }
         Layout::Vicreg => match in_head("projector.") {
             Some(rest) => head("projector", rest),
             None => Placement::Unexpected,
@@ -263,6 +379,20 @@ fn placement(
             _ => Placement::Unexpected,
         },
     }
+}
+
+/// Places of networks for a message.
+fn listed(prefixes: &[&str]) -> String {
+    const SHOWN: usize = 6;
+    let shown = prefixes.iter().take(SHOWN).map(|prefix| match *prefix {
+        "" => "at the top".to_owned(),
+        prefix => format!("`{}`", brief(prefix)),
+    });
+    let mut listed = shown.collect::<Vec<_>>().join(", ");
+    if let Some(more @ 1..) = prefixes.len().checked_sub(SHOWN) {
+        listed.push_str(&format!(" and {more} more"));
+    }
+    brief(&listed)
 }
 
 /// A file without a network that is known.

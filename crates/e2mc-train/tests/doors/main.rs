@@ -344,7 +344,16 @@ fn the_tutorials_show_this_code() {
     ] {
         let blocks = blocks(document);
         assert!(blocks.len() >= 4, "{} blocks", blocks.len());
-        for block in blocks {
+        for (place, &block) in blocks.iter().enumerate() {
+            assert!(!block.trim().is_empty(), "block {place} is empty");
+            let others = blocks.iter().enumerate().filter(|other| other.0 != place);
+            for (other, shown) in others {
+                let twice = shown.contains(block);
+                assert!(
+                    !twice,
+                    "block {place} is shown again in block {other}:\n{block}"
+                );
+            }
             let found = sources.iter().any(|source| source.contains(block));
             assert!(found, "no source of this test has the block:\n{block}");
         }

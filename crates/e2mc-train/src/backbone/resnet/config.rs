@@ -13,6 +13,8 @@ use crate::Error;
 pub enum Architecture {
     /// 8 basic blocks.
     Resnet18,
+    /// 8 bottleneck blocks.
+    Resnet26,
     /// 16 basic blocks.
     Resnet34,
     /// 16 bottleneck blocks.
@@ -20,26 +22,31 @@ pub enum Architecture {
     Resnet50,
     /// 33 bottleneck blocks.
     Resnet101,
+    /// 50 bottleneck blocks.
+    Resnet152,
     /// 66 bottleneck blocks.
     Resnet200,
 }
 
 impl Architecture {
     /// Every architecture, shallow to deep.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Resnet18,
+        Self::Resnet26,
         Self::Resnet34,
         Self::Resnet50,
         Self::Resnet101,
+        Self::Resnet152,
         Self::Resnet200,
     ];
 
     /// Blocks in each of the four stages.
     pub(crate) fn blocks(self) -> [usize; 4] {
         match self {
-            Self::Resnet18 => [2, 2, 2, 2],
+            Self::Resnet18 | Self::Resnet26 => [2, 2, 2, 2],
             Self::Resnet34 | Self::Resnet50 => [3, 4, 6, 3],
             Self::Resnet101 => [3, 4, 23, 3],
+            Self::Resnet152 => [3, 8, 36, 3],
             Self::Resnet200 => [3, 24, 36, 3],
         }
     }
@@ -53,9 +60,11 @@ impl Architecture {
     pub fn name(self) -> &'static str {
         match self {
             Self::Resnet18 => "resnet18",
+            Self::Resnet26 => "resnet26",
             Self::Resnet34 => "resnet34",
             Self::Resnet50 => "resnet50",
             Self::Resnet101 => "resnet101",
+            Self::Resnet152 => "resnet152",
             Self::Resnet200 => "resnet200",
         }
     }

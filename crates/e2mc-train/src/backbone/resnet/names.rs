@@ -34,19 +34,54 @@ const ORDER: [&str; 13] = [
 ];
 /// Which networks a user can bring.
 const NETWORKS: &str =
-    "e2mc knows ResNet-18, 34, 50, 101 and 200 with torchvision's names, of any width";
+    "e2mc knows ResNet-18, 26, 34, 50, 101, 152 and 200 with torchvision's names, of any width";
 
-/// The one naming.
-pub(super) static NAMINGS: [Naming; 1] = [Naming {
-    names: &["torchvision", "timm"],
-    landmark: LANDMARK,
-    classifier: "fc",
-    ours: |name| {
-        let (part, _) = name.split_once('.')?;
-        PARTS.contains(&part).then(|| name.to_owned())
+/// torchvision's names, and the numbers that its modules have in an `nn.Sequential` of them. Without
+/// a max pool they are one less from the first stage on: that naming comes first, for its landmark
+/// is in no other's network, but the landmark of the one with it is in its.
+pub(super) static NAMINGS: [Naming; 3] = [
+    Naming {
+        names: &["torchvision", "timm"],
+        landmark: LANDMARK,
+        classifier: "fc",
+        ours: |name| {
+            let (part, _) = name.split_once('.')?;
+            PARTS.contains(&part).then(|| name.to_owned())
+        },
+        theirs: str::to_owned,
     },
-    theirs: str::to_owned,
-}];
+    Naming {
+        names: &["sequential-small"],
+        landmark: "3.0.conv1.weight",
+        classifier: "fc",
+        ours: |name| of_number(name, ["0", "1", "3", "4", "5", "6"]),
+        theirs: |name| to_number(name, ["0", "1", "3", "4", "5", "6"]),
+    },
+    Naming {
+        names: &["sequential"],
+        landmark: "4.0.conv1.weight",
+        classifier: "fc",
+        ours: |name| of_number(name, ["0", "1", "4", "5", "6", "7"]),
+        theirs: |name| to_number(name, ["0", "1", "4", "5", "6", "7"]),
+    },
+];
+
+/// torchvision's name of a tensor whose part of the network is named by its number.
+fn of_number(name: &str, numbers: [&str; 6]) -> Option<String> {
+    let (number, rest) = name.split_once('.')?;
+    let place = numbers.iter().position(|&known| known == number)?;
+    Some(format!("{}.{rest}", PARTS[place]))
+}
+
+/// The inverse of [`of_number`].
+fn to_number(name: &str, numbers: [&str; 6]) -> String {
+    let split = name.split_once('.');
+    let known = split.and_then(|(part, rest)| {
+        let place = PARTS.iter().position(|&known| known == part)?;
+        Some(format!("{}.{rest}", numbers[place]))
+    });
+    known.unwrap_or_else(|| name.to_owned())
+}
 
 /// What a file must hold, for a message.
 pub(super) fn looks_like() -> String {
