@@ -87,7 +87,8 @@ fn of_protocol(error: &protocol::Error) -> Option<String> {
             "give class numbers for both, or the same 0/1 columns for both"
         }
         Error::Unmatched { .. } => {
-            "evaluate both on the same data, with the same --fractions and --seeds"
+            "evaluate both on the same data, with the same --fractions and --seeds, or compare what both \
+             have (--common)"
         }
         Error::NoLabelPresent => "give test labels of 1 for present",
         _ => return None,

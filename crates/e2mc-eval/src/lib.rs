@@ -63,7 +63,9 @@ pub use embeddings::{
 };
 pub use error::Error;
 pub use knn::{KnnConfig, KnnResult, RANKED, Vote, knn, knn_within};
-pub use linear::{LinearConfig, LinearOptimizer, LinearPreset, LinearTrainer, Schedule};
+pub use linear::{
+    LinearConfig, LinearOptimizer, LinearPreset, LinearTrainer, Schedule, still_falling,
+};
 pub use logistic::{L2, LogisticConfig, LogisticReport};
 pub use overlap::equal_rows;
 pub use probe::{Fit, FitReport, Prediction, Probe};

@@ -16,10 +16,12 @@ use crate::classifier::LinearClassifier;
 use crate::{Error, check};
 
 mod batch_norm;
+mod convergence;
 mod layer;
 mod preset;
 mod update;
 
+pub use convergence::still_falling;
 pub use layer::LinearTrainer;
 pub use preset::LinearPreset;
 
@@ -170,20 +172,33 @@ impl LinearConfig {
     }
 }
 
-/// Fits the probe; returns it with the mean cross-entropy over the last epoch's steps.
+/// A fitted head.
+pub(crate) struct Fitted {
+    pub(crate) classifier: LinearClassifier,
+    /// The mean cross-entropy over the last epoch's steps.
+    pub(crate) loss: f64,
+    /// Whether the loss still fell at the end.
+    pub(crate) falling: bool,
+}
+
+/// Fits the probe.
 pub(crate) fn fit(
     train: MatrixView<'_>,
     labels: &[usize],
     classes: usize,
     config: &LinearConfig,
     seed: u64,
-) -> Result<(LinearClassifier, f64), Error> {
+) -> Result<Fitted, Error> {
     config.validate(train.cols())?;
     check::matrix(train, check::TRAINING)?;
     check::class_counts(train.rows(), labels, classes)?;
     let mut trainer = LinearTrainer::new(train.cols(), classes, config, seed)?;
     let loss = train_on(&mut trainer, train, labels, config)?;
-    Ok((trainer.classifier(), loss))
+    Ok(Fitted {
+        classifier: trainer.classifier(),
+        loss,
+        falling: trainer.still_falling(),
+    })
 }
 
 /// All epochs on cached features that have been checked; returns the last one's mean loss.

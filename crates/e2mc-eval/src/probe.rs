@@ -24,6 +24,8 @@ pub enum FitReport {
     Sgd {
         /// Mean cross-entropy over the last epoch's steps.
         loss: f64,
+        /// Whether the loss [still fell](crate::still_falling) at the end.
+        falling: bool,
     },
     /// [`Probe::Logistic`]'s.
     Logistic(LogisticReport),
@@ -66,8 +68,9 @@ impl Probe {
     ) -> Result<Fit, Error> {
         let (classifier, report) = match self {
             Self::Sgd(config) => {
-                let (classifier, loss) = linear::fit(train, train_labels, classes, config, seed)?;
-                (classifier, FitReport::Sgd { loss })
+                let fitted = linear::fit(train, train_labels, classes, config, seed)?;
+                let (loss, falling) = (fitted.loss, fitted.falling);
+                (fitted.classifier, FitReport::Sgd { loss, falling })
             }
             Self::Logistic(config) => {
                 let (classifier, report) =

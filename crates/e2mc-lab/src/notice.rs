@@ -99,6 +99,11 @@ pub enum Notice {
         /// Images that they are compared with.
         bank: usize,
     },
+    /// The features are checked on few images.
+    SmallGuard {
+        /// Held-out images.
+        held_out: usize,
+    },
     /// The features are worse than at the start beyond the noise.
     WorseFeatures {
         /// How much.
@@ -180,6 +185,7 @@ impl Notice {
             | Self::DataSet { .. }
             | Self::LackingClasses { .. }
             | Self::MissingTensors { .. }
+            | Self::SmallGuard { .. }
             | Self::WorseFeatures { .. }
             | Self::Collapse { .. }
             | Self::Result { .. } => Severity::Warning,
@@ -244,6 +250,12 @@ impl fmt::Display for Notice {
                 f,
                 "at start: k-NN {:.2} % on {held_out} held-out images against {bank}",
                 100.0 * accuracy
+            ),
+            Self::SmallGuard { held_out } => write!(
+                f,
+                "the k-NN check has only {held_out} held-out images: each is {:.1} points, so that small \
+                 changes are noise",
+                100.0 / (*held_out).max(1) as f64
             ),
             Self::WorseFeatures { change } => write!(
                 f,

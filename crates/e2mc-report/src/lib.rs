@@ -58,6 +58,7 @@ mod tests;
 
 pub use chart::Chart;
 pub use chart::dots::{AxisStart, DotPanel, Dots};
+pub use chart::forest::{Forest, ForestPanel, ForestRow};
 pub use chart::grid::{HeatMaps, HeatPanel};
 pub use chart::histograms::{HistogramPanel, Histograms, Reference};
 pub use chart::lines::Lines;

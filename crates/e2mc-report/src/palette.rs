@@ -173,6 +173,7 @@ pub(crate) fn slot_rules() -> String {
             ("area", "stroke"),
             ("run", "stroke"),
             ("whisker", "stroke"),
+            ("open", "stroke"),
             ("area", "fill"),
             ("bar", "fill"),
             ("mark", "fill"),

@@ -31,7 +31,7 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
     let name = options.record.model(options.embeddings.model());
     let mut result = EvaluationResult::new("probe", name, Protocol::Linear);
     result.origin = Origin::Files(origin);
-    let result = evaluate_probes(result, &data, &options.plan(subsets), &mut folder)?;
+    let result = evaluate_probes(result, &data, &options.plan(subsets, None), &mut folder)?;
     folder.write(&result)?;
     output::evaluation(options.record.json, &result, &[]);
     Ok(ExitCode::SUCCESS)

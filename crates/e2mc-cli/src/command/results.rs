@@ -33,7 +33,7 @@ pub(crate) fn run(options: &ResultsOptions) -> Result<ExitCode> {
         ));
     }
     output::result(options.json, &table.json(), || match options.format {
-        TableFormat::Terminal => output::table(&table.cells()),
+        TableFormat::Terminal => format!("{}{}", output::table(&table.cells()), table.spans()),
         TableFormat::Markdown => table.markdown(),
         TableFormat::Csv => table.csv(),
     });

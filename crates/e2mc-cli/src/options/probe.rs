@@ -28,9 +28,10 @@ pub struct ProbeOptions {
     /// Which classifier; logistic has nothing to tune
     #[arg(long, value_enum, default_value_t = ProbeName::Both)]
     pub probe: ProbeName,
-    /// Whose settings the SGD probe has (paper, appendix B.2)
-    #[arg(long, value_enum, default_value_t = PresetName::Vicreg)]
-    pub preset: PresetName,
+    /// Whose settings the SGD probe has (paper, appendix B.2) [default: those of the checkpoint's method;
+    /// of embeddings, vicreg]
+    #[arg(long, value_enum)]
+    pub preset: Option<PresetName>,
     /// What the SGD probe learns from: features computed once, or anew for every batch
     #[arg(long, value_enum, default_value_t = FeaturesName::Cached)]
     pub features: FeaturesName,
@@ -68,20 +69,20 @@ pub struct ProbeOptions {
 }
 
 impl ProbeOptions {
-    /// What is fitted, on these label subsets.
-    pub fn plan(&self, subsets: Subsets) -> ProbePlan {
+    /// What is fitted, on these label subsets; `method` names what trained the network, where it is known.
+    pub fn plan(&self, subsets: Subsets, method: Option<&str>) -> ProbePlan {
         ProbePlan {
             subsets,
             seeds: self.machine.seeds(self.seeds),
             probes: self.probe.kinds(),
             settings: ProbeSettings {
-                preset: self.preset.into(),
                 epochs: self.sgd_epochs.map(|epochs| epochs as usize),
                 learning_rate: self.sgd_rate,
                 batch: self.sgd_batch.map(|batch| batch as usize),
                 weight_decay: self.sgd_weight_decay,
                 optimizer: self.sgd_optimizer.map(Into::into),
                 schedule: self.sgd_schedule.clone(),
+                ..ProbeSettings::choose(self.preset.map(Into::into), method)
             },
             k: self.k.into(),
         }

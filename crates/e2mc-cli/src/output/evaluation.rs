@@ -66,11 +66,36 @@ fn probes(found: &EvaluationResult) -> String {
         format!("Features of sgd {features}; of logistic and k-NN cached.\n")
     });
     format!(
-        "{}\nlogistic: L-BFGS on standardised features; sgd: the paper's linear layer on raw features.\n\
-         {features}Mean ± standard error over label subsets; {} test images; last epoch, not the best.",
+        "{}\nlogistic: L-BFGS on standardised features; sgd: the paper's linear layer on raw features{}.\n\
+         {features}{}{} test images; last epoch, not the best.",
         table(&rows),
+        preset(found),
+        spans(&found.probes),
         found.test_images
     )
+}
+
+/// Whose settings the SGD probe had, and why.
+fn preset(found: &EvaluationResult) -> String {
+    let word = |key: &str| found.settings.get(key).and_then(|value| value.as_str());
+    let Some(preset) = word("preset").filter(|_| found.probes.iter().any(|row| row.probe == "sgd"))
+    else {
+        return String::new();
+    };
+    match word("preset_from") {
+        Some(from) => format!(",\nwith the settings of {preset} ({from})"),
+        None => format!(",\nwith the settings of {preset}"),
+    }
+}
+
+/// What ± spans, as a sentence; nothing where no row has it.
+fn spans(rows: &[ProbeRow]) -> &'static str {
+    match rows.iter().any(|row| row.noise().is_some()) {
+        true => {
+            "± is the standard error over label subsets; it does not cover other training seeds.\n"
+        }
+        false => "",
+    }
 }
 
 /// Labels, images, top-1 and top-5 of one classifier at one fraction.
@@ -78,7 +103,7 @@ fn of_row(row: &ProbeRow) -> [String; 4] {
     [
         format!("{} %", percent(row.fraction)),
         row.images.to_string(),
-        plus_minus(row.accuracy, row.standard_error),
+        plus_minus(row.accuracy, row.noise()),
         or_empty(row.top5),
     ]
 }
@@ -87,9 +112,9 @@ fn finetuned(found: &EvaluationResult) -> String {
     let mut rows = with_header(["labels", "images", "top-1, %", "top-5, %"]);
     rows.extend(found.probes.iter().map(|row| of_row(row).to_vec()));
     format!(
-        "{}\nAll layers trained, random crops and flips; mean ± standard error over label subsets; {} \
-         test images; last epoch, not the best.",
+        "{}\nAll layers trained, random crops and flips.\n{}{} test images; last epoch, not the best.",
         table(&rows),
+        spans(&found.probes),
         found.test_images
     )
 }
@@ -112,7 +137,7 @@ fn neighbours(found: &EvaluationResult) -> String {
         ]);
     }
     format!(
-        "{}\nCosine similarity, exact; {} test rows.",
+        "{}\nCosine similarity, exact; {} test rows. One model, one set of labels: no ± is known.",
         table(&rows),
         found.test_images
     )
@@ -150,7 +175,7 @@ fn average_precisions(svm: &SvmResult, precisions: &Precisions, labels: &[&str])
 
 #[cfg(test)]
 mod tests {
-    use e2mc_record::{NeighbourFit, ProbeFit, Protocol, SvmUnit};
+    use e2mc_record::{NeighbourFit, ProbeFit, Protocol, Spans, SvmUnit};
 
     use super::*;
 
@@ -167,6 +192,7 @@ mod tests {
     #[test]
     fn probes_stand_below_the_neighbours() {
         let mut found = EvaluationResult::new("probe", "a", Protocol::Linear);
+        found.settings.insert("preset".into(), "swav".into());
         (found.k, found.knn, found.test_images) = (Some(20), Some(71.25), 60);
         let run = ProbeFit {
             seed: 0,
@@ -197,6 +223,37 @@ mod tests {
             "sgd       10 %       20   75.00 ± 0.50      99.00          75.00"
         );
         assert!(text.contains("60 test images"), "{text}");
+        assert!(text.contains("with the settings of swav."), "{text}");
+        assert!(
+            text.contains("± is the standard error over label subsets"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn with_the_same_labels_no_noise_is_shown() {
+        let row = |spans| ProbeRow {
+            probe: "sgd".into(),
+            fraction: 1.0,
+            images: 200,
+            accuracy: 75.0,
+            standard_error: Some(0.5),
+            spans,
+            accuracies: vec![74.5, 75.5],
+            top5: None,
+            runs: Vec::new(),
+        };
+        for (spans, shown) in [
+            (Some(Spans::FitSeeds), false),
+            (None, false),
+            (Some(Spans::LabelSubsets), true),
+        ] {
+            let mut found = EvaluationResult::new("finetune", "a", Protocol::SemiSupervised);
+            found.probes = vec![row(spans)];
+            let text = text(&found, &[]);
+            assert_eq!(text.contains("75.00 ± 0.50"), shown, "{text}");
+            assert_eq!(text.contains("training seeds"), shown, "{text}");
+        }
     }
 
     #[test]

@@ -17,10 +17,11 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
     let notices: Arc<dyn Notices> = Screen::new();
     let source = settings::source(&options.embeddings, &options.machine)?;
     let network = Network::open(source, &notices)?;
-    let plan = options.plan(match &options.list {
+    let subsets = match &options.list {
         Some(list) => network.listed(list)?,
         None => Subsets::of_fractions(&options.fractions)?,
-    });
+    };
+    let plan = options.plan(subsets, Some(network.method()));
     let features = match options.features {
         FeaturesName::Cached => Features::Cached,
         FeaturesName::Fresh => Features::Fresh,

@@ -139,7 +139,7 @@ fn text(results: &SweepResults, folder: &SweepFolder) -> String {
         rows.push(row);
     }
     format!(
-        "{}{}top-1 accuracy in %, mean ± standard error over {} label subsets; base is the untouched checkpoint\n\
+        "{}{}top-1 accuracy in %, mean ± standard error over {} label subsets, not training seeds; base is the untouched checkpoint\n\
          report: {}\ntable: {}",
         output::table(&rows),
         notes.concat(),

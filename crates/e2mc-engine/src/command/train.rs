@@ -156,6 +156,8 @@ fn report(options: &TrainOptions, folder: &RunFolder, finished: &FinishedRun, ep
         "loss": last.map(|last| last.loss),
         "terms": last.map(terms),
         "knn": finished.knn,
+        "knn_change": finished.knn_change.map(|(change, _)| change),
+        "knn_change_error": finished.knn_change.map(|(_, error)| error),
         "checkpoint": folder.checkpoint(),
         "model": has_model.then(|| folder.model()),
     });
@@ -175,6 +177,13 @@ fn report(options: &TrainOptions, folder: &RunFolder, finished: &FinishedRun, ep
                 100.0 * first,
                 100.0 * last
             ));
+            if let Some((change, error)) = finished.knn_change {
+                text.push_str(&format!(
+                    " ({:+.2} ± {:.2} points, image by image)",
+                    100.0 * change,
+                    100.0 * error
+                ));
+            }
         }
         if has_model {
             text.push_str(&format!("\nmodel: {}", folder.model().display()));

@@ -8,6 +8,7 @@ use crate::{Error, check};
 
 use super::LinearConfig;
 use super::batch_norm::BatchNorm;
+use super::convergence::still_falling;
 use super::update::{Descent, Update};
 
 /// The standard deviation of the initial weights.
@@ -30,6 +31,8 @@ pub struct LinearTrainer {
     epoch: usize,
     rows: usize,
     loss: f64,
+    /// Each ended epoch's mean loss.
+    losses: Vec<f64>,
     residuals: Vec<f32>,
 }
 
@@ -62,6 +65,7 @@ impl LinearTrainer {
             epoch: 0,
             rows: 0,
             loss: 0.0,
+            losses: Vec::new(),
             residuals: Vec::new(),
         })
     }
@@ -153,8 +157,14 @@ impl LinearTrainer {
             });
         }
         self.epoch += 1;
+        self.losses.push(loss);
         (self.rows, self.loss) = (0, 0.0);
         Ok(loss)
+    }
+
+    /// Whether the loss still fell when the last epoch ended; see [`still_falling`].
+    pub fn still_falling(&self) -> bool {
+        still_falling(&self.losses)
     }
 
     /// The classifier as it is now.

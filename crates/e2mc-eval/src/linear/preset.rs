@@ -18,6 +18,16 @@ pub enum LinearPreset {
 }
 
 impl LinearPreset {
+    /// That of a training method, by the method's name in a recipe; none of a method without a probe of its own.
+    pub fn of_method(name: &str) -> Option<Self> {
+        match name {
+            "vicreg" => Some(Self::Vicreg),
+            "swav" => Some(Self::Swav),
+            "simsiam" => Some(Self::Simsiam),
+            _ => None,
+        }
+    }
+
     /// The settings for a part of the labels, in (0, 1]; between the parts that the paper has, those of the smaller one
     /// that is at least as large.
     pub fn config(self, fraction: f64) -> LinearConfig {

@@ -90,6 +90,17 @@ fn close(found: &[f32], expected: &[f64], tolerance: f64) {
     }
 }
 
+/// The classifier and the last epoch's loss.
+fn fit(
+    train: MatrixView<'_>,
+    labels: &[usize],
+    classes: usize,
+    config: &LinearConfig,
+    seed: u64,
+) -> Result<(LinearClassifier, f64), Error> {
+    super::fit(train, labels, classes, config, seed).map(|fitted| (fitted.classifier, fitted.loss))
+}
+
 #[test]
 fn agrees_with_pytorch() {
     let text = std::fs::read_to_string(golden("sgd.json")).unwrap();

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use e2mc_record::{EvaluationResult, FitKey, FoundResult};
+use e2mc_record::{EvaluationResult, FitKey, FoundResult, SplitRecord, Splits};
 
 use super::Error;
 use crate::{CompareConfig, CrossedComparison, compare_crossed, holm, npz_names, read_labels};
@@ -143,7 +143,7 @@ pub fn match_fits(first: Judged<'_>, second: Judged<'_>) -> Result<Matches, Erro
                 continue;
             }
         };
-        if a.subset != b.subset {
+        if a.subset != b.subset || other_images(first, second, |splits| &splits.train) {
             matches.unmatched.push(Unmatched::OtherSubset(key.clone()));
             continue;
         }
@@ -153,7 +153,8 @@ pub fn match_fits(first: Judged<'_>, second: Judged<'_>) -> Result<Matches, Erro
                 .push(Unmatched::NoPredictions(key.clone()));
             continue;
         };
-        if a.labels != b.labels {
+        let other = other_images(first, second, |splits| &splits.test);
+        if other || a.labels != b.labels {
             matches.unmatched.push(Unmatched::OtherTestSet {
                 fit: key.clone(),
                 first: a.labels.len(),
@@ -192,6 +193,21 @@ impl Matches {
             second: vec![b],
         });
     }
+}
+
+/// Whether both results know a split's images, and they are not the same. Where either does not, the labels
+/// are all that can tell.
+fn other_images(
+    first: Judged<'_>,
+    second: Judged<'_>,
+    split: fn(&Splits) -> &Option<SplitRecord>,
+) -> bool {
+    let known = |judged: Judged<'_>| {
+        let record = split(&judged.result.splits).as_ref()?;
+        record.fingerprint.clone()
+    };
+    let both = known(first).zip(known(second));
+    both.is_some_and(|(first, second)| first != second)
 }
 
 /// What is kept of a fit.
@@ -305,6 +321,14 @@ mod tests {
     use super::*;
     use crate::protocol::{figures, write_predictions};
     use e2mc_record::{ProbeFit, ProbeRow, Protocol, ResultFolder};
+
+    fn split(fingerprint: &str) -> Option<SplitRecord> {
+        Some(SplitRecord {
+            split: "test".into(),
+            images: 6,
+            fingerprint: Some(fingerprint.into()),
+        })
+    }
     use tempfile::TempDir;
 
     const LABELS: [usize; 6] = [0, 1, 0, 1, 0, 1];
@@ -436,6 +460,27 @@ mod tests {
         assert!(
             text.ends_with("judged on other test rows, 6 against 4, or in another order"),
             "{text}"
+        );
+        // Other images may have the same labels.
+        let (mut a, mut b) = (
+            judged(&[0.1], &[0], 2, &LABELS),
+            judged(&[0.1], &[0], 6, &LABELS),
+        );
+        (a.1.splits.test, b.1.splits.test) = (split("one"), split("one"));
+        assert!(matched(&a, &b).unmatched.is_empty());
+        b.1.splits.test = split("other");
+        let found = matched(&a, &b).unmatched;
+        assert!(
+            matches!(found[..], [Unmatched::OtherTestSet { .. }]),
+            "{found:?}"
+        );
+        b.1.splits.test = None;
+        assert!(matched(&a, &b).unmatched.is_empty());
+        (a.1.splits.train, b.1.splits.train) = (split("one"), split("other"));
+        let found = matched(&a, &b).unmatched;
+        assert!(
+            matches!(found[..], [Unmatched::OtherSubset(_)]),
+            "{found:?}"
         );
         let mut b = judged(&[0.1], &[0], 6, &LABELS);
         b.1.probes[0].runs[0].predictions = None;

@@ -64,7 +64,8 @@ pub use machines::{MachineData, MachinePlan, Scale, evaluate_machines};
 pub use neighbours::{NeighbourData, NeighbourPlan, evaluate_neighbours, nearest};
 pub use predictions::{write_label_scores, write_predictions, write_votes};
 pub use probes::{
-    ProbeKind, ProbePlan, ProbeSettings, describe_logistic, evaluate_probes, fit_probes,
+    PresetOrigin, ProbeKind, ProbePlan, ProbeSettings, describe_logistic, evaluate_probes,
+    fit_probes, unfinished_warning,
 };
 pub use subsets::Subsets;
 

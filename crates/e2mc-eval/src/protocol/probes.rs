@@ -1,6 +1,6 @@
 //! Linear probes on cached features, over fractions of the labels and seeds.
 
-use e2mc_record::{EvaluationResult, ProbeFit, ProbeRow, ResultFolder};
+use e2mc_record::{EvaluationResult, ProbeFit, ProbeRow, ResultFolder, percent};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -35,11 +35,36 @@ impl ProbeKind {
     }
 }
 
+/// Why the SGD probe has the preset that it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PresetOrigin {
+    /// It was asked for.
+    Given,
+    /// It is that of the method that trained the network.
+    Method,
+    /// Nothing is known of the method.
+    #[default]
+    Unknown,
+}
+
+impl PresetOrigin {
+    /// In words, as results have it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Given => "as asked for",
+            Self::Method => "the method of the checkpoint",
+            Self::Unknown => "the default: no method of the features is known",
+        }
+    }
+}
+
 /// The SGD probe's settings: whose, and what is different.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProbeSettings {
     /// Whose.
     pub preset: LinearPreset,
+    /// Why theirs.
+    pub origin: PresetOrigin,
     /// Passes over the training rows; none for the preset's, as below.
     pub epochs: Option<usize>,
     /// For a batch of 256.
@@ -59,6 +84,7 @@ impl Default for ProbeSettings {
     fn default() -> Self {
         Self {
             preset: LinearPreset::Vicreg,
+            origin: PresetOrigin::default(),
             epochs: None,
             learning_rate: None,
             batch: None,
@@ -70,6 +96,21 @@ impl Default for ProbeSettings {
 }
 
 impl ProbeSettings {
+    /// The preset that was asked for, else that of the method of this name, else VICReg's; nothing different.
+    pub fn choose(asked: Option<LinearPreset>, method: Option<&str>) -> Self {
+        let of_method = method.and_then(LinearPreset::of_method);
+        let (preset, origin) = match (asked, of_method) {
+            (Some(preset), _) => (preset, PresetOrigin::Given),
+            (None, Some(preset)) => (preset, PresetOrigin::Method),
+            (None, None) => (LinearPreset::Vicreg, PresetOrigin::Unknown),
+        };
+        Self {
+            preset,
+            origin,
+            ..Self::default()
+        }
+    }
+
     /// The settings for a fraction of the labels.
     pub fn config(&self, fraction: f64) -> LinearConfig {
         let base = self.preset.config(fraction);
@@ -180,6 +221,7 @@ impl ProbePlan {
                 "preset",
                 json!(format!("{:?}", self.settings.preset).to_lowercase()),
             ),
+            ("preset_from", json!(self.settings.origin.words())),
             ("list", json!(subsets.list)),
             ("sgd", sgd.collect()),
             ("logistic", describe_logistic()),
@@ -261,14 +303,7 @@ pub fn fit_probes(
             let runs: Vec<ProbeFit> = results.into_iter().map(|(run, _)| run).collect();
             let missing = runs.iter().map(|run| run.missing).max().unwrap_or(0);
             warnings.extend(missing_warning(missing, data.classes, fraction));
-            let unfinished = runs.iter().filter(|run| run.converged == Some(false));
-            let slow = unfinished.count();
-            if slow > 0 {
-                warnings.push(format!(
-                    "{slow} of {} logistic fits ended before they converged",
-                    runs.len()
-                ));
-            }
+            warnings.extend(unfinished_warning(kind, &runs, fraction));
             rows.push(probe_row(
                 kind.name(),
                 fraction,
@@ -280,6 +315,21 @@ pub fn fit_probes(
     }
     warnings.dedup();
     Ok((rows, warnings))
+}
+
+/// A warning where fits had not converged when they ended.
+pub fn unfinished_warning(kind: ProbeKind, runs: &[ProbeFit], fraction: f64) -> Option<String> {
+    let unfinished = runs.iter().filter(|run| run.converged == Some(false));
+    let (slow, all) = (unfinished.count(), runs.len());
+    (slow > 0).then(|| match kind {
+        ProbeKind::Logistic => format!("{slow} of {all} logistic fits ended before they converged"),
+        ProbeKind::Sgd => format!(
+            "{slow} of {all} sgd fits on {} % of the labels ended while their loss still fell (by more than 2 % \
+             from the last fifth but one of the epochs to the last): their accuracy is too low; train longer, or at \
+             a higher rate",
+            percent(fraction)
+        ),
+    })
 }
 
 fn fit(
@@ -307,7 +357,9 @@ fn fit(
         FitReport::Logistic(report) => {
             (run.l2, run.converged) = (Some(report.l2), Some(report.converged));
         }
-        FitReport::Sgd { loss } => run.loss = Some(loss),
+        FitReport::Sgd { loss, falling } => {
+            (run.loss, run.converged) = (Some(loss), Some(!falling));
+        }
     }
     Ok(run)
 }

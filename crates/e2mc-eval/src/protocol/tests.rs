@@ -57,6 +57,29 @@ fn plan() -> ProbePlan {
 }
 
 #[test]
+fn the_preset_is_that_of_the_method_unless_one_is_asked_for() {
+    let of = |asked, method| {
+        let settings = ProbeSettings::choose(asked, method);
+        (settings.preset, settings.origin)
+    };
+    use crate::LinearPreset::{Inat18, Simsiam, Swav, Vicreg};
+    assert_eq!(of(None, Some("swav")), (Swav, PresetOrigin::Method));
+    assert_eq!(of(None, Some("simsiam")), (Simsiam, PresetOrigin::Method));
+    assert_eq!(of(None, Some("vicreg")), (Vicreg, PresetOrigin::Method));
+    assert_eq!(
+        of(Some(Inat18), Some("swav")),
+        (Inat18, PresetOrigin::Given)
+    );
+    for unknown in [None, Some("none")] {
+        assert_eq!(of(None, unknown), (Vicreg, PresetOrigin::Unknown));
+    }
+    let rate = ProbeSettings::choose(None, Some("swav"))
+        .config(0.01)
+        .learning_rate;
+    assert_eq!(rate, 0.3);
+}
+
+#[test]
 fn probes_have_the_numbers_that_they_had() {
     let (outside, mut folder) = folder();
     let result = empty("probe", Protocol::Linear);

@@ -27,7 +27,12 @@ pub fn evaluate(
     judged.describe(Some(&Output::Backbone), &mut result)?;
     let data = judged.features(&Output::Backbone)?;
     let mut folder = ResultFolder::nowhere();
-    let mut result = evaluate_probes(result, &data, &settings.plan()?, &mut folder)?;
+    let mut result = evaluate_probes(
+        result,
+        &data,
+        &settings.plan(Some(judged.recipe.method.name()))?,
+        &mut folder,
+    )?;
     // Neighbours have one figure beside the probes.
     result.results.clear();
     for text in &result.warnings {

@@ -7,6 +7,7 @@ use e2mc_data::{Dataset, Pipeline, Selection};
 use e2mc_eval::LinearTrainer;
 use e2mc_eval::protocol::{
     Labelled, ProbeKind, ProbePlan, check_classes, fit_name, missing_warning, probe_fit, probe_row,
+    unfinished_warning,
 };
 use e2mc_record::{ProbeFit, ProbeRow, ResultFolder};
 use e2mc_train::finetune::training_view;
@@ -51,6 +52,7 @@ impl Fresh<'_> {
             }
             let missing = runs.iter().map(|run| run.missing).max().unwrap_or(0);
             warnings.extend(missing_warning(missing, data.classes, fraction));
+            warnings.extend(unfinished_warning(ProbeKind::Sgd, &runs, fraction));
             let name = ProbeKind::Sgd.name();
             rows.push(probe_row(name, fraction, images, &plan.subsets, runs)?);
         }
@@ -110,7 +112,7 @@ impl Fresh<'_> {
             (indices, data.train_labels.len()),
             self.folder,
         )?;
-        run.loss = Some(loss);
+        (run.loss, run.converged) = (Some(loss), Some(!trainer.still_falling()));
         run.missing = missing;
         Ok(run)
     }

@@ -117,6 +117,11 @@ impl Network {
         }
     }
 
+    /// The name of the method that trained the network, as recipes have it.
+    pub fn method(&self) -> &'static str {
+        self.checkpoint.recipe.method.name()
+    }
+
     /// The training images that a list names, as label subsets.
     ///
     /// # Errors

@@ -67,11 +67,11 @@ impl LinearSettings {
     /// # Errors
     /// Where there are none, one is out of range, or two have one name.
     pub fn check(&self) -> Result<(), Error> {
-        self.plan().map(drop)
+        self.plan(None).map(drop)
     }
 
-    /// What is fitted.
-    pub(crate) fn plan(&self) -> Result<ProbePlan, Error> {
+    /// What is fitted; `method` names what trained the network.
+    pub(crate) fn plan(&self, method: Option<&str>) -> Result<ProbePlan, Error> {
         Ok(ProbePlan {
             subsets: Subsets::of_fractions(&self.fractions)?,
             seeds: (0..self.seeds).collect(),
@@ -79,7 +79,7 @@ impl LinearSettings {
             settings: ProbeSettings {
                 epochs: self.sgd_epochs,
                 learning_rate: self.sgd_rate,
-                ..ProbeSettings::default()
+                ..ProbeSettings::choose(None, method)
             },
             k: self.k,
         })

@@ -52,6 +52,9 @@ pub struct FinishedRun {
     pub outcome: RunOutcome,
     /// Held-out k-NN: epoch (0 is the untouched model), accuracy as a fraction.
     pub knn: Vec<(u64, f64)>,
+    /// How far the last check is from the start, if both were measured: the change as a fraction, and its
+    /// standard error, image by image.
+    pub knn_change: Option<(f64, f64)>,
     /// The last epoch that was trained now.
     pub last: Option<EpochSummary>,
 }
@@ -181,12 +184,17 @@ pub fn train(
         Outcome::StoppedByObserver => RunOutcome::StoppedByGuard,
     };
     recording.finish(outcome.clone())?;
-    let (knn, last) = (recording.knn, recording.last);
+    let (knn, knn_change, last) = (recording.knn, recording.knn_change, recording.last);
     if outcome != RunOutcome::Interrupted {
         let storage = storage(&settings);
         checkpoint::save_model(&folder.model(), &recipe, &trainer.model, storage)?;
     }
-    Ok(FinishedRun { outcome, knn, last })
+    Ok(FinishedRun {
+        outcome,
+        knn,
+        knn_change,
+        last,
+    })
 }
 
 /// An error of the recording comes back from training as it was.

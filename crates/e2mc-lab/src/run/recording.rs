@@ -17,6 +17,9 @@ use crate::error::Error;
 use crate::guard::{Check, Guard};
 use crate::notice::{Notice, Notices};
 
+/// A check on fewer images cannot see a change of a few points.
+const FEW: usize = 200;
+
 /// Is told each event of a run once it is recorded.
 pub trait RunObserver {
     /// Takes one event.
@@ -58,6 +61,8 @@ pub(super) struct Recording<'a> {
     moment: Moment,
     /// Held-out k-NN after each epoch that had a check: epoch, accuracy as a fraction.
     pub(super) knn: Vec<(u64, f64)>,
+    /// Of the last check: its change from the start, and the standard error of that.
+    pub(super) knn_change: Option<(f64, f64)>,
     /// The last epoch's summary.
     pub(super) last: Option<EpochSummary>,
 }
@@ -85,6 +90,7 @@ impl<'a> Recording<'a> {
                 ..Moment::default()
             },
             knn: Vec::new(),
+            knn_change: None,
             last: None,
         })
     }
@@ -99,6 +105,9 @@ impl<'a> Recording<'a> {
                 held_out,
                 bank,
             });
+            if held_out < FEW {
+                self.notices.tell(&Notice::SmallGuard { held_out });
+            }
             self.knn.push((0, check.accuracy));
             if let Some(guard) = &self.guard {
                 guard.save_start(self.folder)?;
@@ -177,6 +186,7 @@ impl<'a> Recording<'a> {
         let change = check.and_then(|check| check.since_start);
         if let Some(check) = &check {
             self.knn.push((summary.epoch, check.accuracy));
+            self.knn_change = change.map(|change| (-change.drop, change.standard_error));
         }
         self.last = Some(summary.clone());
         self.record(Event::Epoch(Epoch {

@@ -79,6 +79,22 @@ pub struct ProbeRow {
     pub runs: Vec<ProbeFit>,
 }
 
+impl ProbeRow {
+    /// The standard error where it says how well the mean is known: over label subsets. On the same labels it
+    /// is the spread of the fit's first weights and order alone, and means nothing beside them.
+    pub fn noise(&self) -> Option<f64> {
+        noise(self.standard_error, self.spans, self.fraction)
+    }
+}
+
+/// See [`ProbeRow::noise`]. Earlier results do not say what was spanned: below all labels it was subsets.
+pub(super) fn noise(error: Option<f64>, spans: Option<Spans>, fraction: f64) -> Option<f64> {
+    error.filter(|_| match spans {
+        Some(spans) => spans == Spans::LabelSubsets,
+        None => fraction < 1.0,
+    })
+}
+
 /// One fit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeFit {
@@ -90,7 +106,7 @@ pub struct ProbeFit {
     /// The logistic probe's penalty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub l2: Option<f64>,
-    /// Whether the logistic probe met its tolerance.
+    /// Whether the logistic probe met its tolerance, and whether the loss of what is trained by SGD no longer fell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub converged: Option<bool>,
     /// Mean cross-entropy over the last epoch, of what is trained by SGD.

@@ -101,6 +101,14 @@ pub struct RowView {
     pub values: Vec<f64>,
 }
 
+impl RowView {
+    /// The standard error where it says how well the mean is known: see [`ProbeRow::noise`](super::ProbeRow::noise).
+    pub fn noise(&self) -> Option<f64> {
+        let fraction = self.key.percent() / 100.0;
+        super::figures::noise(self.standard_error, self.spans, fraction)
+    }
+}
+
 impl EvaluationResult {
     /// All fits: neighbours, then probes, then support vector machines.
     pub fn fits(&self) -> impl Iterator<Item = FitView<'_>> {
@@ -179,6 +187,22 @@ fn neighbours(k: usize, vote: &str) -> FitKey {
 mod tests {
     use super::*;
     use crate::percent;
+
+    #[test]
+    fn only_label_subsets_say_how_well_a_mean_is_known() {
+        let row = |spans, fraction| RowView {
+            key: FitKey::new(Protocol::Linear, "sgd", fraction, 0),
+            mean: 75.0,
+            measure: "top-1",
+            standard_error: Some(0.5),
+            spans,
+            values: vec![74.5, 75.5],
+        };
+        assert_eq!(row(Some(Spans::LabelSubsets), 0.1).noise(), Some(0.5));
+        assert_eq!(row(Some(Spans::FitSeeds), 0.1).noise(), None);
+        assert_eq!(row(None, 0.1).noise(), Some(0.5));
+        assert_eq!(row(None, 1.0).noise(), None);
+    }
 
     #[test]
     fn keys_meet_at_the_percentage_that_is_shown() {

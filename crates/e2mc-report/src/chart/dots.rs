@@ -13,12 +13,12 @@ use crate::number;
 use crate::table::Estimate;
 use crate::text::{escape, plain, shorten, text_width};
 
-const WIDTH: f64 = 336.0;
-const ROW: f64 = 42.0;
+pub(super) const WIDTH: f64 = 336.0;
+pub(super) const ROW: f64 = 42.0;
 /// The room under the rows for the axis.
 const FOOT: f64 = 26.0;
-const LEFT: f64 = 18.0;
-const RIGHT: f64 = WIDTH - 18.0;
+pub(super) const LEFT: f64 = 18.0;
+pub(super) const RIGHT: f64 = WIDTH - 18.0;
 
 /// Means of several quantities for the same few series.
 #[derive(Clone, Debug, Default)]
@@ -139,12 +139,11 @@ impl Dots {
         marks: &[Entry],
         inks: &Inks,
     ) -> Panel {
-        let rows = ROW * self.series.len() as f64;
         let mut drawn = Panel {
             title: panel.title.clone(),
             unit: panel.unit.clone(),
             legend: marks.to_vec(),
-            size: (WIDTH, rows + FOOT),
+            size: (WIDTH, panel_height(self.series.len())),
             ..Panel::default()
         };
         let Some(domain) = domain else {
@@ -281,7 +280,12 @@ impl DotPanel {
     }
 }
 
-fn render_axis(
+/// The height of a panel of that many rows, with its axis.
+pub(super) fn panel_height(rows: usize) -> f64 {
+    ROW * rows as f64 + FOOT
+}
+
+pub(super) fn render_axis(
     out: &mut String,
     ticks: &Ticks,
     x: impl Fn(f64) -> f64,
@@ -312,7 +316,7 @@ fn render_axis(
 }
 
 /// An upright line through all rows, interrupted where their text is.
-fn render_upright(out: &mut String, class: &str, at: f64, rows: usize) -> fmt::Result {
+pub(super) fn render_upright(out: &mut String, class: &str, at: f64, rows: usize) -> fmt::Result {
     write!(out, "<path class=\"{class}\" d=\"")?;
     for row in 0..rows {
         write!(out, "M{at:.1} {:.1}v20", ROW * row as f64 + 19.0)?;

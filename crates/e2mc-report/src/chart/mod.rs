@@ -5,6 +5,7 @@
 mod cells;
 mod density;
 pub(crate) mod dots;
+pub(crate) mod forest;
 mod frame;
 pub(crate) mod grid;
 mod heat;
@@ -18,6 +19,7 @@ pub(crate) mod series;
 mod track;
 
 use dots::Dots;
+use forest::Forest;
 use grid::HeatMaps;
 use histograms::Histograms;
 use lines::Lines;
@@ -33,6 +35,8 @@ pub enum Chart {
     Lines(Lines),
     /// Means with their errors, side by side.
     Dots(Dots),
+    /// Differences with their intervals.
+    Forest(Forest),
     /// Distributions, overlaid.
     Histograms(Histograms),
     /// Points in the unit square.
@@ -48,6 +52,7 @@ impl Chart {
         match self {
             Self::Lines(lines) => lines.names(),
             Self::Dots(dots) => dots.names(),
+            Self::Forest(forest) => forest.names(),
             Self::Histograms(histograms) => histograms.names(),
             Self::Scatter(_) | Self::Heat(_) => vec![],
         }
@@ -59,6 +64,7 @@ impl Chart {
         match self {
             Self::Lines(lines) => lines.figure(inks),
             Self::Dots(dots) => dots.figure(inks),
+            Self::Forest(forest) => forest.figure(inks),
             Self::Histograms(histograms) => histograms.figure(inks),
             Self::Scatter(scatter) => scatter.figure(),
             Self::Heat(maps) => maps.figure(),
@@ -79,6 +85,7 @@ macro_rules! chart_from {
 chart_from!(
     Lines(Lines),
     Dots(Dots),
+    Forest(Forest),
     Histograms(Histograms),
     Scatter(Scatter),
     Heat(HeatMaps),

@@ -3,8 +3,10 @@
 //! - [`run`]: training runs, finished or not, with every result found below their folders;
 //! - [`embedding`]: what one embedding looks like, or several of the same images;
 //! - [`sweep`]: runs over a grid of settings;
+//! - [`comparison`]: models against one that all are compared with;
 //! - [`demo`]: one base, continued with and without the entropy criterion.
 
+pub mod comparison;
 pub mod demo;
 pub mod embedding;
 mod rows;

@@ -53,7 +53,7 @@ fn cells(result: &EvaluationResult) -> Vec<(Column, Cell)> {
     let protocol = result.evaluation;
     let probes = result.probes.iter().map(|row| {
         let column = Column::of_labels(protocol, row.fraction, &row.probe);
-        (column, (row.accuracy, row.standard_error))
+        (column, (row.accuracy, row.noise()))
     });
     // Beside probes, neighbours are a first look; they have a command of their own.
     let looked_for = (protocol == Protocol::Knn).then_some(&result.results);
@@ -139,6 +139,17 @@ impl Table {
             rows.push(row);
         }
         rows
+    }
+
+    /// What ± spans; nothing where no cell has it.
+    pub(super) fn spans(&self) -> &'static str {
+        let mut cells = self.rows.iter().flat_map(|(_, cells)| cells.values());
+        match cells.any(|cell| cell.1.is_some()) {
+            true => {
+                "± is the standard error over label subsets; it does not cover other training seeds."
+            }
+            false => "",
+        }
     }
 
     pub(super) fn markdown(&self) -> String {

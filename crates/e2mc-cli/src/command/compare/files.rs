@@ -1,14 +1,14 @@
-//! `e2mc compare`: whether evaluations on the same test images differ beyond chance.
+//! Bare predictions of one fit each, compared in detail: McNemar's test, a permutation test, Cohen's d.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
+use super::confidence;
 use anyhow::Result;
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::CompareOptions;
-use e2mc_cli::output;
-use e2mc_eval::{CompareConfig, Comparison, compare, holm, npz_names, read_labels};
+use e2mc_eval::{CompareConfig, Comparison, CrossedComparison, compare, npz_names, read_labels};
 use e2mc_record::PREDICTIONS;
+use e2mc_report::pages::comparison::Line;
 use serde_json::{Value, json};
 
 /// One model's predictions.
@@ -57,13 +57,29 @@ impl Predictions {
     }
 }
 
-pub(crate) fn run(options: &CompareOptions) -> Result<ExitCode> {
+/// The predictions of two models, and how they differ.
+pub(super) struct Compared {
+    pub(super) path: PathBuf,
+    pub(super) comparison: Comparison,
+    pub(super) p: f64,
+}
+
+/// The first model's predictions, and the others' against them.
+pub(super) struct Files {
+    pub(super) first: PathBuf,
+    pub(super) others: Vec<Compared>,
+    /// Comparisons that p-values and intervals are corrected for.
+    pub(super) count: usize,
+    level: f64,
+}
+
+/// Compares bare predictions, one fit each.
+pub(super) fn compare_files(options: &CompareOptions) -> Result<Files> {
     let first = Predictions::read(&options.first)?;
+    let count = options.count(options.others.len());
     let config = CompareConfig {
-        permutations: options.permutations as usize,
-        bootstraps: options.bootstraps as usize,
-        confidence: 1.0 - options.level,
-        seed: options.seed,
+        confidence: 1.0 - options.level / count as f64,
+        ..options.config()
     };
     let mut results = Vec::new();
     for other in &options.others {
@@ -88,44 +104,67 @@ pub(crate) fn run(options: &CompareOptions) -> Result<ExitCode> {
         )?;
         results.push((other.path, comparison));
     }
-
-    let count = options
-        .comparisons
-        .map_or(results.len(), |n| results.len().max(n as usize));
     let p_values: Vec<f64> = results.iter().map(|(_, c)| c.p_exact).collect();
-    // Holm's method needs all p-values; of those that are not here nothing is known.
-    let corrected: Vec<f64> = if count == results.len() {
-        holm(&p_values)
-    } else {
-        p_values
-            .iter()
-            .map(|p| (p * count as f64).min(1.0))
-            .collect()
-    };
-    if count > 1 {
-        output::warning(&format!(
-            "{count} comparisons: at the level {} one in {:.0} would differ by chance alone; judge by the \
-             corrected p-values",
-            options.level,
-            1.0 / options.level
-        ));
-    }
-    let entries: Vec<Value> = results
-        .iter()
-        .zip(&corrected)
-        .map(|((path, c), &p)| entry(&first.path, path, c, (p, count), options.level))
-        .collect();
-    let result = match &entries[..] {
-        [one] => one.clone(),
-        several => json!({ "comparisons": several, "count": count }),
-    };
-    output::result(options.json, &result, || {
-        let texts = results.iter().zip(&corrected);
-        let texts =
-            texts.map(|((path, c), &p)| text(&first.path, path, c, (p, count), options.level));
-        texts.collect::<Vec<_>>().join("\n\n")
+    let others = results.into_iter().zip(options.corrected(&p_values));
+    let others = others.map(|((path, comparison), p)| Compared {
+        path,
+        comparison,
+        p,
     });
-    Ok(ExitCode::SUCCESS)
+    Ok(Files {
+        first: first.path,
+        others: others.collect(),
+        count,
+        level: options.level,
+    })
+}
+
+impl Files {
+    /// As one JSON object.
+    pub(super) fn json(&self) -> Value {
+        let entry = |other: &Compared| {
+            let (path, corrected) = (&other.path, (other.p, self.count));
+            entry(&self.first, path, &other.comparison, corrected, self.level)
+        };
+        let entries: Vec<Value> = self.others.iter().map(entry).collect();
+        match &entries[..] {
+            [one] => one.clone(),
+            several => json!({ "comparisons": several, "count": self.count }),
+        }
+    }
+
+    /// For people.
+    pub(super) fn text(&self) -> String {
+        let text = |other: &Compared| {
+            let (path, corrected) = (&other.path, (other.p, self.count));
+            text(&self.first, path, &other.comparison, corrected, self.level)
+        };
+        let texts: Vec<String> = self.others.iter().map(text).collect();
+        texts.join("\n\n")
+    }
+
+    /// What the page shows.
+    pub(super) fn others(&self) -> Vec<(PathBuf, Vec<Line>)> {
+        let line = |other: &Compared| {
+            let found = &other.comparison;
+            let line = Line {
+                name: "predictions".into(),
+                difference: CrossedComparison {
+                    subsets: 1,
+                    samples: found.samples,
+                    accuracy_a: found.accuracy_a,
+                    accuracy_b: found.accuracy_b,
+                    mean_difference: found.mean_difference,
+                    interval: found.interval,
+                    p: found.p_exact,
+                },
+                confidence: 1.0 - self.level / self.count as f64,
+                p: other.p,
+            };
+            (other.path.clone(), vec![line])
+        };
+        self.others.iter().map(line).collect()
+    }
 }
 
 fn entry(
@@ -141,7 +180,7 @@ fn entry(
         "n01": c.n01, "n10": c.n10, "chi2": c.chi2, "p_chi2": c.p_chi2, "p_exact": c.p_exact,
         "p_permutation": c.p_permutation, "mean_difference": c.mean_difference,
         "cohens_d": c.cohens_d, "interval": [c.interval.0, c.interval.1],
-        "confidence": 1.0 - level, "comparisons": count, "p_corrected": corrected,
+        "confidence": 1.0 - level / count as f64, "comparisons": count, "p_corrected": corrected,
         "conclusion": conclusion(c, corrected, level),
     })
 }
@@ -173,7 +212,7 @@ fn conclusion(c: &Comparison, p: f64, level: f64) -> String {
     )
 }
 
-fn small(p: f64) -> String {
+pub(super) fn small(p: f64) -> String {
     if p < 1e-4 {
         format!("{p:.1e}")
     } else {
@@ -200,9 +239,9 @@ fn text(
         vec![
             "B - A".into(),
             format!(
-                "{:+.2} points, {:.0} % interval {:+.2} to {:+.2} (bootstrap)",
+                "{:+.2} points, {} % interval {:+.2} to {:+.2} (bootstrap)",
                 100.0 * c.mean_difference,
-                100.0 * (1.0 - level),
+                confidence(1.0 - level / count as f64),
                 100.0 * c.interval.0,
                 100.0 * c.interval.1
             ),

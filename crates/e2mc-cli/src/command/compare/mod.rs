@@ -1,0 +1,115 @@
+//! `e2mc compare`: whether evaluations on the same test images differ beyond chance.
+
+mod files;
+mod results;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use e2mc_cli::failure::Failure;
+use e2mc_cli::options::CompareOptions;
+use e2mc_cli::output;
+use e2mc_record::{PREDICTIONS, RESULT};
+use e2mc_report::pages::comparison::{self, Comparison, Line, Other};
+use serde_json::{Value, json};
+
+pub(crate) fn run(options: &CompareOptions) -> Result<ExitCode> {
+    let all = || std::iter::once(&options.first).chain(&options.others);
+    let results = all().map(|path| result_file(path)).collect::<Vec<_>>();
+    let known = results.iter().flatten().count();
+    let (value, text, others, left_out) = if known == results.len() {
+        let paths: Vec<PathBuf> = results.into_iter().flatten().collect();
+        let found = results::compare_results(options, &paths)?;
+        (
+            found.json(),
+            found.text(),
+            found.others(),
+            found.left_out.clone(),
+        )
+    } else if known == 0 {
+        let found = files::compare_files(options)?;
+        warn_of_several(options, found.count);
+        (found.json(), found.text(), found.others(), Vec::new())
+    } else {
+        let bare = all().zip(&results).find(|(_, result)| result.is_none());
+        let bare = bare.map_or(Path::new(""), |(path, _)| path);
+        return Err(Failure::usage(
+            format!(
+                "{}: expected a folder with {RESULT}, as the others have",
+                bare.display()
+            ),
+            format!("name results of all, or one {PREDICTIONS} of each"),
+        ));
+    };
+    let mut value = value;
+    if let Some(path) = &options.report {
+        comparison::report(&page(options, others, left_out)).save(path)?;
+        value["report"] = json!(path);
+    }
+    output::result(options.json, &value, || match &options.report {
+        Some(path) => format!("{text}\nreport: {}", path.display()),
+        None => text,
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The `result.json` that a path names; none of bare predictions.
+fn result_file(path: &Path) -> Option<PathBuf> {
+    let inside = path.join(RESULT);
+    match path.file_name() == Some(RESULT.as_ref()) {
+        true => Some(path.to_owned()),
+        false => inside.exists().then_some(inside),
+    }
+}
+
+/// Bare predictions are one fit of many: how many were looked at is the user's to say.
+fn warn_of_several(options: &CompareOptions, count: usize) {
+    if count > 1 {
+        output::warning(&format!(
+            "{count} comparisons: at the level {} one in {:.0} would differ by chance alone; judge by the \
+             corrected p-values",
+            options.level,
+            1.0 / options.level
+        ));
+    }
+}
+
+fn page(
+    options: &CompareOptions,
+    others: Vec<(PathBuf, Vec<Line>)>,
+    left_out: Vec<String>,
+) -> Comparison {
+    let others = others.into_iter().map(|(path, lines)| Other {
+        name: path.display().to_string(),
+        lines,
+    });
+    let made = [
+        ("e2mc", e2mc_record::VERSION.to_owned()),
+        ("level, of all lines together", options.level.to_string()),
+        ("bootstrap samples", options.bootstraps.to_string()),
+        ("seed", options.seed.to_string()),
+    ];
+    Comparison {
+        first: options.first.display().to_string(),
+        others: others.collect(),
+        level: options.level,
+        left_out,
+        made: made.map(|(key, value)| (key.to_owned(), value)).to_vec(),
+        command: output::command_line(),
+    }
+}
+
+/// A probability in percent, to two digits at most: `95`, `99.17`.
+fn confidence(probability: f64) -> String {
+    let text = format!("{:.2}", 100.0 * probability);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A JSON list, or its only entry.
+fn one_or_all(mut values: Vec<Value>) -> Value {
+    match values.len() {
+        1 => values.remove(0),
+        _ => Value::Array(values),
+    }
+}
