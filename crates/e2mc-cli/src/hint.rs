@@ -35,7 +35,7 @@ pub fn of(error: &(dyn Error + 'static)) -> Option<String> {
         return of_data(error);
     }
     if let Some(error) = error.downcast_ref::<e2mc_eval::Error>() {
-        return error.hint();
+        return of_evaluation(error);
     }
     error.downcast_ref::<e2mc::Error>()?.hint()
 }
@@ -92,6 +92,25 @@ fn of_protocol(error: &protocol::Error) -> Option<String> {
         }
         Error::NoLabelPresent => "give test labels of 1 for present",
         _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn of_evaluation(error: &e2mc_eval::Error) -> Option<String> {
+    use e2mc_eval::Error;
+    let hint = match error {
+        Error::NoVariance { .. } => {
+            "look for a collapsed model or a damaged file; --method center needs no variance"
+        }
+        Error::FewerRowsThanDimensions { .. } => {
+            "leave --floor 0 out, give a --floor above 0, or embed more images"
+        }
+        Error::MapWidth { .. } => {
+            "give the map that was fitted to embeddings of this model, or fit one with `e2mc adapt`"
+        }
+        Error::NeedsLabels { .. } => "give --labels, or ask for --for neighbours alone",
+        Error::MapDiverged { .. } => "choose another --method, such as whiten",
+        _ => return error.hint(),
     };
     Some(hint.to_owned())
 }
@@ -204,6 +223,30 @@ mod tests {
         assert!(of(&error).unwrap().contains("vicreg-small"));
         assert!(is_usage(&error) && is_usage(&e2mc_recipe::augmentation("byol").unwrap_err()));
         assert_eq!(of(&io::Error::other("unknown")), None);
+    }
+
+    #[test]
+    fn errors_of_maps_name_the_option_that_helps() {
+        use e2mc_eval::Error;
+        let (rows, cols) = (4, 9);
+        for (error, part) in [
+            (Error::NoVariance { rows, cols }, "--method center"),
+            (Error::FewerRowsThanDimensions { rows, cols }, "--floor"),
+            (Error::MapWidth { map: 3, rows }, "`e2mc adapt`"),
+            (Error::NeedsLabels { usage: "sgd-head" }, "--labels"),
+            (
+                Error::MapDiverged {
+                    step: 1,
+                    learning_rate: 9.0,
+                },
+                "--method",
+            ),
+        ] {
+            let hint = of(&error).unwrap();
+            assert!(hint.contains(part), "{hint}");
+            // Libraries know of no options.
+            assert!(!error.hint().unwrap().contains("--"), "{error}");
+        }
     }
 
     #[test]

@@ -5,11 +5,13 @@ use std::path::Path;
 use anyhow::Result;
 use e2mc::Transform;
 use e2mc_eval::diagnostics::Config;
+use e2mc_record::MapOrigin;
 use e2mc_report::pages::embedding::{self, Subject};
 use e2mc_report::{Finding, legible, save_figures};
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::hint;
 use crate::options::InspectOptions;
 use crate::output;
 
@@ -48,7 +50,7 @@ pub fn about(source: &str, error: e2mc_eval::Error) -> anyhow::Error {
     match error {
         e2mc_eval::Error::Io { .. } | e2mc_eval::Error::Overflow { .. } => error.into(),
         error => {
-            let hint = error.hint().unwrap_or_default();
+            let hint = hint::of(&error).unwrap_or_default();
             Failure::new(format!("{source}: {error}"), hint)
         }
     }
@@ -74,6 +76,9 @@ pub fn show(subjects: &[Subject], options: &InspectOptions) -> Result<()> {
         }
     }
     let mut result = embedding::json(subjects, &findings);
+    if let Some(path) = &options.map {
+        result["map"] = json!(MapOrigin::of(path)?);
+    }
     for (key, path) in [("report", &options.report), ("figures", &options.figures)] {
         if let Some(path) = path {
             result[key] = json!(path);
@@ -111,6 +116,9 @@ fn text(subjects: &[Subject], findings: &[Finding], options: &InspectOptions) ->
             "{}: {} rows, {} dimensions\n",
             subject.source, d.rows, d.dims
         ));
+    }
+    if let Some(path) = &options.map {
+        text.push_str(&format!("after the map {}\n", path.display()));
     }
     text.push('\n');
     text.push_str(&output::findings(findings));

@@ -26,6 +26,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Probe(options) => command::probe::run(options),
         Command::Knn(options) => command::knn::run(options),
         Command::Svm(options) => command::svm::run(options),
+        Command::Adapt(options) => command::adapt::run(options),
         Command::Compare(options) => command::compare::run(options),
         Command::Results(options) => command::results::run(options),
         Command::Recipes(options) => command::recipes::run(options),

@@ -1,6 +1,7 @@
 //! The program from outside: real commands on small data in a fresh folder.
 
 mod cli {
+    mod adapt;
     mod bad_input;
     mod common;
     mod compare;

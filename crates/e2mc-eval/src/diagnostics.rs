@@ -123,7 +123,7 @@ pub struct Diagnostics {
 /// Measures the embeddings that `source` holds.
 ///
 /// Time: `n d^2` operations for the covariance, `2 q n d` for `q` rows that ask, `d^3` for the spectrum. Memory: the sample of
-/// [`Config::marginal_rows`] twice, some matrices of `d x d` float64, and a block.
+/// [`Config::marginal_rows`] three times, some matrices of `d x d` float64, and a block.
 ///
 /// # Errors
 /// Fewer than two rows or columns, more than [`Config::MOST_COLUMNS`] columns, a value that is not finite, a setting out of

@@ -48,8 +48,8 @@ pub use result::find::{FoundResult, FoundResults, find_results};
 pub use result::folder::{PREDICTIONS, RESULT, ResultFolder};
 pub use result::{
     CheckpointOrigin, EvaluationResult, Figures, FileOrigin, FitKey, FitView, LabelSubsets,
-    NeighbourFit, Origin, Precisions, Preprocessing, ProbeFit, ProbeRow, Protocol, RESULT_FORMAT,
-    RowView, Spans, SplitRecord, Splits, SvmResult, SvmUnit, Training,
+    MapOrigin, NeighbourFit, Origin, Precisions, Preprocessing, ProbeFit, ProbeRow, Protocol,
+    RESULT_FORMAT, RowView, Spans, SplitRecord, Splits, SvmResult, SvmUnit, Training,
 };
 pub use run::{
     BaseCheckpoint, DataOptions, DataSettings, GuardAction, RUN_FORMAT, Run, RunFolder, RunSettings,

@@ -7,20 +7,29 @@ use e2mc::{Matrix, Transform};
 use e2mc_cli::failure::Failure;
 use e2mc_cli::inspection;
 use e2mc_cli::options::InspectOptions;
-use e2mc_eval::{EmbeddingFile, Rows, read_embeddings};
+use e2mc_eval::protocol::{self, rows_through};
+use e2mc_eval::{EmbeddingFile, read_embeddings};
 use e2mc_report::pages::embedding::Subject;
+
+use super::map_of;
 
 pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(options.machine.threads())
         .build_global()?;
     let transform = options.transform.map_or(Transform::Gaussian, Into::into);
+    let (map, _) = map_of(options.map.as_ref())?;
     let mut subjects = Vec::new();
     for (name, path) in inspection::names(&options.files).iter().zip(&options.files) {
         let file = EmbeddingFile::open(path)?;
-        let config = inspection::config(options, transform, file.cols());
-        let subject = Subject::measure(name, path, &file, &config);
-        subjects.push(subject.map_err(|error| inspection::about(path, error))?);
+        let about = |error| inspection::about(path, error);
+        let rows = rows_through(&file, map.as_ref()).map_err(|error| match error {
+            protocol::Error::Evaluation(error) => about(error),
+            error => error.into(),
+        })?;
+        let config = inspection::config(options, transform, rows.cols());
+        let subject = Subject::measure(name, path, &*rows, &config);
+        subjects.push(subject.map_err(about)?);
     }
     if !options.view.is_empty() {
         let [subject] = &mut subjects[..] else {
@@ -29,7 +38,13 @@ pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
                 "inspect the two one at a time to compare their alignment and LiDAR",
             ));
         };
-        subject.add_views(&views(options)?)?;
+        let mut views = views(options)?;
+        if let Some(map) = &map {
+            for view in &mut views {
+                *view = map.matrix(view)?;
+            }
+        }
+        subject.add_views(&views)?;
     }
     inspection::show(&subjects, options)?;
     Ok(ExitCode::SUCCESS)

@@ -8,17 +8,19 @@ use e2mc_cli::output;
 use e2mc_eval::protocol::{EmbeddingFiles, NeighbourData, evaluate_neighbours};
 use e2mc_record::{EvaluationResult, Origin, Protocol};
 
-use super::files;
+use super::{files, map_of};
 
 pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
     let origin = files(&options.embeddings)?;
     // Rows stay in the files: only the pieces that are needed are in memory.
-    let opened = EmbeddingFiles::open(&origin)?;
+    let (map, map_origin) = map_of(options.embeddings.map.as_ref())?;
+    let opened = EmbeddingFiles::open(&origin, map)?;
     let (train_labels, test_labels, classes) = opened.classes()?;
+    let (train, test) = (opened.train_rows()?, opened.test_rows()?);
     let data = NeighbourData {
-        train: &opened.train,
+        train: &*train,
         train_labels,
-        test: &opened.test,
+        test: &*test,
         test_labels,
         classes,
     };
@@ -26,6 +28,7 @@ pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
     let name = options.record.model(options.embeddings.model());
     let mut result = EvaluationResult::new("knn", name, Protocol::Knn);
     result.origin = Origin::Files(origin);
+    result.map = map_origin;
     let result = evaluate_neighbours(result, &data, &options.plan(), &mut folder)?;
     folder.write(&result)?;
     output::evaluation(options.record.json, &result, &[]);

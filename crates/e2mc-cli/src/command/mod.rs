@@ -1,5 +1,6 @@
 //! The commands that need no network, one file each.
 
+pub(crate) mod adapt;
 pub(crate) mod augment;
 pub(crate) mod compare;
 pub(crate) mod inspect;
@@ -13,9 +14,12 @@ pub(crate) mod svm;
 pub(crate) mod throughput;
 pub(crate) mod watch;
 
+use std::path::PathBuf;
+
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::EmbeddingsOptions;
-use e2mc_record::FileOrigin;
+use e2mc_eval::protocol::{self, MapFile};
+use e2mc_record::{FileOrigin, MapOrigin};
 
 /// The files that are judged, which the parser demands where no checkpoint is given.
 fn files(options: &EmbeddingsOptions) -> anyhow::Result<FileOrigin> {
@@ -25,4 +29,11 @@ fn files(options: &EmbeddingsOptions) -> anyhow::Result<FileOrigin> {
             "give --checkpoint and --data, or --train, --train-labels, --test and --test-labels",
         )
     })
+}
+
+/// The map that embeddings are seen through, and what the result says of it.
+fn map_of(path: Option<&PathBuf>) -> Result<(Option<MapFile>, Option<MapOrigin>), protocol::Error> {
+    let map = path.map(|path| MapFile::open(path)).transpose()?;
+    let origin = map.as_ref().map(|map| map.origin.clone());
+    Ok((map, origin))
 }

@@ -10,7 +10,7 @@ use e2mc_eval::Rows;
 use e2mc_eval::protocol::{EmbeddingFiles, Subsets, evaluate_probes};
 use e2mc_record::{EvaluationResult, Origin, Protocol};
 
-use super::files;
+use super::{files, map_of};
 
 pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
     if options.features != FeaturesName::Cached {
@@ -20,7 +20,8 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
         ));
     }
     let origin = files(&options.embeddings)?;
-    let opened = EmbeddingFiles::open(&origin)?;
+    let (map, map_origin) = map_of(options.embeddings.map.as_ref())?;
+    let opened = EmbeddingFiles::open(&origin, map)?;
     let subsets = match &options.list {
         Some(list) => Subsets::read_rows(list, opened.train.rows())?,
         None => Subsets::of_fractions(&options.fractions)?,
@@ -31,6 +32,7 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
     let name = options.record.model(options.embeddings.model());
     let mut result = EvaluationResult::new("probe", name, Protocol::Linear);
     result.origin = Origin::Files(origin);
+    result.map = map_origin;
     let result = evaluate_probes(result, &data, &options.plan(subsets, None), &mut folder)?;
     folder.write(&result)?;
     output::evaluation(options.record.json, &result, &[]);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use e2mc::{Criterion, Matrix, Value, Workspace};
+use e2mc::{Criterion, Matrix, Shape, Value, Workspace};
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::ScoreOptions;
 use e2mc_cli::output;
@@ -34,6 +34,9 @@ pub(crate) fn run(options: &ScoreOptions) -> Result<ExitCode> {
     } else {
         evaluate(&criterion, &z, None, &mut workspace, options)?
     };
+    let shape = criterion
+        .shape(z.view())
+        .map_err(|error| about(&error, options))?;
     let median = match options.repeat {
         Some(repeat) => Some(median_ms(&criterion, &z, &mut workspace, repeat)?),
         None => None,
@@ -42,6 +45,7 @@ pub(crate) fn run(options: &ScoreOptions) -> Result<ExitCode> {
     let mut result = json!({
         "rows": z.rows(), "dims": z.cols(),
         "entropy": value.entropy, "covariance": value.covariance, "loss": value.loss,
+        "entropy_shape": shape.entropy_shape, "covariance_shape": shape.covariance_shape,
     });
     if options.marginals {
         result["marginal_entropy"] = json!(value.marginal_entropy);
@@ -49,7 +53,9 @@ pub(crate) fn run(options: &ScoreOptions) -> Result<ExitCode> {
     if let Some(median) = median {
         result["median_ms"] = json!(median);
     }
-    output::result(options.json, &result, || text(&z, &value, options, median));
+    output::result(options.json, &result, || {
+        text(&z, &value, &shape, options, median)
+    });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -65,10 +71,13 @@ fn evaluate(
         Some(gradient) => criterion.value_and_gradient_in(z.view(), gradient, workspace),
         None => criterion.value_in(z.view(), workspace),
     };
-    value.cloned().map_err(|error| {
-        let hint = error.hint().unwrap_or_default();
-        Failure::new(format!("{}: {error}", options.file), hint)
-    })
+    value.cloned().map_err(|error| about(&error, options))
+}
+
+/// Names the file in an error about its values.
+fn about(error: &e2mc::Error, options: &ScoreOptions) -> anyhow::Error {
+    let hint = error.hint().unwrap_or_default();
+    Failure::new(format!("{}: {error}", options.file), hint)
 }
 
 /// The median over `repeat` evaluations of value and gradient, in milliseconds.
@@ -92,17 +101,26 @@ fn median_ms(
     Ok(times[times.len() / 2])
 }
 
-fn text(z: &Matrix, value: &Value, options: &ScoreOptions, median: Option<f64>) -> String {
+fn text(
+    z: &Matrix,
+    value: &Value,
+    shape: &Shape,
+    options: &ScoreOptions,
+    median: Option<f64>,
+) -> String {
     let mut text = format!(
         "{} rows, {} dimensions\nentropy     {:.6} nats (0 is uniform)\ncovariance  {:.6}\n\
-         loss        {:.6} = {} covariance - {} entropy\n",
+         loss        {:.6} = {} covariance - {} entropy\n\
+         without scale (dimensions of mean 0 and variance 1): entropy {:.6} nats, covariance {:.6}\n",
         z.rows(),
         z.cols(),
         value.entropy,
         value.covariance,
         value.loss,
         options.gamma,
-        options.beta
+        options.beta,
+        shape.entropy_shape,
+        shape.covariance_shape
     );
     if options.marginals {
         text.push_str("marginal entropies, nats:\n");

@@ -8,25 +8,26 @@ use e2mc_cli::output;
 use e2mc_eval::protocol::{EmbeddingFiles, Error, MachineData, all_rows, evaluate_machines};
 use e2mc_record::{EvaluationResult, Origin, Protocol};
 
-use super::files;
+use super::{files, map_of};
 
 pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
     let origin = files(&options.embeddings)?;
-    let opened = EmbeddingFiles::open(&origin)?;
+    let (map, map_origin) = map_of(options.embeddings.map.as_ref())?;
+    let opened = EmbeddingFiles::open(&origin, map)?;
     let mut folder = options.record.folder()?;
     let kinds = opened.kinds();
-    let data = MachineData::new(
-        (all_rows(&opened.train)?, opened.train_targets),
-        (all_rows(&opened.test)?, opened.test_targets),
-    )
-    .map_err(|error| match error {
-        // In files, the kinds have names.
-        Error::KindsOfLabels { .. } => Error::KindsOfLabels { kinds },
-        error => error,
-    })?;
+    let train = all_rows(&*opened.train_rows()?)?;
+    let test = all_rows(&*opened.test_rows()?)?;
+    let data = MachineData::new((train, opened.train_targets), (test, opened.test_targets))
+        .map_err(|error| match error {
+            // In files, the kinds have names.
+            Error::KindsOfLabels { .. } => Error::KindsOfLabels { kinds },
+            error => error,
+        })?;
     let name = options.record.model(options.embeddings.model());
     let mut result = EvaluationResult::new("svm", name, Protocol::Svm);
     result.origin = Origin::Files(origin);
+    result.map = map_origin;
     let result = evaluate_machines(result, data, &options.plan(), &mut folder)?;
     folder.write(&result)?;
     output::evaluation(options.record.json, &result, &[]);

@@ -3,6 +3,7 @@
 //! Nothing here computes, and nothing is checked that the text alone does not tell: names of layouts,
 //! outputs and recipes are text until a library looks them up.
 
+mod adapt;
 mod augment;
 mod checkpoint;
 mod compare;
@@ -29,6 +30,7 @@ mod train;
 mod value;
 mod watch;
 
+pub use adapt::{AdaptOptions, MethodName, UseName};
 pub use augment::AugmentOptions;
 pub use checkpoint::{CheckpointOptions, LAYOUTS};
 pub use compare::CompareOptions;
@@ -102,6 +104,8 @@ pub enum Command {
     Svm(SvmOptions),
     /// Write the features of images to a file
     Embed(EmbedOptions),
+    /// Fit a map for frozen embeddings, chosen and verified on held-out rows, or apply one
+    Adapt(AdaptOptions),
     /// Say whether two evaluations differ beyond chance
     Compare(CompareOptions),
     /// Tabulate the results of evaluations
@@ -140,7 +144,8 @@ impl Command {
             Self::Embed(options) => &options.machine,
             Self::Inspect(options) => &options.machine,
             Self::Demo(options) => &options.machine,
-            Self::Compare(_)
+            Self::Adapt(_)
+            | Self::Compare(_)
             | Self::Results(_)
             | Self::Recipes(_)
             | Self::Score(_)
@@ -167,7 +172,8 @@ impl Command {
             Self::Knn(options) => options.embeddings.needs_network(),
             Self::Svm(options) => options.embeddings.needs_network(),
             Self::Inspect(options) => !options.checkpoint.is_empty(),
-            Self::Compare(_)
+            Self::Adapt(_)
+            | Self::Compare(_)
             | Self::Results(_)
             | Self::Recipes(_)
             | Self::Score(_)
@@ -232,6 +238,8 @@ mod tests {
             "inspect a.npy",
             "inspect a.npy b.npy --view c.npy",
             "score a.npy",
+            "adapt a.npy --labels b.npy --out m.safetensors",
+            "adapt --apply m.safetensors a.npy --out b.npy",
         ] {
             assert!(!parse(line).unwrap().needs_network(), "{line}");
         }

@@ -1,6 +1,7 @@
 //! Standard output: results for people as text, for machines as one JSON object. Standard error: notes,
 //! warnings and what is going on.
 
+mod adaptation;
 mod evaluation;
 mod status;
 
@@ -9,6 +10,7 @@ use std::io::Write;
 use e2mc_report::Finding;
 use serde::Serialize;
 
+pub use adaptation::{Adaptation, map_name};
 pub use evaluation::evaluation;
 pub use status::Status;
 

@@ -66,6 +66,20 @@ fn the_same_matrix_scores_the_same_in_every_layout() {
     );
     let combined = 3.0 * number(&first, "covariance") - 2.0 * number(&first, "entropy");
     assert!((number(&first, "loss") - combined).abs() < 1e-9);
+    // Without scale, spread changes nothing.
+    let wide: Vec<u8> = (0..ROWS)
+        .flat_map(|i| (0..COLS).map(move |j| 5.0 * value(i, j) + j as f64))
+        .flat_map(f64::to_le_bytes)
+        .collect();
+    npy(&world.path("wide.npy"), "<f8", false, "(12, 3)", &wide);
+    let wide = score("wide.npy");
+    assert!((number(&wide, "entropy") - number(&first, "entropy")).abs() > 0.1);
+    for key in ["entropy_shape", "covariance_shape"] {
+        assert!(
+            (number(&wide, key) - number(&first, key)).abs() < 1e-4,
+            "{key}"
+        );
+    }
     for file in ["b.npy", "c.npy", "d.safetensors:z", "d.safetensors"] {
         assert_eq!(score(file), first, "{file}");
     }

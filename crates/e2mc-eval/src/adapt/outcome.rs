@@ -1,8 +1,8 @@
 //! What comes out of the choice among maps, for one use.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::{Map, Method, Parts, Use};
+use super::{Fitted, Map, Method, Parts, Use};
 
 /// A map that was compared on A.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -48,14 +48,16 @@ pub enum Verdict {
     NotJudged,
 }
 
-/// The answer for one use.
-#[derive(Clone, Debug, PartialEq)]
+/// The answer for one use. Serialised, it says everything but the map's numbers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outcome {
     /// What for.
+    #[serde(rename = "use")]
     pub usage: Use,
     /// What came out.
     pub verdict: Verdict,
     /// The map to use; the identity unless the verdict is a gain.
+    #[serde(serialize_with = "described")]
     pub map: Map,
     /// What was compared on A, the identity first; of equally good ones the earlier is chosen.
     pub candidates: Vec<Candidate>,
@@ -72,4 +74,39 @@ pub struct Outcome {
     pub copies: Option<f64>,
     /// The fingerprint of the data that took part, by which looks are counted.
     pub fingerprint: String,
+}
+
+/// What a map is, without its numbers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MapDescription {
+    /// How it was fitted.
+    pub method: Method,
+    /// Whether unit length follows.
+    pub unit_length: bool,
+    /// Whether it returns the embeddings as they are.
+    pub identity: bool,
+    /// The dimensions of the embeddings that it takes.
+    pub input_dims: usize,
+    /// The dimensions of the embeddings that it gives.
+    pub output_dims: usize,
+    /// What it was fitted to.
+    pub fitted: Fitted,
+}
+
+impl Map {
+    /// What the map is, without its numbers.
+    pub fn description(&self) -> MapDescription {
+        MapDescription {
+            method: self.method().clone(),
+            unit_length: self.unit_length(),
+            identity: self.is_identity(),
+            input_dims: self.input_dims(),
+            output_dims: self.output_dims(),
+            fitted: self.fitted().clone(),
+        }
+    }
+}
+
+fn described<S: Serializer>(map: &Map, serializer: S) -> Result<S::Ok, S::Error> {
+    map.description().serialize(serializer)
 }

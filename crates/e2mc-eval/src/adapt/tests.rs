@@ -402,6 +402,21 @@ fn a_real_gain_is_found_verified_and_there_on_rows_that_nobody_saw() {
     let parts = neighbours.parts;
     assert_eq!((parts.train, parts.choose, parts.verify), (900, 300, 300));
 
+    let written = serde_json::to_value(neighbours).unwrap();
+    assert_eq!(
+        (
+            &written["use"],
+            &written["verdict"],
+            &written["map"]["identity"]
+        ),
+        (&"neighbours".into(), &"gain".into(), &false.into())
+    );
+    assert_eq!(
+        written["map"]["method"],
+        written["candidates"][neighbours.chosen.unwrap()]["method"]
+    );
+    assert_eq!(written["verified"]["gain"], verified.gain);
+
     let (test, test_labels) = hidden_classes(800, 2);
     let accuracy = |map: &Map| {
         let (train, test) = (

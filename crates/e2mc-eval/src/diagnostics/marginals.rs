@@ -19,6 +19,11 @@ pub struct Marginals {
     pub mean_entropy: f64,
     /// The criterion's off-diagonal covariance, after the transform (paper Eq. 8).
     pub covariance: f64,
+    /// The mean of the entropies, in nats, of the dimensions brought to zero mean and unit variance
+    /// first: without scale. About 0 where all are normal, for the Gaussian transform.
+    pub entropy_shape: f64,
+    /// The off-diagonal covariance of the same.
+    pub covariance_shape: f64,
     /// The entropy of each dimension, in nats.
     pub entropy: Vec<f32>,
     /// The greatest gap between each dimension's distribution function and the uniform one: 0 is uniform, near 1 is one
@@ -39,12 +44,16 @@ impl Marginals {
             epsilon,
         };
         // Shape and values have been checked; what is left is an epsilon out of its range.
-        let value = criterion.value(z).map_err(|_| Error::Setting {
+        let wrong = |_| Error::Setting {
             name: "epsilon",
             value: epsilon.to_string(),
             expected: "a positive finite number",
-        })?;
+        };
+        let value = criterion.value(z).map_err(wrong)?;
+        let shape = criterion.shape(z).map_err(wrong)?;
         Ok(Self {
+            entropy_shape: shape.entropy_shape,
+            covariance_shape: shape.covariance_shape,
             mean_entropy: value.entropy,
             covariance: value.covariance,
             entropy: value.marginal_entropy,

@@ -51,6 +51,24 @@ impl Rows for MatrixView<'_> {
     }
 }
 
+impl<R: Rows + ?Sized> Rows for &R {
+    fn rows(&self) -> usize {
+        (**self).rows()
+    }
+
+    fn cols(&self) -> usize {
+        (**self).cols()
+    }
+
+    fn read(&self, rows: Range<usize>) -> Result<Cow<'_, [f32]>, Error> {
+        (**self).read(rows)
+    }
+
+    fn copies(&self) -> bool {
+        (**self).copies()
+    }
+}
+
 /// Embeddings `(n, d)` in a file, of which only the rows asked for are in memory; those that cannot be had that way
 /// (`.npz`, Fortran order) are read whole.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 //!   them;
 //! - [`evaluate_neighbours`]: nearest neighbours, each k and vote;
 //! - [`evaluate_machines`]: support vector machines, of one class or several labels a row;
-//! - [`EmbeddingFiles`]: features and labels from files;
+//! - [`EmbeddingFiles`]: features and labels from files, [`MapFile`]: a map that they are seen through;
 //! - [`match_fits`], [`compare_lines`]: whether two results differ beyond chance.
 //!
 //! Each takes an [`EvaluationResult`](e2mc_record::EvaluationResult) that says what is judged, and
@@ -43,6 +43,7 @@ mod error;
 mod figures;
 mod files;
 mod machines;
+mod mapped;
 mod neighbours;
 mod predictions;
 mod probes;
@@ -61,6 +62,7 @@ pub use error::Error;
 pub use figures::{figures, fit_name, probe_fit, probe_row};
 pub use files::EmbeddingFiles;
 pub use machines::{MachineData, MachinePlan, Scale, evaluate_machines};
+pub use mapped::{MapFile, rows_through};
 pub use neighbours::{NeighbourData, NeighbourPlan, evaluate_neighbours, nearest};
 pub use predictions::{write_label_scores, write_predictions, write_votes};
 pub use probes::{

@@ -3,12 +3,14 @@
 
 use std::fs;
 
+use e2mc::Matrix;
 use e2mc_record::{
     EvaluationResult, FileOrigin, LabelSubsets, Protocol, RESULT, ResultFolder, Spans,
 };
 use tempfile::TempDir;
 
 use super::*;
+use crate::adapt::{self, Method, Whiten};
 use crate::testing::golden_embeddings;
 use crate::{Column, KnnConfig, Vote, npz_names, read_labels, write_labels, write_npz};
 
@@ -369,13 +371,35 @@ fn files_are_opened_and_checked() {
         test: name("test.npz:x"),
         test_labels: name("test.npy"),
     };
-    let files = EmbeddingFiles::open(&origin).unwrap();
+    let files = EmbeddingFiles::open(&origin, None).unwrap();
     assert_eq!(files.labelled().unwrap(), data);
+    // Seen through a map, they are what the map makes of them.
+    let whiten = Method::Whiten(Whiten::default());
+    let map = adapt::fit(&data.train.view(), &whiten, false, 0).unwrap();
+    map.save(path("map.safetensors")).unwrap();
+    let map = MapFile::open(&path("map.safetensors")).unwrap();
+    assert_eq!(map.origin.sha256.len(), 64);
+    let files = EmbeddingFiles::open(&origin, Some(map.clone())).unwrap();
+    let mapped = files.labelled().unwrap();
+    assert_ne!(mapped.test, data.test);
+    assert_eq!(mapped, map.labelled(data.clone()).unwrap());
+    let narrow = Matrix::new(vec![1.0, 2.0, 3.0, 5.0], 2, 2).unwrap();
+    let narrow = adapt::fit(&narrow.view(), &Method::Center, false, 0).unwrap();
+    narrow.save(path("narrow.safetensors")).unwrap();
+    let narrow = MapFile::open(&path("narrow.safetensors")).unwrap();
+    let error = EmbeddingFiles::open(&origin, Some(narrow)).unwrap_err();
+    let said = error.to_string();
+    assert!(
+        said.starts_with("the map takes embeddings of 2 dimensions, found"),
+        "{said}"
+    );
     let swapped = FileOrigin {
         train_labels: origin.test_labels.clone(),
         ..origin.clone()
     };
-    let error = EmbeddingFiles::open(&swapped).unwrap_err().to_string();
+    let error = EmbeddingFiles::open(&swapped, None)
+        .unwrap_err()
+        .to_string();
     assert!(
         error.contains("has 400 rows, but ") && error.ends_with("has 100 labels"),
         "{error}"
@@ -386,7 +410,7 @@ fn files_are_opened_and_checked() {
         test_labels: name("y.npz:y"),
         ..origin
     };
-    let error = EmbeddingFiles::open(&several)
+    let error = EmbeddingFiles::open(&several, None)
         .unwrap()
         .labelled()
         .unwrap_err()

@@ -27,8 +27,8 @@ pub use figures::{
     Figures, NeighbourFit, Precisions, ProbeFit, ProbeRow, Spans, SvmResult, SvmUnit,
 };
 pub use origin::{
-    CheckpointOrigin, FileOrigin, LabelSubsets, Origin, Preprocessing, SplitRecord, Splits,
-    Training,
+    CheckpointOrigin, FileOrigin, LabelSubsets, MapOrigin, Origin, Preprocessing, SplitRecord,
+    Splits, Training,
 };
 pub use view::{FitKey, FitView, RowView};
 
@@ -71,6 +71,9 @@ pub struct EvaluationResult {
     /// What was judged.
     #[serde(flatten)]
     pub origin: Origin,
+    /// The map that the embeddings were seen through; none where they were judged as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<MapOrigin>,
     /// How images were prepared; none where embeddings were read from files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preprocessing: Option<Preprocessing>,
@@ -130,6 +133,7 @@ impl EvaluationResult {
             command: command.to_owned(),
             model: model.into(),
             origin: Origin::default(),
+            map: None,
             preprocessing: None,
             training: None,
             settings: Map::new(),

@@ -1,8 +1,10 @@
 //! What was judged, and on what.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::{Error, sha256};
 
 /// What was judged: a checkpoint's features of images, or files of embeddings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +58,28 @@ pub struct FileOrigin {
     pub test: String,
     /// Their labels.
     pub test_labels: String,
+}
+
+/// The map that embeddings were seen through.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MapOrigin {
+    /// The file.
+    pub path: PathBuf,
+    /// Its SHA-256, in hexadecimal.
+    pub sha256: String,
+}
+
+impl MapOrigin {
+    /// The map in the file `path`.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn of(path: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            path: path.to_owned(),
+            sha256: sha256(path)?,
+        })
+    }
 }
 
 /// How images were prepared for the network.

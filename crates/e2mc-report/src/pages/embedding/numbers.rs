@@ -62,6 +62,18 @@ pub fn quantities(subject: &Subject) -> Vec<Quantity> {
             6,
         ),
         (
+            "Entropy without scale, nats",
+            "entropy_shape",
+            Some(d.marginals.entropy_shape),
+            4,
+        ),
+        (
+            "Covariance without scale",
+            "covariance_shape",
+            Some(d.marginals.covariance_shape),
+            6,
+        ),
+        (
             "Covariance as it is",
             "raw_covariance",
             Some(d.dimensions.covariance),

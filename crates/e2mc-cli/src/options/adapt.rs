@@ -1,0 +1,156 @@
+//! Options of `adapt`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use e2mc_eval::adapt::{AutoConfig, Method, Shrinkage, Use, Whiten};
+
+use super::value::level;
+use super::{DtypeName, machine};
+
+/// Options of `adapt`.
+#[derive(Args, Debug)]
+pub struct AdaptOptions {
+    /// Embeddings (n, d): FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR
+    #[arg(value_name = "EMBEDDINGS")]
+    pub file: String,
+    /// Class numbers of the rows, to choose a map by and to verify it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "second_view"])]
+    pub labels: Option<String>,
+    /// Embeddings of another view of the same images in the same rows, where there are no labels
+    #[arg(long, value_name = "EMBEDDINGS", conflicts_with = "apply")]
+    pub second_view: Option<String>,
+    /// How the map is fitted; auto compares all of them and keeps the embeddings as they are unless
+    /// a gain is certain
+    #[arg(long, value_enum, default_value_t = MethodName::Auto, conflicts_with = "apply")]
+    pub method: MethodName,
+    /// How far whitening goes: 0 leaves all but the mean, 1 gives all directions one variance
+    /// [default: 1]
+    #[arg(long, value_name = "S", conflicts_with = "apply")]
+    pub strength: Option<f64>,
+    /// Bound whitening by this share of the largest variance [default: Ledoit-Wolf's shrinkage]
+    #[arg(long, value_name = "F", conflicts_with = "apply")]
+    pub floor: Option<f64>,
+    /// Bring mapped rows to length 1 as the last step; auto tries both
+    #[arg(long, conflicts_with = "apply")]
+    pub unit_length: bool,
+    /// What the embeddings are for, one or several; each gets a map of its own
+    #[arg(
+        long = "for",
+        value_name = "USE",
+        value_enum,
+        value_delimiter = ',',
+        default_values_t = [UseName::Neighbours],
+        conflicts_with = "apply"
+    )]
+    pub uses: Vec<UseName>,
+    /// The probability of claiming a gain where there is none
+    #[arg(long, default_value_t = 0.05, value_parser = level, conflicts_with = "apply")]
+    pub level: f64,
+    /// Apply this map to the embeddings instead of fitting one
+    #[arg(long, value_name = "MAP.safetensors")]
+    pub apply: Option<PathBuf>,
+    /// The file to write: the map, MAP.safetensors (MAP.USE.safetensors for several uses), or the
+    /// mapped embeddings, OUT.npy or OUT.safetensors
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// How mapped embeddings are stored
+    #[arg(long, value_enum, default_value_t = DtypeName::Float32, requires = "apply")]
+    pub dtype: DtypeName,
+    /// Seed of all randomness
+    #[arg(long, default_value_t = 0, conflicts_with = "apply")]
+    pub seed: u64,
+    /// Threads [default: the number of cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Print the result as one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How a map is fitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MethodName {
+    /// The best of all on held-out rows, verified on others; needs --labels or --second-view
+    Auto,
+    /// The embeddings as they are
+    None,
+    /// The mean is subtracted
+    Center,
+    /// Each dimension gets mean 0 and variance 1
+    Standardise,
+    /// Directions are divided by a power of their deviation
+    Whiten,
+    /// The mean and the strongest directions are removed (all but the top)
+    Abtt,
+    /// A linear map trained by the criterion
+    E2mc,
+}
+
+/// What embeddings are used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UseName {
+    /// Retrieval and k-NN over all labels
+    Neighbours,
+    /// A plain linear layer by SGD, as in the paper and in fine-tuning
+    SgdHead,
+    /// Logistic regression whose penalty is tuned
+    Classifier,
+}
+
+impl From<UseName> for Use {
+    fn from(name: UseName) -> Self {
+        match name {
+            UseName::Neighbours => Self::Neighbours,
+            UseName::SgdHead => Self::SgdHead,
+            UseName::Classifier => Self::Classifier,
+        }
+    }
+}
+
+impl AdaptOptions {
+    /// The one method that was named, with its settings; none for auto.
+    pub fn method(&self) -> Option<Method> {
+        Some(match self.method {
+            MethodName::Auto => return None,
+            MethodName::None => Method::None,
+            MethodName::Center => Method::Center,
+            MethodName::Standardise => Method::Standardise,
+            MethodName::Whiten => Method::Whiten(Whiten {
+                strength: self.strength.unwrap_or(Whiten::default().strength),
+                shrinkage: self.floor.map_or_else(Shrinkage::default, Shrinkage::Floor),
+            }),
+            MethodName::Abtt => Method::Abtt { components: None },
+            MethodName::E2mc => Method::E2mc(Default::default()),
+        })
+    }
+
+    /// How a map is chosen and verified; looks are counted beside the map.
+    pub fn config(&self) -> AutoConfig {
+        AutoConfig {
+            uses: self.uses.iter().map(|&name| name.into()).collect(),
+            level: self.level,
+            seed: self.seed,
+            looks: Some(self.looks()),
+            ..AutoConfig::default()
+        }
+    }
+
+    /// The file that looks at held-out rows are counted in: `MAP.looks.json`.
+    pub fn looks(&self) -> PathBuf {
+        self.out.with_extension("looks.json")
+    }
+
+    /// The file of the map for one of the uses.
+    pub fn map_file(&self, usage: Use) -> PathBuf {
+        match self.uses.len() {
+            1 => self.out.clone(),
+            _ => self.out.with_extension(format!("{usage}.safetensors")),
+        }
+    }
+
+    /// The number of threads: what was typed, or one for each core that the process may use.
+    pub fn threads(&self) -> usize {
+        machine::threads(self.threads)
+    }
+}
