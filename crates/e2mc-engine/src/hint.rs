@@ -223,7 +223,7 @@ mod tests {
     fn wrong_settings_are_wrong_arguments_wherever_they_are_found() {
         assert!(of_error(unknown_setting()).1);
         let settings = "beta 1".to_owned();
-        let source = unknown_setting();
+        let source = Box::new(unknown_setting());
         let (hint, usage) = of_error(LabError::from(SweepError::Settings { settings, source }));
         assert!(usage && hint.unwrap().contains("--dry-run"));
         let (hint, usage) = of_error(LabError::from(

@@ -29,7 +29,7 @@ pub enum Error {
     Protocol(#[from] ProtocolError),
     /// A sweep cannot be planned or resumed.
     #[error(transparent)]
-    Sweep(Box<SweepError>),
+    Sweep(#[from] SweepError),
 
     /// A list of training images names a test image.
     #[error("{}: {name:?} is a test image", list.display())]
@@ -165,13 +165,6 @@ pub enum Error {
     /// A page or a file of events could not be written.
     #[error(transparent)]
     Report(#[from] e2mc_report::Error),
-}
-
-impl From<SweepError> for Error {
-    fn from(error: SweepError) -> Self {
-        // Boxed: it is the largest by far, and every result of the lab has room for an error.
-        Self::Sweep(Box::new(error))
-    }
 }
 
 impl Error {

@@ -28,7 +28,7 @@ pub enum SweepError {
         /// The combination.
         settings: String,
         /// What is wrong with it.
-        source: RecipeError,
+        source: Box<RecipeError>,
     },
     /// A combination's run failed.
     #[error("{settings}: {source}")]

@@ -86,7 +86,7 @@ impl SweepPlan {
         let resolved = recipe::resolve(Some(&self.recipe), None, &point.changes);
         Ok(resolved.map_err(|source| SweepError::Settings {
             settings: self.grid.describe(point),
-            source,
+            source: Box::new(source),
         })?)
     }
 }

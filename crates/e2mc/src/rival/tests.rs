@@ -60,7 +60,10 @@ fn the_directions_never_change() {
     };
     let directions = sigreg.directions(18, 7, 3).unwrap().matrix();
     for (slice, expected) in [
-        (0, [-0.016789109, 0.075987772, -0.065755406, 0.048843825]),
+        (
+            0,
+            [-0.016_789_109, 0.075_987_77, -0.065_755_406, 0.048_843_825],
+        ),
         (20, [0.16936956, 0.16813147, 0.33314707, 0.23501539_f32]),
     ] {
         let found = [0, 1, 8, 17].map(|column| directions.view().row(slice)[column]);
