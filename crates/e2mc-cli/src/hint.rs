@@ -17,7 +17,7 @@ pub type Hints = fn(&(dyn Error + 'static)) -> Option<String>;
 /// The hint for an error of a command, or of a library without a network.
 pub fn of(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(failure) = error.downcast_ref::<Failure>() {
-        return Some(failure.hint().to_owned());
+        return Some(failure.hint().to_owned()).filter(|hint| !hint.is_empty());
     }
     if let Some(error) = error.downcast_ref::<e2mc_recipe::Error>() {
         return Some(of_recipe(error));
@@ -109,6 +109,7 @@ fn of_evaluation(error: &e2mc_eval::Error) -> Option<String> {
             "give the map that was fitted to embeddings of this model, or fit one with `e2mc adapt`"
         }
         Error::NeedsLabels { .. } => "give --labels, or ask for --for neighbours alone",
+        Error::Setting { .. } => "change that option; --help lists them with their defaults",
         Error::MapDiverged { .. } => "choose another --method, such as whiten",
         _ => return error.hint(),
     };

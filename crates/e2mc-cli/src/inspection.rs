@@ -48,7 +48,9 @@ pub fn config(options: &InspectOptions, transform: Transform, cols: usize) -> Co
 /// Names the embeddings at fault in an error about their values; errors of files name them already.
 pub fn about(source: &str, error: e2mc_eval::Error) -> anyhow::Error {
     match error {
-        e2mc_eval::Error::Io { .. } | e2mc_eval::Error::Overflow { .. } => error.into(),
+        e2mc_eval::Error::Io { .. }
+        | e2mc_eval::Error::Overflow { .. }
+        | e2mc_eval::Error::Setting { .. } => error.into(),
         error => {
             let hint = hint::of(&error).unwrap_or_default();
             Failure::new(format!("{source}: {error}"), hint)

@@ -25,7 +25,7 @@ fn is_usage_itself(error: &(dyn Error + 'static)) -> bool {
     if let Some(error) = error.downcast_ref::<SweepError>() {
         return match error {
             SweepError::Axis { .. } | SweepError::SettingTwice { .. } => true,
-            SweepError::Settings { source, .. } => is_usage_itself(source),
+            SweepError::Settings { source, .. } => is_usage_itself(&**source),
             _ => false,
         };
     }
@@ -152,6 +152,7 @@ fn of_sweep(error: &SweepError) -> Option<String> {
         }
         SweepError::Settings { source, .. } => return of_recipe(source),
         SweepError::Run { source, .. } => return of_lab(source),
+        SweepError::Other { .. } => "put it back, or start a new sweep in another --out",
         SweepError::SweepThere { .. } => {
             "choose another --out, or add --resume to go on with that sweep"
         }

@@ -16,6 +16,7 @@ use e2mc_record::MapOrigin;
 use serde_json::{Value, json};
 
 pub(crate) fn run(options: &AdaptOptions) -> Result<ExitCode> {
+    keep_inputs(options)?;
     rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads())
         .build_global()?;
@@ -29,6 +30,30 @@ pub(crate) fn run(options: &AdaptOptions) -> Result<ExitCode> {
                 None => choose(options, &file),
             }
         }
+    }
+}
+
+/// What is read is not written over.
+fn keep_inputs(options: &AdaptOptions) -> Result<()> {
+    let out = options.out.to_string_lossy();
+    let is_out = |input: &&String| {
+        let rest = input.strip_prefix(&*out);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    };
+    let map = options.apply.as_ref();
+    let map = map.map(|map| map.to_string_lossy().into_owned());
+    let inputs = [
+        Some(&options.file),
+        options.labels.as_ref(),
+        options.second_view.as_ref(),
+        map.as_ref(),
+    ];
+    match inputs.into_iter().flatten().find(is_out) {
+        Some(input) => Err(Failure::usage(
+            format!("--out would replace {input}, which is read"),
+            "choose another --out",
+        )),
+        None => Ok(()),
     }
 }
 

@@ -24,10 +24,11 @@ pub struct SweepOptions {
     /// Which classifier
     #[arg(long, value_enum, default_value_t = ProbeName::Logistic)]
     pub probe: ProbeName,
-    /// Epochs of the SGD probe [default: 100, the paper's]
+    /// Epochs of the SGD probe [default: the preset's]
     #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
     pub sgd_epochs: Option<u32>,
-    /// Learning rate of the SGD probe for a batch of 256 [default: 0.02, the paper's for VICReg]
+    /// Learning rate of the SGD probe for a batch of 256 [default: that
+    /// of the preset of the checkpoint's method]
     #[arg(long, value_name = "RATE")]
     pub sgd_rate: Option<f64>,
     /// Neighbours of the k-NN vote

@@ -67,7 +67,7 @@ pub use neighbours::{NeighbourData, NeighbourPlan, evaluate_neighbours, nearest}
 pub use predictions::{write_label_scores, write_predictions, write_votes};
 pub use probes::{
     PresetOrigin, ProbeKind, ProbePlan, ProbeSettings, describe_logistic, evaluate_probes,
-    fit_probes, unfinished_warning,
+    fit_probes, once_each, unfinished_warning,
 };
 pub use subsets::Subsets;
 

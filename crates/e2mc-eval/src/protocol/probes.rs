@@ -1,5 +1,7 @@
 //! Linear probes on cached features, over fractions of the labels and seeds.
 
+use std::collections::HashSet;
+
 use e2mc_record::{EvaluationResult, ProbeFit, ProbeRow, ResultFolder, percent};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -254,7 +256,7 @@ pub fn evaluate_probes(
     let neighbours = nearest(data, plan.k, folder)?;
     let (rows, more) = fit_probes(data, plan, folder)?;
     warnings.extend(more);
-    warnings.dedup();
+    once_each(&mut warnings);
     plan.describe(&mut result, data.train.rows(), &rows);
     result.train_images = data.train.rows();
     result.test_images = data.test.rows();
@@ -313,8 +315,14 @@ pub fn fit_probes(
             )?);
         }
     }
-    warnings.dedup();
+    once_each(&mut warnings);
     Ok((rows, warnings))
+}
+
+/// Keeps the first of sentences that are the same.
+pub fn once_each(sentences: &mut Vec<String>) {
+    let mut seen = HashSet::new();
+    sentences.retain(|sentence| seen.insert(sentence.clone()));
 }
 
 /// A warning where fits had not converged when they ended.
@@ -322,7 +330,10 @@ pub fn unfinished_warning(kind: ProbeKind, runs: &[ProbeFit], fraction: f64) -> 
     let unfinished = runs.iter().filter(|run| run.converged == Some(false));
     let (slow, all) = (unfinished.count(), runs.len());
     (slow > 0).then(|| match kind {
-        ProbeKind::Logistic => format!("{slow} of {all} logistic fits ended before they converged"),
+        ProbeKind::Logistic => format!(
+            "{slow} of {all} logistic fits on {} % of the labels ended before they converged",
+            percent(fraction)
+        ),
         ProbeKind::Sgd => format!(
             "{slow} of {all} sgd fits on {} % of the labels ended while their loss still fell (by more than 2 % \
              from the last fifth but one of the epochs to the last): their accuracy is too low; train longer, or at \

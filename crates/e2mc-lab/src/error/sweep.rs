@@ -44,6 +44,14 @@ pub enum SweepError {
         /// The folder.
         folder: PathBuf,
     },
+    /// Something is not what the sweep began with.
+    #[error("{}: not the {what} that the sweep began with", path.display())]
+    Other {
+        /// The file or folder.
+        path: PathBuf,
+        /// Which.
+        what: &'static str,
+    },
     /// There is no plan to go on with.
     #[error("nothing to resume: {} is not there", plan.display())]
     NothingToResume {

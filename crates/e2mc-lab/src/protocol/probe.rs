@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use e2mc_eval::LinearPreset;
-use e2mc_eval::protocol::{ProbeKind, ProbePlan, evaluate_probes};
+use e2mc_eval::protocol::{ProbeKind, ProbePlan, evaluate_probes, once_each};
 use e2mc_record::{EvaluationResult, Protocol, ResultFolder};
 use e2mc_train::Output;
 use serde_json::json;
@@ -92,7 +92,7 @@ pub fn probe(
             .run()?;
             result.probes.extend(rows);
             result.warnings.extend(warnings);
-            result.warnings.dedup();
+            once_each(&mut result.warnings);
             let rows = result.probes.clone();
             plan.describe(&mut result, data.train.rows(), &rows);
             result

@@ -126,8 +126,14 @@ pub fn train(
         }
         .into());
     }
-    if data.fingerprint.is_none() {
-        data.fingerprint = Some(fingerprint(&data.data, &*dataset));
+    let found = fingerprint(&data.data, &*dataset);
+    let before = data.fingerprint.replace(found.clone());
+    if before.is_some_and(|before| before != found) {
+        let text = format!(
+            "{}: as many images as the run began with, but other names or labels",
+            data.data.display()
+        );
+        notices.tell(&Notice::DataSet { text });
     }
     let (dataset, mut guard) = settings::hold_out(data, dataset, seed, threads)?;
     if dataset.len() < batch {

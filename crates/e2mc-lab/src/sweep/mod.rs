@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use e2mc_record::{RESULT, RunFolder, RunOutcome, Training};
+use e2mc_record::{RESULT, RunFolder, RunLog, RunOutcome, Training, sha256};
 use e2mc_train::checkpoint::{self, Checkpoint};
 use e2mc_train::{Device, Model, Recipe, Trainer, device};
 
 use crate::continuation;
 use crate::error::{Error, SweepError};
-use crate::images::LabelledSplits;
+use crate::images::{LabelledSplits, fingerprint};
 use crate::machine::Machine;
 use crate::notice::{Notice, Notices};
 use crate::protocol::{self, Judged};
@@ -86,7 +86,37 @@ impl Sweep {
             plan.settings.data.data = data;
         }
         let base = plan.reading.read(&plan.checkpoint, &**notices)?;
-        Self::open(plan, folder, base, machine, notices)
+        let sweep = Self::open(plan, folder, base, machine, notices)?;
+        sweep.check_same()?;
+        Ok(sweep)
+    }
+
+    /// What is measured already must have been of the same checkpoint and images.
+    fn check_same(&self) -> Result<(), Error> {
+        let other = |path: &Path, what| SweepError::Other {
+            path: path.to_owned(),
+            what,
+        };
+        let plan = &self.plan;
+        if let Some(base) = &plan.settings.base
+            && base.sha256 != sha256(&plan.checkpoint)?
+        {
+            return Err(other(&plan.checkpoint, "checkpoint").into());
+        }
+        let Some(base) = Measured::load(&self.folder.base())? else {
+            return Ok(());
+        };
+        let (data, recorded) = (&plan.settings.data.data, &base.result.splits);
+        for (then, now) in [
+            (&recorded.train, &self.splits.train),
+            (&recorded.test, &self.splits.test),
+        ] {
+            let then = then.as_ref().and_then(|split| split.fingerprint.as_ref());
+            if then.is_some_and(|then| *then != fingerprint(data, &**now.dataset())) {
+                return Err(other(data, "images").into());
+            }
+        }
+        Ok(())
     }
 
     fn open(
@@ -195,16 +225,22 @@ impl Sweep {
             true => Some(Checkpoint::read(&folder.checkpoint())?),
             false => None,
         };
+        // A run that the guard stopped is not trained on.
+        let ended = RunLog::read(folder.root()).ok().and_then(|log| log.end);
+        let stopped = ended.is_some_and(|end| end.outcome == RunOutcome::StoppedByGuard);
         let seed = self.plan.seed;
         let (mut trainer, resumed) = match &left {
-            Some(checkpoint) if is_trained(checkpoint) => {
+            Some(checkpoint) if stopped || is_trained(checkpoint) => {
                 let model = Model::new(&recipe, self.device, seed)?;
                 checkpoint.apply_to(&model)?;
                 if !folder.model().exists() {
                     let storage = run::storage(&self.plan.settings);
                     checkpoint::save_model(&folder.model(), &recipe, &model, storage)?;
                 }
-                let outcome = RunOutcome::Finished;
+                let outcome = match stopped {
+                    true => RunOutcome::StoppedByGuard,
+                    false => RunOutcome::Finished,
+                };
                 return self
                     .finish(&folder, outcome, &recipe, &model, notices)
                     .map(Some);

@@ -61,7 +61,7 @@ impl Measured {
         let probes = result.probes.iter().map(|row| Metric {
             name: format!("{} % labels, {}", percent(row.fraction), row.probe),
             accuracy: row.accuracy,
-            standard_error: row.standard_error,
+            standard_error: row.noise(),
             accuracies: row.accuracies.clone(),
         });
         let metrics = neighbours.into_iter().chain(probes).collect();

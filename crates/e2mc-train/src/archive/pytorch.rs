@@ -206,12 +206,12 @@ fn open_legacy(file: File, length: u64) -> Result<Opened, Problem> {
     check_order(!matches!(little, Some(Value::Bool(false))))?;
     let (value, heap) = pickle::read(&mut reader, &mut budget)?;
     let (keys, of_keys) = pickle::read(&mut reader, &mut budget)?;
-    let declared: BTreeMap<&str, u64> = heap
+    let declared: BTreeMap<&str, (u64, u64)> = heap
         .iter()
         .filter_map(|node| match node {
             Node::Storage(storage) => {
                 let bytes = storage.count.checked_mul(storage.element.size)?;
-                Some((&*storage.key, bytes))
+                Some((&*storage.key, (storage.count, bytes)))
             }
             _ => None,
         })
@@ -225,20 +225,29 @@ fn open_legacy(file: File, length: u64) -> Result<Opened, Problem> {
         _ => &[],
     };
     for key in keys {
-        let bytes = match key {
-            Value::Text(key) => declared.get(&**key).map(|&bytes| (key, bytes)),
+        let sizes = match key {
+            Value::Text(key) => declared.get(&**key).map(|&sizes| (key, sizes)),
             _ => None,
         };
-        let (key, bytes) = bytes.ok_or_else(|| {
+        let (key, (numbers, bytes)) = sizes.ok_or_else(|| {
             Problem::again(
                 "storages that the file describes",
                 brief(&format!("{key:?}")),
             )
         })?;
-        let count = io::copy(&mut (&mut reader).take(8), &mut io::sink()).map_err(broken)?;
+        // The format has no checksum: this number is what tells that storages lie where they should.
+        let mut held = [0; 8];
+        reader.read_exact(&mut held).map_err(broken)?;
+        let held = u64::from_le_bytes(held);
+        if held != numbers {
+            return Err(Problem::again(
+                format!("{numbers} numbers in the storage `{}`", brief(key)),
+                held.to_string(),
+            ));
+        }
         let place = reader.stream_position().map_err(broken)?;
         let end = place.checked_add(bytes).filter(|&end| end <= length);
-        if count < 8 || end.is_none() {
+        if end.is_none() {
             return Err(Problem::again(
                 "a whole PyTorch file",
                 format!(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
-use super::contents::MAX_NAME;
+use super::contents::{MAX_NAME, MAX_TENSORS};
 use super::pickle::{MAX_OPERATIONS, exceeded};
 use super::pickle_value::{Container, Heap, Node, Stored, Value};
 use super::problem::{Problem, brief};
@@ -52,8 +52,10 @@ pub(super) fn walk(root: &Value, heap: &Heap) -> Result<Found, Problem> {
     let mut walk = Walk {
         heap,
         found: Found::default(),
-        left: MAX_OPERATIONS,
+        // A node is counted twice: where it is referred to, and where it is looked at.
+        left: 2 * MAX_OPERATIONS,
         seen: HashSet::new(),
+        classes: HashSet::new(),
         above: Vec::new(),
     };
     walk.value("", root)?;
@@ -67,6 +69,8 @@ struct Walk<'a> {
     left: u64,
     /// Objects that were looked at: those refer to each other in circles.
     seen: HashSet<usize>,
+    /// Where the names of the classes are that were compared with those found.
+    classes: HashSet<*const u8>,
     /// Containers around the one at hand.
     above: Vec<usize>,
 }
@@ -92,7 +96,10 @@ impl Walk<'_> {
             Node::Storage(_) => Ok(()),
             Node::Tensor(tensor) => {
                 self.tensor(name, tensor);
-                Ok(())
+                match self.found.tensors.len() {
+                    ..=MAX_TENSORS => Ok(()),
+                    _ => Err(exceeded(format!("at most {MAX_TENSORS} tensors"))),
+                }
             }
             Node::Container(container) => {
                 if self.above.contains(&place) || self.above.len() >= MAX_DEPTH {
@@ -102,7 +109,10 @@ impl Walk<'_> {
                     if !self.seen.insert(place) {
                         return Ok(());
                     }
-                    if !self.found.classes.contains(class) && self.found.classes.len() < 1000 {
+                    // Text is compared once for each place in memory, not once for each object.
+                    let new = self.classes.insert(Rc::as_ptr(class).cast());
+                    if new && self.found.classes.len() < 1000 && !self.found.classes.contains(class)
+                    {
                         self.found.classes.push(class.clone());
                     }
                 }
@@ -126,11 +136,13 @@ impl Walk<'_> {
 
     fn container(&mut self, name: &str, container: &Container) -> Result<(), Problem> {
         for (index, value) in container.values.iter().enumerate() {
+            self.look()?;
             if let Value::Node(_) = value {
                 self.value(&joined(name, &index.to_string())?, value)?;
             }
         }
         for (key, value) in &container.entries {
+            self.look()?;
             let Value::Node(_) = value else { continue };
             match key.as_part(self.heap) {
                 Some(part) => self.value(&joined(name, &part)?, value)?,
@@ -168,6 +180,10 @@ impl Walk<'_> {
             }
         } else {
             for (key, value) in &attributes.entries {
+                result = result.and_then(|()| self.look());
+                if result.is_err() {
+                    break;
+                }
                 let inner = match key {
                     Value::Text(key) if MODULE.contains(&&**key) => Ok(name.to_owned()),
                     key => match key.as_part(self.heap) {

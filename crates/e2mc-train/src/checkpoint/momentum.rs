@@ -30,7 +30,7 @@ pub(super) fn momentum(
         .filter_map(|name| name.strip_prefix("optimizer.state.")?.split('.').next())
         .filter_map(|index| index.parse::<usize>().ok())
         .max()?
-        + 1;
+        .checked_add(1)?;
     // Parameters that no network of ours has would shift the numbers of those behind them.
     if count > names.len() {
         return None;

@@ -1,6 +1,6 @@
 //! Finding the network in a file: where it is, whose family and names it has, which heads it wears.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::BACKBONE_PREFIX;
 use super::heads::{self, Heads};
@@ -51,7 +51,11 @@ pub(super) fn recognise(
     for (name, tensor) in file {
         let short = unwrapped(name);
         let taken = names.contains_key(&short);
-        names.insert(if taken { name.clone() } else { short }, tensor);
+        let key = if taken { name.clone() } else { short };
+        if let Some(wrapped) = names.insert(key, tensor) {
+            // A plain name is its own tensor's; the wrapped one keeps its whole name.
+            names.insert(wrapped.name().to_owned(), wrapped);
+        }
     }
     let tensors: &Tensors<'_> = &names
         .iter()
@@ -64,8 +68,9 @@ pub(super) fn recognise(
     let mut network = BTreeMap::new();
     let mut unexpected = Vec::new();
     let mut ignored = Vec::new();
+    let mut known = BTreeSet::new();
     let mut ignore = |part: &str| {
-        if !part.is_empty() && !ignored.iter().any(|ignored| ignored == part) {
+        if !part.is_empty() && known.insert(part.to_owned()) {
             ignored.push(part.to_owned());
         }
     };
@@ -201,6 +206,7 @@ impl<'a> Place<'a> {
             .iter()
             .flat_map(|&family| family.namings().iter().map(move |naming| (family, naming)));
         let mut places: Vec<(_, &'static Naming, &'a str)> = Vec::new();
+        let mut taken = BTreeSet::new();
         for (family, naming) in namings {
             let prefixes = tensors
                 .keys()
@@ -208,7 +214,7 @@ impl<'a> Place<'a> {
                 .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'));
             for prefix in prefixes {
                 // A family's namings come in the order in which they are to be tried.
-                if places.iter().all(|place| place.2 != prefix) {
+                if taken.insert(prefix) {
                     places.push((family, naming, prefix));
                 }
             }
@@ -287,6 +293,9 @@ impl<'a> Place<'a> {
             Layout::Backbone
         } else if module("projection_head.") {
             Layout::Swav
+        } else if own_role == Some("base_encoder.") && module("momentum_encoder.") {
+            // MoCo v3, whose heads are in the places of SimSiam's.
+            Layout::Moco
         } else if module("predictor.") && classifier("0.") {
             Layout::Simsiam
         } else if module("projector.") {
@@ -368,7 +377,7 @@ fn placement(
             _ => Placement::Unexpected,
         },
         Layout::Moco => {
-            let rest = ["encoder_k.", "momentum_encoder.", "queue"];
+            let rest = ["encoder_k.", "momentum_encoder.", "predictor.", "queue"];
             match classifier.is_some() || rest.iter().any(|part| within.starts_with(part)) {
                 true => ignored("MoCo's head, queue and second encoder"),
                 false => Placement::Unexpected,

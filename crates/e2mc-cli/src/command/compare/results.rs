@@ -129,9 +129,13 @@ impl Results {
             false => "test images",
         };
         let lines = if self.count == 1 { "line" } else { "lines" };
+        let method = match self.count > all().count() {
+            true => "Bonferroni's",
+            false => "Holm's",
+        };
         text.push_str(&format!(
             "Difference in points; {} % intervals by a bootstrap over {over};\n\
-             p by Holm's method; for {} {lines}, so that all hold at the level {}.\n\
+             p by {method} method; for {} {lines}, so that all hold at the level {}.\n\
              Each model is one training run: the intervals do not cover other training seeds.",
             confidence(first.confidence),
             self.count,
