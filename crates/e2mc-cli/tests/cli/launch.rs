@@ -1,9 +1,6 @@
 //! What `e2mc` leaves to the engine: how it is found, started and answered for.
 #![cfg(unix)]
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-
 use assert_cmd::Command;
 
 use super::common::World;
@@ -12,7 +9,8 @@ use super::common::World;
 fn alone(world: &World) -> Command {
     let program = world.path("e2mc");
     if !program.exists() {
-        fs::copy(assert_cmd::cargo::cargo_bin("e2mc"), &program).unwrap();
+        let built = assert_cmd::cargo::cargo_bin("e2mc");
+        by_another_process(Command::new("cp").arg(built).arg(&program));
     }
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
@@ -33,8 +31,19 @@ fn engine(world: &World, place: &str) {
     let script = "#!/bin/sh\n\
         [ \"$1\" != --version ] || exit 0\n\
         echo \"$*\"; echo \"spins $GOMP_SPINCOUNT policy $OMP_WAIT_POLICY\"; exit 3\n";
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let write = "printf '%s' \"$2\" >\"$1\" && chmod 755 \"$1\"";
+    by_another_process(
+        Command::new("sh")
+            .args(["-c", write, "sh"])
+            .arg(path)
+            .arg(script),
+    );
+}
+
+/// Makes a file that is to be executed. A file that this process has open for writing is open in
+/// whatever another test starts at that moment, too, and cannot be executed while it is.
+fn by_another_process(command: &mut Command) {
+    assert!(command.output().unwrap().status.success());
 }
 
 fn stdout(command: &mut Command, code: i32) -> String {
