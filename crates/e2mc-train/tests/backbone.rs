@@ -296,7 +296,10 @@ fn short_names_say_architecture_and_width() {
     ] {
         let (field, expected, found) = config_error(name.parse::<ResnetConfig>());
         assert_eq!(field, "backbone.architecture");
-        assert!(expected.contains("resnet18, resnet34"), "{expected}");
+        assert!(
+            expected.contains("resnet18, resnet26, resnet34"),
+            "{expected}"
+        );
         assert_eq!(found, format!("`{name}`"));
     }
 }

@@ -295,6 +295,6 @@ mod tests {
         assert_eq!(html.matches("class=\"whisker\"").count(), 3);
         assert!(html.contains("not other training seeds"));
         assert!(html.contains("entropy &lt;b&gt;") && !html.contains("entropy <b>"));
-        assert!(html.contains("98.33 %"));
+        assert!(html.contains("98.33"), "the level of the intervals");
     }
 }
