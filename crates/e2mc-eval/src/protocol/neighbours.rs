@@ -56,8 +56,7 @@ pub fn evaluate_neighbours(
         plan.memory,
     )?;
     let train = (data.train, data.train_labels);
-    let mut warnings = data_warnings(train, (data.test, data.test_labels), data.classes)?;
-    warnings.dedup();
+    let warnings = data_warnings(train, (data.test, data.test_labels), data.classes)?;
     for votes in &found {
         let fit = neighbour_fit(votes, (data.test_labels, data.classes), folder)?;
         result.results.push(fit);
