@@ -47,6 +47,7 @@ mod mapped;
 mod neighbours;
 mod predictions;
 mod probes;
+mod rate;
 mod subsets;
 #[cfg(test)]
 mod tests;
@@ -69,6 +70,7 @@ pub use probes::{
     PresetOrigin, ProbeKind, ProbePlan, ProbeSettings, describe_logistic, evaluate_probes,
     fit_probes, once_each, unfinished_warning,
 };
+pub use rate::{RateGain, better_rate};
 pub use subsets::Subsets;
 
 pub use e2mc_record::{percent, rounded_percent};

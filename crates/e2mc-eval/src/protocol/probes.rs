@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
-    Error, Labelled, Subsets, data_warnings, fit_name, missing_warning, nearest, probe_fit,
-    probe_row, rows_of,
+    Error, Labelled, Subsets, better_rate, data_warnings, fit_name, missing_warning, nearest,
+    probe_fit, probe_row, rows_of,
 };
 use crate::{
     Fit, FitReport, L2, LinearConfig, LinearOptimizer, LinearPreset, LogisticConfig, Probe,
@@ -269,7 +269,8 @@ pub fn evaluate_probes(
     Ok(result)
 }
 
-/// Fits every probe of the plan; the second list is what the user should be warned of.
+/// Fits every probe of the plan; the second list is what the user should be warned of. The first seed's
+/// subset also tells whether [another rate](better_rate) would suit the SGD probe better.
 ///
 /// # Errors
 /// As [`Probe::fit`]; where predictions cannot be written.
@@ -306,6 +307,11 @@ pub fn fit_probes(
             let missing = runs.iter().map(|run| run.missing).max().unwrap_or(0);
             warnings.extend(missing_warning(missing, data.classes, fraction));
             warnings.extend(unfinished_warning(kind, &runs, fraction));
+            if let (Probe::Sgd(config), Some(&seed)) = (&probe, plan.seeds.first()) {
+                let indices = plan.subsets.rows(&data.train_labels, fraction, seed)?;
+                let better = better_rate(data, &indices, config, seed)?;
+                warnings.extend(better.map(|better| better.warning(fraction)));
+            }
             rows.push(probe_row(
                 kind.name(),
                 fraction,
