@@ -18,11 +18,16 @@ use e2mc_train::{
 };
 use tch::Device;
 
+/// The parts of a loss.
+type Terms = Vec<(String, f64)>;
+
 /// What was logged: no times, which differ.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Log {
-    steps: Vec<(u64, f64, Vec<(String, f64)>)>,
-    epochs: Vec<(u64, u64, f64, Vec<(String, f64)>, Option<Collapse>)>,
+    /// Step, loss and terms.
+    steps: Vec<(u64, f64, Terms)>,
+    /// Epoch, step, loss, terms and the last batch's signs of collapse.
+    epochs: Vec<(u64, u64, f64, Terms, Collapse)>,
 }
 
 /// Writes down everything, and ends the run where it is told to.
@@ -35,7 +40,7 @@ struct Watch {
     interrupts: Option<u64>,
 }
 
-fn terms(terms: &[(&'static str, f64)]) -> Vec<(String, f64)> {
+fn terms(terms: &[(&'static str, f64)]) -> Terms {
     let terms = terms.iter();
     terms
         .map(|(name, value)| ((*name).to_owned(), *value))
@@ -60,7 +65,7 @@ impl Observer for Watch {
             summary.step,
             summary.loss,
             terms(&summary.terms),
-            Some(summary.collapse.clone()),
+            summary.collapse.clone(),
         ));
         Ok(Control::Continue)
     }

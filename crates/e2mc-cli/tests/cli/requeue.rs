@@ -28,7 +28,12 @@ fn events(world: &World, run: &str) -> Vec<serde_json::Value> {
 }
 
 fn assert_same(world: &World, run: &str, whole: &str) {
-    for file in ["model.safetensors", "checkpoint.safetensors", "recipe.toml", "knn-start.json"] {
+    for file in [
+        "model.safetensors",
+        "checkpoint.safetensors",
+        "recipe.toml",
+        "knn-start.json",
+    ] {
         let (found, expected) = (format!("{run}/{file}"), format!("{whole}/{file}"));
         assert!(read(world, &found) == read(world, &expected), "{file}");
     }
@@ -46,7 +51,11 @@ fn a_killed_run_is_gone_on_with_from_within_an_epoch() {
     };
     let whole = world.run(&line("whole"));
     assert_eq!(whole.code, Some(0), "{}", whole.stderr);
-    assert!(whole.stdout.starts_with("done: 3 epochs\n"), "{}", whole.stdout);
+    assert!(
+        whole.stdout.starts_with("done: 3 epochs\n"),
+        "{}",
+        whole.stdout
+    );
     // Eleven steps an epoch, a report every four and a save every three of them.
     for lines in [3, 5, 9] {
         let child = world.spawn(&line("run"));
@@ -65,7 +74,11 @@ fn a_killed_run_is_gone_on_with_from_within_an_epoch() {
     let before = read(&world, "run/metrics.jsonl");
     let done = world.run(&line("run"));
     assert_eq!(done.code, Some(0), "{}", done.stderr);
-    assert!(done.stdout.starts_with("done: 3 epochs\nheld-out k-NN"), "{}", done.stdout);
+    assert!(
+        done.stdout.starts_with("done: 3 epochs\nheld-out k-NN"),
+        "{}",
+        done.stdout
+    );
     assert!(read(&world, "run/metrics.jsonl") == before);
 }
 
@@ -75,7 +88,11 @@ fn what_a_kill_after_the_training_kept_from_being_written_is_written() {
     let line = format!("pretrain {TINY} --data data --held-out 20 --out run");
     let first = world.run(&line);
     assert_eq!(first.code, Some(0), "{}", first.stderr);
-    assert!(first.stdout.starts_with("done: 1 epoch\n"), "{}", first.stdout);
+    assert!(
+        first.stdout.starts_with("done: 1 epoch\n"),
+        "{}",
+        first.stdout
+    );
     let model = read(&world, "run/model.safetensors");
     let events = events(&world, "run");
     let whole = fs::read_to_string(world.path("run/metrics.jsonl")).unwrap();
@@ -84,7 +101,10 @@ fn what_a_kill_after_the_training_kept_from_being_written_is_written() {
         .filter(|line| !line.contains("\"end\""))
         .map(|line| format!("{line}\n"))
         .collect();
-    for again in ["pretrain --out run --resume", &format!("{line} --resume-or-start")] {
+    for again in [
+        "pretrain --out run --resume",
+        &format!("{line} --resume-or-start"),
+    ] {
         fs::remove_file(world.path("run/model.safetensors")).unwrap();
         fs::write(world.path("run/metrics.jsonl"), &without_end).unwrap();
         let ran = world.run(again);
@@ -99,13 +119,19 @@ fn what_a_kill_after_the_training_kept_from_being_written_is_written() {
 fn a_start_that_was_killed_before_its_first_checkpoint_starts_anew() {
     let world = world();
     let line = format!("pretrain {TINY} --data data --held-out 20 --out run");
-    assert_eq!(world.run(&line.replace("--out run", "--out whole")).code, Some(0));
+    assert_eq!(
+        world.run(&line.replace("--out run", "--out whole")).code,
+        Some(0)
+    );
     // As a kill leaves it: settings and a log that has begun, a lock without its process, and half a file.
     fs::create_dir(world.path("run")).unwrap();
     for (file, text) in [
         ("recipe.toml", "name = "),
         ("run.json", "{"),
-        ("metrics.jsonl", "{\"event\":\"start\",\"format\":1}\n{\"event\":\"epo"),
+        (
+            "metrics.jsonl",
+            "{\"event\":\"start\",\"format\":1}\n{\"event\":\"epo",
+        ),
         (".lock", "process 1 on elsewhere\n"),
         (".e2mc-half", "half a checkpoint"),
         ("events.out.tfevents.0000000001.e2mc", ""),
@@ -125,7 +151,11 @@ fn a_start_that_was_killed_before_its_first_checkpoint_starts_anew() {
     names.sort();
     assert_eq!(names.len(), 1, "{names:?}");
     let refused = world.run(&line);
-    assert!(refused.error().contains("run already holds a run"), "{}", refused.stderr);
+    assert!(
+        refused.error().contains("run already holds a run"),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[test]
@@ -137,9 +167,21 @@ fn other_settings_than_the_runs_are_refused_by_name() {
     for (typed, error, hint) in [
         ("--batch 8", "training.batch is 16, found 8", "--batch"),
         ("--seed 3", "seed is 0, found 3", "--seed"),
-        ("--held-out 10 --knn-every 2", "data.held_out is 20, found 10", "--held-out, --knn-every"),
-        ("--max-images 100", "data.max_images is none, found 100", "--max-images"),
-        ("--set criterion.name=none", "criterion.", "--set criterion."),
+        (
+            "--held-out 10 --knn-every 2",
+            "data.held_out is 20, found 10",
+            "--held-out, --knn-every",
+        ),
+        (
+            "--max-images 100",
+            "data.max_images is none, found 100",
+            "--max-images",
+        ),
+        (
+            "--set criterion.name=none",
+            "criterion.",
+            "--set criterion.",
+        ),
         (
             "--set training.learning_rate=0.5",
             "training.learning_rate is",
@@ -150,15 +192,25 @@ fn other_settings_than_the_runs_are_refused_by_name() {
         assert_eq!(ran.code, Some(2), "{typed}: {}", ran.stderr);
         assert!(ran.error().contains(error), "{typed}: {}", ran.stderr);
         let given = ran.stderr.split("hint: give ").nth(1);
-        assert!(given.is_some_and(|text| text.contains(hint)), "{typed}: {}", ran.stderr);
+        assert!(
+            given.is_some_and(|text| text.contains(hint)),
+            "{typed}: {}",
+            ran.stderr
+        );
     }
     assert!(read(&world, "run/run.json") == before);
     // What may change where a run goes on may change here, too.
     fs::rename(world.path("data"), world.path("moved")).unwrap();
-    let more = line.replace("--data data", "--data moved").replace("--epochs 1", "--epochs 2");
+    let more = line
+        .replace("--data data", "--data moved")
+        .replace("--epochs 1", "--epochs 2");
     let ran = world.run(&format!("{more} --log-every 5 --guard stop"));
     assert!(matches!(ran.code, Some(0 | 3)), "{}", ran.stderr);
-    assert!(ran.stdout.contains("2 epochs") || ran.stdout.contains("guard"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("2 epochs") || ran.stdout.contains("guard"),
+        "{}",
+        ran.stdout
+    );
     let ran = world.run("pretrain --resume-or-start --data moved --recipe vicreg-small-pretrain");
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert!(ran.stderr.contains("--out"), "{}", ran.stderr);
@@ -183,7 +235,11 @@ fn a_continued_run_is_known_by_its_base() {
     }
     let ran = world.run(&line("other"));
     assert!(ran.error().contains("base.sha256 is"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("hint: give --checkpoint"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("hint: give --checkpoint"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -204,13 +260,20 @@ fn a_second_writer_is_refused_and_a_lock_goes_with_its_process() {
         assert_eq!(ran.code, Some(1), "{}", ran.stderr);
         let owner = format!("(process {}", child.id());
         let busy = ran.error().contains(&owner) && ran.error().contains("writes to run");
-        assert!(busy || ran.error().contains("already holds a run"), "{}", ran.stderr);
+        assert!(
+            busy || ran.error().contains("already holds a run"),
+            "{}",
+            ran.stderr
+        );
     }
     let before = lines(read(&world, "run/metrics.jsonl"));
     world.wait_for_lines("run/metrics.jsonl", before + 2);
     signal(&child, "-KILL");
     assert_eq!(ended(child).code, None);
-    assert!(world.path("run/.lock").exists(), "a kill leaves the file of the lock");
+    assert!(
+        world.path("run/.lock").exists(),
+        "a kill leaves the file of the lock"
+    );
     let resumed = world.run("pretrain --out run --resume --epochs 1");
     // The first epoch may be over already.
     let done = resumed.code == Some(0) || resumed.stderr.contains("expected more than the");

@@ -9,7 +9,10 @@ use super::common::{Ran, TINY, World, ended, signal, until};
 fn world() -> World {
     let world = World::new();
     world.data("data", 100, 40);
-    assert_eq!(world.pretrain("data", "base", "--knn-every 0").code, Some(0));
+    assert_eq!(
+        world.pretrain("data", "base", "--knn-every 0").code,
+        Some(0)
+    );
     world
 }
 
@@ -77,7 +80,11 @@ fn an_evaluation_that_is_stopped_leaves_nothing_and_its_folder_is_locked_meanwhi
         let child = world.spawn(&line);
         until("the folder is locked", || world.path("out/.lock").exists());
         let second = world.run(&format!("knn {model}"));
-        assert!(second.error().contains("another process (process"), "{}", second.stderr);
+        assert!(
+            second.error().contains("another process (process"),
+            "{}",
+            second.stderr
+        );
         signal(&child, "-TERM");
         assert_untouched(&ended(child), &line);
         assert_eq!(names(&world), before, "{line}");
@@ -95,7 +102,9 @@ fn files_of_embeddings_are_judged_or_nothing_is_written() {
     let before = names(&world);
     let files = "--train train.npy --train-labels train.labels.npy --test test.npy \
         --test-labels test.labels.npy --out out";
-    let child = world.spawn(&format!("probe {files} --seeds 1000 --sgd-epochs 500 --fractions 0.5"));
+    let child = world.spawn(&format!(
+        "probe {files} --seeds 1000 --sgd-epochs 500 --fractions 0.5"
+    ));
     until("the folder is locked", || world.path("out/.lock").exists());
     signal(&child, "-USR2");
     assert_untouched(&ended(child), "probe of files");
@@ -123,7 +132,11 @@ fn a_hangup_that_is_ignored_stays_ignored() {
     signal(&child, "-TERM");
     let ran = ended(child);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
-    assert!(ran.stdout.contains("the state is saved in"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("the state is saved in"),
+        "{}",
+        ran.stdout
+    );
 }
 
 #[test]

@@ -132,7 +132,11 @@ fn a_sweep_that_was_stopped_goes_on_as_if_it_had_not_been() {
     let run = world.path("sweep/runs/1_learning_rate=0.0001");
     world.wait_for_lines("sweep/runs/1_learning_rate=0.0001/metrics.jsonl", 8);
     let second = world.run("sweep --out sweep --resume");
-    assert!(second.error().contains("another process (process"), "{}", second.stderr);
+    assert!(
+        second.error().contains("another process (process"),
+        "{}",
+        second.stderr
+    );
     signal(&child, "-TERM");
     let ran = ended(child);
     let text = ran.stdout;
@@ -174,7 +178,11 @@ fn a_dry_run_lists_the_runs_and_writes_nothing() {
     let world = world();
     let ran = world.run(&format!("{LINE} {GRID} --out sweep --dry-run"));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(ran.stdout.contains("6 runs of 1 epoch from"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("6 runs of 1 epoch from"),
+        "{}",
+        ran.stdout
+    );
     assert!(
         ran.stdout.contains("beta 1000, gamma 100"),
         "{}",
@@ -251,7 +259,11 @@ fn a_sweep_is_replaced_or_gone_on_with_by_the_same_command() {
         let ran = world.run(&format!("{queued} {typed}"));
         assert!(ran.error().contains(named), "{typed}: {}", ran.stderr);
         let option = typed.split(' ').next().unwrap();
-        assert!(ran.stderr.contains(&format!("hint: give {option}")), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains(&format!("hint: give {option}")),
+            "{}",
+            ran.stderr
+        );
         assert_eq!(ran.code, Some(2));
     }
     assert_eq!(fs::read(&base).unwrap(), result);

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
+use e2mc_base::counted;
 use e2mc_cli::options::DemoOptions;
 use e2mc_cli::{output, signals};
 use e2mc_lab::demo::{self, Demo, Shown};
@@ -80,9 +81,10 @@ fn text(shown: &Shown, seeds: u64) -> String {
         rows.push(row);
     }
     let mut text = format!(
-        "\ntop-1 accuracy in % on {} test images, mean ± standard error over {seeds} label subsets;\n\
+        "\ntop-1 accuracy in % on {} test images, mean ± standard error over {};\n\
          entropy (nats, 0 is uniform) and covariance of the test images' embeddings\n\n{}\n",
         first.test_images,
+        counted(seeds, "label subset"),
         output::table(&rows)
     );
     text.push_str(&output::findings(&findings(comparison)));

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
+use e2mc_base::counted;
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::{DtypeName, EmbedOptions, SplitName};
 use e2mc_cli::{output, signals};
@@ -47,9 +48,10 @@ pub(crate) fn run(options: &EmbedOptions) -> Result<ExitCode> {
     let notices: Arc<dyn Notices> = Screen::new();
     let embedded = embed_to_file(&work, signals::stop(), &notices)?;
     output::result(options.json, &embedded, || {
-        let (rows, dims) = (embedded.rows, embedded.dims);
         format!(
-            "{rows} rows of {dims} numbers in {}",
+            "{} of {} in {}",
+            counted(embedded.rows, "row"),
+            counted(embedded.dims, "number"),
             embedded.out.display()
         )
     });

@@ -47,13 +47,15 @@ pub(crate) fn continue_(command: &ContinueOptions) -> Result<ExitCode> {
     let mut run = settings::run_settings(options);
     run.base = Some(base_checkpoint(&continuation.checkpoint)?);
     let (seed, notices) = (options.machine.seed, &*screen);
-    let make = |recipe| { anyhow::Ok(continuation::start(
+    let make = |recipe| {
+        anyhow::Ok(continuation::start(
             recipe,
             &checkpoint,
             device,
             seed,
             notices,
-        )?) };
+        )?)
+    };
     begin(recipe, make, run, options, &screen)
 }
 
