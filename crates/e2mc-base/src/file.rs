@@ -4,6 +4,11 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::unfinished::Unfinished;
+
+/// How the names of temporary files begin: what a kill leaves of one is known by it.
+pub(crate) const TEMPORARY: &str = ".e2mc-";
+
 /// Writes a file whole or not at all: into a temporary file beside it, synced, then renamed.
 ///
 /// # Errors
@@ -25,14 +30,16 @@ pub fn write_atomically_with(
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".e2mc-");
+    builder.prefix(TEMPORARY);
     // The default is private to the user; a result file should follow the user's umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    let unfinished = Unfinished::file(file.path());
     write(file.as_file_mut())?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
+    unfinished.keep();
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 use std::error::Error;
 use std::io;
 
+use e2mc_base::lock::LockError;
 use e2mc_eval::protocol;
 
 use crate::failure::Failure;
@@ -139,8 +140,15 @@ fn of_recipe(error: &e2mc_recipe::Error) -> String {
         Error::Augmentation { .. } => "compare with the recipes in the folder recipes/".into(),
         _ => {
             let names: Vec<_> = e2mc_recipe::names().collect();
+            let meant = match error {
+                Error::Unknown { nearest, .. } => {
+                    nearest.map(|name| format!("did you mean {name}? "))
+                }
+                _ => None,
+            };
             format!(
-                "built in are {}; or give the path of a .toml file",
+                "{}built in are {}; or give the path of a .toml file",
+                meant.unwrap_or_default(),
                 names.join(", ")
             )
         }
@@ -178,9 +186,12 @@ fn of_record(error: &e2mc_record::Error) -> Option<String> {
             checkpoint: true, ..
         } => "choose another --out, or add --resume to go on with that run",
         Error::RunThere { .. } => {
-            "it has not saved a checkpoint yet: where it no longer goes on, remove the folder or choose \
-             another --out"
+            "it has no checkpoint to go on from: choose another --out, or remove the folder"
         }
+        Error::Lock(LockError::Busy { .. }) => {
+            "wait until it has ended, or choose another --out; the lock goes with that process"
+        }
+        Error::Lock(LockError::Io { source, .. }) => return of_file("write", source),
         Error::ResultThere { .. } => {
             "choose another --out, or add --overwrite to replace that result"
         }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use e2mc::Transform;
+use e2mc_base::counted;
 use e2mc_eval::diagnostics::Config;
 use e2mc_record::MapOrigin;
 use e2mc_report::pages::embedding::{self, Subject};
@@ -115,8 +116,10 @@ fn text(subjects: &[Subject], findings: &[Finding], options: &InspectOptions) ->
     for subject in subjects {
         let d = &subject.diagnostics;
         text.push_str(&format!(
-            "{}: {} rows, {} dimensions\n",
-            subject.source, d.rows, d.dims
+            "{}: {}, {}\n",
+            subject.source,
+            counted(d.rows, "row"),
+            counted(d.dims, "dimension")
         ));
     }
     if let Some(path) = &options.map {

@@ -10,3 +10,4 @@ pub mod inspection;
 pub mod launch;
 pub mod options;
 pub mod output;
+pub mod signals;

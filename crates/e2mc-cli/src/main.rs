@@ -11,12 +11,19 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use e2mc_cli::options::{Arguments, Command};
-use e2mc_cli::{failure, hint, launch};
+use e2mc_cli::{failure, hint, launch, signals};
 
 fn main() -> ExitCode {
+    signals::block();
     let done = Arguments::read().and_then(|arguments| match arguments.command {
         command if command.needs_network() => launch::engine(command.device()),
-        command => dispatch(&command),
+        command => {
+            match command {
+                Command::Watch(_) | Command::Report(_) => signals::unblock(),
+                _ => _ = signals::watch(None)?,
+            }
+            dispatch(&command)
+        }
     });
     done.unwrap_or_else(|error| failure::report(&error, hint::of))
 }

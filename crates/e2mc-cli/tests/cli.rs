@@ -13,8 +13,11 @@ mod cli {
     mod inspect;
     mod launch;
     mod methods;
+    mod plan;
+    mod requeue;
     mod rivals;
     mod score;
+    mod signals;
     mod stop;
     mod svm;
     mod sweep;

@@ -4,6 +4,7 @@
 use std::error::Error;
 
 use e2mc_cli::hint;
+use e2mc_lab::run::Difference;
 use e2mc_lab::{Error as LabError, ProtocolError, RecipeError, RunError, SweepError};
 use e2mc_train::Advice;
 
@@ -18,6 +19,7 @@ fn is_usage_itself(error: &(dyn Error + 'static)) -> bool {
             LabError::Recipe(error) => is_usage_itself(error),
             LabError::Sweep(error) => is_usage_itself(error),
             LabError::Evaluation(error) => hint::is_usage(error),
+            LabError::Run(RunError::OtherSettings { .. }) => true,
             LabError::Protocol(_) | LabError::Checkpoints { .. } | LabError::OneView => true,
             _ => false,
         };
@@ -31,7 +33,10 @@ fn is_usage_itself(error: &(dyn Error + 'static)) -> bool {
     }
     match error.downcast_ref::<RecipeError>() {
         Some(RecipeError::Text(error)) => hint::is_usage(error),
-        Some(error) => matches!(error, RecipeError::Settings { .. }),
+        Some(error) => matches!(
+            error,
+            RecipeError::Settings { .. } | RecipeError::Change { .. }
+        ),
         None => hint::is_usage(error),
     }
 }
@@ -113,8 +118,6 @@ fn of_lab(error: &LabError) -> Option<String> {
         LabError::NotListed { .. } => "give file names as they are in the training folder",
         LabError::AmbiguousName { .. } => "give the name with its folder",
         LabError::NoHeads { .. } => "take --output backbone, or a checkpoint with its heads",
-        LabError::InterruptedTensor { .. } => "remove its .part and .part.json",
-        LabError::HalfBatch { .. } => "remove its .part and .part.json and run again",
         LabError::Shapes { .. } => {
             "embed the same images in the same order with both models; or inspect one at a time"
         }
@@ -124,7 +127,6 @@ fn of_lab(error: &LabError) -> Option<String> {
             "run the demo in the folder of the source, or give --sample DIR"
         }
         LabError::NoDemo { .. } => "choose another --out",
-        LabError::DemoStopped => "run it again",
         LabError::Io { source, .. } => return of_io(source),
         LabError::Json { .. } => "the file is damaged; take it from a backup, or start anew",
         _ => return None,
@@ -139,6 +141,10 @@ fn of_recipe(error: &RecipeError) -> Option<String> {
             "compare with the recipes in the folder recipes/; --dry-run prints the resolved one"
                 .into(),
         ),
+        RecipeError::Change { nearest, .. } => Some(match nearest {
+            Some(key) => format!("did you mean {key}? --dry-run prints all settings"),
+            None => "--dry-run prints all settings with their values".into(),
+        }),
         RecipeError::Range(error) => of_train(error),
         _ => None,
     }
@@ -154,7 +160,7 @@ fn of_sweep(error: &SweepError) -> Option<String> {
         SweepError::Run { source, .. } => return of_lab(source),
         SweepError::Other { .. } => "put it back, or start a new sweep in another --out",
         SweepError::SweepThere { .. } => {
-            "choose another --out, or add --resume to go on with that sweep"
+            "choose another --out, add --resume to go on with that sweep, or --overwrite to replace it"
         }
         SweepError::NothingToResume { .. } => "start the sweep without --resume",
         _ => return None,
@@ -167,6 +173,7 @@ fn of_run(error: &RunError) -> String {
         RunError::NothingToResume { .. } => {
             "start the run without --resume, in a folder without the rest of an earlier one".into()
         }
+        RunError::OtherSettings { differences, .. } => of_differences(differences),
         RunError::OtherImages { .. } => {
             "a run goes on with its own images; start a new one with `continue` for others".into()
         }
@@ -180,6 +187,57 @@ fn of_run(error: &RunError) -> String {
               --layout backbone, which starts new heads"
             .into(),
     }
+}
+
+/// The options that settings come from.
+fn of_differences(differences: &[Difference]) -> String {
+    let mut options: Vec<String> = Vec::new();
+    for difference in differences {
+        let option = option_of(&difference.key);
+        if !options.contains(&option) {
+            options.push(option);
+        }
+    }
+    format!(
+        "give {} as the run began, or choose another --out; --epochs, --guard, --log-every, \
+         --save-every, --half, --data, --device and --max-bad-images may change",
+        options.join(", ")
+    )
+}
+
+/// The option that sets what a run or a sweep keeps under that key.
+fn option_of(key: &str) -> String {
+    let key = key.strip_prefix("recipe.").unwrap_or(key);
+    let key = key.strip_prefix("settings.").unwrap_or(key);
+    let option = match key {
+        "training.batch" => "--batch",
+        "training.accumulate" => "--accumulate",
+        "training.head_warmup_steps" => "--head-warmup",
+        "seed" => "--seed",
+        "base" | "base.sha256" => "--checkpoint",
+        "data.max_images" => "--max-images",
+        "data.held_out" => "--held-out",
+        "data.knn_every" => "--knn-every",
+        "data.data_options.val_fraction" => "--val-fraction",
+        "data.data_options.val_seed" => "--val-seed",
+        "name" | "description" => "--recipe",
+        "grid" => "--grid",
+        "probe.fractions" => "--fractions",
+        "probe.seeds" => "--seeds",
+        "probe.probe" => "--probe",
+        "probe.k" => "--k",
+        "probe.sgd_epochs" => "--sgd-epochs",
+        "probe.sgd_rate" => "--sgd-rate",
+        "guard" => "--guard",
+        "log_every" => "--log-every",
+        "save_every" => "--save-every",
+        "half" => "--half",
+        "data.data_options.max_bad_images" => "--max-bad-images",
+        _ if key.starts_with("reading.") => "--layout, --network or --allow-…",
+        _ if key.starts_with("criterion.") => return format!("--criterion or --set {key}"),
+        _ => return format!("--recipe or --set {key}"),
+    };
+    option.to_owned()
 }
 
 fn of_protocol(error: &ProtocolError) -> String {

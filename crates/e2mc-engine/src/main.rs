@@ -8,17 +8,29 @@ mod command;
 mod hint;
 mod screen;
 mod settings;
-mod signals;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
-use e2mc_cli::failure::{self, Failure};
+use e2mc_cli::failure::{self, Failure, STOPPED_EARLY};
 use e2mc_cli::options::{Arguments, Command};
+use e2mc_cli::{output, signals};
+use e2mc_lab::Error as LabError;
 
 fn main() -> ExitCode {
-    let done = Arguments::read().and_then(|arguments| dispatch(&arguments.command));
+    let go_on = match std::env::args().nth(1).as_deref() {
+        Some("sweep") => Some("go on with --resume"),
+        Some("demo") => Some("run it again"),
+        _ => None,
+    };
+    let read = signals::watch(go_on).and_then(|_| Arguments::read());
+    let done = read.and_then(|arguments| dispatch(&arguments.command));
     done.unwrap_or_else(|error| {
+        let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
+        if let Some(stopped) = causes.find(|cause| matches!(cause, LabError::Stopped { .. })) {
+            output::note(&stopped.to_string());
+            return ExitCode::from(STOPPED_EARLY);
+        }
         let code = failure::report(&error, hint::of);
         match hint::is_usage(&error) {
             true => ExitCode::from(2),

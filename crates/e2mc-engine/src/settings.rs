@@ -13,7 +13,7 @@ use e2mc_lab::protocol::{NetworkSource, ProbeChoice};
 use e2mc_lab::recipe::CriterionChoice;
 use e2mc_lab::run;
 use e2mc_recipe::{Change, parse_change};
-use e2mc_record::{DataOptions, RunFolder, RunSettings};
+use e2mc_record::{DataOptions, RunSettings};
 use e2mc_train::Output;
 use e2mc_train::checkpoint::Layout;
 
@@ -106,24 +106,24 @@ pub(crate) fn run_settings(options: &TrainOptions) -> RunSettings {
     settings.data.data_options = taken(options.images);
     settings.guard = options.guard.map_or(settings.guard, guard);
     settings.log_every = options.log_every.unwrap_or(settings.log_every);
+    settings.save_every = options.save_every;
     settings.half = options.half;
     settings.device = Some(options.machine.device.clone());
     settings.command = Some(command_line());
     settings
 }
 
-/// The settings of the run in `--out`, with what was typed now.
-pub(crate) fn interrupted_settings(options: &TrainOptions) -> Result<RunSettings> {
-    let changes = run::Changes {
+/// What was typed now for a run that goes on.
+pub(crate) fn run_changes(options: &TrainOptions) -> run::Changes {
+    run::Changes {
         data: options.data.clone(),
         max_bad_images: options.images.max_bad_images,
         guard: options.guard.map(guard),
         log_every: options.log_every,
+        save_every: options.save_every,
         half: options.half,
         device: Some(options.machine.device.clone()),
-    };
-    let folder = RunFolder::new(options.out());
-    Ok(run::interrupted_settings(&folder, changes)?)
+    }
 }
 
 /// Which linear classifiers are fitted.
@@ -150,6 +150,7 @@ pub(crate) fn source(
         reading: reading(&options.reading),
         taken: taken(options.images),
         output: output(&options.output),
+        batch: options.batch.map(|batch| batch as usize),
         machine: self::machine(machine),
         ..NetworkSource::new(checkpoint, data)
     })

@@ -57,8 +57,7 @@ impl Reading {
     ) -> Result<(Checkpoint, Model), Error> {
         let mut checkpoint = self.read(path, notices)?;
         checkpoint.recipe.training.precision = Precision::F32;
-        let model = Model::new(&checkpoint.recipe, device, 0)?;
-        checkpoint.apply_to(&model)?;
+        let model = checkpoint.to_model(device)?;
         Ok((checkpoint, model))
     }
 }

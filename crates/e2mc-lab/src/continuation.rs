@@ -1,9 +1,10 @@
 //! The paper's second step: a new run from a checkpoint that is already trained.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use e2mc_recipe::Change;
 use e2mc_train::checkpoint::Checkpoint;
+use e2mc_train::layer::Precision;
 use e2mc_train::{DEFAULT_HEAD_WARMUP, Device, Recipe, Trainer};
 use toml::Value;
 
@@ -86,6 +87,7 @@ pub fn start(
 /// What a new run takes over of a checkpoint's recipe: all but how the run before got there.
 fn inherited(recipe: &Recipe) -> Recipe {
     let mut recipe = recipe.clone();
+    recipe.training.precision = Precision::Auto;
     recipe.training.accumulate = 1;
     recipe.training.freeze_batch_norm = false;
     recipe.training.load_optimizer = false;
@@ -150,18 +152,4 @@ fn warm_up_new_heads(recipe: &mut Recipe, checkpoint: &Checkpoint, notices: &dyn
         method: recipe.method.name(),
         steps,
     });
-}
-
-/// The checkpoint of an interrupted run.
-///
-/// # Errors
-/// Where there is none, or it cannot be read.
-pub fn interrupted(path: &Path) -> Result<Checkpoint, Error> {
-    if !path.exists() {
-        return Err(RunError::NothingToResume {
-            path: path.to_owned(),
-        }
-        .into());
-    }
-    Ok(Checkpoint::read(path)?)
 }

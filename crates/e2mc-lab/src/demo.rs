@@ -6,9 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use e2mc_base::stop::{Phase, Stop};
 use e2mc_base::write_atomically;
 use e2mc_data::Dataset;
 use e2mc_record::{DataOptions, RESULT, Run, RunFolder, RunOutcome, Training};
@@ -21,11 +21,11 @@ use e2mc_train::{Device, Model, Output, Recipe, Trainer, device, embed};
 use crate::continuation::describe;
 use crate::error::Error;
 use crate::images::LabelledSplits;
-use crate::machine::{BATCH, Machine};
+use crate::machine::{Machine, batch};
 use crate::notice::{Notice, Notices};
 use crate::protocol::{self, Judged, LinearSettings, ProbeChoice};
 use crate::recipe;
-use crate::run::{self, RunObserver, RunPlan, Surroundings, base_checkpoint};
+use crate::run::{self, Place, RunObserver, RunPlan, Surroundings, base_checkpoint};
 
 /// The recipe of both continuations.
 const RECIPE: &str = "vicreg-small";
@@ -83,7 +83,7 @@ pub struct Shown {
 /// Where no sample is there, a run fails or is stopped, or a file cannot be written.
 pub fn run(
     demo: &Demo,
-    stop: &AtomicBool,
+    stop: &Stop,
     observer: &mut dyn FnMut() -> Box<dyn RunObserver>,
     notices: &Arc<dyn Notices>,
 ) -> Result<Shown, Error> {
@@ -103,6 +103,7 @@ pub fn run(
     let changes: Vec<_> = epochs.into_iter().collect();
     let recipe = recipe::resolve(Some(&base.recipe), Some(RECIPE), &changes)?;
     let folders = FOLDERS.map(|name| demo.out.join(name));
+    let _kept = stop.enter(Phase::Kept);
     clear(&demo.out, &folders)?;
     let splits = LabelledSplits::open(&demo.sample, DataOptions::default(), notices)?;
     notices.tell(&Notice::DemoBase {
@@ -195,7 +196,7 @@ impl Stage<'_> {
         name: &'static str,
         recipe: Recipe,
         folder: &Path,
-        stop: &AtomicBool,
+        stop: &Stop,
         observer: &mut dyn RunObserver,
     ) -> Result<Arm, Error> {
         let machine = &self.demo.machine;
@@ -211,24 +212,24 @@ impl Stage<'_> {
         settings.device = Some(machine.device.clone());
         settings.command = Some(self.demo.command.clone());
         let plan = RunPlan {
-            folder: RunFolder::new(folder),
+            place: Place::free(RunFolder::new(folder))?,
             settings,
             threads: machine.threads,
             resumed: false,
         };
-        let model = plan.folder.model();
+        let model = plan.place.folder().model();
         let around = Surroundings {
             stop,
             observer,
             notices: self.notices,
         };
         let finished = run::train(&mut trainer, plan, around)?;
-        if finished.outcome == RunOutcome::Interrupted {
-            return Err(Error::DemoStopped);
+        if finished.outcome == RunOutcome::Interrupted || stop.is_requested() {
+            return Err(Error::stopped("run it again"));
         }
         let training = Training {
             outcome: finished.outcome.as_str().to_owned(),
-            epochs: finished.last.map_or(0, |last| last.epoch),
+            epochs: finished.epochs,
         };
         let place = (&*model, folder, Some(training));
         self.arm(name, place, &trainer.recipe, &trainer.model)
@@ -266,7 +267,8 @@ impl Stage<'_> {
 
         let images: Arc<dyn Dataset> = self.splits.test.dataset().clone();
         let (evaluation, threads) = (&recipe.evaluation, self.demo.machine.threads);
-        let z = embed(model, images, evaluation, Output::Projector, BATCH, threads)?;
+        let batch = batch(evaluation, model.device());
+        let z = embed(model, images, evaluation, Output::Projector, batch, threads)?;
         let criterion = e2mc::Criterion {
             transform: recipe.transform(),
             ..e2mc::Criterion::vicreg()

@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use e2mc_base::stop::{Phase, Stop};
 use e2mc_base::write_atomically_with;
 use e2mc_data::dataset::escaped_name;
 use e2mc_data::{Dataset, Pipeline, Split};
@@ -18,7 +19,7 @@ use serde_json::json;
 use crate::checkpoint::{Reading, check_output};
 use crate::error::Error;
 use crate::images::{self, max_bad_images};
-use crate::machine::{BATCH, Machine};
+use crate::machine::{Machine, batch, batch_of};
 use crate::notice::{Notice, Notices};
 
 /// What is embedded.
@@ -55,14 +56,14 @@ pub struct Embedding {
     pub output: Output,
     /// How numbers are stored.
     pub stored: Stored,
-    /// Images at a time, at least 1.
-    pub batch: usize,
+    /// Images at a time, at least 1; as many as suit the images and the memory if `None`.
+    pub batch: Option<usize>,
     /// Where it is computed.
     pub machine: Machine,
 }
 
 impl Embedding {
-    /// The backbone's features in float32, [`BATCH`] images at a time, on the CPU.
+    /// The backbone's features in float32, on the CPU.
     pub fn new(
         checkpoint: impl Into<PathBuf>,
         pictures: Pictures,
@@ -75,7 +76,7 @@ impl Embedding {
             out: out.into(),
             output: Output::Backbone,
             stored: Stored::F32,
-            batch: BATCH,
+            batch: None,
             machine: Machine::default(),
         }
     }
@@ -98,20 +99,24 @@ pub struct Embedded {
     pub beside: Vec<PathBuf>,
 }
 
-/// Embeds, and writes the file.
+/// Embeds, and writes the file. Where a stop is requested the rows that are done are kept, and the same
+/// work goes on after them.
 ///
 /// # Errors
-/// Where the checkpoint or an image cannot be read, the file cannot be written, or what an
-/// interrupted run left does not go with this one.
-pub fn embed_to_file(work: &Embedding, notices: &Arc<dyn Notices>) -> Result<Embedded, Error> {
+/// Where the checkpoint or an image cannot be read, or the file cannot be written; [`Error::Stopped`].
+pub fn embed_to_file(
+    work: &Embedding,
+    stop: &Stop,
+    notices: &Arc<dyn Notices>,
+) -> Result<Embedded, Error> {
     let device = device(&work.machine.device)?;
     let (checkpoint, model) = work.reading.open(&work.checkpoint, device, &**notices)?;
     check_output(&work.output, &checkpoint)?;
     let (rows, dims, beside) = match &work.pictures {
-        Pictures::Tensor { file } => of_tensor(work, &model, file)?,
+        Pictures::Tensor { file } => of_tensor(work, &model, file, stop)?,
         Pictures::Split { data, taken, split } => {
             let dataset = images::open(data, *split, *taken, notices)?;
-            of_split(work, (&checkpoint, &model), dataset, notices)?
+            of_split(work, (&checkpoint, &model), dataset, (stop, notices))?
         }
     };
     Ok(Embedded {
@@ -127,16 +132,15 @@ pub fn embed_to_file(work: &Embedding, notices: &Arc<dyn Notices>) -> Result<Emb
 /// Rows, columns and the files beside.
 type Written = (usize, usize, Vec<PathBuf>);
 
-fn of_tensor(work: &Embedding, model: &Model, file: &str) -> Result<Written, Error> {
+fn of_tensor(work: &Embedding, model: &Model, file: &str, stop: &Stop) -> Result<Written, Error> {
     let (images, shape) = read_images(file)?;
     // Before the work, so that a place that cannot be written to is noticed in time.
-    let mut writer = RowWriter::open(&work.out, shape[0], work.stored, "tensor")?;
-    if writer.done() > 0 {
-        return Err(Error::InterruptedTensor {
-            out: work.out.clone(),
-        });
-    }
-    let rows = embed_images(model, images.data(), shape, &work.output, work.batch)?;
+    let mut writer = RowWriter::create(&work.out, shape[0], work.stored, "tensor")?;
+    let [_, c, h, w] = shape;
+    let usual = || batch_of(c * h * w * size_of::<f32>(), model.device());
+    let batch = work.batch.unwrap_or_else(usual);
+    let rows = embed_images(model, images.data(), shape, &work.output, batch)?;
+    let _finishing = stop.enter(Phase::Finishing);
     writer.append(rows.data(), rows.cols())?;
     writer.finish()?;
     Ok((rows.rows(), rows.cols(), Vec::new()))
@@ -147,19 +151,21 @@ fn of_split(
     work: &Embedding,
     (checkpoint, model): (&Checkpoint, &Model),
     dataset: Arc<dyn Dataset>,
-    notices: &Arc<dyn Notices>,
+    (stop, notices): (&Stop, &Arc<dyn Notices>),
 ) -> Result<Written, Error> {
-    let (rows, batch) = (dataset.len(), work.batch);
-    let mut writer = RowWriter::open(&work.out, rows, work.stored, &identity(work)?)?;
+    let rows = dataset.len();
+    let usual = || batch(&checkpoint.recipe.evaluation, model.device());
+    let batch = work.batch.unwrap_or_else(usual);
+    let identity = identity(work, batch)?;
+    let mut writer = RowWriter::open(&work.out, rows, work.stored, &identity)?;
     // Whole batches, so that what follows is cut as it would have been.
+    if !writer.done().is_multiple_of(batch) && writer.done() != rows {
+        drop(writer);
+        writer = RowWriter::create(&work.out, rows, work.stored, &identity)?;
+    }
     let done = writer.done();
     if done > 0 {
         notices.tell(&Notice::EmbeddingGoesOn { done, images: rows });
-    }
-    if !done.is_multiple_of(batch) && done != rows {
-        return Err(Error::HalfBatch {
-            out: work.out.clone(),
-        });
     }
     let options = EmbedOptions {
         output: work.output.clone(),
@@ -170,12 +176,20 @@ fn of_split(
         epoch: 0,
         skip_batches: done.div_ceil(batch),
     };
+    let heeding = stop.enter(Phase::Heeding);
     if done < rows {
         embed_batches(model, dataset.clone(), &options, |values, cols| {
             writer.append(values, cols)?;
-            Ok::<(), Error>(())
+            if stop.is_requested() && writer.done() < rows {
+                writer.make_safe()?;
+                let state = format!("{} of {rows} rows are saved", writer.done());
+                return Err(Error::stopped(state));
+            }
+            Ok(())
         })?;
     }
+    drop(heeding);
+    let _finishing = stop.enter(Phase::Finishing);
     let cols = writer.cols().unwrap_or(0);
     let beside = beside(&work.out, &*dataset)?;
     writer.finish()?;
@@ -184,14 +198,14 @@ fn of_split(
 
 /// Everything that a row depends on: with another, rows of an earlier run are of no use. The last
 /// bits of a product may depend on how many images it takes.
-fn identity(work: &Embedding) -> Result<String, Error> {
+fn identity(work: &Embedding, batch: usize) -> Result<String, Error> {
     let Pictures::Split { data, taken, split } = &work.pictures else {
         return Ok("tensor".to_owned());
     };
     let absolute = std::path::absolute(data).map_err(|source| Error::read(data, source))?;
     let identity = json!({
         "checkpoint": sha256(&work.checkpoint)?, "data": absolute, "split": format!("{split:?}"),
-        "output": work.output.to_string(), "batch": work.batch, "device": work.machine.device,
+        "output": work.output.to_string(), "batch": batch, "device": work.machine.device,
         "reading": work.reading, "max_bad_images": max_bad_images(*taken),
         "val": taken.val_fraction, "val_seed": taken.val_seed,
     });

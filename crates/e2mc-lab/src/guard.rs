@@ -4,14 +4,17 @@
 //! image by image: the noise is the standard error of the paired difference.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use e2mc_data::{Dataset, Selection, subset};
+use e2mc::Matrix;
+use e2mc_base::stop::Stop;
+use e2mc_data::{Dataset, Pipeline, Selection, subset};
 use e2mc_eval::{KnnConfig, PairedDrop, Vote, knn, paired_drop, top1};
 use e2mc_record::RunFolder;
-use e2mc_train::{Model, Output, Recipe, embed};
+use e2mc_train::{EmbedOptions, Model, Output, Recipe, embed_batches};
 
 use crate::error::Error;
-use crate::machine::BATCH;
+use crate::machine::batch;
 
 /// Images that the held-out ones are compared with, at most.
 const BANK: usize = 5000;
@@ -113,22 +116,23 @@ impl Guard {
         }
     }
 
-    /// Measures the model; the first measurement is the start that later ones are compared with.
+    /// Measures the model; the first measurement is the start that later ones are compared with. `None`
+    /// where a stop was requested meanwhile.
     ///
     /// # Errors
     /// Where an image cannot be read, or a feature is not finite.
-    pub fn check(&mut self, model: &Model, recipe: &Recipe) -> Result<Check, Error> {
-        let features = |images: &Arc<dyn Dataset>| {
-            embed(
-                model,
-                images.clone(),
-                &recipe.evaluation,
-                Output::Backbone,
-                BATCH,
-                self.threads,
-            )
+    pub fn check(
+        &mut self,
+        model: &Model,
+        recipe: &Recipe,
+        stop: &Stop,
+    ) -> Result<Option<Check>, Error> {
+        let Some(bank) = self.features(&self.bank, model, recipe, stop)? else {
+            return Ok(None);
         };
-        let (bank, queries) = (features(&self.bank)?, features(&self.held_out)?);
+        let Some(queries) = self.features(&self.held_out, model, recipe, stop)? else {
+            return Ok(None);
+        };
         let config = KnnConfig {
             ks: vec![K],
             votes: vec![Vote::Majority],
@@ -148,9 +152,56 @@ impl Guard {
                 None
             }
         };
-        Ok(Check {
+        Ok(Some(Check {
             accuracy,
             since_start,
-        })
+        }))
+    }
+
+    /// One row of features an image, unless a stop is requested.
+    fn features(
+        &self,
+        images: &Arc<dyn Dataset>,
+        model: &Model,
+        recipe: &Recipe,
+        stop: &Stop,
+    ) -> Result<Option<Matrix>, Error> {
+        let pipeline = Pipeline::Preprocess(recipe.evaluation.clone());
+        let options = EmbedOptions {
+            batch: batch(&recipe.evaluation, model.device()),
+            threads: self.threads,
+            ..EmbedOptions::new(Output::Backbone, pipeline)
+        };
+        let rows = images.len();
+        let mut data = Vec::new();
+        let embedded = embed_batches(model, images.clone(), &options, |values, _| {
+            data.extend_from_slice(values);
+            match stop.is_requested() {
+                true => Err(Error::untouched()),
+                false => Ok(()),
+            }
+        });
+        match embedded {
+            Err(Error::Stopped { .. }) => return Ok(None),
+            embedded => embedded?,
+        }
+        let cols = data.len() / rows.max(1);
+        Ok(Some(Matrix::new(data, rows, cols)?))
+    }
+
+    /// The seconds that one check takes, as a single batch of it tells.
+    ///
+    /// # Errors
+    /// As [`Guard::check`].
+    pub(crate) fn seconds(&self, model: &Model, recipe: &Recipe) -> Result<f64, Error> {
+        let few = batch(&recipe.evaluation, model.device()).min(self.bank.len());
+        let few: Arc<dyn Dataset> = Arc::new(Selection::new(
+            self.bank.clone(),
+            (0..few).collect::<Vec<_>>(),
+        )?);
+        let started = Instant::now();
+        self.features(&few, model, recipe, &Stop::new())?;
+        let images = self.bank.len() + self.held_out.len();
+        Ok(started.elapsed().as_secs_f64() / few.len().max(1) as f64 * images as f64)
     }
 }

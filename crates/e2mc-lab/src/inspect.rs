@@ -13,7 +13,7 @@ use e2mc_train::{Output, device, embed, embed_views};
 use crate::checkpoint::{Reading, check_output};
 use crate::error::Error;
 use crate::images;
-use crate::machine::{BATCH, Machine};
+use crate::machine::{Machine, batch};
 use crate::notice::{Notice, Notices};
 
 /// Checkpoints, and the images that they are looked at on.
@@ -87,7 +87,8 @@ fn one(
         images: dataset.len(),
     });
     let (images, evaluation) = (dataset.clone(), &recipe.evaluation);
-    let z = embed(&model, images, evaluation, output.clone(), BATCH, *threads)?;
+    let batch = batch(evaluation, device);
+    let z = embed(&model, images, evaluation, output.clone(), batch, *threads)?;
     let transform = inspection.transform.unwrap_or(recipe.transform());
     let config = Config {
         seed: *seed,

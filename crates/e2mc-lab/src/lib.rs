@@ -16,6 +16,7 @@ pub mod checkpoint;
 pub mod continuation;
 pub mod convert;
 pub mod demo;
+mod difference;
 pub mod embed;
 mod error;
 pub mod guard;

@@ -4,9 +4,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use e2mc_base::counted;
 use e2mc_eval::PairedDrop;
 use e2mc_record::percent;
-use e2mc_train::Output;
+use e2mc_train::layer::Precision;
+use e2mc_train::{Device, Output};
 
 /// Is told what happens. Calls come from several threads.
 pub trait Notices: Send + Sync {
@@ -87,6 +89,13 @@ pub enum Notice {
         path: PathBuf,
         /// Their names.
         names: Vec<String>,
+    },
+    /// The arithmetic of the run that begins or goes on.
+    Precision {
+        /// What was chosen.
+        precision: Precision,
+        /// Where it is computed.
+        device: Device,
     },
     /// No images can be held out, so the features are not checked.
     NoGuard,
@@ -198,7 +207,12 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listing { folder, found } => {
-                write!(f, "listing {}: {found} images", folder.display())
+                write!(
+                    f,
+                    "listing {}: {}",
+                    folder.display(),
+                    counted(*found, "image")
+                )
             }
             Self::Listed => f.write_str("the list of images is complete"),
             Self::BadImage { reason } => {
@@ -213,10 +227,10 @@ impl fmt::Display for Notice {
                 const NAMED: usize = 5;
                 let first = names[..names.len().min(NAMED)].join(", ");
                 let more = if names.len() > NAMED { ", …" } else { "" };
-                let count = names.len();
+                let classes = counted(names.len(), "class");
                 write!(
                     f,
-                    "the {split} split has no image of {count} classes: {first}{more}"
+                    "the {split} split has no image of {classes}: {first}{more}"
                 )
             }
             Self::FreshOptimizer => {
@@ -228,17 +242,26 @@ impl fmt::Display for Notice {
                 steps,
             } => write!(
                 f,
-                "{}: no heads are there; those of {method} start anew and train alone for {steps} \
-                 steps, with the backbone frozen",
-                path.display()
+                "{}: no heads are there; those of {method} start anew and train alone for {}, with the \
+                 backbone frozen",
+                path.display(),
+                counted(*steps, "step")
             ),
             Self::MissingTensors { path, names } => write!(
                 f,
-                "{}: {} tensors are missing and start anew: {}",
+                "{}: {} that {} missing and start anew: {}",
                 path.display(),
-                names.len(),
+                counted(names.len(), "tensor"),
+                if names.len() == 1 { "is" } else { "are" },
                 names.join(", ")
             ),
+            Self::Precision { precision, device } => {
+                let precision = precision.name();
+                match device {
+                    Device::Cuda(index) => write!(f, "precision {precision} on cuda:{index}"),
+                    _ => write!(f, "precision {precision} on the processor"),
+                }
+            }
             Self::NoGuard => {
                 f.write_str("no k-NN check: the images have no labels, or are too few")
             }
@@ -248,13 +271,14 @@ impl fmt::Display for Notice {
                 bank,
             } => write!(
                 f,
-                "at start: k-NN {:.2} % on {held_out} held-out images against {bank}",
-                100.0 * accuracy
+                "at start: k-NN {:.2} % on {} against {bank}",
+                100.0 * accuracy,
+                counted(*held_out, "held-out image")
             ),
             Self::SmallGuard { held_out } => write!(
                 f,
-                "the k-NN check has only {held_out} held-out images: each is {:.1} points, so that small \
-                 changes are noise",
+                "the k-NN check has only {}: each is {:.1} points, so that small changes are noise",
+                counted(*held_out, "held-out image"),
                 100.0 / (*held_out).max(1) as f64
             ),
             Self::WorseFeatures { change } => write!(
@@ -276,13 +300,16 @@ impl fmt::Display for Notice {
                 percent(*fraction)
             ),
             Self::EmbeddingGoesOn { done, images } => {
-                write!(f, "going on after {done} of {images} images")
+                write!(f, "going on after {done} of {}", counted(*images, "image"))
             }
             Self::Embedding {
                 checkpoint,
                 output,
                 images,
-            } => write!(f, "{}: {output} of {images} images", checkpoint.display()),
+            } => {
+                let images = counted(*images, "image");
+                write!(f, "{}: {output} of {images}", checkpoint.display())
+            }
             Self::SweepRun {
                 number,
                 runs,
@@ -292,7 +319,7 @@ impl fmt::Display for Notice {
                 write!(f, "base: {model}; {train} training and {test} test images")
             }
             Self::DemoRun { name, epochs } => {
-                write!(f, "\n{name}: {epochs} epochs from the base")
+                write!(f, "\n{name}: {} from the base", counted(*epochs, "epoch"))
             }
         }
     }

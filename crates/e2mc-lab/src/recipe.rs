@@ -61,17 +61,78 @@ pub fn resolve(
     if let Some(recipe) = recipe {
         e2mc_recipe::overlay(&mut table, e2mc_recipe::load(recipe)?);
     }
+    let unchanged = table.clone();
     for (key, value) in changes {
         e2mc_recipe::set(&mut table, key, value.clone())?;
     }
-    let resolved: Recipe = Value::Table(table)
-        .try_into()
-        .map_err(|error: toml::de::Error| RecipeError::Settings {
+    let resolved = read(table).map_err(|error| {
+        let at_fault = at_fault(&unchanged, changes);
+        at_fault.unwrap_or_else(|| RecipeError::Settings {
             recipe: recipe.unwrap_or("the recipe").to_owned(),
             message: error.message().to_owned(),
-        })?;
+        })
+    })?;
     resolved.check()?;
     Ok(resolved)
+}
+
+fn read(table: Table) -> Result<Recipe, toml::de::Error> {
+    Value::Table(table).try_into()
+}
+
+/// The first change that makes no recipe of one, if a recipe was there without it.
+fn at_fault(unchanged: &Table, changes: &[Change]) -> Option<RecipeError> {
+    read(unchanged.clone()).ok()?;
+    let mut table = unchanged.clone();
+    for (key, value) in changes {
+        let before = table.clone();
+        e2mc_recipe::set(&mut table, key, value.clone()).ok()?;
+        let Err(error) = read(table.clone()) else {
+            continue;
+        };
+        let message = error.message().to_owned();
+        let unknown =
+            message.starts_with("unknown field") || message.starts_with("unknown variant");
+        let nearest = unknown.then(|| meant(key, &before, &message)).flatten();
+        return Some(RecipeError::Change {
+            key: key.clone(),
+            message,
+            nearest,
+        });
+    }
+    None
+}
+
+/// The key that is there, or that the message names as possible, and is closest to the one given.
+fn meant(key: &str, table: &Table, message: &str) -> Option<String> {
+    let mut keys = Vec::new();
+    gather("", table, &mut keys);
+    if keys.iter().any(|known| known == key) {
+        // The value is unknown, not the key.
+        return None;
+    }
+    let above = key.rsplit_once('.').map_or("", |(above, _)| above);
+    let (_, expected) = message.split_once("expected").unwrap_or_default();
+    let named = expected.split('`').skip(1).step_by(2);
+    keys.extend(named.map(|name| below(above, name)));
+    e2mc_recipe::nearest(key, keys.iter().map(String::as_str)).map(str::to_owned)
+}
+
+fn gather(above: &str, table: &Table, keys: &mut Vec<String>) {
+    for (name, value) in table {
+        let key = below(above, name);
+        match value {
+            Value::Table(table) => gather(&key, table, keys),
+            _ => keys.push(key),
+        }
+    }
+}
+
+fn below(above: &str, name: &str) -> String {
+    match above {
+        "" => name.to_owned(),
+        _ => format!("{above}.{name}"),
+    }
 }
 
 /// As [`resolve`], with another criterion where one is asked for: the recipe's where it has that one,

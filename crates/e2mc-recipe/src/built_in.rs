@@ -8,6 +8,7 @@ use toml::{Table, Value};
 
 use crate::Error;
 use crate::layers::overlay;
+use crate::nearest::nearest;
 
 /// A recipe that comes with the program, as `(name, text)`.
 macro_rules! built_in {
@@ -72,6 +73,7 @@ pub fn find(recipe: &str) -> Result<BuiltIn, Error> {
     let Some(&(name, text)) = BUILT_IN.iter().find(|(name, _)| *name == recipe) else {
         return Err(Error::Unknown {
             recipe: recipe.to_owned(),
+            nearest: nearest(recipe, names()),
         });
     };
     let table = extend(name, parse(name, text)?, &[])?;

@@ -9,6 +9,8 @@ pub enum Error {
     Unknown {
         /// What was asked for.
         recipe: String,
+        /// The recipe that was probably meant.
+        nearest: Option<&'static str>,
     },
     /// The file of a recipe cannot be read.
     #[error("cannot read the recipe {recipe}")]

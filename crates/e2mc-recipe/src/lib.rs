@@ -15,7 +15,9 @@
 mod built_in;
 mod error;
 mod layers;
+mod nearest;
 
 pub use built_in::{BuiltIn, augmentation, built_in, find, load, names};
 pub use error::Error;
 pub use layers::{Change, overlay, parse_change, parse_value, set};
+pub use nearest::nearest;

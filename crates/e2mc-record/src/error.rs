@@ -79,6 +79,10 @@ pub enum Error {
         folder: PathBuf,
     },
 
+    /// A folder that another process writes to, or that cannot be written to.
+    #[error(transparent)]
+    Lock(#[from] e2mc_base::lock::LockError),
+
     /// A value that JSON cannot hold.
     #[error("{what} cannot be written as JSON: {found}")]
     Json {

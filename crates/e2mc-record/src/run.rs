@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use e2mc_base::lock::FolderLock;
 use serde::{Deserialize, Serialize};
 
 use crate::read::{self, Kind};
@@ -68,23 +69,46 @@ impl RunFolder {
         self.root.join("knn-start.json")
     }
 
-    /// Whether a run is in the folder.
+    /// Whether a run is in the folder that must not be written over. A start that was killed before
+    /// its first checkpoint leaves none.
     pub fn is_run(&self) -> bool {
-        self.metrics().exists() || self.checkpoint().exists()
+        let trained = || {
+            let log = RunLog::read(&self.root);
+            log.is_ok_and(|log| log.epochs.iter().any(|epoch| epoch.epoch > 0))
+        };
+        self.checkpoint().exists() || self.model().exists() || trained()
     }
 
-    /// Makes the folder, unless a run is in it.
+    /// Checks that a new run may be written to the folder.
     ///
     /// # Errors
-    /// [`Error::RunThere`], or where the folder cannot be made.
-    pub fn create(&self) -> Result<(), Error> {
-        if self.is_run() {
-            return Err(Error::RunThere {
+    /// [`Error::RunThere`].
+    pub fn check_free(&self) -> Result<(), Error> {
+        match self.is_run() {
+            true => Err(Error::RunThere {
                 folder: self.root.clone(),
                 checkpoint: self.checkpoint().exists(),
-            });
+            }),
+            false => Ok(()),
         }
-        fs::create_dir_all(&self.root).map_err(Error::io("make", &self.root))
+    }
+
+    /// Makes the folder where it is not there, and keeps other writers out of it.
+    ///
+    /// # Errors
+    /// [`Error::Lock`] while another process writes to it, or where it cannot be made or written to.
+    pub fn lock(&self) -> Result<FolderLock, Error> {
+        Ok(FolderLock::acquire(&self.root)?)
+    }
+
+    /// Makes the folder and locks it for a new run.
+    ///
+    /// # Errors
+    /// As [`RunFolder::lock`] and [`RunFolder::check_free`].
+    pub fn create(&self) -> Result<FolderLock, Error> {
+        let lock = self.lock()?;
+        self.check_free()?;
+        Ok(lock)
     }
 
     /// Reads the held-out k-NN's predictions at the start, one a held-out image.
@@ -140,6 +164,9 @@ pub struct RunSettings {
     pub guard: GuardAction,
     /// Steps between two entries of the log.
     pub log_every: u64,
+    /// Steps between two saves within an epoch; none for one at its end alone. It changes no result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub save_every: Option<u64>,
     /// Whether the model file is in half precision.
     pub half: bool,
     /// What the run was trained on, such as `cpu`: another device rounds otherwise.
@@ -224,6 +251,7 @@ impl RunSettings {
             data,
             guard: GuardAction::Warn,
             log_every: Self::LOG_EVERY,
+            save_every: None,
             half: false,
             device: None,
             command: None,
@@ -324,7 +352,7 @@ mod tests {
     fn run() -> (tempfile::TempDir, RunFolder) {
         let outside = tempfile::tempdir().unwrap();
         let folder = RunFolder::new(outside.path().join("run"));
-        folder.create().unwrap();
+        fs::create_dir(folder.root()).unwrap();
         (outside, folder)
     }
 
@@ -374,12 +402,23 @@ mod tests {
     #[test]
     fn a_folder_with_a_run_is_refused() {
         let (_outside, folder) = run();
+        let lock = folder.create().unwrap();
+        assert!(matches!(folder.create(), Err(Error::Lock(_))), "one writer");
+        drop(lock);
+        // As a kill leaves it before the first checkpoint: there is nothing to go on with.
+        let mut log = EventWriter::create(&folder.metrics()).unwrap();
+        log.write(&Event::Start(Start::new(serde_json::Value::Null)))
+            .unwrap();
         folder.create().unwrap();
-        EventWriter::create(&folder.metrics()).unwrap();
         let checkpoint = |error: Error| match error {
             Error::RunThere { checkpoint, .. } => checkpoint,
             other => panic!("{other}"),
         };
+        let epoch = crate::Epoch {
+            epoch: 1,
+            ..crate::Epoch::default()
+        };
+        log.write(&Event::Epoch(epoch)).unwrap();
         assert!(!checkpoint(folder.create().unwrap_err()));
         fs::write(folder.checkpoint(), "").unwrap();
         assert!(checkpoint(folder.create().unwrap_err()));

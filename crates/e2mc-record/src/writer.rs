@@ -35,20 +35,20 @@ impl EventWriter {
         Self::holding(path, "")
     }
 
-    /// Goes on with a log after optimiser step `step`, and says what it holds. Lines of later steps
-    /// go: they will be trained, and written, again. So do the line of the end, and a line that a
-    /// kill cut short.
+    /// Goes on with a log after optimiser step `step` and `epochs` whole epochs, and says what it
+    /// holds. Lines of later steps and epochs go: they will be trained, and written, again. So do the
+    /// line of the end, and a line that a kill cut short.
     ///
     /// # Errors
     /// Where the file cannot be read or written.
-    pub fn resume(path: &Path, step: u64) -> Result<(Self, Before), Error> {
+    pub fn resume(path: &Path, step: u64, epochs: u64) -> Result<(Self, Before), Error> {
         let text = match std::fs::read(path) {
             // A kill may have left anything in the last line.
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             Err(error) => return Err(Error::io("read", path)(error)),
         };
-        let (kept, before) = until(&text, step);
+        let (kept, before) = until(&text, step, epochs);
         Ok((Self::holding(path, &kept)?, before))
     }
 
@@ -76,8 +76,8 @@ impl EventWriter {
     }
 }
 
-/// The lines up to a step, as they are: those of unknown events as well.
-fn until(text: &str, step: u64) -> (String, Before) {
+/// The lines up to a step and of so many whole epochs, as they are: those of unknown events as well.
+fn until(text: &str, step: u64, epochs: u64) -> (String, Before) {
     let (mut kept, mut before) = (String::new(), Before::default());
     for line in text.lines() {
         let Ok(value) = serde_json::from_str::<Value>(line) else {
@@ -89,6 +89,10 @@ fn until(text: &str, step: u64) -> (String, Before) {
             continue;
         }
         if value["step"].as_u64().is_some_and(|found| found > step) {
+            continue;
+        }
+        let of_an_end = value["event"] == "epoch" || value["event"] == "guard";
+        if of_an_end && value["epoch"].as_u64().is_some_and(|found| found > epochs) {
             continue;
         }
         match value["event"].as_str() {
@@ -145,7 +149,7 @@ mod tests {
         // A later version's line stays; half a line, as of a kill, goes.
         let later = "{\"event\":\"teacher\",\"step\":5,\"x\":[1, 2]}\n";
         std::fs::write(&path, format!("{text}{later}{{\"event\":\"st")).unwrap();
-        let (mut log, before) = EventWriter::resume(&path, 5).unwrap();
+        let (mut log, before) = EventWriter::resume(&path, 5, 1).unwrap();
         assert_eq!(before.seconds, 2.0);
         assert_eq!(before.knn, [(0, 0.25), (1, 0.5)]);
         log.write(&Event::Guard(Guard { epoch: 1 })).unwrap();
@@ -164,16 +168,31 @@ mod tests {
         let mut log = EventWriter::create(&path).unwrap();
         log.write(&epoch(1, 5, 0.5, Some(2.0))).unwrap();
         log.write(&end(4.5)).unwrap();
-        let (_, before) = EventWriter::resume(&path, 5).unwrap();
+        let (_, before) = EventWriter::resume(&path, 5, 1).unwrap();
         assert_eq!(before.seconds, 4.5);
         assert!(!std::fs::read_to_string(&path).unwrap().contains("end"));
+    }
+
+    #[test]
+    fn an_epoch_whose_end_was_not_saved_is_ended_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let mut log = EventWriter::create(&path).unwrap();
+        log.write(&epoch(1, 5, 0.5, Some(2.0))).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        log.write(&epoch(2, 10, 0.25, Some(2.0))).unwrap();
+        log.write(&Event::Guard(Guard { epoch: 2 })).unwrap();
+        // The checkpoint is of the last step of the second epoch, before its end.
+        let (_, before) = EventWriter::resume(&path, 10, 1).unwrap();
+        assert_eq!(before.knn, [(1, 0.5)]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     }
 
     #[test]
     fn a_missing_log_is_an_empty_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        let (_, before) = EventWriter::resume(&path, 5).unwrap();
+        let (_, before) = EventWriter::resume(&path, 5, 1).unwrap();
         assert_eq!(before, Before::default());
         let error = EventWriter::create(&path.join("below")).unwrap_err();
         assert!(error.to_string().starts_with("cannot write "), "{error}");

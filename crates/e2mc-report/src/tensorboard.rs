@@ -12,6 +12,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Error;
 
+/// How TensorBoard knows an event file.
+const START: &str = "events.out.tfevents.";
+
 /// An event file that grows.
 #[derive(Debug)]
 pub struct EventFile {
@@ -28,7 +31,7 @@ impl EventFile {
         let (mut second, mut new) = (now().floor() as u64, None);
         // One name a second is not enough for a run that is resumed at once.
         while new.is_none() {
-            let path = folder.join(format!("events.out.tfevents.{second:010}.e2mc"));
+            let path = folder.join(format!("{START}{second:010}.e2mc"));
             match File::create_new(&path) {
                 Ok(file) => new = Some((file, path)),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => second += 1,
@@ -43,6 +46,12 @@ impl EventFile {
             events.record(&event(now(), step + 1, &bytes(7, &varint_field(1, 1))))?;
         }
         Ok(events)
+    }
+
+    /// Whether a file was written here, by its name.
+    pub fn is_ours(path: &Path) -> bool {
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        name.is_some_and(|name| name.starts_with(START) && name.ends_with(".e2mc"))
     }
 
     /// Appends the values of one step, all under one time.

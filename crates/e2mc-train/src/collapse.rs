@@ -8,7 +8,7 @@
 use tch::{Kind, Tensor};
 
 use e2mc::{MatrixView, Transform};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
@@ -18,7 +18,7 @@ const COLLAPSED: f64 = 0.2;
 const DEAD: f64 = 0.01;
 
 /// What a batch of embeddings looks like.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Collapse {
     /// Dimensions of the embedding.
     pub dims: usize,

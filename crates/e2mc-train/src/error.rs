@@ -74,6 +74,12 @@ pub enum Error {
         /// Where the last good state is saved.
         last_good: String,
     },
+    /// A network's weights are more than there may be.
+    #[error("a network of at most {limit} numbers was expected, its settings ask for more")]
+    TooLarge {
+        /// The numbers that there may be.
+        limit: u64,
+    },
     /// The device asked for is not there.
     #[error("device `{device}` is not available: {found}")]
     Device {
@@ -140,7 +146,11 @@ impl Error {
             Self::Io { source, .. } => io_advice(source),
             Self::NonFinite { .. } => Some(Advice::LowerRates),
             Self::Device { .. } => Some(Advice::OtherDevice),
-            Self::Data(_) | Self::Criterion(_) | Self::Torch(_) | Self::Observer(_) => None,
+            Self::TooLarge { .. }
+            | Self::Data(_)
+            | Self::Criterion(_)
+            | Self::Torch(_)
+            | Self::Observer(_) => None,
         }
     }
 }

@@ -10,26 +10,50 @@
 use serde::{Deserialize, Serialize};
 use tch::nn::init::{FanInOut, NonLinearity, NormalOrUniform};
 use tch::nn::{Init, Path};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::Error;
+use crate::budget;
+use crate::device::has_bfloat16;
 use crate::world::{SOLO, World};
 
 /// The arithmetic of convolutions and linear layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// float32.
+    /// As suits the device: see [`Precision::on`]. Where nobody chose, layers compute in float32.
     #[default]
+    Auto,
+    /// float32.
     F32,
     /// bfloat16 products; parameters, statistics and losses stay float32.
     Bf16,
 }
 
 impl Precision {
+    /// The precision on a device: this one, or the choice for [`Precision::Auto`]: bfloat16 on a GPU
+    /// with instructions for it (from Nvidia's Ampere on), float32 elsewhere. A processor without
+    /// them takes two to three times as long for bfloat16.
+    pub fn on(self, device: Device) -> Self {
+        match self {
+            Self::Auto if has_bfloat16(device) => Self::Bf16,
+            Self::Auto => Self::F32,
+            chosen => chosen,
+        }
+    }
+
+    /// The word in a recipe.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+
     fn kind(self) -> Kind {
         match self {
-            Self::F32 => Kind::Float,
+            Self::Auto | Self::F32 => Kind::Float,
             Self::Bf16 => Kind::BFloat16,
         }
     }
@@ -121,6 +145,7 @@ impl Conv {
             fan: FanInOut::FanOut,
             non_linearity: NonLinearity::ReLU,
         };
+        budget::take(&shape)?;
         let weight = path.f_var("weight", &shape, init)?;
         Ok(Self {
             weight,
@@ -182,6 +207,7 @@ impl BatchNorm {
     /// Where libtorch cannot allocate them.
     pub fn new(path: &Path, width: usize, affine: bool) -> Result<Self, Error> {
         let shape = [width as i64];
+        budget::take(&shape)?;
         let affine = if affine {
             Some((
                 path.f_ones("weight", &shape)?,
@@ -254,7 +280,9 @@ impl Linear {
             lo: -bound,
             up: bound,
         };
-        let weight = path.f_var("weight", &[outputs as i64, inputs as i64], init)?;
+        let shape = [outputs as i64, inputs as i64];
+        budget::take(&shape)?;
+        let weight = path.f_var("weight", &shape, init)?;
         let bias = if bias {
             Some(path.f_var("bias", &[outputs as i64], init)?)
         } else {

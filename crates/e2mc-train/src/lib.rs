@@ -16,6 +16,7 @@
 mod advice;
 mod archive;
 pub mod backbone;
+mod budget;
 pub mod checkpoint;
 mod collapse;
 mod covariance;
@@ -39,6 +40,7 @@ mod recipe;
 mod registry;
 mod settings;
 mod train;
+mod trainer;
 mod warmup;
 pub mod world;
 
@@ -53,6 +55,7 @@ pub use model::Model;
 pub use recipe::{Recipe, TrainingConfig};
 pub use settings::{Settings, read_settings, settings_of};
 pub use tch::Device;
-pub use train::{Control, Observer, Outcome, RunOptions, Trainer};
+pub use train::{Control, Observer, Outcome, RunOptions};
+pub use trainer::Trainer;
 pub use warmup::DEFAULT_HEAD_WARMUP;
 pub use world::World;

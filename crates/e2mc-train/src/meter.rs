@@ -54,19 +54,88 @@ pub struct EpochSummary {
     pub collapse: Collapse,
 }
 
-/// Loss and terms of an epoch before a stop in its middle; a checkpoint keeps them, so that the
+/// What was measured of an epoch before a stop in its middle; a checkpoint keeps it, so that the
 /// epoch's summary is of the whole epoch. No times: equal runs have equal checkpoints.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EpochSoFar {
+    /// Of the epoch.
+    pub(crate) steps: Sums,
+    /// Since the last report.
+    #[serde(default)]
+    pub(crate) logged: Sums,
+    /// Of an epoch whose batches are all done, and whose end was not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) end: Option<EpochEnd>,
+}
+
+/// Loss and terms of some steps, summed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sums {
     steps: u64,
     sums: BTreeMap<String, f64>,
+}
+
+/// An epoch's summary without its times.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EpochEnd {
+    loss: f64,
+    terms: Vec<(String, f64)>,
+    collapse: Collapse,
+}
+
+impl EpochSoFar {
+    /// In the middle of an epoch.
+    pub(crate) fn within(whole: &Meter, recent: &Meter) -> Self {
+        Self {
+            steps: whole.so_far(),
+            logged: recent.so_far(),
+            end: None,
+        }
+    }
+
+    /// After an epoch's last batch.
+    pub(crate) fn at_end(summary: &EpochSummary) -> Self {
+        let terms = summary.terms.iter();
+        let end = EpochEnd {
+            loss: summary.loss,
+            terms: terms
+                .map(|(name, value)| ((*name).to_owned(), *value))
+                .collect(),
+            collapse: summary.collapse.clone(),
+        };
+        Self {
+            end: Some(end),
+            ..Self::default()
+        }
+    }
+}
+
+impl EpochEnd {
+    /// The summary that was to be recorded; no time was spent on it since.
+    pub(crate) fn summary(self, progress: Progress) -> EpochSummary {
+        // A method's terms are named in its code. These are few, and come once a process.
+        let name = |name: String| -> &'static str { Box::leak(name.into_boxed_str()) };
+        let terms = self.terms.into_iter();
+        EpochSummary {
+            epoch: progress.epoch,
+            step: progress.step,
+            loss: self.loss,
+            terms: terms.map(|(text, value)| (name(text), value)).collect(),
+            seconds: 0.0,
+            images_per_s: 0.0,
+            waiting: 0.0,
+            collapse: self.collapse,
+        }
+    }
 }
 
 /// Sums of loss and terms since a moment; they stay on the device until somebody asks.
 pub(crate) struct Meter {
     started: Instant,
-    before: EpochSoFar,
+    before: Sums,
     /// How long the loader had been waited for at the start, and by now.
     waited_before: f64,
     waited: f64,
@@ -77,11 +146,11 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn new() -> Self {
-        Self::after(EpochSoFar::default())
+        Self::after(Sums::default())
     }
 
-    /// The meter of an epoch that goes on in its middle.
-    pub(crate) fn after(before: EpochSoFar) -> Self {
+    /// The meter that goes on after what an earlier process measured.
+    pub(crate) fn after(before: Sums) -> Self {
         Self {
             started: Instant::now(),
             waited_before: 0.0,
@@ -103,10 +172,10 @@ impl Meter {
     }
 
     /// What a later process needs to go on with.
-    pub(crate) fn so_far(&self) -> EpochSoFar {
+    fn so_far(&self) -> Sums {
         let sums = self.sums.iter();
         let sums = sums.map(|(name, sum)| ((*name).to_owned(), sum.double_value(&[])));
-        EpochSoFar {
+        Sums {
             steps: self.steps,
             sums: sums.collect(),
         }

@@ -6,6 +6,7 @@ use tch::{Device, Tensor, nn};
 
 use crate::Error;
 use crate::backbone::Backbone;
+use crate::budget::{Limits, within};
 use crate::draw::seeded;
 use crate::layer::{Mode, Precision};
 use crate::method::Method;
@@ -32,12 +33,24 @@ impl Model {
     /// # Errors
     /// Where the recipe's backbone or head is not valid.
     pub fn new(recipe: &Recipe, device: Device, seed: u64) -> Result<Self, Error> {
+        Self::within(recipe, device, seed, Limits::default())
+    }
+
+    /// As [`Model::new`], with limits to what the weights may take.
+    pub(crate) fn within(
+        recipe: &Recipe,
+        device: Device,
+        seed: u64,
+        limits: Limits,
+    ) -> Result<Self, Error> {
         // Weights are drawn on the CPU, so that a seed means the same on every device.
         let mut variables = nn::VarStore::new(Device::Cpu);
         let root = variables.root();
         let (backbone, method) = seeded(seed, || -> Result<_, Error> {
-            let backbone = Backbone::new(&(&root / "backbone"), &recipe.backbone)?;
-            let method = recipe.method.build(&root, &backbone)?;
+            let backbone = within(limits.backbone, || {
+                Backbone::new(&(&root / "backbone"), &recipe.backbone)
+            })?;
+            let method = within(limits.heads, || recipe.method.build(&root, &backbone))?;
             Ok((backbone, method))
         })?;
         variables.set_device(device);
@@ -45,7 +58,7 @@ impl Model {
             variables,
             backbone,
             method,
-            precision: recipe.training.precision,
+            precision: recipe.training.precision.on(device),
         })
     }
 

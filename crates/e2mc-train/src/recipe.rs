@@ -50,7 +50,8 @@ pub struct TrainingConfig {
     pub batch: usize,
     /// The learning rate that the schedule starts from; not scaled by the batch.
     pub learning_rate: f64,
-    /// `f32`, or `bf16` for convolutions and linear layers (losses and statistics stay float32).
+    /// `f32`, or `bf16` for convolutions and linear layers (losses and statistics stay float32), or
+    /// `auto`: bf16 on a GPU that has it, f32 elsewhere. A run keeps what was chosen when it began.
     #[serde(default)]
     pub precision: Precision,
     /// Parts of equal size that a batch goes through the backbone in. The loss and the criterion

@@ -4,22 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use e2mc_base::counted;
 use e2mc_data::{Batch, Dataset, Loader, LoaderConfig, Pipeline};
 use tch::Device;
 
 use crate::Error;
-use crate::advice::Advice;
-use crate::archive;
-use crate::checkpoint::{self, Checkpoint, Progress};
+use crate::checkpoint::Progress;
 use crate::collapse::Collapse;
-use crate::criterion::Criterion;
 use crate::encoder::Encoder;
 use crate::meter::{EpochSoFar, EpochSummary, Meter, StepLog};
 use crate::method::{Objective, StepContext};
-use crate::model::{BACKBONE_PREFIX, Model};
-use crate::optim::Optimizer;
-use crate::recipe::Recipe;
-use crate::world::World;
+use crate::model::Model;
+use crate::trainer::Trainer;
 
 /// Where a run reads, writes and how often it reports.
 #[derive(Clone, Debug)]
@@ -30,6 +26,8 @@ pub struct RunOptions {
     pub log_every: u64,
     /// Where the checkpoint goes after each epoch and at a stop; nowhere if `None`.
     pub checkpoint: Option<PathBuf>,
+    /// Steps between two checkpoints within an epoch, at least 1; none there if `None`.
+    pub save_every: Option<u64>,
 }
 
 /// Whether to go on.
@@ -39,6 +37,8 @@ pub enum Control {
     Continue,
     /// Save and end the run here.
     Stop,
+    /// Save the state before this call and end: the run goes on with the end of this epoch.
+    Interrupt,
 }
 
 /// How a run ended.
@@ -67,143 +67,7 @@ pub trait Observer {
     fn epoch(&mut self, model: &Model, summary: &EpochSummary) -> Result<Control, Error>;
 }
 
-/// A model with its optimiser, its criterion and the point it has reached.
-#[derive(Debug)]
-pub struct Trainer {
-    /// Every setting.
-    pub recipe: Recipe,
-    /// The network.
-    pub model: Model,
-    optimizer: Optimizer,
-    criterion: Criterion,
-    world: World,
-    progress: Progress,
-    /// Of the epoch in whose middle the run was stopped.
-    so_far: EpochSoFar,
-}
-
 impl Trainer {
-    /// A run from freshly drawn weights.
-    ///
-    /// # Errors
-    /// Where the recipe is not valid.
-    pub fn new(recipe: Recipe, device: Device, seed: u64) -> Result<Self, Error> {
-        recipe.check()?;
-        let mut model = Model::new(&recipe, device, seed)?;
-        let all: Vec<String> = model.tensors().into_keys().collect();
-        model.begin(&all)?;
-        let groups = recipe.method.groups(&*recipe.backbone);
-        let parameters = model.parameters();
-        let mut optimizer = Optimizer::with_groups(&recipe.optimizer, parameters, groups)?;
-        optimizer.set_clip(recipe.training.clip_gradients)?;
-        optimizer.hold(BACKBONE_PREFIX, recipe.training.head_warmup());
-        let criterion = Criterion::new(&recipe.criterion)?;
-        let progress = Progress {
-            seed,
-            ..Progress::default()
-        };
-        Ok(Self {
-            recipe,
-            model,
-            optimizer,
-            criterion,
-            world: World::solo(),
-            progress,
-            so_far: EpochSoFar::default(),
-        })
-    }
-
-    /// A new run from a checkpoint's weights. Takes over the optimiser's state where the recipe
-    /// asks for it and the checkpoint has one for the same optimiser; returns whether it did.
-    ///
-    /// # Errors
-    /// Where the recipe is not valid or the checkpoint is of another architecture.
-    pub fn from_weights(
-        recipe: Recipe,
-        checkpoint: &Checkpoint,
-        device: Device,
-        seed: u64,
-    ) -> Result<(Self, bool), Error> {
-        let mut trainer = Self::new(recipe, device, seed)?;
-        checkpoint.apply_to(&trainer.model)?;
-        trainer
-            .model
-            .begin(&checkpoint.missing_in(&trainer.model))?;
-        let takes = trainer.recipe.training.load_optimizer
-            && !checkpoint.optimizer.is_empty()
-            && trainer.recipe.optimizer.name() == checkpoint.recipe.optimizer.name();
-        if takes {
-            trainer
-                .optimizer
-                .load_state(archive::read_all(&checkpoint.optimizer)?)?;
-        }
-        Ok((trainer, takes))
-    }
-
-    /// The run that a checkpoint interrupted, as if it had never stopped. `epochs` may ask for
-    /// another number of epochs in all than the run was started with.
-    ///
-    /// # Errors
-    /// Where the file is a model file, is not whole, or has no epoch left to train.
-    pub fn resume(
-        checkpoint: &Checkpoint,
-        device: Device,
-        epochs: Option<u64>,
-    ) -> Result<Self, Error> {
-        let Some(progress) = checkpoint.progress else {
-            return Err(Error::Checkpoint {
-                path: checkpoint.path.clone(),
-                expected: "a checkpoint with optimiser and progress".into(),
-                found: "a model file, which holds weights only".into(),
-                advice: Advice::StartFromWeights,
-            });
-        };
-        let mut recipe = checkpoint.recipe.clone();
-        recipe.training.epochs = epochs.unwrap_or(recipe.training.epochs);
-        if recipe.training.epochs <= progress.epoch {
-            return Err(Error::config(
-                "training.epochs",
-                format!(
-                    "more than the {} epochs that {} has trained",
-                    progress.epoch,
-                    checkpoint.path.display()
-                ),
-                recipe.training.epochs,
-            ));
-        }
-        let mut trainer = Self::new(recipe, device, progress.seed)?;
-        checkpoint.apply_to(&trainer.model)?;
-        trainer
-            .optimizer
-            .load_state(archive::read_all(&checkpoint.optimizer)?)?;
-        trainer
-            .model
-            .method
-            .load_state(archive::read_all(&checkpoint.method)?)?;
-        trainer.progress = progress;
-        trainer.so_far = checkpoint.so_far.clone();
-        Ok(trainer)
-    }
-
-    /// How far the run has come.
-    pub fn progress(&self) -> Progress {
-        self.progress
-    }
-
-    /// Writes the whole state to `path`.
-    ///
-    /// # Errors
-    /// Where the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<(), Error> {
-        checkpoint::save(
-            path,
-            &self.recipe,
-            &self.model,
-            self.optimizer.state(),
-            (self.progress, &self.so_far),
-        )
-    }
-
     /// Trains until the recipe's epochs are done, `stop` is raised, or the observer ends it.
     ///
     /// # Errors
@@ -219,20 +83,22 @@ impl Trainer {
         let loader = self.loader(dataset, options)?;
         let batches = loader.batches_per_epoch() as u64;
         self.recipe.training.check_head_warmup(batches)?;
-        if self.progress.batch >= batches {
+        // All of an epoch's batches may be done, and its end not.
+        let over = self.progress.batch == batches && self.so_far.end.is_some();
+        if self.progress.batch >= batches && !over {
             return Err(Error::config(
                 "data",
                 format!(
-                    "the run's images, of which {} batches of an epoch were seen",
-                    self.progress.batch
+                    "the run's images, of which {} of an epoch were seen",
+                    counted(self.progress.batch, "batch")
                 ),
-                format!("{batches} batches an epoch"),
+                format!("{} an epoch", counted(batches, "batch")),
             ));
         }
         let mut saved = None;
         while self.progress.epoch < self.recipe.training.epochs {
-            let mut whole = Meter::after(std::mem::take(&mut self.so_far));
-            let mut recent = Meter::new();
+            let EpochSoFar { steps, logged, end } = std::mem::take(&mut self.so_far);
+            let (mut whole, mut recent) = (Meter::after(steps), Meter::after(logged));
             let mut embedding = None;
             let mut epoch = loader.epoch(self.progress.epoch, self.progress.batch as usize);
             while let Some(batch) = epoch.next() {
@@ -250,23 +116,45 @@ impl Trainer {
                     recent = recent.next();
                 }
                 embedding = objective.embeddings.into_iter().next();
-                if self.world.any(stop.load(Ordering::Relaxed))? && !last {
+                if last {
+                    break;
+                }
+                let stops = self.world.any(stop.load(Ordering::Relaxed))?;
+                let due = |every| self.progress.step.is_multiple_of(every);
+                if stops || options.save_every.is_some_and(due) {
                     // Off the CPU nobody may have looked yet, and what is saved replaces a good state.
                     self.check_finite(&whole, saved.as_deref())?;
-                    self.so_far = whole.so_far();
+                    self.so_far = EpochSoFar::within(&whole, &recent);
                     self.save_to(options.checkpoint.as_deref(), &mut saved)?;
+                }
+                if stops {
                     return Ok(Outcome::Interrupted);
                 }
             }
             drop(epoch);
+            let before = self.progress;
             self.progress.epoch += 1;
             self.progress.batch = 0;
-            let embedding = embedding.expect("an epoch has at least one batch, the loader checks");
-            let collapse = Collapse::measure(&embedding, self.recipe.transform())?;
-            let control = observer.epoch(&self.model, &whole.summary(self.progress, collapse))?;
+            self.so_far = EpochSoFar::default();
+            let summary = match (end, embedding) {
+                (Some(end), _) => end.summary(self.progress),
+                (None, embedding) => {
+                    let embedding =
+                        embedding.expect("an epoch has at least one batch, the loader checks");
+                    let collapse = Collapse::measure(&embedding, self.recipe.transform())?;
+                    whole.summary(self.progress, collapse)
+                }
+            };
+            let control = observer.epoch(&self.model, &summary)?;
+            if control == Control::Interrupt {
+                self.progress = before;
+                self.so_far = EpochSoFar::at_end(&summary);
+            }
             self.save_to(options.checkpoint.as_deref(), &mut saved)?;
-            if control == Control::Stop {
-                return Ok(Outcome::StoppedByObserver);
+            match control {
+                Control::Continue => {}
+                Control::Stop => return Ok(Outcome::StoppedByObserver),
+                Control::Interrupt => return Ok(Outcome::Interrupted),
             }
             let stops = self.world.any(stop.load(Ordering::Relaxed))?;
             if stops && self.progress.epoch < self.recipe.training.epochs {

@@ -5,6 +5,8 @@
 //! ([`Encoder`](crate::encoder::Encoder)), and its optimiser's buffers and step count start only
 //! after that.
 
+use e2mc_base::counted;
+
 use crate::Error;
 use crate::recipe::TrainingConfig;
 
@@ -23,7 +25,7 @@ impl TrainingConfig {
         let steps = self.epochs * batches;
         let warmup = self.head_warmup();
         if warmup > 0 && warmup >= steps {
-            let expected = format!("fewer than the {steps} steps of the run");
+            let expected = format!("fewer than the {} of the run", counted(steps, "step"));
             return Err(Error::config(
                 "training.head_warmup_steps",
                 expected,

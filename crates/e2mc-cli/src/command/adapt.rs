@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
+use e2mc_base::counted;
 use e2mc_cli::failure::Failure;
 use e2mc_cli::inspection::about;
 use e2mc_cli::options::{AdaptOptions, DtypeName, MethodName};
@@ -120,10 +121,10 @@ fn fit_one(options: &AdaptOptions, file: &EmbeddingFile, method: &Method) -> Res
     result["map"] = described(&map, &options.out)?;
     output::result(options.json, &result, || {
         format!(
-            "{}: {} rows of {} dimensions\n{} in {}; whether it helps was not judged",
+            "{}: {} of {}\n{} in {}; whether it helps was not judged",
             options.file,
-            file.rows(),
-            file.cols(),
+            counted(file.rows(), "row"),
+            counted(file.cols(), "dimension"),
             output::map_name(map.method(), map.unit_length()),
             options.out.display()
         )
@@ -224,9 +225,9 @@ fn apply(options: &AdaptOptions, map: &Path) -> Result<ExitCode> {
     result["map"] = with_origin(&map, &origin);
     output::result(options.json, &result, || {
         format!(
-            "{} rows of {} numbers in {}, after {}",
-            file.rows(),
-            map.output_dims(),
+            "{} of {} in {}, after {}",
+            counted(file.rows(), "row"),
+            counted(map.output_dims(), "number"),
             options.out.display(),
             output::map_name(map.method(), map.unit_length())
         )

@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use e2mc_base::stop::Phase;
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::{FeaturesName, ProbeOptions};
-use e2mc_cli::output;
+use e2mc_cli::{output, signals};
 use e2mc_eval::Rows;
 use e2mc_eval::protocol::{EmbeddingFiles, Subsets, evaluate_probes};
 use e2mc_record::{EvaluationResult, Origin, Protocol};
@@ -34,6 +35,7 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
     result.origin = Origin::Files(origin);
     result.map = map_origin;
     let result = evaluate_probes(result, &data, &options.plan(subsets, None), &mut folder)?;
+    let _finishing = signals::stop().enter(Phase::Finishing);
     folder.write(&result)?;
     output::evaluation(options.record.json, &result, &[]);
     Ok(ExitCode::SUCCESS)

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use e2mc::{Criterion, Matrix, Shape, Value, Workspace};
+use e2mc_base::counted;
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::ScoreOptions;
 use e2mc_cli::output;
@@ -109,11 +110,11 @@ fn text(
     median: Option<f64>,
 ) -> String {
     let mut text = format!(
-        "{} rows, {} dimensions\nentropy     {:.6} nats (0 is uniform)\ncovariance  {:.6}\n\
+        "{}, {}\nentropy     {:.6} nats (0 is uniform)\ncovariance  {:.6}\n\
          loss        {:.6} = {} covariance - {} entropy\n\
          without scale (dimensions of mean 0 and variance 1): entropy {:.6} nats, covariance {:.6}\n",
-        z.rows(),
-        z.cols(),
+        counted(z.rows(), "row"),
+        counted(z.cols(), "dimension"),
         value.entropy,
         value.covariance,
         value.loss,

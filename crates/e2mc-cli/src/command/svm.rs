@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use e2mc_base::stop::Phase;
 use e2mc_cli::options::SvmOptions;
-use e2mc_cli::output;
+use e2mc_cli::{output, signals};
 use e2mc_eval::protocol::{EmbeddingFiles, Error, MachineData, all_rows, evaluate_machines};
 use e2mc_record::{EvaluationResult, Origin, Protocol};
 
@@ -29,6 +30,7 @@ pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
     result.origin = Origin::Files(origin);
     result.map = map_origin;
     let result = evaluate_machines(result, data, &options.plan(), &mut folder)?;
+    let _finishing = signals::stop().enter(Phase::Finishing);
     folder.write(&result)?;
     output::evaluation(options.record.json, &result, &[]);
     Ok(ExitCode::SUCCESS)

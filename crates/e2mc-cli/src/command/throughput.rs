@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
+use e2mc_base::counted;
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::ThroughputOptions;
 use e2mc_cli::output;
@@ -50,10 +51,11 @@ pub(crate) fn run(options: &ThroughputOptions) -> Result<ExitCode> {
     });
     output::result(options.json, &result, || {
         format!(
-            "{images_per_s:.0} images/s on {threads} {} ({views} {} each; {images} images in {seconds:.1} s)\n\
+            "{images_per_s:.0} images/s on {} ({} each; {} in {seconds:.1} s)\n\
              one thread, one image: {decode_ms:.2} ms to read and decode, {augment_ms:.2} ms to augment",
-            if threads == 1 { "thread" } else { "threads" },
-            if views == 1 { "view" } else { "views" },
+            counted(threads, "thread"),
+            counted(views, "view"),
+            counted(images, "image"),
         )
     });
     Ok(ExitCode::SUCCESS)

@@ -4,7 +4,6 @@
 //! is set before. On Unix the engine replaces this process, so that signals, exit codes
 //! and output are those of one program.
 
-mod cgroup;
 mod environment;
 mod libtorch;
 
@@ -14,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
+use e2mc_base::cgroup;
 
 use crate::failure::Failure;
 use libtorch::Libtorch;

@@ -45,9 +45,9 @@ pub struct EmbedOptions {
     /// How numbers are stored
     #[arg(long, value_enum, default_value_t = DtypeName::Float32)]
     pub dtype: DtypeName,
-    /// Images at a time
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
-    pub batch: u32,
+    /// Images at a time [default: up to 256, as suits the images and the memory]
+    #[arg(long, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch: Option<u32>,
     /// Where to compute.
     #[command(flatten)]
     pub machine: MachineOptions,

@@ -33,6 +33,10 @@ pub struct EmbeddingsOptions {
     /// layer3 or layer4.1.bn2
     #[arg(long, value_name = "NAME", default_value = "backbone")]
     pub output: String,
+    /// Images that go through the network at a time [default: up to 256, as suits the images and the
+    /// memory]
+    #[arg(long, value_name = "IMAGES", requires = "checkpoint", value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch: Option<u32>,
     /// Judge files of embeddings as they are after this map, which `adapt` wrote
     #[arg(long, value_name = "MAP.safetensors", requires = "train")]
     pub map: Option<PathBuf>,

@@ -8,7 +8,7 @@ use clap::{ArgMatches, Command};
 use crate::failure::Failure;
 
 /// Of a run: where it is, what it is run on, and what a resumed run may have otherwise.
-const OF_A_RUN: [&str; 10] = [
+const OF_A_RUN: [&str; 11] = [
     "out",
     "data",
     "max_bad_images",
@@ -16,6 +16,7 @@ const OF_A_RUN: [&str; 10] = [
     "guard",
     "half",
     "log_every",
+    "save_every",
     "device",
     "threads",
     "json",

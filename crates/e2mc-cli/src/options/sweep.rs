@@ -12,6 +12,9 @@ pub struct SweepOptions {
     /// combination is run)
     #[arg(long, value_name = "KEY=VALUE,…", required_unless_present = "resume")]
     pub grid: Vec<String>,
+    /// Replace the sweep that --out holds; without this a second one is refused
+    #[arg(long, conflicts_with_all = ["resume", "resume_or_start"])]
+    pub overwrite: bool,
     /// How each run is continued from the checkpoint.
     #[command(flatten)]
     pub from: ContinueOptions,

@@ -16,7 +16,7 @@ pub struct TrainOptions {
     pub data: Option<PathBuf>,
     /// Folder for the run: recipe.toml, metrics.jsonl, checkpoint.safetensors, model.safetensors
     /// [default: runs/RECIPE, or runs/RECIPE-2 and so on where that is taken]
-    #[arg(long, value_name = "DIR", required_if_eq("resume", "true"))]
+    #[arg(long, value_name = "DIR", required_if_eq_any([("resume", "true"), ("resume_or_start", "true")]))]
     pub out: Option<PathBuf>,
     #[arg(skip)]
     chosen: OnceCell<PathBuf>,
@@ -43,10 +43,15 @@ pub struct TrainOptions {
     #[command(flatten)]
     pub images: ImageOptions,
     /// Go on with the run in --out where it was stopped, with its data and settings; --epochs, --guard,
-    /// --log-every, --half and --max-bad-images may change
+    /// --log-every, --save-every, --half and --max-bad-images may change
     #[arg(long)]
     pub resume: bool,
-    /// Print the resolved plan and stop
+    /// Start the run, or go on with it where --out holds it: the same command can be queued again.
+    /// Settings that differ from the run's are refused
+    #[arg(long, conflicts_with = "resume")]
+    pub resume_or_start: bool,
+    /// Print the resolved plan with the time and memory that it will take, as a few steps tell, and
+    /// stop
     #[arg(long, conflicts_with = "resume")]
     pub dry_run: bool,
     /// Epochs between two k-NN checks on held-out images; 0 for none
@@ -64,6 +69,9 @@ pub struct TrainOptions {
     /// Steps between two entries in metrics.jsonl [default: 10]
     #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
     pub log_every: Option<u64>,
+    /// Steps between two saves within an epoch [default: only at its end]
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub save_every: Option<u64>,
     /// Where and with what randomness to compute.
     #[command(flatten)]
     pub machine: MachineOptions,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use e2mc_base::counted;
 use e2mc_eval::adapt::{Method, Outcome, Verdict, Verified};
 
 use super::table;
@@ -38,8 +39,10 @@ impl Adaptation<'_> {
     /// What was chosen and what it gains, or that the embeddings stay as they are.
     pub fn text(&self) -> String {
         let mut text = format!(
-            "{}: {} rows of {} dimensions\n",
-            self.file, self.rows, self.dims
+            "{}: {} of {}\n",
+            self.file,
+            counted(self.rows, "row"),
+            counted(self.dims, "dimension")
         );
         if let Some(first) = self.outcomes.first() {
             let parts = first.parts;

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -74,6 +76,26 @@ impl World {
         }
     }
 
+    /// Starts `e2mc` with these words, and does not wait for it.
+    pub(super) fn spawn(&self, line: &str) -> Child {
+        std::process::Command::new(program())
+            .args(line.split_whitespace())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Waits until a file that a started program writes holds so many lines.
+    pub(super) fn wait_for_lines(&self, name: &str, lines: usize) {
+        let path = self.path(name);
+        until("the program writes", || {
+            fs::read_to_string(&path).is_ok_and(|text| text.lines().count() >= lines)
+        });
+    }
+
     /// Writes an IDX data set of `train` and `test` images with four classes.
     pub(super) fn data(&self, name: &str, train: usize, test: usize) {
         let folder = self.path(name);
@@ -85,6 +107,36 @@ impl World {
     /// Trains a small model into `out`.
     pub(super) fn pretrain(&self, data: &str, out: &str, more: &str) -> Ran {
         self.run(&format!("pretrain {TINY} --data {data} --out {out} {more}"))
+    }
+}
+
+/// Waits for what must happen.
+pub(super) fn until(what: &str, happened: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !happened() {
+        assert!(
+            started.elapsed() < Duration::from_secs(120),
+            "{what}: it does not happen"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Sends a signal, such as `-TERM`.
+pub(super) fn signal(child: &Child, name: &str) {
+    let sent = std::process::Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+/// What a started program did, once it has ended.
+pub(super) fn ended(child: Child) -> Ran {
+    let output = child.wait_with_output().unwrap();
+    Ran {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }
 

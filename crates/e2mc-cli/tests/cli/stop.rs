@@ -1,46 +1,26 @@
 //! Signals, and going on afterwards.
 
 use std::fs;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use super::common::{TINY, World, log};
+use super::common::{Ran, TINY, World, ended, log, signal};
 
-/// Starts a long run, sends `signal` once it has done some steps, and waits for its end.
-fn interrupt(world: &World, signal: &str) -> std::process::Output {
+/// Starts a long run, sends `name` once it has done some steps, and waits for its end.
+fn interrupt(world: &World, name: &str) -> Ran {
     let words = format!("pretrain {TINY} --data data --out run --epochs 500 --knn-every 500");
-    let child = Command::new(super::common::program())
-        .args(words.split_whitespace())
-        .current_dir(world.path("."))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let started = Instant::now();
-    let metrics = world.path("run/metrics.jsonl");
-    while fs::read_to_string(&metrics).map_or(0, |text| text.lines().count()) < 8 {
-        assert!(
-            started.elapsed() < Duration::from_secs(120),
-            "the run does not start"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let sent = Command::new("kill")
-        .args([signal, &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(sent.success());
-    child.wait_with_output().unwrap()
+    let child = world.spawn(&words);
+    world.wait_for_lines("run/metrics.jsonl", 8);
+    signal(&child, name);
+    ended(child)
 }
 
 #[test]
 fn signals_finish_the_step_save_and_say_so_and_resume_goes_on() {
-    for signal in ["-INT", "-TERM", "-USR1"] {
+    for name in ["-INT", "-TERM", "-USR1", "-USR2", "-HUP"] {
         let world = World::new();
         world.data("data", 200, 20);
-        let output = interrupt(&world, signal);
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(output.status.code(), Some(3), "{text}");
+        let ran = interrupt(&world, name);
+        let text = ran.stdout;
+        assert_eq!(ran.code, Some(3), "{text}");
         assert!(
             text.contains("stopped by a signal; the state is saved in"),
             "{text}"
@@ -112,7 +92,7 @@ fn settings_cannot_change_on_resume() {
     }
     let ran = world.run("pretrain --out run --resume");
     assert!(
-        ran.error().contains("expected more than the 1 epochs"),
+        ran.error().contains("expected more than the 1 epoch that"),
         "{}",
         ran.stderr
     );

@@ -2,10 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use super::common::{World, log};
+use super::common::{World, ended, log, signal};
 
 const LINE: &str = "sweep --checkpoint base/model.safetensors --recipe vicreg-small --data data \
     --batch 16 --epochs 1 --knn-every 0 --log-every 1 --threads 2 --seeds 2 --fractions 0.5";
@@ -130,30 +128,19 @@ fn every_combination_is_trained_measured_and_shown() {
 fn a_sweep_that_was_stopped_goes_on_as_if_it_had_not_been() {
     let world = world();
     let grid = "--grid training.learning_rate=1e-4,1e-3 --epochs 8";
-    let child = Command::new(super::common::program())
-        .args(format!("{LINE} {grid} --out sweep").split_whitespace())
-        .current_dir(world.path("."))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child = world.spawn(&format!("{LINE} {grid} --out sweep"));
     let run = world.path("sweep/runs/1_learning_rate=0.0001");
-    let started = Instant::now();
-    while fs::read_to_string(run.join("metrics.jsonl")).map_or(0, |text| text.lines().count()) < 8 {
-        assert!(
-            started.elapsed() < Duration::from_secs(120),
-            "the run does not start"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let sent = Command::new("kill")
-        .args(["-TERM", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(sent.success());
-    let output = child.wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(3), "{text}");
+    world.wait_for_lines("sweep/runs/1_learning_rate=0.0001/metrics.jsonl", 8);
+    let second = world.run("sweep --out sweep --resume");
+    assert!(
+        second.error().contains("another process (process"),
+        "{}",
+        second.stderr
+    );
+    signal(&child, "-TERM");
+    let ran = ended(child);
+    let text = ran.stdout;
+    assert_eq!(ran.code, Some(3), "{text}");
     assert!(text.contains("go on with --resume"), "{text}");
     assert!(!run.join("probe/result.json").exists() && run.join("checkpoint.safetensors").exists());
     assert_eq!(runs(&world.path("sweep")).len(), 1);
@@ -191,7 +178,11 @@ fn a_dry_run_lists_the_runs_and_writes_nothing() {
     let world = world();
     let ran = world.run(&format!("{LINE} {GRID} --out sweep --dry-run"));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(ran.stdout.contains("6 runs of 1 epochs"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("6 runs of 1 epoch from"),
+        "{}",
+        ran.stdout
+    );
     assert!(
         ran.stdout.contains("beta 1000, gamma 100"),
         "{}",
@@ -246,4 +237,43 @@ fn bad_grids_are_refused_before_anything_is_written() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn a_sweep_is_replaced_or_gone_on_with_by_the_same_command() {
+    let world = world();
+    let line = format!("{LINE} --grid criterion.beta=0,1000 --out sweep");
+    let queued = format!("{line} --resume-or-start");
+    assert_eq!(world.run(&queued).code, Some(0));
+    let base = world.path("sweep/base/result.json");
+    let result = fs::read(&base).unwrap();
+    // Nothing is left to do; other settings are refused by name.
+    let again = world.run(&format!("{queued} --json"));
+    assert_eq!(again.json()["complete"], true);
+    for (typed, named) in [
+        ("--epochs 2", "recipe.training.epochs is 1, found 2"),
+        ("--seeds 3", "probe.seeds is 2, found 3"),
+        ("--grid criterion.gamma=1", "grid is"),
+        ("--seed 5", "seed is 0, found 5"),
+    ] {
+        let ran = world.run(&format!("{queued} {typed}"));
+        assert!(ran.error().contains(named), "{typed}: {}", ran.stderr);
+        let option = typed.split(' ').next().unwrap();
+        assert!(
+            ran.stderr.contains(&format!("hint: give {option}")),
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(ran.code, Some(2));
+    }
+    assert_eq!(fs::read(&base).unwrap(), result);
+
+    fs::write(world.path("sweep/notes.txt"), "mine").unwrap();
+    let replaced = world.run(&format!(
+        "{LINE} --grid criterion.gamma=1 --out sweep --overwrite --json"
+    ));
+    assert_eq!(replaced.json()["runs"].as_array().unwrap().len(), 1);
+    assert_eq!(runs(&world.path("sweep")), ["1_gamma=1"]);
+    assert!(world.path("sweep/notes.txt").exists());
+    assert!(!world.path("sweep/.lock").exists());
 }

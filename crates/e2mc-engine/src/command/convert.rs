@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use e2mc_base::counted;
 use e2mc_cli::options::{ConvertOptions, NamesName};
 use e2mc_cli::output;
 use e2mc_lab::convert::convert;
@@ -30,9 +31,9 @@ pub(crate) fn run(options: &ConvertOptions) -> Result<ExitCode> {
     output::result(options.json, &converted, || {
         let heads = converted.heads;
         format!(
-            "{}: {} tensors of {}{} in {} format",
+            "{}: {} of {}{} in {} format",
             converted.output.display(),
-            converted.tensors,
+            counted(converted.tensors, "tensor"),
             converted.backbone,
             heads.map_or(" without heads".into(), |name| format!(
                 " with the heads of {name}"

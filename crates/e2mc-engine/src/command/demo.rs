@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
+use e2mc_base::counted;
 use e2mc_cli::options::DemoOptions;
-use e2mc_cli::output;
+use e2mc_cli::{output, signals};
 use e2mc_lab::demo::{self, Demo, Shown};
 use e2mc_lab::notice::Notices;
 use e2mc_lab::run::RunObserver;
@@ -16,7 +17,6 @@ use serde_json::{Value, json};
 
 use crate::screen::{RunScreen, Screen};
 use crate::settings;
-use crate::signals::stop_flag;
 
 pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
     let screen = Screen::new();
@@ -29,9 +29,8 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
         machine: settings::machine(&options.machine),
         command: output::command_line(),
     };
-    let stop = stop_flag()?;
     let mut observer = || Box::new(RunScreen::new(&screen)) as Box<dyn RunObserver>;
-    let shown = demo::run(&work, &stop, &mut observer, &notices)?;
+    let shown = demo::run(&work, signals::stop(), &mut observer, &notices)?;
     let models = arms(&shown.comparison).map(model).to_vec();
     let result = json!({
         "models": models, "seeds": options.seeds, "seconds": shown.seconds,
@@ -82,9 +81,10 @@ fn text(shown: &Shown, seeds: u64) -> String {
         rows.push(row);
     }
     let mut text = format!(
-        "\ntop-1 accuracy in % on {} test images, mean ± standard error over {seeds} label subsets;\n\
+        "\ntop-1 accuracy in % on {} test images, mean ± standard error over {};\n\
          entropy (nats, 0 is uniform) and covariance of the test images' embeddings\n\n{}\n",
         first.test_images,
+        counted(seeds, "label subset"),
         output::table(&rows)
     );
     text.push_str(&output::findings(&findings(comparison)));

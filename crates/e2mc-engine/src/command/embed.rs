@@ -4,9 +4,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
+use e2mc_base::counted;
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::{DtypeName, EmbedOptions, SplitName};
-use e2mc_cli::output;
+use e2mc_cli::{output, signals};
 use e2mc_data::Split;
 use e2mc_eval::Stored;
 use e2mc_lab::embed::{Embedding, Pictures, embed_to_file};
@@ -40,16 +41,17 @@ pub(crate) fn run(options: &EmbedOptions) -> Result<ExitCode> {
             DtypeName::Float32 => Stored::F32,
             DtypeName::Float16 => Stored::F16,
         },
-        batch: options.batch as usize,
+        batch: options.batch.map(|batch| batch as usize),
         machine: settings::machine(&options.machine),
         ..Embedding::new(&options.checkpoint, pictures, &options.out)
     };
     let notices: Arc<dyn Notices> = Screen::new();
-    let embedded = embed_to_file(&work, &notices)?;
+    let embedded = embed_to_file(&work, signals::stop(), &notices)?;
     output::result(options.json, &embedded, || {
-        let (rows, dims) = (embedded.rows, embedded.dims);
         format!(
-            "{rows} rows of {dims} numbers in {}",
+            "{} of {} in {}",
+            counted(embedded.rows, "row"),
+            counted(embedded.dims, "number"),
             embedded.out.display()
         )
     });

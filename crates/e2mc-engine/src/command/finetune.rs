@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
+use e2mc_base::stop::Phase;
 use e2mc_cli::options::{FinetuneOptions, FinetunePresetName};
-use e2mc_cli::output;
+use e2mc_cli::{output, signals};
 use e2mc_eval::protocol::Subsets;
 use e2mc_lab::notice::Notices;
 use e2mc_lab::protocol::{self, FinetunePlan, Network, NetworkSource};
@@ -43,6 +44,7 @@ pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
     let origin = options.checkpoint.display().to_string();
     let name = options.record.model(origin);
     let result = protocol::finetune(&network, &plan, &name, &mut folder, &notices)?;
+    let _finishing = signals::stop().enter(Phase::Finishing);
     folder.write(&result)?;
     output::evaluation(options.record.json, &result, &[]);
     Ok(ExitCode::SUCCESS)

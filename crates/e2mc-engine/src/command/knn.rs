@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
+use e2mc_base::stop::Phase;
 use e2mc_cli::options::KnnOptions;
-use e2mc_cli::output;
+use e2mc_cli::{output, signals};
 use e2mc_lab::notice::Notices;
 use e2mc_lab::protocol::{self, Network};
 
@@ -19,6 +20,7 @@ pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
     let mut folder = options.record.folder()?;
     let name = options.record.model(options.embeddings.model());
     let result = protocol::knn(&network, &options.plan(), &name, &mut folder)?;
+    let _finishing = signals::stop().enter(Phase::Finishing);
     folder.write(&result)?;
     output::evaluation(options.record.json, &result, &[]);
     Ok(ExitCode::SUCCESS)

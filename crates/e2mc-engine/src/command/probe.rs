@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
+use e2mc_base::stop::Phase;
 use e2mc_cli::options::{FeaturesName, ProbeOptions};
-use e2mc_cli::output;
+use e2mc_cli::{output, signals};
 use e2mc_eval::protocol::Subsets;
 use e2mc_lab::notice::Notices;
 use e2mc_lab::protocol::{self, Features, Network};
@@ -30,6 +31,7 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
     let mut folder = options.record.folder()?;
     let name = options.record.model(options.embeddings.model());
     let result = protocol::probe(&network, &plan, features, &name, &mut folder, &notices)?;
+    let _finishing = signals::stop().enter(Phase::Finishing);
     folder.write(&result)?;
     output::evaluation(options.record.json, &result, &[]);
     Ok(ExitCode::SUCCESS)

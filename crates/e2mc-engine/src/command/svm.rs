@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
+use e2mc_base::stop::Phase;
 use e2mc_cli::options::SvmOptions;
-use e2mc_cli::output;
+use e2mc_cli::{output, signals};
 use e2mc_data::{VOC_CLASSES, is_voc};
 use e2mc_lab::notice::Notices;
 use e2mc_lab::protocol;
@@ -28,6 +29,7 @@ pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
         || Ok(options.record.folder()?),
         &notices,
     )?;
+    let _finishing = signals::stop().enter(Phase::Finishing);
     folder.write(&result)?;
     output::evaluation(options.record.json, &result, names);
     Ok(ExitCode::SUCCESS)

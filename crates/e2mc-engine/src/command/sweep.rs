@@ -5,20 +5,23 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use e2mc_base::counted;
 use e2mc_cli::failure::STOPPED_EARLY;
 use e2mc_cli::options::SweepOptions;
-use e2mc_cli::output;
+use e2mc_cli::{output, signals};
+use e2mc_lab::continuation;
 use e2mc_lab::notice::Notices;
 use e2mc_lab::protocol::LinearSettings;
-use e2mc_lab::run::{RunObserver, base_checkpoint};
+use e2mc_lab::run::{self, RunObserver, base_checkpoint};
 use e2mc_lab::sweep::{self, Grid, Measured, Sweep, SweepFolder, SweepPlan, SweepResults};
-use e2mc_record::RunOutcome;
+use e2mc_record::{RunFolder, RunOutcome};
+use e2mc_train::checkpoint::Checkpoint;
+use e2mc_train::device;
 use serde_json::json;
 
-use super::train::continuation;
+use super::train::{continuation, estimate};
 use crate::screen::{RunScreen, Screen};
 use crate::settings;
-use crate::signals::stop_flag;
 
 pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
     let train = &options.from.train;
@@ -45,16 +48,23 @@ pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
             };
             plan.check()?;
             if train.dry_run {
-                print_plan(&plan, &folder, train.json);
-                return Ok(ExitCode::SUCCESS);
+                return rehearse(&plan, &base, &folder, options, &screen);
             }
-            Sweep::begin(plan, folder.clone(), base, &machine, &notices)?
+            match train.resume_or_start && folder.holds_sweep() {
+                true => {
+                    Sweep::check_plan(&folder, &plan)?;
+                    Sweep::go_on(folder.clone(), train.data.clone(), &machine, &notices)?
+                }
+                false => {
+                    let (folder, overwrite) = (folder.clone(), options.overwrite);
+                    Sweep::begin(plan, folder, base, overwrite, &machine, &notices)?
+                }
+            }
         }
         None => Sweep::go_on(folder.clone(), train.data.clone(), &machine, &notices)?,
     };
-    let stop = stop_flag()?;
     let mut observer = || Box::new(RunScreen::new(&screen)) as Box<dyn RunObserver>;
-    let swept = sweep.run(&stop, &mut observer, &notices)?;
+    let swept = sweep.run(signals::stop(), &mut observer, &notices)?;
     let results = &swept.results;
     let mut json = results.json();
     json["report"] = json!(folder.report());
@@ -82,26 +92,46 @@ fn probe(options: &SweepOptions) -> LinearSettings {
     }
 }
 
-fn print_plan(plan: &SweepPlan, folder: &SweepFolder, as_json: bool) {
+/// Tries the first run, and prints the plan of `--dry-run`.
+fn rehearse(
+    plan: &SweepPlan,
+    base: &Checkpoint,
+    folder: &SweepFolder,
+    options: &SweepOptions,
+    screen: &Arc<Screen>,
+) -> Result<ExitCode> {
+    let machine = &options.from.train.machine;
+    if !options.overwrite {
+        folder.check_free()?;
+    }
+    let (device, seed) = (device(&machine.device)?, plan.seed);
+    let mut trainer = continuation::start(plan.recipe.clone(), base, device, seed, &**screen)?;
+    let notices: Arc<dyn Notices> = screen.clone();
+    // A folder that no run has.
+    let place = RunFolder::new(folder.root().join("runs"));
+    let threads = machine.threads();
+    let tried = run::rehearse(&mut trainer, &place, &plan.settings, threads, &notices)?;
     let points = plan.grid.points();
+    let run_folder = |index, point| folder.run(index, &plan.grid, point).root().to_owned();
     let runs = points.iter().enumerate().map(|(index, point)| {
-        let run = folder.run(index, &plan.grid, point);
-        json!({ "settings": sweep::settings(point), "run": run.root() })
+        json!({ "settings": sweep::settings(point), "run": run_folder(index, point) })
     });
-    let result = json!({ "plan": plan, "runs": runs.collect::<Vec<_>>() });
-    output::result(as_json, &result, || {
+    let result = json!({ "plan": plan, "runs": runs.collect::<Vec<_>>(), "estimate": tried });
+    output::result(options.from.train.json, &result, || {
         let lines = points.iter().enumerate().map(|(index, point)| {
-            let run = folder.run(index, &plan.grid, point);
-            format!("{}   {}\n", plan.grid.describe(point), run.root().display())
+            let run = run_folder(index, point);
+            format!("{}   {}\n", plan.grid.describe(point), run.display())
         });
         format!(
-            "{} runs of {} epochs from {}\n{}",
-            points.len(),
-            plan.recipe.training.epochs,
+            "{} of {} from {}\nabout {}, beside the measurements\n{}",
+            counted(points.len(), "run"),
+            counted(plan.recipe.training.epochs, "epoch"),
             plan.checkpoint.display(),
+            estimate(&tried, points.len()),
             lines.collect::<String>()
         )
     });
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The table for people, and where everything is.
@@ -139,11 +169,11 @@ fn text(results: &SweepResults, folder: &SweepFolder) -> String {
         rows.push(row);
     }
     format!(
-        "{}{}top-1 accuracy in %, mean ± standard error over {} label subsets, not training seeds; base is the untouched checkpoint\n\
+        "{}{}top-1 accuracy in %, mean ± standard error over {}, not training seeds; base is the untouched checkpoint\n\
          report: {}\ntable: {}",
         output::table(&rows),
         notes.concat(),
-        results.plan.probe.seeds,
+        counted(results.plan.probe.seeds, "label subset"),
         folder.report().display(),
         folder.csv().display(),
     )

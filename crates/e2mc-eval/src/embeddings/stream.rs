@@ -6,11 +6,13 @@
 //! a second one is refused instead of writing into it.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use e2mc_base::lock::open_locked;
+use e2mc_base::unfinished::Unfinished;
 use half::f16;
 use serde_json::{Value, json};
 
@@ -50,6 +52,8 @@ pub struct RowWriter {
     rows: usize,
     work: String,
     done: usize,
+    /// A part of nothing is of no use to anyone; it goes while it is locked.
+    empty: Option<Unfinished>,
     /// `FILE.part`, locked until the writer is dropped.
     file: BufWriter<File>,
     /// Known from the first rows on.
@@ -70,6 +74,25 @@ impl RowWriter {
         stored: Stored,
         work: &str,
     ) -> Result<Self, Error> {
+        let mut writer = Self::create(path, rows, stored, work)?;
+        if let Some((done, cols)) = writer.found() {
+            let length = writer.header(cols).len() + done * cols * stored.bytes();
+            writer.cut(length).map_err(|e| writer.io("write", e))?;
+            (writer.done, writer.cols) = (done, Some(cols));
+        }
+        Ok(writer)
+    }
+
+    /// A writer that starts from the first row, whatever an interrupted one left.
+    ///
+    /// # Errors
+    /// As [`RowWriter::open`].
+    pub fn create(
+        path: impl AsRef<Path>,
+        rows: usize,
+        stored: Stored,
+        work: &str,
+    ) -> Result<Self, Error> {
         let path = path.as_ref();
         let safetensors = match Source::parse(path)? {
             Source::Npy { .. } => false,
@@ -83,23 +106,20 @@ impl RowWriter {
                 });
             }
         };
-        let mut writer = Self {
+        let file = locked(path)?;
+        let empty = file.metadata().is_ok_and(|found| found.len() == 0);
+        Ok(Self {
             path: path.into(),
             safetensors,
             stored,
             rows,
             work: work.into(),
             done: 0,
-            file: BufWriter::with_capacity(1 << 18, locked(path)?),
+            file: BufWriter::with_capacity(1 << 18, file),
             cols: None,
             safe_at: None,
-        };
-        if let Some((done, cols)) = writer.found() {
-            let length = writer.header(cols).len() + done * cols * stored.bytes();
-            writer.cut(length).map_err(|e| writer.io("write", e))?;
-            (writer.done, writer.cols) = (done, Some(cols));
-        }
-        Ok(writer)
+            empty: empty.then(|| Unfinished::file(&part(path))),
+        })
     }
 
     /// Rows that are written: at first those that an interrupted writer left.
@@ -130,6 +150,9 @@ impl RowWriter {
                 .and_then(|()| self.file.write_all(&header))
                 .map_err(|e| self.io("write", e))?;
             self.cols = Some(cols);
+            if let Some(empty) = self.empty.take() {
+                empty.keep();
+            }
         }
         let count = rows.len() / cols;
         if self.done + count > self.rows {
@@ -223,7 +246,15 @@ impl RowWriter {
         })
     }
 
-    fn make_safe(&mut self) -> Result<(), Error> {
+    /// Puts the rows that are written safely on disk: a later writer goes on after them, whatever
+    /// becomes of this one.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn make_safe(&mut self) -> Result<(), Error> {
+        if self.cols.is_none() {
+            return Ok(());
+        }
         let synced = self
             .file
             .flush()
@@ -277,16 +308,6 @@ impl RowWriter {
     }
 }
 
-impl Drop for RowWriter {
-    /// A part of nothing is of no use to anyone.
-    fn drop(&mut self) {
-        let length = self.file.get_ref().metadata().map(|m| m.len());
-        if self.cols.is_none() && length.is_ok_and(|length| length == 0) {
-            let _ = fs::remove_file(self.part());
-        }
-    }
-}
-
 fn part(path: &Path) -> PathBuf {
     beside(path, ".part")
 }
@@ -298,7 +319,6 @@ fn locked(path: &Path) -> Result<File, Error> {
         path: path.into(),
         cause,
     };
-    let busy = || Error::Busy { path: path.into() };
     if path.is_dir() {
         return Err(Error::Format {
             path: path.into(),
@@ -307,37 +327,8 @@ fn locked(path: &Path) -> Result<File, Error> {
             hint: "name a file in it",
         });
     }
-    let part = part(path);
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&part)
-        .map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(busy()),
-        Err(TryLockError::Error(cause)) if has_no_locks(&cause) => {}
-        Err(TryLockError::Error(cause)) => return Err(io(cause)),
-    }
-    // Between the two steps another writer may have finished, and given this very file its name.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let opened = file.metadata().map_err(io)?;
-        let same = |now: fs::Metadata| (now.dev(), now.ino()) == (opened.dev(), opened.ino());
-        if !fs::metadata(&part).is_ok_and(same) {
-            return Err(busy());
-        }
-    }
-    Ok(file)
-}
-
-/// Whether a lock cannot be had from this file system, as from some of networks.
-fn has_no_locks(error: &io::Error) -> bool {
-    // ENOLCK, which has no kind of its own.
-    const NO_LOCKS: i32 = if cfg!(target_os = "linux") { 37 } else { 77 };
-    error.kind() == io::ErrorKind::Unsupported || error.raw_os_error() == Some(NO_LOCKS)
+    let file = open_locked(&part(path)).map_err(io)?;
+    file.ok_or_else(|| Error::Busy { path: path.into() })
 }
 
 fn beside(path: &Path, more: &str) -> PathBuf {

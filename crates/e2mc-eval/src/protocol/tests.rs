@@ -162,6 +162,7 @@ fn probes_have_the_numbers_that_they_had() {
     assert_eq!(result.settings["sgd"][0]["weight_decay"], 1e-4);
     assert_eq!(result.settings["sgd"][1]["weight_decay"], 1e-6);
 
+    folder.write(&result).unwrap();
     // Every fit has left its predictions, the first in the folder itself.
     assert_eq!(
         runs[0].predictions.as_deref().unwrap().to_str(),
@@ -180,7 +181,6 @@ fn probes_have_the_numbers_that_they_had() {
         near(fit.figures.unwrap().top1, right as f64);
     }
     // What is written is read back equal.
-    folder.write(&result).unwrap();
     let read = EvaluationResult::read(&outside.path().join(RESULT)).unwrap();
     let without = |mut result: EvaluationResult| {
         let runs = result.probes.iter_mut().flat_map(|row| &mut row.runs);
@@ -263,6 +263,7 @@ fn neighbours_have_the_numbers_that_they_had() {
         ]
     );
     near(result.results[1].figures.mean_per_class, 30.165525295960077);
+    folder.write(&result).unwrap();
     let names = npz_names(outside.path().join("predictions.npz")).unwrap();
     assert_eq!(names, ["label", "prediction", "ranked"]);
     assert!(

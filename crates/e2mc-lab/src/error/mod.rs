@@ -63,18 +63,6 @@ pub enum Error {
         /// The output that was asked for.
         output: Output,
     },
-    /// An interrupted embedding of a tensor cannot go on.
-    #[error("{}: an earlier run was interrupted", out.display())]
-    InterruptedTensor {
-        /// The file that was being written.
-        out: PathBuf,
-    },
-    /// What is left of an interrupted embedding does not end with a whole batch.
-    #[error("{}: the interrupted file holds no whole batches", out.display())]
-    HalfBatch {
-        /// The file that was being written.
-        out: PathBuf,
-    },
     /// Embeddings that are compared have other shapes.
     #[error(
         "{before} has {} rows of {} dimensions, {after} has {} of {}: expected the same of before and after",
@@ -119,9 +107,12 @@ pub enum Error {
         /// The run.
         folder: PathBuf,
     },
-    /// A signal ended the demo.
-    #[error("the demo was stopped by a signal")]
-    DemoStopped,
+    /// The work was asked to end early, and did.
+    #[error("stopped by a signal; {state}")]
+    Stopped {
+        /// What is saved, or that nothing is changed.
+        state: String,
+    },
 
     /// A file or folder could not be read, written, made or removed.
     #[error("cannot {action} {}: {source}", path.display())]
@@ -168,6 +159,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// Work that was asked to end early.
+    pub(crate) fn stopped(state: impl Into<String>) -> Self {
+        Self::Stopped {
+            state: state.into(),
+        }
+    }
+
+    /// Work that was asked to end before it had changed anything.
+    pub(crate) fn untouched() -> Self {
+        Self::stopped("nothing was changed")
+    }
+
     /// A file that cannot be read.
     pub(crate) fn read(path: &Path, source: std::io::Error) -> Self {
         Self::io("read", path, source)

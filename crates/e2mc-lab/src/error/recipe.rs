@@ -15,6 +15,16 @@ pub enum RecipeError {
         /// Which setting, and what was expected.
         message: String,
     },
+    /// A change names no setting, or gives it a value of another type.
+    #[error("setting `{key}`: {message}")]
+    Change {
+        /// The dotted key that was given.
+        key: String,
+        /// What was expected, and what was found.
+        message: String,
+        /// The setting that was probably meant, where there is none of that name.
+        nearest: Option<String>,
+    },
     /// A setting is out of range.
     #[error(transparent)]
     Range(#[from] e2mc_train::Error),

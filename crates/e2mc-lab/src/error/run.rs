@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use e2mc_base::counted;
+
+use crate::difference::{Difference, sentence};
+
 /// A run that cannot be started or resumed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -14,8 +18,9 @@ pub enum RunError {
     },
     /// A resumed run meets another number of images.
     #[error(
-        "{}: expected the {expected} images that the run began with, found {found}",
-        data.display()
+        "{}: expected the {} that the run began with, found {found}",
+        data.display(),
+        counted(*expected, "image")
     )]
     OtherImages {
         /// The images.
@@ -27,9 +32,9 @@ pub enum RunError {
     },
     /// A batch needs more images than there are.
     #[error(
-        "{}: a batch of {batch} is larger than the data set of {images} images, {held_out} of them \
-         held out",
-        data.display()
+        "{}: a batch of {batch} is larger than the data set of {}, {held_out} of them held out",
+        data.display(),
+        counted(*images, "image")
     )]
     LargeBatch {
         /// The images.
@@ -40,6 +45,14 @@ pub enum RunError {
         images: usize,
         /// Of these, kept out of training.
         held_out: usize,
+    },
+    /// A run goes on only with the settings that it began with.
+    #[error("{}: the run there has other settings: {}", folder.display(), sentence(differences))]
+    OtherSettings {
+        /// The run's folder.
+        folder: PathBuf,
+        /// Every setting that differs.
+        differences: Vec<Difference>,
     },
     /// A recipe is for another network than the checkpoint holds.
     #[error(

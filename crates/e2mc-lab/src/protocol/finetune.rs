@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::network::Network;
 use crate::error::Error;
-use crate::machine::BATCH;
+use crate::machine::batch;
 use crate::notice::{Notice, Notices};
 
 /// The classifier's name in results and folders.
@@ -179,7 +179,8 @@ fn one(
             });
         },
     )?;
-    let scores = tuned.scores(test.dataset().clone(), BATCH, threads)?;
+    let batch = batch(network.evaluation(), network.model.device());
+    let scores = tuned.scores(test.dataset().clone(), batch, threads)?;
     let mut run = probe_fit(
         (&fit_name(NAME, fraction, seed), seed),
         &scores,

@@ -20,7 +20,8 @@ pub fn knn(
     let judged = network.judged();
     let mut result = EvaluationResult::new("knn", name, Protocol::Knn);
     judged.describe(Some(&network.source.output), &mut result)?;
-    let data = judged.features(&network.source.output)?;
+    network.record_batch(&mut result);
+    let data = network.features()?;
     let data = NeighbourData {
         train: &data.train.view(),
         train_labels: &data.train_labels,

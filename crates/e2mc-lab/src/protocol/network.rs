@@ -16,7 +16,7 @@ use e2mc_train::{Model, Output, Recipe, device, embed};
 use crate::checkpoint::{Reading, check_output};
 use crate::error::{Error, ProtocolError};
 use crate::images::{LabelledImages, LabelledSplits, fingerprint, named};
-use crate::machine::{BATCH, Machine};
+use crate::machine::{Machine, batch};
 use crate::notice::Notices;
 
 /// A checkpoint and images, by name.
@@ -32,6 +32,8 @@ pub struct NetworkSource {
     pub taken: DataOptions,
     /// What is taken from the network.
     pub output: Output,
+    /// Images at a time, at least 1; as many as suit the images and the memory if `None`.
+    pub batch: Option<usize>,
     /// Where it is computed.
     pub machine: Machine,
 }
@@ -45,8 +47,15 @@ impl NetworkSource {
             data: data.into(),
             taken: DataOptions::default(),
             output: Output::Backbone,
+            batch: None,
             machine: Machine::default(),
         }
+    }
+
+    /// Images at a time.
+    pub(super) fn batch(&self, evaluation: &Preprocessing, model: &Model) -> usize {
+        self.batch
+            .unwrap_or_else(|| batch(evaluation, model.device()))
     }
 
     /// Writes into a result what is judged, and how images are prepared.
@@ -130,6 +139,21 @@ impl Network {
         Ok(Subsets::of_rows(named(list, &self.splits)?, list)?)
     }
 
+    /// One row of features an image, of both splits, with their labels.
+    ///
+    /// # Errors
+    /// As [`Judged::features`].
+    pub fn features(&self) -> Result<Labelled, Error> {
+        let batch = self.source.batch(self.evaluation(), &self.model);
+        self.judged().features_by(&self.source.output, batch)
+    }
+
+    /// Writes into a result how many images went through the network at a time.
+    pub(super) fn record_batch(&self, result: &mut EvaluationResult) {
+        let batch = self.source.batch(self.evaluation(), &self.model);
+        result.settings.insert("batch".into(), batch.into());
+    }
+
     /// How images are prepared where the network is judged.
     pub(super) fn evaluation(&self) -> &Preprocessing {
         &self.checkpoint.recipe.evaluation
@@ -178,10 +202,16 @@ impl Judged<'_> {
     /// # Errors
     /// Where an image cannot be read or does not fit the network.
     pub fn features(&self, output: &Output) -> Result<Labelled, Error> {
+        let batch = batch(&self.recipe.evaluation, self.model.device());
+        self.features_by(output, batch)
+    }
+
+    /// As [`Judged::features`], with so many images at a time.
+    fn features_by(&self, output: &Output, batch: usize) -> Result<Labelled, Error> {
         let features = |images: &LabelledImages| {
             let (images, evaluation) = (images.dataset().clone(), &self.recipe.evaluation);
             let output = output.clone();
-            embed(self.model, images, evaluation, output, BATCH, self.threads)
+            embed(self.model, images, evaluation, output, batch, self.threads)
         };
         let LabelledSplits { train, test } = self.splits;
         Ok(Labelled {

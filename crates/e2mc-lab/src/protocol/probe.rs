@@ -71,7 +71,8 @@ pub fn probe(
     let judged = network.judged();
     let mut result = EvaluationResult::new("probe", name, Protocol::Linear);
     judged.describe(Some(output), &mut result)?;
-    let data = judged.features(output)?;
+    network.record_batch(&mut result);
+    let data = network.features()?;
     let mut result = match features.views().filter(|_| sgd) {
         None => evaluate_probes(result, &data, plan, folder)?,
         Some(views) => {

@@ -12,7 +12,6 @@ use e2mc_train::embed;
 
 use super::network::{Network, NetworkSource, split};
 use crate::error::Error;
-use crate::machine::BATCH;
 use crate::notice::Notices;
 
 /// Fits one machine for each class or label on the training images, and judges them on the test images;
@@ -37,7 +36,8 @@ pub fn svm(
     let judged = network.judged();
     let mut result = EvaluationResult::new("svm", name, Protocol::Svm);
     judged.describe(Some(&network.source.output), &mut result)?;
-    let data = judged.features(&network.source.output)?;
+    network.record_batch(&mut result);
+    let data = network.features()?;
     let result = evaluate_machines(result, data.into(), plan, &mut folder)?;
     Ok((result, folder))
 }
@@ -57,6 +57,8 @@ fn voc(
     let evaluation = &checkpoint.recipe.evaluation;
     let mut result = EvaluationResult::new("svm", name, Protocol::Svm);
     source.describe(evaluation, &mut result)?;
+    let batch = source.batch(evaluation, &model);
+    result.settings.insert("batch".into(), batch.into());
     let mut read = |name: &str| -> Result<(Matrix, Targets), Error> {
         let images = Arc::new(VocImages::open(&source.data, name)?);
         let targets = Targets::Multi(labels(&images)?);
@@ -67,7 +69,7 @@ fn voc(
         }
         let images: Arc<dyn Dataset> = images;
         let (output, threads) = (source.output.clone(), source.machine.threads);
-        let features = embed(&model, images, evaluation, output, BATCH, threads)?;
+        let features = embed(&model, images, evaluation, output, batch, threads)?;
         Ok((features, targets))
     };
     let data = MachineData::new(read(TRAIN)?, read(TEST)?)?;

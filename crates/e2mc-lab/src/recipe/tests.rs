@@ -54,6 +54,43 @@ fn unknown_keys_are_refused_by_name() {
 }
 
 #[test]
+fn a_change_that_cannot_be_names_its_key_and_the_one_that_was_meant() {
+    let error = |texts: &[&str]| {
+        let changes: Vec<_> = texts
+            .iter()
+            .map(|text| parse_change(text).unwrap())
+            .collect();
+        match resolve(Some(&base()), Some("vicreg-small"), &changes).unwrap_err() {
+            RecipeError::Change { key, nearest, .. } => (key, nearest),
+            other => panic!("{other}"),
+        }
+    };
+    let meant = |key: &str, nearest: &str| (key.to_owned(), Some(nearest.to_owned()));
+    assert_eq!(
+        error(&["training.batch=32", "training.epohcs=3"]),
+        meant("training.epohcs", "training.epochs")
+    );
+    assert_eq!(
+        error(&["criterion.bta=3"]),
+        meant("criterion.bta", "criterion.beta")
+    );
+    assert_eq!(error(&["batch=3"]), meant("batch", "training.batch"));
+    // Not in the recipe, but possible.
+    assert_eq!(
+        error(&["training.clip_gradient=3"]),
+        meant("training.clip_gradient", "training.clip_gradients")
+    );
+    for wrong in [
+        "training.epochs=none",
+        "criterion.beta=[1]",
+        "optimizer.name=lras",
+    ] {
+        let (key, _) = error(&["training.batch=32", wrong]);
+        assert!(wrong.starts_with(&key), "{key}");
+    }
+}
+
+#[test]
 fn a_recipe_extends_a_file_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();

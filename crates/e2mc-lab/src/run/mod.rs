@@ -1,32 +1,42 @@
 //! A training run from its plan to its result: what every command that trains shares.
+//!
+//! A run's folder is locked from before its first file to after its last. Until the untouched model is
+//! measured nothing is written, and the run may be killed without a trace; then the log and the first
+//! checkpoint are, and from there on the run goes on from its last save, whatever ends it.
 
+mod place;
 mod recording;
+mod rehearsal;
 mod settings;
 mod tensorboard;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
+use e2mc_base::stop::{Phase, Stop};
 use e2mc_base::write_atomically;
-use e2mc_record::{EventWriter, RunFolder, RunOutcome, RunSettings};
+use e2mc_data::Dataset;
+use e2mc_record::{EventWriter, RunOutcome, RunSettings};
 use e2mc_train::checkpoint;
-use e2mc_train::{EpochSummary, Outcome, Recipe, RunOptions, Trainer};
+use e2mc_train::{EpochSummary, Outcome, RunOptions, Trainer};
 
 use crate::error::{Error, RunError};
+use crate::guard::Guard;
 use crate::images::fingerprint;
 use crate::notice::{Notice, Notices};
 use crate::recipe;
 use recording::Recording;
 
+pub use crate::difference::Difference;
+pub use place::{Left, Place};
 pub use recording::{Moment, RunObserver, Unobserved};
-pub(crate) use settings::storage;
+pub use rehearsal::{Rehearsal, rehearse};
 pub use settings::{Changes, base_checkpoint, interrupted_settings, new_settings};
 
 /// Everything that is decided before training starts.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RunPlan {
     /// Where the run's files are.
-    pub folder: RunFolder,
+    pub place: Place,
     /// What decides it beside its recipe.
     pub settings: RunSettings,
     /// Threads that prepare images, at least 1; they decide nothing.
@@ -37,8 +47,8 @@ pub struct RunPlan {
 
 /// Who is told of a run, and what may stop it.
 pub struct Surroundings<'a> {
-    /// Stops the run after the step under way, once it is true.
-    pub stop: &'a AtomicBool,
+    /// Stops the run after the step under way, once it is requested.
+    pub stop: &'a Stop,
     /// Is told each event that is recorded.
     pub observer: &'a mut dyn RunObserver,
     /// Is told what the user should know.
@@ -55,54 +65,84 @@ pub struct FinishedRun {
     /// How far the last check is from the start, if both were measured: the change as a fraction, and its
     /// standard error, image by image.
     pub knn_change: Option<(f64, f64)>,
+    /// Whole epochs that are trained in all.
+    pub epochs: u64,
     /// The last epoch that was trained now.
     pub last: Option<EpochSummary>,
 }
 
-/// What a run would do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Preview {
+/// The images of a run.
+struct Images {
+    /// What is trained on.
+    train: Arc<dyn Dataset>,
+    /// The check on what is held out.
+    guard: Option<Guard>,
     /// Images in all.
-    pub images: usize,
-    /// Of these, kept out of training.
-    pub held_out: usize,
-    /// Optimiser steps an epoch.
-    pub steps: usize,
+    all: usize,
 }
 
-/// Opens the images of a run, and trains nothing.
-///
-/// # Errors
-/// Where the images cannot be opened.
-pub fn preview(
-    recipe: &Recipe,
-    settings: &RunSettings,
-    threads: usize,
-    notices: &Arc<dyn Notices>,
-) -> Result<Preview, Error> {
-    let (data, seed) = (&settings.data, settings.seed);
-    let dataset = settings::open(data, seed, notices)?;
-    let images = dataset.len();
-    let train = settings::hold_out(data, dataset, seed, threads)?.0.len();
-    Ok(Preview {
-        images,
-        held_out: images - train,
-        steps: train / recipe.training.batch,
-    })
+impl Images {
+    /// Opens them; `settings` learn how many there are, and which.
+    fn open(
+        settings: &mut RunSettings,
+        batch: usize,
+        threads: usize,
+        notices: &Arc<dyn Notices>,
+    ) -> Result<Self, Error> {
+        let (seed, data) = (settings.seed, &mut settings.data);
+        let dataset = settings::open(data, seed, notices)?;
+        let images = dataset.len();
+        let before = data.images.replace(images);
+        if let Some(expected) = before.filter(|&before| before != images) {
+            return Err(RunError::OtherImages {
+                data: data.data.clone(),
+                expected,
+                found: images,
+            }
+            .into());
+        }
+        let found = fingerprint(&data.data, &*dataset);
+        let before = data.fingerprint.replace(found.clone());
+        if before.is_some_and(|before| before != found) {
+            let text = format!(
+                "{}: as many images as the run began with, but other names or labels",
+                data.data.display()
+            );
+            notices.tell(&Notice::DataSet { text });
+        }
+        let (train, guard) = settings::hold_out(data, dataset, seed, threads)?;
+        if train.len() < batch {
+            return Err(RunError::LargeBatch {
+                data: data.data.clone(),
+                batch,
+                images,
+                held_out: images - train.len(),
+            }
+            .into());
+        }
+        if guard.is_none() && data.knn_every > 0 {
+            notices.tell(&Notice::NoGuard);
+        }
+        Ok(Self {
+            train,
+            guard,
+            all: images,
+        })
+    }
 }
 
 /// Trains to the end, or until it is stopped, and writes the run's files.
 ///
 /// # Errors
 /// Where the images are not those of the plan or too few, a file cannot be read or written, or a loss
-/// is not finite.
+/// is not finite; [`Error::Stopped`] where the run is stopped before it has written anything.
 pub fn train(
     trainer: &mut Trainer,
     plan: RunPlan,
     around: Surroundings<'_>,
 ) -> Result<FinishedRun, Error> {
     let RunPlan {
-        folder,
+        place,
         mut settings,
         threads,
         resumed,
@@ -112,77 +152,69 @@ pub fn train(
         observer,
         notices,
     } = around;
-    let (seed, batch) = (trainer.progress().seed, trainer.recipe.training.batch);
-    settings.seed = seed;
-    let data = &mut settings.data;
-    let dataset = settings::open(data, seed, notices)?;
-    let images = dataset.len();
-    let before = data.images.replace(images);
-    if let Some(expected) = before.filter(|&before| before != images) {
-        return Err(RunError::OtherImages {
-            data: data.data.clone(),
-            expected,
-            found: images,
+    let folder = place.folder();
+    settings.seed = trainer.progress().seed;
+    let batch = trainer.recipe.training.batch;
+    let Images {
+        train, mut guard, ..
+    } = Images::open(&mut settings, batch, threads, notices)?;
+    notices.tell(&Notice::Precision {
+        precision: trainer.recipe.training.precision,
+        device: trainer.model.device(),
+    });
+    // The longest part of a start comes before its first file.
+    let mut start = None;
+    match (&mut guard, resumed) {
+        (Some(guard), true) => guard.load_start(folder)?,
+        (Some(guard), false) => {
+            let check = guard.check(&trainer.model, &trainer.recipe, stop)?;
+            start = Some(check.ok_or_else(Error::untouched)?);
         }
-        .into());
+        (None, _) => {}
     }
-    let found = fingerprint(&data.data, &*dataset);
-    let before = data.fingerprint.replace(found.clone());
-    if before.is_some_and(|before| before != found) {
-        let text = format!(
-            "{}: as many images as the run began with, but other names or labels",
-            data.data.display()
-        );
-        notices.tell(&Notice::DataSet { text });
-    }
-    let (dataset, mut guard) = settings::hold_out(data, dataset, seed, threads)?;
-    if dataset.len() < batch {
-        return Err(RunError::LargeBatch {
-            data: data.data.clone(),
-            batch,
-            images,
-            held_out: images - dataset.len(),
-        }
-        .into());
-    }
-    if guard.is_none() && data.knn_every > 0 {
-        notices.tell(&Notice::NoGuard);
-    }
-    match (resumed, &mut guard) {
-        (true, Some(guard)) => guard.load_start(&folder)?,
-        (true, None) => {}
-        (false, _) => folder.create()?,
+    let _heeding = stop.enter(Phase::Heeding);
+    if stop.is_requested() {
+        return Err(Error::untouched());
     }
     // Also after a resume, which may change some of them.
     let text = recipe::to_toml(&trainer.recipe)?;
     let path = folder.recipe();
     write_atomically(&path, text.as_bytes()).map_err(|source| Error::write(&path, source))?;
-    settings.write(&folder)?;
+    settings.write(folder)?;
 
-    let resumed_at = resumed.then(|| trainer.progress().step);
+    let reached = trainer.progress();
+    let resumed_at = resumed.then_some(reached.step);
     let (log, before) = match resumed_at {
-        Some(step) => EventWriter::resume(&folder.metrics(), step)?,
-        None => (EventWriter::create(&folder.metrics())?, Default::default()),
+        Some(step) => EventWriter::resume(&folder.metrics(), step, reached.epoch)?,
+        None => {
+            tensorboard::clear(folder)?;
+            (EventWriter::create(&folder.metrics())?, Default::default())
+        }
     };
     let recipe = trainer.recipe.clone();
     let mut recording = Recording::new(
-        (&recipe, &settings, &folder),
+        (&recipe, &settings, folder),
         (log, resumed_at),
-        guard,
+        (guard, stop),
         (observer, notices),
     )?;
     match resumed_at {
         Some(step) => recording.resume(step, before)?,
-        None => recording.start(&trainer.model)?,
+        None => {
+            recording.start(start)?;
+            // From here on there is a run that can go on.
+            trainer.save(&folder.checkpoint())?;
+        }
     }
 
     let options = RunOptions {
         threads,
         log_every: settings.log_every,
         checkpoint: Some(folder.checkpoint()),
+        save_every: settings.save_every,
     };
     let outcome = trainer
-        .run(dataset, &options, stop, &mut recording)
+        .run(train, &options, stop.flag(), &mut recording)
         .map_err(of_observer)?;
     let outcome = match outcome {
         Outcome::Finished => RunOutcome::Finished,
@@ -192,13 +224,14 @@ pub fn train(
     recording.finish(outcome.clone())?;
     let (knn, knn_change, last) = (recording.knn, recording.knn_change, recording.last);
     if outcome != RunOutcome::Interrupted {
-        let storage = storage(&settings);
+        let storage = settings::storage(&settings);
         checkpoint::save_model(&folder.model(), &recipe, &trainer.model, storage)?;
     }
     Ok(FinishedRun {
         outcome,
         knn,
         knn_change,
+        epochs: trainer.progress().epoch,
         last,
     })
 }

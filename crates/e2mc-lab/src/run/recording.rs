@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use e2mc_base::stop::Stop;
 use e2mc_record::{
     Before, Collapse, End, Epoch, Event, EventWriter, GuardAction, Resume, RunFolder, RunOutcome,
     RunSettings, Start, Step, Terms,
@@ -53,6 +54,7 @@ pub(super) struct Recording<'a> {
     log: EventWriter,
     tensorboard: EventFile,
     guard: Option<Guard>,
+    stop: &'a Stop,
     observer: &'a mut dyn RunObserver,
     notices: &'a Arc<dyn Notices>,
     started: Instant,
@@ -71,7 +73,7 @@ impl<'a> Recording<'a> {
     pub(super) fn new(
         (recipe, settings, folder): (&'a Recipe, &'a RunSettings, &'a RunFolder),
         (log, resumed_at): (EventWriter, Option<u64>),
-        guard: Option<Guard>,
+        (guard, stop): (Option<Guard>, &'a Stop),
         (observer, notices): (&'a mut dyn RunObserver, &'a Arc<dyn Notices>),
     ) -> Result<Self, Error> {
         Ok(Self {
@@ -81,6 +83,7 @@ impl<'a> Recording<'a> {
             log,
             tensorboard: EventFile::create(folder.root(), resumed_at)?,
             guard,
+            stop,
             observer,
             notices,
             started: Instant::now(),
@@ -95,10 +98,10 @@ impl<'a> Recording<'a> {
         })
     }
 
-    /// Measures the untouched model, and keeps what later epochs are compared with.
-    pub(super) fn start(&mut self, model: &Model) -> Result<(), Error> {
+    /// Records what was measured of the untouched model, and keeps what later epochs are compared with.
+    pub(super) fn start(&mut self, check: Option<Check>) -> Result<(), Error> {
         self.record(Event::Start(Start::new(self.recipe_value())))?;
-        if let Some(check) = self.check(model)? {
+        if let Some(check) = check {
             let (held_out, bank) = self.guard.as_ref().map_or((0, 0), Guard::sizes);
             self.notices.tell(&Notice::GuardStart {
                 accuracy: check.accuracy,
@@ -151,15 +154,6 @@ impl<'a> Recording<'a> {
         Ok(())
     }
 
-    fn check(&mut self, model: &Model) -> Result<Option<Check>, Error> {
-        if self.settings.data.knn_every == 0 {
-            return Ok(None);
-        }
-        let recipe = self.recipe;
-        let guard = self.guard.as_mut();
-        guard.map(|guard| guard.check(model, recipe)).transpose()
-    }
-
     fn of_step(&mut self, log: &StepLog) -> Result<(), Error> {
         self.moment.batch = log.batch;
         self.moment.batches = log.batches;
@@ -179,9 +173,13 @@ impl<'a> Recording<'a> {
         let every = self.settings.data.knn_every;
         let last = summary.epoch == self.recipe.training.epochs;
         let due = every > 0 && (summary.epoch.is_multiple_of(every) || last);
-        let check = match due {
-            true => self.check(model)?,
-            false => None,
+        let check = match &mut self.guard {
+            Some(guard) if due => match guard.check(model, self.recipe, self.stop)? {
+                Some(check) => Some(check),
+                // The epoch is ended by whoever goes on with the run.
+                None => return Ok(Control::Interrupt),
+            },
+            _ => None,
         };
         let change = check.and_then(|check| check.since_start);
         if let Some(check) = &check {

@@ -35,6 +35,7 @@ pub fn new_settings(data: impl Into<PathBuf>) -> RunSettings {
         },
         guard: GuardAction::default(),
         log_every: 10,
+        save_every: None,
         half: false,
         device: None,
         command: None,
@@ -63,6 +64,8 @@ pub struct Changes {
     pub guard: Option<GuardAction>,
     /// Steps between two entries of the log.
     pub log_every: Option<u64>,
+    /// Steps between two saves within an epoch.
+    pub save_every: Option<u64>,
     /// Whether the model file is to be in half precision from now on.
     pub half: bool,
     /// What the rest of the run is trained on.
@@ -81,13 +84,14 @@ pub fn interrupted_settings(folder: &RunFolder, changes: Changes) -> Result<RunS
     taken.max_bad_images = changes.max_bad_images.or(taken.max_bad_images);
     settings.guard = changes.guard.unwrap_or(settings.guard);
     settings.log_every = changes.log_every.unwrap_or(settings.log_every);
+    settings.save_every = changes.save_every.or(settings.save_every);
     settings.half |= changes.half;
     settings.device = changes.device.or(settings.device);
     Ok(settings)
 }
 
 /// How the model file stores its numbers.
-pub(crate) fn storage(settings: &RunSettings) -> Storage {
+pub(super) fn storage(settings: &RunSettings) -> Storage {
     match settings.half {
         true => Storage::F16,
         false => Storage::F32,

@@ -1,10 +1,27 @@
 //! Which numbers of a run TensorBoard shows, and under which names.
 
-use e2mc_record::Event;
+use e2mc_record::{Event, RunFolder};
 use e2mc_report::tensorboard::EventFile;
 use serde_json::Value;
 
 use crate::error::Error;
+
+/// Removes the files of a start that was killed before its first checkpoint: a new one begins.
+pub(super) fn clear(folder: &RunFolder) -> Result<(), Error> {
+    if !folder.metrics().exists() {
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(folder.root());
+    for entry in entries.map_err(|source| Error::read(folder.root(), source))? {
+        let path = entry
+            .map_err(|source| Error::read(folder.root(), source))?
+            .path();
+        if EventFile::is_ours(&path) {
+            std::fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
+        }
+    }
+    Ok(())
+}
 
 /// Adds the numbers of a step or an epoch to TensorBoard's file.
 pub(super) fn write(file: &mut EventFile, event: &Event) -> Result<(), Error> {

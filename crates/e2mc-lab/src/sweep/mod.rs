@@ -2,7 +2,7 @@
 //!
 //! The folder holds the plan (`sweep.json`), a run folder for each combination, and the tables, which
 //! are rewritten after every run. The result of a run is written last, to `probe/` in its folder;
-//! that is how a resumed sweep knows what is done.
+//! that is how a resumed sweep knows what is done. The folder is locked while a sweep is at work.
 
 mod grid;
 mod page;
@@ -12,19 +12,21 @@ mod results;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use e2mc_record::{RESULT, RunFolder, RunLog, RunOutcome, Training, sha256};
-use e2mc_train::checkpoint::{self, Checkpoint};
+use e2mc_base::lock::FolderLock;
+use e2mc_base::stop::{Phase, Stop};
+use e2mc_record::{RESULT, RunFolder, RunOutcome, Training, sha256};
+use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Device, Model, Recipe, Trainer, device};
 
 use crate::continuation;
-use crate::error::{Error, SweepError};
+use crate::difference::between;
+use crate::error::{Error, RunError, SweepError};
 use crate::images::{LabelledSplits, fingerprint};
 use crate::machine::Machine;
 use crate::notice::{Notice, Notices};
 use crate::protocol::{self, Judged};
-use crate::run::{self, RunObserver, RunPlan, Surroundings};
+use crate::run::{self, Place, RunObserver, RunPlan, Surroundings};
 
 pub use grid::{Axis, Grid, Point};
 pub use plan::{SweepFolder, SweepPlan};
@@ -44,6 +46,20 @@ pub struct Sweep {
     splits: LabelledSplits,
     threads: usize,
     device: Device,
+    /// How the folder gets its plan.
+    beginning: Beginning,
+    _lock: FolderLock,
+}
+
+/// What a sweep does first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beginning {
+    /// It leaves its plan; a sweep in the folder is in the way.
+    New,
+    /// It leaves its plan in the place of the sweep in the folder, all of which goes.
+    Overwrite,
+    /// It goes on by the plan in the folder.
+    GoOn,
 }
 
 /// How a sweep came to its end.
@@ -55,20 +71,32 @@ pub struct SweptSoFar {
 }
 
 impl Sweep {
-    /// A new sweep from `base`, whose plan is left in `folder`.
+    /// A new sweep from `base`, whose plan is left in `folder` when it runs.
     ///
     /// # Errors
-    /// Where the images cannot be opened, or a sweep is in the folder.
+    /// Where the images cannot be opened, a sweep is in the folder that is not to be overwritten, or
+    /// another process writes to it.
     pub fn begin(
         plan: SweepPlan,
         folder: SweepFolder,
         base: Checkpoint,
+        overwrite: bool,
         machine: &Machine,
         notices: &Arc<dyn Notices>,
     ) -> Result<Self, Error> {
-        let sweep = Self::open(plan, folder, base, machine, notices)?;
-        sweep.plan.save(&sweep.folder)?;
-        Ok(sweep)
+        let lock = folder.lock()?;
+        let beginning = match overwrite && folder.holds_sweep() {
+            true => Beginning::Overwrite,
+            false => {
+                folder.check_free()?;
+                Beginning::New
+            }
+        };
+        if beginning == Beginning::Overwrite {
+            // Nobody knows which files are those of a plan that cannot be read.
+            SweepPlan::load(&folder)?;
+        }
+        Self::open(plan, (folder, lock, beginning), base, machine, notices)
     }
 
     /// The sweep in `folder`; `data` is where its images are now, if they were moved.
@@ -81,14 +109,34 @@ impl Sweep {
         machine: &Machine,
         notices: &Arc<dyn Notices>,
     ) -> Result<Self, Error> {
+        folder.check_plan()?;
+        let lock = folder.lock()?;
         let mut plan = SweepPlan::load(&folder)?;
         if let Some(data) = data {
             plan.settings.data.data = data;
         }
         let base = plan.reading.read(&plan.checkpoint, &**notices)?;
-        let sweep = Self::open(plan, folder, base, machine, notices)?;
+        let opened = (folder, lock, Beginning::GoOn);
+        let sweep = Self::open(plan, opened, base, machine, notices)?;
         sweep.check_same()?;
         Ok(sweep)
+    }
+
+    /// Checks that the sweep in `folder` is the one that would begin by `plan`.
+    ///
+    /// # Errors
+    /// Names every setting that differs.
+    pub fn check_plan(folder: &SweepFolder, plan: &SweepPlan) -> Result<(), Error> {
+        let own = SweepPlan::load(folder)?;
+        let differences = between(&own.decisive(), &plan.decisive());
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(RunError::OtherSettings {
+            folder: folder.root().to_owned(),
+            differences,
+        }
+        .into())
     }
 
     /// What is measured already must have been of the same checkpoint and images.
@@ -121,7 +169,7 @@ impl Sweep {
 
     fn open(
         plan: SweepPlan,
-        folder: SweepFolder,
+        (folder, lock, beginning): (SweepFolder, FolderLock, Beginning),
         base: Checkpoint,
         machine: &Machine,
         notices: &Arc<dyn Notices>,
@@ -134,20 +182,32 @@ impl Sweep {
             plan,
             folder,
             base,
+            beginning,
+            _lock: lock,
         })
     }
 
-    /// Does what is not done yet, until `stop` is true.
+    /// Does what is not done yet, until a stop is requested. While a model is measured nothing is lost
+    /// where the process ends.
     ///
     /// # Errors
     /// Where a run fails, or a file cannot be read or written.
     pub fn run(
         &self,
-        stop: &AtomicBool,
+        stop: &Stop,
         observer: &mut ObserverOf<'_>,
         notices: &Arc<dyn Notices>,
     ) -> Result<SweptSoFar, Error> {
         let plan = &self.plan;
+        let _kept = stop.enter(Phase::Kept);
+        match self.beginning {
+            Beginning::GoOn => {}
+            Beginning::New => plan.save(&self.folder)?,
+            Beginning::Overwrite => {
+                self.folder.clear(&SweepPlan::load(&self.folder)?)?;
+                plan.save(&self.folder)?;
+            }
+        }
         let base = match Measured::load(&self.folder.base())? {
             Some(measured) => measured,
             None => {
@@ -179,7 +239,7 @@ impl Sweep {
             if run.measured.is_some() {
                 continue;
             }
-            if stop.load(Ordering::Relaxed) {
+            if stop.is_requested() {
                 return Ok(SweptSoFar {
                     results,
                     interrupted: true,
@@ -218,53 +278,44 @@ impl Sweep {
 
     /// Trains and measures one run, from where it was left; `None` where it was stopped.
     fn one(&self, run: &SweepRun, around: Surroundings<'_>) -> Result<Option<Measured>, Error> {
-        let folder = run.folder.clone();
-        let notices = around.notices;
+        let (notices, stop) = (around.notices, around.stop);
         let recipe = self.plan.recipe_of(&run.point)?;
-        let left = match folder.checkpoint().exists() {
-            true => Some(Checkpoint::read(&folder.checkpoint())?),
-            false => None,
-        };
-        // A run that the guard stopped is not trained on.
-        let ended = RunLog::read(folder.root()).ok().and_then(|log| log.end);
-        let stopped = ended.is_some_and(|end| end.outcome == RunOutcome::StoppedByGuard);
-        let seed = self.plan.seed;
-        let (mut trainer, resumed) = match &left {
-            Some(checkpoint) if stopped || is_trained(checkpoint) => {
-                let model = Model::new(&recipe, self.device, seed)?;
-                checkpoint.apply_to(&model)?;
-                if !folder.model().exists() {
-                    let storage = run::storage(&self.plan.settings);
-                    checkpoint::save_model(&folder.model(), &recipe, &model, storage)?;
+        let place = Place::lock(run.folder.clone())?;
+        let (mut trainer, resumed) = match place.left()? {
+            Some(left) => match left.ended(None) {
+                // A run that the guard stopped is not trained on.
+                Some(outcome) => {
+                    let model = left.checkpoint.to_model(self.device)?;
+                    let recipe = left.checkpoint.recipe.clone();
+                    let outcome = left.complete(&place, outcome)?.outcome;
+                    return self
+                        .finish(&run.folder, outcome, (&recipe, &model), notices)
+                        .map(Some);
                 }
-                let outcome = match stopped {
-                    true => RunOutcome::StoppedByGuard,
-                    false => RunOutcome::Finished,
-                };
-                return self
-                    .finish(&folder, outcome, &recipe, &model, notices)
-                    .map(Some);
-            }
-            Some(checkpoint) => (Trainer::resume(checkpoint, self.device, None)?, true),
+                None => (Trainer::resume(&left.checkpoint, self.device, None)?, true),
+            },
             None => {
-                clear(&folder)?;
-                let (base, device) = (&self.base, self.device);
+                let (base, device, seed) = (&self.base, self.device, self.plan.seed);
                 let trainer = continuation::start(recipe, base, device, seed, &**notices)?;
                 (trainer, false)
             }
         };
         let plan = RunPlan {
-            folder: folder.clone(),
+            place,
             settings: self.plan.settings.clone(),
             threads: self.threads,
             resumed,
         };
-        let outcome = run::train(&mut trainer, plan, around)?.outcome;
-        if outcome == RunOutcome::Interrupted {
+        let trained = match run::train(&mut trainer, plan, around) {
+            // Before its first file: the sweep goes on with it from the start.
+            Err(Error::Stopped { .. }) => return Ok(None),
+            trained => trained?,
+        };
+        if trained.outcome == RunOutcome::Interrupted || stop.is_requested() {
             return Ok(None);
         }
-        let (recipe, model) = (&trainer.recipe, &trainer.model);
-        self.finish(&folder, outcome, recipe, model, notices)
+        let network = (&trainer.recipe, &trainer.model);
+        self.finish(&run.folder, trained.outcome, network, notices)
             .map(Some)
     }
 
@@ -272,8 +323,7 @@ impl Sweep {
         &self,
         folder: &RunFolder,
         outcome: RunOutcome,
-        recipe: &Recipe,
-        model: &Model,
+        (recipe, model): (&Recipe, &Model),
         notices: &Arc<dyn Notices>,
     ) -> Result<Measured, Error> {
         let checkpoint = Checkpoint::read(&folder.checkpoint())?;
@@ -320,23 +370,6 @@ fn training(outcome: &str, epochs: u64) -> Training {
 /// Where the result of a run is.
 fn result_folder(run: &RunFolder) -> PathBuf {
     run.root().join("probe")
-}
-
-/// Whether a run's checkpoint has nothing left to train.
-fn is_trained(checkpoint: &Checkpoint) -> bool {
-    let epochs = checkpoint.recipe.training.epochs;
-    checkpoint
-        .progress
-        .is_some_and(|progress| progress.epoch >= epochs)
-}
-
-/// Removes what a run left that was stopped before its first checkpoint.
-fn clear(run: &RunFolder) -> Result<(), Error> {
-    if run.metrics().exists() {
-        let root = run.root();
-        fs::remove_dir_all(root).map_err(|source| Error::io("remove", root, source))?;
-    }
-    Ok(())
 }
 
 /// Writes tables, page and heat maps.

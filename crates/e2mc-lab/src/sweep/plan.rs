@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use e2mc_base::lock::FolderLock;
 use e2mc_base::write_atomically;
 use e2mc_record::{RunFolder, RunSettings};
 use e2mc_train::Recipe;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::grid::{Grid, Point, text};
 use crate::checkpoint::Reading;
@@ -48,20 +50,30 @@ impl SweepPlan {
         points.try_for_each(|point| self.recipe_of(&point).map(drop))
     }
 
-    /// Leaves the plan in the sweep's folder, unless there is one.
+    /// What comes out depends on this, and what a sweep that goes on may not have otherwise. The
+    /// images may have moved.
+    pub(super) fn decisive(&self) -> Value {
+        let mut value = json!(self);
+        let mut without = |table: &str, keys: &[&str]| {
+            let table = value.pointer_mut(table).and_then(Value::as_object_mut);
+            if let Some(table) = table {
+                table.retain(|key, _| !keys.contains(&&**key));
+            }
+        };
+        // The checkpoint is known by its hash.
+        without("", &["command", "checkpoint"]);
+        without("/settings", &["command", "device", "format", "e2mc"]);
+        without("/settings/base", &["path"]);
+        without("/settings/data", &["data"]);
+        value
+    }
+
+    /// Leaves the plan in the sweep's folder.
     ///
     /// # Errors
-    /// Where a sweep is there, or the folder cannot be written to.
-    pub fn save(&self, folder: &SweepFolder) -> Result<(), Error> {
+    /// Where the folder cannot be written to.
+    pub(super) fn save(&self, folder: &SweepFolder) -> Result<(), Error> {
         let path = folder.plan();
-        if path.exists() {
-            return Err(SweepError::SweepThere {
-                folder: folder.root().to_owned(),
-            }
-            .into());
-        }
-        let root = folder.root();
-        fs::create_dir_all(root).map_err(|source| Error::io("make", root, source))?;
         let text = serde_json::to_string_pretty(self)
             .map_err(|source| Error::json(&path, "cannot be written as JSON", source))?;
         write_atomically(&path, text.as_bytes()).map_err(|source| Error::write(&path, source))
@@ -72,10 +84,8 @@ impl SweepPlan {
     /// # Errors
     /// Where there is none, or it cannot be read.
     pub fn load(folder: &SweepFolder) -> Result<Self, Error> {
+        folder.check_plan()?;
         let path = folder.plan();
-        if !path.exists() {
-            return Err(SweepError::NothingToResume { plan: path }.into());
-        }
         let text = fs::read_to_string(&path).map_err(|source| Error::read(&path, source))?;
         serde_json::from_str(&text)
             .map_err(|source| Error::json(&path, "is not the plan of a sweep", source))
@@ -111,6 +121,64 @@ impl SweepFolder {
     /// The [`SweepPlan`].
     pub fn plan(&self) -> PathBuf {
         self.root.join("sweep.json")
+    }
+
+    /// Makes the folder where it is not there, and keeps other writers out of it.
+    ///
+    /// # Errors
+    /// While another process writes to it, or where it cannot be made or written to.
+    pub fn lock(&self) -> Result<FolderLock, Error> {
+        Ok(FolderLock::acquire(&self.root).map_err(e2mc_record::Error::from)?)
+    }
+
+    /// Whether a sweep is in the folder.
+    pub fn holds_sweep(&self) -> bool {
+        self.plan().exists()
+    }
+
+    /// Checks that no sweep is in the folder.
+    ///
+    /// # Errors
+    /// Where one is.
+    pub fn check_free(&self) -> Result<(), Error> {
+        match self.holds_sweep() {
+            true => Err(SweepError::SweepThere {
+                folder: self.root.clone(),
+            }
+            .into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Checks that there is a sweep to go on with.
+    pub(super) fn check_plan(&self) -> Result<(), Error> {
+        match self.holds_sweep() {
+            true => Ok(()),
+            false => Err(SweepError::NothingToResume { plan: self.plan() }.into()),
+        }
+    }
+
+    /// Removes what the sweep of that plan has made. Its plan goes last: after a kill the rest can
+    /// still be removed.
+    pub(super) fn clear(&self, plan: &SweepPlan) -> Result<(), Error> {
+        let points = plan.grid.points();
+        let runs = points.iter().enumerate();
+        let runs = runs.map(|(index, point)| self.run(index, &plan.grid, point).root().to_owned());
+        let maps = (0..).map(|index| self.heat_map(index));
+        let maps = maps.take_while(|path| path.exists());
+        let files = [self.csv(), self.json(), self.report()].into_iter();
+        let made = runs.chain([self.base()]).chain(files).chain(maps);
+        for path in made.collect::<Vec<_>>().into_iter().chain([self.plan()]) {
+            let removed = match path.is_dir() {
+                true => fs::remove_dir_all(&path),
+                false => fs::remove_file(&path),
+            };
+            match removed {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                removed => removed.map_err(|source| Error::io("remove", &path, source))?,
+            }
+        }
+        Ok(())
     }
 
     /// The folder of the result of the checkpoint itself.

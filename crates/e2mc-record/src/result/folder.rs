@@ -1,10 +1,15 @@
 //! Where an evaluation writes: `result.json`, and the predictions of each fit.
 //!
 //! The first fit's predictions are in the folder itself, those of the others in folders of their own.
+//! Until the result is whole they are aside, in a folder that goes where the work ends early: then
+//! nothing was written, and an older result is untouched.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+use e2mc_base::lock::FolderLock;
+use e2mc_base::unfinished::Unfinished;
 
 use super::EvaluationResult;
 use crate::Error;
@@ -14,31 +19,44 @@ pub const RESULT: &str = "result.json";
 /// The name of a predictions' file: the arrays `label`, `prediction`, and `scores` or, of
 /// neighbours, `ranked`.
 pub const PREDICTIONS: &str = "predictions.npz";
+/// Where predictions wait for the result. Locking the folder removes what a kill left of it.
+const ASIDE: &str = ".e2mc-unfinished";
 
 /// The folder that an evaluation writes to, or none.
 #[derive(Debug)]
 pub struct ResultFolder {
-    out: Option<PathBuf>,
+    out: Option<Out>,
     /// Whether scores are kept beside predictions.
     scores: bool,
     /// The fit that goes to the folder itself.
     first: Option<String>,
-    /// An older result, until the first file of the new one is written.
-    stale: Mutex<Option<Box<EvaluationResult>>>,
+}
+
+#[derive(Debug)]
+struct Out {
+    folder: PathBuf,
+    /// The files that are to be given their places, in the order in which they were asked for.
+    waiting: Mutex<Vec<PathBuf>>,
+    /// An older result that is to be replaced.
+    older: Mutex<Option<Box<EvaluationResult>>>,
+    // The last fields: what is aside goes before the lock does.
+    _aside: Unfinished,
+    _lock: FolderLock,
 }
 
 impl ResultFolder {
-    /// Makes the folder and tries whether it can be written to: to be called before the work, not
-    /// after hours of it. With `overwrite` an older result is replaced: its files stay until the
-    /// first of the new ones is written, then all that it lists go; other files are left alone.
+    /// Makes the folder, locks it and tries whether it can be written to: to be called before the
+    /// work, not after hours of it. With `overwrite` an older result is replaced once the new one is
+    /// whole: then all files that it lists go; other files are left alone.
     ///
     /// # Errors
-    /// [`Error::ResultThere`] where a result is in the folder and is not to be replaced; where the
-    /// folder cannot be made or written to; where the older result cannot be read, so that nobody
-    /// knows which files are its own.
+    /// [`Error::Lock`] while another process writes to the folder, or where it cannot be made or
+    /// written to; [`Error::ResultThere`] where a result is in it and is not to be replaced; where
+    /// the older result cannot be read, so that nobody knows which files are its own.
     pub fn create(folder: &Path, overwrite: bool) -> Result<Self, Error> {
+        let lock = FolderLock::acquire(folder)?;
         let path = folder.join(RESULT);
-        let stale = match (path.exists(), overwrite) {
+        let older = match (path.exists(), overwrite) {
             (false, _) => None,
             (true, false) => {
                 return Err(Error::ResultThere {
@@ -47,13 +65,17 @@ impl ResultFolder {
             }
             (true, true) => Some(Box::new(EvaluationResult::read(&path)?)),
         };
-        fs::create_dir_all(folder).map_err(Error::io("make", folder))?;
         tempfile::tempfile_in(folder).map_err(Error::io("write to", folder))?;
         Ok(Self {
-            out: Some(folder.to_owned()),
+            out: Some(Out {
+                waiting: Mutex::default(),
+                older: Mutex::new(older),
+                _aside: Unfinished::tree(&folder.join(ASIDE)),
+                _lock: lock,
+                folder: folder.to_owned(),
+            }),
             scores: true,
             first: None,
-            stale: Mutex::new(stale),
         })
     }
 
@@ -63,7 +85,6 @@ impl ResultFolder {
             out: None,
             scores: false,
             first: None,
-            stale: Mutex::new(None),
         }
     }
 
@@ -84,53 +105,67 @@ impl ResultFolder {
         self.first = Some(fit.into());
     }
 
-    /// Where the predictions of a fit are to be written: the file, and its place relative to the
-    /// folder. Makes the fit's folder. None where nothing is to be written.
+    /// Where the predictions of a fit are to be written: the file, which gets its place with the
+    /// result, and that place relative to the folder. Makes the fit's folder. None where nothing is
+    /// to be written.
     ///
     /// # Errors
-    /// Where the fit's folder cannot be made, or an older result not be removed.
+    /// Where the fit's folder cannot be made.
     pub fn predictions(&self, fit: &str) -> Result<Option<(PathBuf, PathBuf)>, Error> {
         let Some(out) = &self.out else {
             return Ok(None);
         };
-        self.clear(out)?;
         let place = match self.first.as_deref() == Some(fit) {
             true => PathBuf::from(PREDICTIONS),
             false => Path::new(fit).join(PREDICTIONS),
         };
-        let path = out.join(&place);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(Error::io("make", folder))?;
-        }
+        let path = out.folder.join(ASIDE).join(&place);
+        make_parent(&path)?;
+        let mut waiting = out.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.push(place.clone());
         Ok(Some((path, place)))
     }
 
-    /// Writes `result.json`: the last thing to do.
+    /// Gives the predictions their places and writes `result.json`: the last thing to do.
     ///
     /// # Errors
-    /// Where it cannot be written, or an older result not be removed.
+    /// Where a file cannot be written, or an older result not be removed.
     pub fn write(&self, result: &EvaluationResult) -> Result<(), Error> {
-        let Some(out) = &self.out else {
-            return Ok(());
-        };
-        self.clear(out)?;
-        result.write(&out.join(RESULT))
+        self.out.as_ref().map_or(Ok(()), |out| out.write(result))
     }
+}
 
-    /// Removes an older result, once.
-    fn clear(&self, out: &Path) -> Result<(), Error> {
-        let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(result) = &*stale {
-            for place in result.predictions() {
-                remove(out, place)?;
+impl Out {
+    fn write(&self, result: &EvaluationResult) -> Result<(), Error> {
+        let path = self.folder.join(RESULT);
+        let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(older) = older.take() {
+            for place in older.predictions() {
+                remove(&self.folder, place)?;
             }
             // The list goes last: what it lists can then still be removed after a kill.
-            let path = out.join(RESULT);
-            fs::remove_file(&path).map_err(Error::io("remove", path))?;
+            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         }
-        *stale = None;
-        Ok(())
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for place in waiting.drain(..) {
+            let (from, to) = (
+                self.folder.join(ASIDE).join(&place),
+                self.folder.join(&place),
+            );
+            make_parent(&to)?;
+            match fs::rename(&from, &to) {
+                // A fit whose predictions were not written after all.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                renamed => renamed.map_err(Error::io("write", &to))?,
+            }
+        }
+        result.write(&path)
     }
+}
+
+fn make_parent(path: &Path) -> Result<(), Error> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).map_err(Error::io("make", folder))
 }
 
 /// Removes a file of a result, and the folder that it leaves empty. A place that leads out of the

@@ -259,9 +259,28 @@ fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.starts_with('.'))
         .collect();
     names.sort();
     names
+}
+
+#[test]
+fn an_evaluation_that_ends_early_leaves_nothing() {
+    let outside = tempfile::tempdir().unwrap();
+    let out = outside.path().join("out");
+    let folder = ResultFolder::create(&out, false).unwrap();
+    let (path, _) = folder.predictions("fit").unwrap().unwrap();
+    fs::write(path, "half").unwrap();
+    let error = ResultFolder::create(&out, false).unwrap_err();
+    assert!(matches!(error, crate::Error::Lock(_)), "{error}");
+    drop(folder);
+    assert!(!out.exists());
+    // As a kill leaves it.
+    fs::create_dir_all(out.join(".e2mc-unfinished/fit")).unwrap();
+    fs::write(out.join(".lock"), "process 1").unwrap();
+    drop(ResultFolder::create(&out, false).unwrap());
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
 }
 
 #[test]
@@ -283,8 +302,9 @@ fn an_older_result_is_refused_or_replaced_without_a_rest() {
     let mut folder = create(true).unwrap();
     folder.set_first("svm");
     let (path, _) = folder.predictions("svm").unwrap().unwrap();
-    assert_eq!(names(&out), ["notes.txt"]);
     fs::write(path, "new").unwrap();
+    let old = ["notes.txt", "other", PREDICTIONS, RESULT];
+    assert_eq!(names(&out), old, "until the new result is whole");
     folder.write(&machines(false)).unwrap();
     assert_eq!(names(&out), ["notes.txt", PREDICTIONS, RESULT]);
     assert_eq!(fs::read_to_string(out.join(PREDICTIONS)).unwrap(), "new");

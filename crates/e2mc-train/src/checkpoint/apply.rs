@@ -1,13 +1,22 @@
 //! A checkpoint's tensors into a model: all of them fit, or a table says which do not.
 
+use tch::Device;
+
 use super::{BACKBONE_PREFIX, Checkpoint};
 use crate::Error;
+use crate::advice::Advice;
 use crate::backbone::{BackboneConfig, is_float};
+use crate::budget::Limits;
 use crate::method::MethodConfig;
 use crate::model::Model;
 
 /// Lines of a table.
 const SHOWN: usize = 20;
+
+/// How many times the numbers of a file, and how many more, a network may have that is made to be
+/// compared with it: the table of an honest difference says more than a limit.
+const SLACK: u64 = 4;
+const SPARE: u64 = 1 << 24;
 
 /// The differences between a file and a model.
 #[derive(Default)]
@@ -19,6 +28,57 @@ struct Table {
 }
 
 impl Checkpoint {
+    /// Makes something of a network that has to hold these tensors: not many more numbers than the
+    /// file has are made, whatever settings its header claims. Of a file of others the settings are
+    /// read off the tensors, and what may be missing may be of any size.
+    ///
+    /// # Errors
+    /// What `make` fails with; of a network that is too large, in the name of the file.
+    pub(crate) fn limited<T>(
+        &self,
+        make: impl FnOnce(Limits) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let free = self.foreign.is_some() || !self.allowed.allow_missing.is_empty();
+        let numbers = |of_backbone: bool| {
+            let named = |name: &str| name.starts_with(BACKBONE_PREFIX) == of_backbone;
+            let own = self.model.iter().filter(|(name, _)| named(name));
+            own.fold(0, |sum: u64, (_, tensor)| {
+                sum.saturating_add(tensor.numel())
+            })
+        };
+        let limit = |of_backbone| {
+            numbers(of_backbone)
+                .saturating_mul(SLACK)
+                .saturating_add(SPARE)
+        };
+        let limits = Limits {
+            backbone: (!free).then(|| limit(true)),
+            heads: (!free && !self.is_headless()).then(|| limit(false)),
+        };
+        make(limits).map_err(|error| match error {
+            Error::TooLarge { limit } => Error::Checkpoint {
+                path: self.path.clone(),
+                expected: "a file that holds the network which its header describes".into(),
+                found: format!(
+                    "{} numbers of a network with more than {limit}",
+                    numbers(true).saturating_add(numbers(false))
+                ),
+                advice: Advice::words("take an earlier checkpoint, or copy the file again"),
+            },
+            other => other,
+        })
+    }
+
+    /// The network of the checkpoint, on `device`, with its weights.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::apply_to`], and where its header claims a larger network than the file holds.
+    pub fn to_model(&self, device: Device) -> Result<Model, Error> {
+        let model = self.limited(|limits| Model::within(&self.recipe, device, 0, limits))?;
+        self.apply_to(&model)?;
+        Ok(model)
+    }
+
     /// Puts the network's tensors into `model`, all of them or none.
     ///
     /// What a checkpoint without heads leaves out, and what is allowed by name to be missing, keeps

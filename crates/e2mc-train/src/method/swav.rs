@@ -21,6 +21,7 @@ use super::queue::Queue;
 use super::sinkhorn::codes as sinkhorn_codes;
 use crate::Error;
 use crate::backbone::{Backbone, NetworkConfig};
+use crate::budget;
 use crate::encoder::Encoder;
 use crate::head::{Bias, Head, HeadStyle};
 use crate::layer::{Mode, Precision};
@@ -169,6 +170,7 @@ impl Swav {
         let bound = 1.0 / (dims as f64).sqrt();
         let (lo, up) = (-bound, bound);
         let shape = [config.prototypes as i64, dims as i64];
+        budget::take(&shape)?;
         let prototypes = (path / PROTOTYPES).f_var("weight", &shape, Init::Uniform { lo, up })?;
         Ok(Self {
             config: config.clone(),

@@ -167,6 +167,7 @@ pub(crate) fn options(checkpoint: Option<&Path>, threads: usize) -> RunOptions {
         threads,
         log_every: 1,
         checkpoint: checkpoint.map(Path::to_owned),
+        save_every: None,
     }
 }
 
