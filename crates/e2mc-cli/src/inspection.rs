@@ -58,11 +58,12 @@ pub fn about(source: &str, error: e2mc_eval::Error) -> anyhow::Error {
     }
 }
 
-/// Writes the page and the figures that were asked for, and prints what stands out.
+/// Writes the page and the figures that were asked for, and prints what stands out. `map` is what the
+/// embeddings were seen through.
 ///
 /// # Errors
 /// Where two embeddings are not of the same images, or a file cannot be written.
-pub fn show(subjects: &[Subject], options: &InspectOptions) -> Result<()> {
+pub fn show(subjects: &[Subject], map: Option<&MapOrigin>, options: &InspectOptions) -> Result<()> {
     check_shapes(subjects)?;
     let findings = embedding::findings(subjects);
     if options.report.is_some() || options.figures.is_some() {
@@ -78,8 +79,8 @@ pub fn show(subjects: &[Subject], options: &InspectOptions) -> Result<()> {
         }
     }
     let mut result = embedding::json(subjects, &findings);
-    if let Some(path) = &options.map {
-        result["map"] = json!(MapOrigin::of(path)?);
+    if let Some(map) = map {
+        result["map"] = json!(map);
     }
     for (key, path) in [("report", &options.report), ("figures", &options.figures)] {
         if let Some(path) = path {

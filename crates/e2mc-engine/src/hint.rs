@@ -113,6 +113,12 @@ fn of_lab(error: &LabError) -> Option<String> {
         LabError::NotListed { .. } => "give file names as they are in the training folder",
         LabError::AmbiguousName { .. } => "give the name with its folder",
         LabError::NoHeads { .. } => "take --output backbone, or a checkpoint with its heads",
+        LabError::Folded { .. } => {
+            "take the checkpoint that the map was folded into, and fit a map anew to what comes out"
+        }
+        LabError::MapWidth { .. } => {
+            "give the map that was fitted to these features, or fit one with `e2mc adapt`"
+        }
         LabError::InterruptedTensor { .. } => "remove its .part and .part.json",
         LabError::HalfBatch { .. } => "remove its .part and .part.json and run again",
         LabError::Shapes { .. } => {

@@ -33,8 +33,8 @@ pub struct EmbeddingsOptions {
     /// layer3 or layer4.1.bn2
     #[arg(long, value_name = "NAME", default_value = "backbone")]
     pub output: String,
-    /// Judge files of embeddings as they are after this map, which `adapt` wrote
-    #[arg(long, value_name = "MAP.safetensors", requires = "train")]
+    /// Judge the embeddings as they are after this map, which `adapt` wrote
+    #[arg(long, value_name = "MAP.safetensors")]
     pub map: Option<PathBuf>,
     /// Training embeddings of any model instead: FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR
     #[arg(long, value_name = "FILE", requires_all = ["train_labels", "test", "test_labels"])]

@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use e2mc_data::{Dataset, Loader, LoaderConfig, Pipeline, Preprocessing, Selection, is_voc};
-use e2mc_eval::protocol::{Labelled, Subsets};
+use e2mc_eval::protocol::{Labelled, MapFile, Subsets};
 use e2mc_record::{
     CheckpointOrigin, DataOptions, EvaluationResult, Origin, SplitRecord, Splits, sha256,
 };
 use e2mc_train::checkpoint::Checkpoint;
-use e2mc_train::{Model, Output, Recipe, device, embed};
+use e2mc_train::{Model, Output, Recipe, device};
 
 use crate::checkpoint::{Reading, check_output};
 use crate::error::{Error, ProtocolError};
+use crate::features::Seen;
 use crate::images::{LabelledImages, LabelledSplits, fingerprint, named};
-use crate::machine::{BATCH, Machine};
+use crate::machine::Machine;
 use crate::notice::Notices;
 
 /// A checkpoint and images, by name.
@@ -32,6 +33,8 @@ pub struct NetworkSource {
     pub taken: DataOptions,
     /// What is taken from the network.
     pub output: Output,
+    /// What the features are seen through.
+    pub map: Option<MapFile>,
     /// Where it is computed.
     pub machine: Machine,
 }
@@ -45,6 +48,7 @@ impl NetworkSource {
             data: data.into(),
             taken: DataOptions::default(),
             output: Output::Backbone,
+            map: None,
             machine: Machine::default(),
         }
     }
@@ -57,12 +61,22 @@ impl NetworkSource {
     ) -> Result<(), Error> {
         let output = self.output.to_string();
         result.origin = origin(&self.checkpoint, (&self.data, self.taken), Some(output))?;
+        result.map = self.map.as_ref().map(|map| map.origin.clone());
         result.preprocessing = Some(preprocessing(evaluation));
         Ok(())
     }
 
+    /// What its network gives, through the map.
+    pub(crate) fn seen<'a>(&'a self, model: &'a Model) -> Seen<'a> {
+        Seen {
+            checkpoint: &self.checkpoint,
+            model,
+            map: self.map.as_ref(),
+        }
+    }
+
     /// The checkpoint with its network.
-    pub(super) fn open_network(
+    pub(crate) fn open_network(
         &self,
         notices: &Arc<dyn Notices>,
     ) -> Result<(Checkpoint, Model), Error> {
@@ -113,6 +127,7 @@ impl Network {
             model: &self.model,
             recipe: &self.checkpoint.recipe,
             splits: &self.splits,
+            map: self.source.map.as_ref(),
             threads: self.source.machine.threads,
         }
     }
@@ -168,20 +183,27 @@ pub struct Judged<'a> {
     pub recipe: &'a Recipe,
     /// The images with one label each.
     pub splits: &'a LabelledSplits,
+    /// What the features are seen through.
+    pub map: Option<&'a MapFile>,
     /// Threads that prepare images, at least 1.
     pub threads: usize,
 }
 
 impl Judged<'_> {
-    /// One row of features an image, of both splits, with their labels.
+    /// One row of features an image, of both splits, with their labels; through the map if there is
+    /// one.
     ///
     /// # Errors
-    /// Where an image cannot be read or does not fit the network.
+    /// Where an image cannot be read or does not fit the network, or the map takes other features.
     pub fn features(&self, output: &Output) -> Result<Labelled, Error> {
+        let seen = Seen {
+            checkpoint: self.checkpoint,
+            model: self.model,
+            map: self.map,
+        };
         let features = |images: &LabelledImages| {
             let (images, evaluation) = (images.dataset().clone(), &self.recipe.evaluation);
-            let output = output.clone();
-            embed(self.model, images, evaluation, output, BATCH, self.threads)
+            seen.evaluated(images, evaluation, output, self.threads)
         };
         let LabelledSplits { train, test } = self.splits;
         Ok(Labelled {
@@ -205,6 +227,7 @@ impl Judged<'_> {
     ) -> Result<(), Error> {
         let output = output.map(ToString::to_string);
         result.origin = origin(self.checkpoint, (self.data, self.taken), output)?;
+        result.map = self.map.map(|map| map.origin.clone());
         result.preprocessing = Some(preprocessing(&self.recipe.evaluation));
         result.train_images = self.splits.train.len();
         result.test_images = self.splits.test.len();
