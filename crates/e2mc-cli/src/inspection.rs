@@ -139,6 +139,7 @@ fn text(subjects: &[Subject], findings: &[Finding], options: &InspectOptions) ->
         rows.push(std::iter::once((*name).to_owned()).chain(cells).collect());
     }
     text.push_str(&format!("\n{}", output::table(&rows)));
+    text.push_str(&beside_the_same_spread(subjects));
     if let Some(path) = &options.report {
         text.push_str(&format!("\nreport: {}\n", path.display()));
     }
@@ -146,6 +147,24 @@ fn text(subjects: &[Subject], findings: &[Finding], options: &InspectOptions) ->
         text.push_str(&format!("figures: {}\n", path.display()));
     }
     text
+}
+
+/// Before, before with the spread of after, and after; nothing for one subject.
+fn beside_the_same_spread(subjects: &[Subject]) -> String {
+    let rows = embedding::scaled(subjects);
+    let Some(first) = subjects.first().filter(|_| !rows.is_empty()) else {
+        return String::new();
+    };
+    let head = format!("beside the same spread, of {} rows", first.picture.rows());
+    let heads = [&*head, "deviation", "entropy", "without scale"].map(str::to_owned);
+    let cells = rows.into_iter().map(|row| {
+        let numbers = [row.deviation, row.entropy, row.entropy_shape];
+        std::iter::once(row.name)
+            .chain(numbers.map(|number| legible(number, 4)))
+            .collect()
+    });
+    let table: Vec<Vec<String>> = std::iter::once(heads.to_vec()).chain(cells).collect();
+    format!("\n{}", output::table(&table))
 }
 
 #[cfg(test)]
