@@ -59,11 +59,12 @@ pub fn about(source: &str, error: e2mc_eval::Error) -> anyhow::Error {
     }
 }
 
-/// Writes the page and the figures that were asked for, and prints what stands out.
+/// Writes the page and the figures that were asked for, and prints what stands out. `map` is what the
+/// embeddings were seen through.
 ///
 /// # Errors
 /// Where two embeddings are not of the same images, or a file cannot be written.
-pub fn show(subjects: &[Subject], options: &InspectOptions) -> Result<()> {
+pub fn show(subjects: &[Subject], map: Option<&MapOrigin>, options: &InspectOptions) -> Result<()> {
     check_shapes(subjects)?;
     let findings = embedding::findings(subjects);
     if options.report.is_some() || options.figures.is_some() {
@@ -79,8 +80,8 @@ pub fn show(subjects: &[Subject], options: &InspectOptions) -> Result<()> {
         }
     }
     let mut result = embedding::json(subjects, &findings);
-    if let Some(path) = &options.map {
-        result["map"] = json!(MapOrigin::of(path)?);
+    if let Some(map) = map {
+        result["map"] = json!(map);
     }
     for (key, path) in [("report", &options.report), ("figures", &options.figures)] {
         if let Some(path) = path {
@@ -141,6 +142,7 @@ fn text(subjects: &[Subject], findings: &[Finding], options: &InspectOptions) ->
         rows.push(std::iter::once((*name).to_owned()).chain(cells).collect());
     }
     text.push_str(&format!("\n{}", output::table(&rows)));
+    text.push_str(&beside_the_same_spread(subjects));
     if let Some(path) = &options.report {
         text.push_str(&format!("\nreport: {}\n", path.display()));
     }
@@ -148,6 +150,24 @@ fn text(subjects: &[Subject], findings: &[Finding], options: &InspectOptions) ->
         text.push_str(&format!("figures: {}\n", path.display()));
     }
     text
+}
+
+/// Before, before with the spread of after, and after; nothing for one subject.
+fn beside_the_same_spread(subjects: &[Subject]) -> String {
+    let rows = embedding::scaled(subjects);
+    let Some(first) = subjects.first().filter(|_| !rows.is_empty()) else {
+        return String::new();
+    };
+    let head = format!("beside the same spread, of {} rows", first.picture.rows());
+    let heads = [&*head, "deviation", "entropy", "without scale"].map(str::to_owned);
+    let cells = rows.into_iter().map(|row| {
+        let numbers = [row.deviation, row.entropy, row.entropy_shape];
+        std::iter::once(row.name)
+            .chain(numbers.map(|number| legible(number, 4)))
+            .collect()
+    });
+    let table: Vec<Vec<String>> = std::iter::once(heads.to_vec()).chain(cells).collect();
+    format!("\n{}", output::table(&table))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! `e2mc` executes with the same arguments. Both parse with [`options`], print with [`output`] and
 //! end with [`failure`].
 
+pub mod adaptation;
 pub mod failure;
 pub mod hint;
 pub mod inspection;

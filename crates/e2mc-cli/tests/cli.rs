@@ -12,6 +12,7 @@ mod cli {
     mod images;
     mod inspect;
     mod launch;
+    mod maps;
     mod methods;
     mod plan;
     mod requeue;

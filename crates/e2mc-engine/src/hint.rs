@@ -118,6 +118,12 @@ fn of_lab(error: &LabError) -> Option<String> {
         LabError::NotListed { .. } => "give file names as they are in the training folder",
         LabError::AmbiguousName { .. } => "give the name with its folder",
         LabError::NoHeads { .. } => "take --output backbone, or a checkpoint with its heads",
+        LabError::Folded { .. } => {
+            "take the checkpoint that the map was folded into, and fit a map anew to what comes out"
+        }
+        LabError::MapWidth { .. } => {
+            "give the map that was fitted to these features, or fit one with `e2mc adapt`"
+        }
         LabError::Shapes { .. } => {
             "embed the same images in the same order with both models; or inspect one at a time"
         }

@@ -52,6 +52,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Inspect(options) => command::inspect::run(options),
         Command::Convert(options) => command::convert::run(options),
         Command::Demo(options) => command::demo::run(options),
+        Command::Adapt(options) if options.checkpoint.is_some() => command::adapt::run(options),
         _ => Err(Failure::usage(
             "this command needs no network, which is all that the engine has",
             "run it with `e2mc`",

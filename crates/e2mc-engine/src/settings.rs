@@ -1,5 +1,7 @@
 //! From what was typed to what the lab takes.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::{
@@ -7,6 +9,7 @@ use e2mc_cli::options::{
     ProbeName, TrainOptions,
 };
 use e2mc_cli::output::command_line;
+use e2mc_eval::protocol::MapFile;
 use e2mc_lab::checkpoint::Reading;
 use e2mc_lab::machine::Machine;
 use e2mc_lab::protocol::{NetworkSource, ProbeChoice};
@@ -152,6 +155,12 @@ pub(crate) fn source(
         output: output(&options.output),
         batch: options.batch.map(|batch| batch as usize),
         machine: self::machine(machine),
+        map: map(options.map.as_deref())?,
         ..NetworkSource::new(checkpoint, data)
     })
+}
+
+/// What embeddings are seen through, if a map was named.
+pub(crate) fn map(path: Option<&Path>) -> Result<Option<MapFile>, e2mc_eval::protocol::Error> {
+    path.map(MapFile::open).transpose()
 }

@@ -41,6 +41,13 @@ impl Reading {
         if let Some(text) = describe(&checkpoint) {
             notices.tell(&Notice::Foreign { text });
         }
+        if let Some(map) = &checkpoint.folded {
+            notices.tell(&Notice::FoldedMap {
+                path: path.to_owned(),
+                method: map.note().method.clone(),
+                dims: (map.input_dims(), map.output_dims()),
+            });
+        }
         Ok(checkpoint)
     }
 
@@ -57,7 +64,10 @@ impl Reading {
     ) -> Result<(Checkpoint, Model), Error> {
         let mut checkpoint = self.read(path, notices)?;
         checkpoint.recipe.training.precision = Precision::F32;
-        let model = checkpoint.to_model(device)?;
+        let mut model = checkpoint.to_model(device)?;
+        if let Some(map) = &checkpoint.folded {
+            model.fold(map)?;
+        }
         Ok((checkpoint, model))
     }
 }
@@ -78,6 +88,19 @@ pub fn check_output(output: &Output, checkpoint: &Checkpoint) -> Result<(), Erro
         });
     }
     Ok(())
+}
+
+/// Checks that a checkpoint's features are the backbone's own: training knows no map behind them.
+///
+/// # Errors
+/// Where a map is folded into it.
+pub fn check_unfolded(checkpoint: &Checkpoint) -> Result<(), Error> {
+    match checkpoint.folded {
+        None => Ok(()),
+        Some(_) => Err(Error::Folded {
+            checkpoint: checkpoint.path.clone(),
+        }),
+    }
 }
 
 /// What was found in a file that others wrote, in one line.

@@ -8,7 +8,7 @@ use e2mc_train::layer::Precision;
 use e2mc_train::{DEFAULT_HEAD_WARMUP, Device, Recipe, Trainer};
 use toml::Value;
 
-use crate::checkpoint::Reading;
+use crate::checkpoint::{Reading, check_unfolded};
 use crate::error::{Error, RecipeError, RunError};
 use crate::notice::{Notice, Notices};
 use crate::recipe::{self, CriterionChoice};
@@ -37,6 +37,7 @@ impl Continuation {
     /// Where either cannot be read, a setting is out of range, or the recipe contradicts the network.
     pub fn plan(&self, notices: &dyn Notices) -> Result<(Checkpoint, Recipe), Error> {
         let checkpoint = self.reading.read(&self.checkpoint, notices)?;
+        check_unfolded(&checkpoint)?;
         let mut changes = self.changes.clone();
         if let Some(steps) = self.head_warmup {
             let steps = Value::Integer(i64::try_from(steps).unwrap_or(i64::MAX));

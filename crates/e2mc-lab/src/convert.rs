@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use e2mc_train::checkpoint::{Export, export};
+use e2mc_eval::protocol::MapFile;
+use e2mc_train::Output;
+use e2mc_train::checkpoint::{Checkpoint, Export, FoldedMap, MapNote, export};
 use serde::Serialize;
 
 use crate::checkpoint::Reading;
@@ -24,24 +26,54 @@ pub struct Converted {
     pub backbone: String,
     /// The method whose heads are in the file, if any are.
     pub heads: Option<&'static str>,
+    /// The map that is folded into the network, if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub map: Option<ConvertedMap>,
 }
 
-/// Writes the network of `input` to `output`, whose name says in which format.
+/// A map that was written as the network's last layer.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConvertedMap {
+    /// The layer's name in the file: `map`, `fc`.
+    pub layer: &'static str,
+    /// The dimensions that it takes.
+    pub input_dims: usize,
+    /// The dimensions that it gives.
+    pub output_dims: usize,
+    /// What the file says of it.
+    #[serde(flatten)]
+    pub note: MapNote,
+}
+
+/// Writes the network of `input` to `output`, whose name says in which format, with `map` as its last
+/// layer if there is one. A map that is folded into the input stays before it.
 ///
 /// # Errors
-/// Where the input is no network that is known, the format is not known, or a file cannot be read or
-/// written.
+/// Where the input is no network that is known, the map takes another width than it gives, the format
+/// is not known, or a file cannot be read or written.
 pub fn convert(
     input: &Path,
     reading: &Reading,
     output: &Path,
     settings: Export,
+    map: Option<&MapFile>,
     notices: &dyn Notices,
 ) -> Result<Converted, Error> {
-    let checkpoint = reading.read(input, notices)?;
+    let mut checkpoint = reading.read(input, notices)?;
+    if let Some(map) = map {
+        fold(&mut checkpoint, map)?;
+    }
     let heads = !(settings.backbone_only || checkpoint.is_headless());
     let (format, tensors) = export(&checkpoint, output, settings)?;
     let recipe = &checkpoint.recipe;
+    let map = checkpoint.folded.as_ref().map(|map| {
+        Ok::<_, Error>(ConvertedMap {
+            layer: settings.names.map_layer(&recipe.backbone)?,
+            input_dims: map.input_dims(),
+            output_dims: map.output_dims(),
+            note: map.note().clone(),
+        })
+    });
     Ok(Converted {
         input: input.to_owned(),
         output: output.to_owned(),
@@ -49,5 +81,31 @@ pub fn convert(
         tensors,
         backbone: recipe.backbone.to_string(),
         heads: heads.then(|| recipe.method.name()),
+        map: map.transpose()?,
     })
+}
+
+/// Folds a map of a checkpoint's features into it. Unit length is no linear layer: it is left out, and
+/// the note says so.
+///
+/// # Errors
+/// Where the map takes another width than the checkpoint gives.
+pub fn fold(checkpoint: &mut Checkpoint, map: &MapFile) -> Result<(), Error> {
+    let MapFile { map, origin } = map;
+    if map.input_dims() != checkpoint.output_dims() {
+        return Err(Error::MapWidth {
+            map: origin.path.clone(),
+            takes: map.input_dims(),
+            checkpoint: checkpoint.path.clone(),
+            output: Output::Backbone,
+            gives: checkpoint.output_dims(),
+        });
+    }
+    let note = MapNote {
+        method: map.method().to_string(),
+        unit_length_left_out: map.unit_length(),
+        sha256: origin.sha256.clone(),
+    };
+    let layer = FoldedMap::new(&map.weight(), &map.bias(), note)?;
+    Ok(checkpoint.fold(layer)?)
 }

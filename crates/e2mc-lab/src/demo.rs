@@ -250,6 +250,7 @@ impl Stage<'_> {
             model,
             recipe,
             splits: self.splits,
+            map: None,
             threads: self.demo.machine.threads,
         };
         let settings = LinearSettings {

@@ -9,15 +9,17 @@ use e2mc_base::stop::{Phase, Stop};
 use e2mc_base::write_atomically_with;
 use e2mc_data::dataset::escaped_name;
 use e2mc_data::{Dataset, Pipeline, Split};
+use e2mc_eval::protocol::MapFile;
 use e2mc_eval::{RowWriter, Stored, read_images, write_labels};
-use e2mc_record::{DataOptions, sha256};
+use e2mc_record::{DataOptions, MapOrigin, sha256};
 use e2mc_train::checkpoint::Checkpoint;
-use e2mc_train::{EmbedOptions, Model, Output, device, embed_batches, embed_images};
+use e2mc_train::{EmbedOptions, Model, Output, device, embed_images};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::checkpoint::{Reading, check_output};
 use crate::error::Error;
+use crate::features::Seen;
 use crate::images::{self, max_bad_images};
 use crate::machine::{Machine, batch, batch_of};
 use crate::notice::{Notice, Notices};
@@ -54,6 +56,8 @@ pub struct Embedding {
     pub out: PathBuf,
     /// What is taken from the network.
     pub output: Output,
+    /// What the features are seen through before they are written.
+    pub map: Option<MapFile>,
     /// How numbers are stored.
     pub stored: Stored,
     /// Images at a time, at least 1; as many as suit the images and the memory if `None`.
@@ -75,9 +79,19 @@ impl Embedding {
             pictures,
             out: out.into(),
             output: Output::Backbone,
+            map: None,
             stored: Stored::F32,
             batch: None,
             machine: Machine::default(),
+        }
+    }
+
+    fn seen<'a>(&'a self, model: &'a Model) -> Seen<'a> {
+        Seen {
+            checkpoint: &self.checkpoint,
+            model,
+            map: self.map.as_ref(),
+            batch: self.batch,
         }
     }
 }
@@ -95,6 +109,9 @@ pub struct Embedded {
     pub output: String,
     /// The network.
     pub checkpoint: PathBuf,
+    /// What the features were seen through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub map: Option<MapOrigin>,
     /// The files of labels and names.
     pub beside: Vec<PathBuf>,
 }
@@ -125,6 +142,7 @@ pub fn embed_to_file(
         dims,
         output: work.output.to_string(),
         checkpoint: work.checkpoint.clone(),
+        map: work.map.as_ref().map(|map| map.origin.clone()),
         beside,
     })
 }
@@ -140,6 +158,7 @@ fn of_tensor(work: &Embedding, model: &Model, file: &str, stop: &Stop) -> Result
     let usual = || batch_of(c * h * w * size_of::<f32>(), model.device());
     let batch = work.batch.unwrap_or_else(usual);
     let rows = embed_images(model, images.data(), shape, &work.output, batch)?;
+    let rows = work.seen(model).matrix(rows, &work.output)?;
     let _finishing = stop.enter(Phase::Finishing);
     writer.append(rows.data(), rows.cols())?;
     writer.finish()?;
@@ -178,7 +197,8 @@ fn of_split(
     };
     let heeding = stop.enter(Phase::Heeding);
     if done < rows {
-        embed_batches(model, dataset.clone(), &options, |values, cols| {
+        let seen = work.seen(model);
+        seen.batches(dataset.clone(), &options, |values, cols| {
             writer.append(values, cols)?;
             if stop.is_requested() && writer.done() < rows {
                 writer.make_safe()?;
@@ -203,12 +223,15 @@ fn identity(work: &Embedding, batch: usize) -> Result<String, Error> {
         return Ok("tensor".to_owned());
     };
     let absolute = std::path::absolute(data).map_err(|source| Error::read(data, source))?;
-    let identity = json!({
+    let mut identity = json!({
         "checkpoint": sha256(&work.checkpoint)?, "data": absolute, "split": format!("{split:?}"),
         "output": work.output.to_string(), "batch": batch, "device": work.machine.device,
         "reading": work.reading, "max_bad_images": max_bad_images(*taken),
         "val": taken.val_fraction, "val_seed": taken.val_seed,
     });
+    if let Some(map) = &work.map {
+        identity["map"] = json!(map.origin.sha256);
+    }
     Ok(identity.to_string())
 }
 

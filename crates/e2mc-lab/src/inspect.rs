@@ -6,14 +6,16 @@ use std::sync::Arc;
 use e2mc::Transform;
 use e2mc_data::{Dataset, Split};
 use e2mc_eval::diagnostics::Config;
+use e2mc_eval::protocol::MapFile;
 use e2mc_record::DataOptions;
 use e2mc_report::pages::embedding::Subject;
-use e2mc_train::{Output, device, embed, embed_views};
+use e2mc_train::{Output, device, embed_views};
 
 use crate::checkpoint::{Reading, check_output};
 use crate::error::Error;
+use crate::features::Seen;
 use crate::images;
-use crate::machine::{Machine, batch};
+use crate::machine::Machine;
 use crate::notice::{Notice, Notices};
 
 /// Checkpoints, and the images that they are looked at on.
@@ -30,6 +32,8 @@ pub struct Inspection {
     /// What is taken from the network; the projector's embedding if `None`, or the backbone's features
     /// where there are no heads.
     pub output: Option<Output>,
+    /// What the embeddings are seen through.
+    pub map: Option<MapFile>,
     /// The map to the unit interval; the recipe's if `None`.
     pub transform: Option<Transform>,
     /// Augmented views of each image, 0 or at least 2.
@@ -87,8 +91,13 @@ fn one(
         images: dataset.len(),
     });
     let (images, evaluation) = (dataset.clone(), &recipe.evaluation);
-    let batch = batch(evaluation, device);
-    let z = embed(&model, images, evaluation, output.clone(), batch, *threads)?;
+    let seen = Seen {
+        checkpoint: path,
+        model: &model,
+        map: inspection.map.as_ref(),
+        batch: None,
+    };
+    let z = seen.evaluated(images, evaluation, &output, *threads)?;
     let transform = inspection.transform.unwrap_or(recipe.transform());
     let config = Config {
         seed: *seed,
@@ -111,7 +120,8 @@ fn one(
             *seed,
             *threads,
         )?;
-        subject.add_views(&views)?;
+        let views = views.into_iter().map(|view| seen.matrix(view, &output));
+        subject.add_views(&views.collect::<Result<Vec<_>, _>>()?)?;
     }
     Ok(subject)
 }

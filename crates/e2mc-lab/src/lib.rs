@@ -5,6 +5,8 @@
 //! - [`continuation`]: the paper's second step, from a checkpoint that is already trained;
 //! - [`protocol`]: what a checkpoint's features of images are worth;
 //! - [`sweep`]: a grid of runs from one checkpoint, all judged alike; [`demo`]: the job on the sample;
+//! - [`features`]: what a network makes of images, through a map where there is one; [`adapt`]: what a
+//!   map is fitted to;
 //! - [`embed`], [`convert`], [`inspect`]: features in files, networks for others, a look at embeddings;
 //! - [`images`], [`checkpoint`], [`machine`]: what all of them take.
 //!
@@ -12,6 +14,7 @@
 //! [`run::RunObserver`]. Errors say what was expected and what was found; which option sets it is known
 //! to the program that calls.
 
+pub mod adapt;
 pub mod checkpoint;
 pub mod continuation;
 pub mod convert;
@@ -19,6 +22,7 @@ pub mod demo;
 mod difference;
 pub mod embed;
 mod error;
+pub mod features;
 pub mod guard;
 pub mod images;
 pub mod inspect;

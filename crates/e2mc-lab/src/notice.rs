@@ -72,6 +72,15 @@ pub enum Notice {
         /// One line.
         text: String,
     },
+    /// The checkpoint's features go through a map that is folded into it.
+    FoldedMap {
+        /// The checkpoint.
+        path: PathBuf,
+        /// How the map was fitted.
+        method: String,
+        /// The dimensions that it takes and gives.
+        dims: (usize, usize),
+    },
     /// The optimiser's state was asked for, and the checkpoint has none that fits.
     FreshOptimizer,
     /// The checkpoint has no heads.
@@ -246,6 +255,13 @@ impl fmt::Display for Notice {
                  backbone frozen",
                 path.display(),
                 counted(*steps, "step")
+            ),
+            Self::FoldedMap { path, method, dims } => write!(
+                f,
+                "{}: its features go through a folded map ({method}), {} to {} dimensions",
+                path.display(),
+                dims.0,
+                dims.1
             ),
             Self::MissingTensors { path, names } => write!(
                 f,

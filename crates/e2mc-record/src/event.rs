@@ -161,6 +161,13 @@ pub struct Collapse {
     /// The least marginal entropy, in nats.
     #[serde(deserialize_with = "or_nan")]
     pub least_entropy: f64,
+    /// Mean marginal entropy of the dimensions brought to zero mean and unit variance, in nats;
+    /// earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entropy_shape: Option<f64>,
+    /// The off-diagonal covariance of the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covariance_shape: Option<f64>,
 }
 
 /// The guard ended the run: the features got worse.
@@ -326,6 +333,8 @@ mod tests {
                     dead_dims: 0,
                     entropy: -0.1,
                     least_entropy: -0.5,
+                    entropy_shape: Some(-0.25),
+                    covariance_shape: Some(0.125),
                 }),
                 knn: Some(0.75),
                 knn_change: Some(0.25),

@@ -32,6 +32,11 @@ pub struct Collapse {
     pub entropy: f64,
     /// The least marginal entropy, in nats.
     pub least_entropy: f64,
+    /// The mean marginal entropy of the dimensions brought to zero mean and unit variance, in nats:
+    /// what no mere spreading moves.
+    pub entropy_shape: f64,
+    /// The off-diagonal covariance of the same.
+    pub covariance_shape: f64,
 }
 
 impl Collapse {
@@ -60,7 +65,9 @@ impl Collapse {
             gamma: 0.0,
             epsilon: f32::EPSILON,
         };
-        let value = criterion.value(MatrixView::new(&data, rows as usize, cols as usize)?)?;
+        let z = MatrixView::new(&data, rows as usize, cols as usize)?;
+        let value = criterion.value(z)?;
+        let shape = criterion.shape(z)?;
         Ok(Self {
             dims: cols as usize,
             spread: spread.mean(Kind::Double).double_value(&[]),
@@ -72,6 +79,8 @@ impl Collapse {
                 .iter()
                 .map(|&h| f64::from(h))
                 .fold(f64::INFINITY, f64::min),
+            entropy_shape: shape.entropy_shape,
+            covariance_shape: shape.covariance_shape,
         })
     }
 

@@ -14,7 +14,8 @@ use crate::model::Model;
 /// Which numbers of the network are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// The backbone's pooled features: what is evaluated and used.
+    /// The backbone's pooled features, through the map that is folded into the network if one is: what
+    /// is evaluated and used.
     Backbone,
     /// The head's embedding: what the losses see.
     Projector,
@@ -101,7 +102,7 @@ impl Model {
         let images = images.to_device(self.device());
         tch::no_grad(|| {
             let rows = match output {
-                Output::Backbone => self.features(&images)?,
+                Output::Backbone => self.after_map(self.features(&images)?)?,
                 Output::Projector => self.embeddings(&images)?,
                 Output::Predictor | Output::Prototypes => {
                     let (layer, features) = (output.to_string(), self.features(&images)?);

@@ -7,6 +7,7 @@ use tch::{Device, Tensor, nn};
 use crate::Error;
 use crate::backbone::Backbone;
 use crate::budget::{Limits, within};
+use crate::checkpoint::FoldedMap;
 use crate::draw::seeded;
 use crate::layer::{Mode, Precision};
 use crate::method::Method;
@@ -25,6 +26,8 @@ pub struct Model {
     /// The method with its heads.
     pub method: Box<dyn Method>,
     precision: Precision,
+    /// Weight and bias of the layer after the pooled features.
+    folded: Option<(Tensor, Tensor)>,
 }
 
 impl Model {
@@ -59,6 +62,7 @@ impl Model {
             backbone,
             method,
             precision: recipe.training.precision.on(device),
+            folded: None,
         })
     }
 
@@ -98,6 +102,29 @@ impl Model {
     /// Tells the method that new weights are in place, of which `missing` were in no checkpoint.
     pub(crate) fn begin(&mut self, missing: &[String]) -> Result<(), Error> {
         self.method.begin(&self.backbone, missing)
+    }
+
+    /// Folds a map into the network: [`Output::Backbone`](crate::Output::Backbone) goes through it
+    /// from now on. Heads see the features as they are.
+    ///
+    /// # Errors
+    /// Where the map takes another width than the backbone gives.
+    pub fn fold(&mut self, map: &FoldedMap) -> Result<(), Error> {
+        let features = self.backbone.features();
+        if map.input_dims() != features {
+            let expected = format!("a map of {features} dimensions");
+            return Err(Error::argument("map", expected, map.input_dims()));
+        }
+        self.folded = Some(map.on(self.device())?);
+        Ok(())
+    }
+
+    /// Features `(n, d)` after the map that is folded into the network, if one is.
+    pub(crate) fn after_map(&self, features: Tensor) -> Result<Tensor, Error> {
+        Ok(match &self.folded {
+            Some((weight, bias)) => features.f_linear(weight, Some(bias))?,
+            None => features,
+        })
     }
 
     /// Backbone features `(n, features)` of images `(n, c, h, w)`, in evaluation mode.

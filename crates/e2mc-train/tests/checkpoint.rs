@@ -1,5 +1,7 @@
 //! Reading others' checkpoints and giving networks back to them.
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,8 @@ use e2mc_train::method::MethodConfig;
 use e2mc_train::{Error, Model, Trainer};
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
+
+use common::{in_python, python, waves};
 
 fn golden(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/checkpoints");
@@ -204,12 +208,6 @@ fn resnet18() -> (Vec<String>, Tensor) {
     let rows: Vec<Vec<f32>> = serde_json::from_value(json["features"].clone()).unwrap();
     let features = Tensor::from_slice(&rows.concat()).reshape([rows.len() as i64, -1]);
     (names, features)
-}
-
-fn waves() -> Tensor {
-    let grid = Tensor::arange(2 * 3 * 64 * 64, (Kind::Double, Device::Cpu));
-    let values = (grid * 0.37).sin().to_kind(Kind::Float);
-    values.reshape([2, 3, 64, 64])
 }
 
 #[test]
@@ -634,28 +632,6 @@ file = torch.load(sys.argv[1], weights_only=True)
 sums = {name: tensor.double().sum().item() for name, tensor in file["state_dict"].items()}
 print(json.dumps({"recipe": json.loads(file["e2mc"])["recipe"]["name"], "sums": sums}))
 "#;
-
-/// A Python that has PyTorch and torchvision: `E2MC_PYTHON`, or `python3`.
-fn python() -> Option<String> {
-    let python = std::env::var("E2MC_PYTHON").unwrap_or_else(|_| "python3".into());
-    let imports = ["-c", "import torch, torchvision"];
-    let found = std::process::Command::new(&python).args(imports).output();
-    if found.is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    eprintln!("SKIPPED: {python} has no torch and torchvision; set E2MC_PYTHON to one that has");
-    None
-}
-
-fn in_python(python: &str, script: &str, arguments: &[&str]) -> serde_json::Value {
-    let output = std::process::Command::new(python)
-        .args([&["-c", script], arguments].concat())
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
 
 #[test]
 fn pytorch_loads_what_is_written_and_gives_the_same_features() {

@@ -18,7 +18,7 @@ pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
         .num_threads(options.machine.threads())
         .build_global()?;
     let transform = options.transform.map_or(Transform::Gaussian, Into::into);
-    let (map, _) = map_of(options.map.as_ref())?;
+    let (map, origin) = map_of(options.map.as_ref())?;
     let mut subjects = Vec::new();
     for (name, path) in inspection::names(&options.files).iter().zip(&options.files) {
         let file = EmbeddingFile::open(path)?;
@@ -46,7 +46,7 @@ pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
         }
         subject.add_views(&views)?;
     }
-    inspection::show(&subjects, options)?;
+    inspection::show(&subjects, origin.as_ref(), options)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,14 +6,43 @@ use clap::{Args, ValueEnum};
 use e2mc_eval::adapt::{AutoConfig, Method, Shrinkage, Use, Whiten};
 
 use super::value::level;
-use super::{DtypeName, machine};
+use super::{CheckpointOptions, DtypeName, ImageOptions, machine};
 
 /// Options of `adapt`.
 #[derive(Args, Debug)]
 pub struct AdaptOptions {
     /// Embeddings (n, d): FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR
-    #[arg(value_name = "EMBEDDINGS")]
-    pub file: String,
+    #[arg(value_name = "EMBEDDINGS", required_unless_present = "checkpoint")]
+    pub file: Option<String>,
+    /// Checkpoint or model file that embeds --data instead
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "data",
+        conflicts_with_all = ["file", "apply", "labels", "second_view"]
+    )]
+    pub checkpoint: Option<PathBuf>,
+    /// How the checkpoint is read.
+    #[command(flatten)]
+    pub reading: CheckpointOptions,
+    /// Folder of images for --checkpoint: the training split, with its labels; without labels a map
+    /// is chosen by random views of the images
+    #[arg(long, value_name = "DIR", requires = "checkpoint")]
+    pub data: Option<PathBuf>,
+    /// How the images are opened.
+    #[command(flatten)]
+    pub images: ImageOptions,
+    /// What is taken from the network: backbone or another output that `embed` knows
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "backbone",
+        requires = "checkpoint"
+    )]
+    pub output: String,
+    /// Where the network is: cpu or cuda:N
+    #[arg(long, default_value = "cpu", requires = "checkpoint")]
+    pub device: String,
     /// Class numbers of the rows, to choose a map by and to verify it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "second_view"])]
     pub labels: Option<String>,

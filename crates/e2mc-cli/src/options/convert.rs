@@ -21,6 +21,10 @@ pub struct ConvertOptions {
     /// Whose names the backbone's tensors get
     #[arg(long, value_enum, default_value_t = NamesName::E2mc)]
     pub names: NamesName,
+    /// Fold this map of the features, which `adapt` wrote, into the network as its last layer: `map`
+    /// under our names, `fc` under torchvision's and timm's
+    #[arg(long, value_name = "MAP.safetensors")]
+    pub with_map: Option<PathBuf>,
     /// Store in half precision
     #[arg(long)]
     pub half: bool,
@@ -37,8 +41,8 @@ pub struct ConvertOptions {
 pub enum NamesName {
     /// backbone.conv1.weight, projector.0.weight
     E2mc,
-    /// conv1.weight, as in torchvision's ResNet; there is no classifier fc
+    /// conv1.weight, as in torchvision's ResNet; the classifier fc is left out, or the map
     Torchvision,
-    /// conv1.weight, as in timm's ResNet; there is no classifier fc
+    /// conv1.weight, as in timm's ResNet; the classifier fc is left out, or the map
     Timm,
 }

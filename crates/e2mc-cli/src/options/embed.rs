@@ -42,6 +42,9 @@ pub struct EmbedOptions {
     /// layer3 or layer4.1.bn2
     #[arg(long, value_name = "NAME", default_value = "backbone")]
     pub output: String,
+    /// Write the features as they are after this map, which `adapt` wrote
+    #[arg(long, value_name = "MAP.safetensors")]
+    pub map: Option<PathBuf>,
     /// How numbers are stored
     #[arg(long, value_enum, default_value_t = DtypeName::Float32)]
     pub dtype: DtypeName,

@@ -37,8 +37,8 @@ pub struct EmbeddingsOptions {
     /// memory]
     #[arg(long, value_name = "IMAGES", requires = "checkpoint", value_parser = clap::value_parser!(u32).range(1..))]
     pub batch: Option<u32>,
-    /// Judge files of embeddings as they are after this map, which `adapt` wrote
-    #[arg(long, value_name = "MAP.safetensors", requires = "train")]
+    /// Judge the embeddings as they are after this map, which `adapt` wrote
+    #[arg(long, value_name = "MAP.safetensors")]
     pub map: Option<PathBuf>,
     /// Training embeddings of any model instead: FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR
     #[arg(long, value_name = "FILE", requires_all = ["train_labels", "test", "test_labels"])]

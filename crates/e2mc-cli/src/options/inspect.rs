@@ -41,8 +41,8 @@ pub struct InspectOptions {
     /// LiDAR
     #[arg(long, value_name = "EMBEDDINGS", requires = "files")]
     pub view: Vec<String>,
-    /// Look at files of embeddings as they are after this map, which `adapt` wrote
-    #[arg(long, value_name = "MAP.safetensors", requires = "files")]
+    /// Look at the embeddings as they are after this map, which `adapt` wrote
+    #[arg(long, value_name = "MAP.safetensors")]
     pub map: Option<PathBuf>,
     /// Map to the unit interval [default: gaussian for files, the recipe's for checkpoints]
     #[arg(long, value_enum)]

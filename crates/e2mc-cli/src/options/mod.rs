@@ -144,8 +144,8 @@ impl Command {
             Self::Embed(options) => &options.machine,
             Self::Inspect(options) => &options.machine,
             Self::Demo(options) => &options.machine,
-            Self::Adapt(_)
-            | Self::Compare(_)
+            Self::Adapt(options) => return Some(&options.device),
+            Self::Compare(_)
             | Self::Results(_)
             | Self::Recipes(_)
             | Self::Score(_)
@@ -172,8 +172,8 @@ impl Command {
             Self::Knn(options) => options.embeddings.needs_network(),
             Self::Svm(options) => options.embeddings.needs_network(),
             Self::Inspect(options) => !options.checkpoint.is_empty(),
-            Self::Adapt(_)
-            | Self::Compare(_)
+            Self::Adapt(options) => options.checkpoint.is_some(),
+            Self::Compare(_)
             | Self::Results(_)
             | Self::Recipes(_)
             | Self::Score(_)
@@ -243,7 +243,12 @@ mod tests {
         ] {
             assert!(!parse(line).unwrap().needs_network(), "{line}");
         }
-        assert!(parse(&format!("inspect {images}")).unwrap().needs_network());
+        for line in [
+            format!("inspect {images}"),
+            format!("adapt {images} --out m.safetensors"),
+        ] {
+            assert!(parse(&line).unwrap().needs_network(), "{line}");
+        }
     }
 
     #[test]

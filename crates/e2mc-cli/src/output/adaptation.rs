@@ -10,11 +10,11 @@ use super::table;
 /// Candidates that are listed, beside none.
 const LISTED: usize = 5;
 
-/// Maps that were compared for embeddings in a file.
+/// Maps that were compared for embeddings.
 #[derive(Debug)]
 pub struct Adaptation<'a> {
-    /// The embeddings.
-    pub file: &'a str,
+    /// What the embeddings are called.
+    pub name: &'a str,
     /// Their rows.
     pub rows: usize,
     /// Their dimensions.
@@ -40,7 +40,7 @@ impl Adaptation<'_> {
     pub fn text(&self) -> String {
         let mut text = format!(
             "{}: {} of {}\n",
-            self.file,
+            self.name,
             counted(self.rows, "row"),
             counted(self.dims, "dimension")
         );
@@ -217,7 +217,7 @@ mod tests {
 
     fn text(outcome: Outcome) -> String {
         Adaptation {
-            file: "z.npy",
+            name: "z.npy",
             rows: 100,
             dims: 2,
             outcomes: &[outcome],

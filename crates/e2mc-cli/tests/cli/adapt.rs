@@ -367,9 +367,6 @@ fn bad_input_is_one_clear_error_with_a_hint() {
         assert_eq!(ran.stdout, "", "{line}");
     }
     assert!(!world.path("m.safetensors").exists() && !world.path("o.npy").exists());
-    // A checkpoint's features have to be written first.
-    let ran = world.run("knn --checkpoint a.safetensors --data images --map c.safetensors");
-    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     // Mapping conflicts with fitting.
     let ran = world.run("adapt --apply c.safetensors train.npy --labels short.npy --out o.npy");
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);

@@ -27,10 +27,12 @@ pub(crate) fn run(options: &ConvertOptions) -> Result<ExitCode> {
     };
     let reading = settings::reading(&options.reading);
     let screen = Screen::new();
-    let converted = convert(&options.input, &reading, &options.output, export, &*screen)?;
+    let map = settings::map(options.with_map.as_deref())?;
+    let (input, out) = (&options.input, &options.output);
+    let converted = convert(input, &reading, out, export, map.as_ref(), &*screen)?;
     output::result(options.json, &converted, || {
         let heads = converted.heads;
-        format!(
+        let network = format!(
             "{}: {} of {}{} in {} format",
             converted.output.display(),
             counted(converted.tensors, "tensor"),
@@ -39,6 +41,19 @@ pub(crate) fn run(options: &ConvertOptions) -> Result<ExitCode> {
                 " with the heads of {name}"
             )),
             converted.format,
+        );
+        let Some(map) = &converted.map else {
+            return network;
+        };
+        let unit_length = match map.note.unit_length_left_out {
+            true => {
+                "\nthe map's unit length is not in the file: bring the features to length 1 yourself"
+            }
+            false => "",
+        };
+        format!(
+            "{network}\nthe map ({}) is its last layer, `{}`, {} to {} dimensions{unit_length}",
+            map.note.method, map.layer, map.input_dims, map.output_dims
         )
     });
     Ok(ExitCode::SUCCESS)

@@ -37,6 +37,7 @@ pub(crate) fn run(options: &EmbedOptions) -> Result<ExitCode> {
     let work = Embedding {
         reading: settings::reading(&options.reading),
         output: settings::output(&options.output),
+        map: settings::map(options.map.as_deref())?,
         stored: match options.dtype {
             DtypeName::Float32 => Stored::F32,
             DtypeName::Float16 => Stored::F16,

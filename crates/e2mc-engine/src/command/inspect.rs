@@ -26,6 +26,7 @@ pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
         reading: settings::reading(&options.reading),
         data: data.expect("the parser demands --data with --checkpoint"),
         taken: settings::taken(options.images),
+        map: settings::map(options.map.as_deref())?,
         output: output.map(|name| settings::output(name)),
         transform: options.transform.map(Into::into),
         views: options.views.into(),
@@ -33,6 +34,7 @@ pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
         machine: settings::machine(&options.machine),
     };
     let notices: Arc<dyn Notices> = Screen::new();
-    inspection::show(&inspect(&work, &notices)?, options)?;
+    let map = work.map.as_ref().map(|map| &map.origin);
+    inspection::show(&inspect(&work, &notices)?, map, options)?;
     Ok(ExitCode::SUCCESS)
 }

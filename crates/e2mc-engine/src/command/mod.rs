@@ -1,5 +1,6 @@
 //! The commands that need a network, one file each.
 
+pub(crate) mod adapt;
 pub(crate) mod convert;
 pub(crate) mod demo;
 pub(crate) mod embed;

@@ -127,8 +127,17 @@ impl Map {
     /// # Errors
     /// Rows of another width, a value that is not finite.
     pub fn apply(&self, rows: MatrixView<'_>) -> Result<Matrix, Error> {
+        self.apply_from(0, rows)
+    }
+
+    /// As [`Map::apply`], for rows that come piece by piece: an error counts them from `first`, the
+    /// index of this piece's first row.
+    ///
+    /// # Errors
+    /// As [`Map::apply`].
+    pub fn apply_from(&self, first: usize, rows: MatrixView<'_>) -> Result<Matrix, Error> {
         self.check_width(rows.cols())?;
-        check_finite(0, rows)?;
+        check_finite(first, rows)?;
         Ok(self.mapped(rows))
     }
 

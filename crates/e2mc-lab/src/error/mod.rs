@@ -63,6 +63,29 @@ pub enum Error {
         /// The output that was asked for.
         output: Output,
     },
+    /// A network is to be trained, and a map is folded into it.
+    #[error("{} ends in a folded map, expected a network without one", checkpoint.display())]
+    Folded {
+        /// The network.
+        checkpoint: PathBuf,
+    },
+    /// A map is for features of another width than the network gives.
+    #[error(
+        "{} takes {takes} dimensions, found {gives} from {output} of {}",
+        map.display(), checkpoint.display()
+    )]
+    MapWidth {
+        /// The map.
+        map: PathBuf,
+        /// The dimensions that it takes.
+        takes: usize,
+        /// The network.
+        checkpoint: PathBuf,
+        /// What is taken from it.
+        output: Output,
+        /// The dimensions that this has.
+        gives: usize,
+    },
     /// Embeddings that are compared have other shapes.
     #[error(
         "{before} has {} rows of {} dimensions, {after} has {} of {}: expected the same of before and after",

@@ -13,6 +13,7 @@ use e2mc_train::finetune::{FinetuneConfig, FinetunePreset, finetune as tune};
 use serde_json::{Value, json};
 
 use super::network::Network;
+use crate::checkpoint::check_unfolded;
 use crate::error::Error;
 use crate::machine::batch;
 use crate::notice::{Notice, Notices};
@@ -82,7 +83,7 @@ impl FinetunePlan {
 /// and judges it on the test images; tables call the model `name`.
 ///
 /// # Errors
-/// A setting out of range, labels of one class only, an image that cannot be read, a loss that is not
+/// A map that is folded into the network, a setting out of range, labels of one class only, an image that cannot be read, a loss that is not
 /// finite, or where predictions cannot be written.
 pub fn finetune(
     network: &Network,
@@ -91,6 +92,7 @@ pub fn finetune(
     folder: &mut ResultFolder,
     notices: &Arc<dyn Notices>,
 ) -> Result<EvaluationResult, Error> {
+    check_unfolded(&network.checkpoint)?;
     let (train, test) = (&network.splits.train, &network.splits.test);
     let (rows, classes) = (train.len(), network.splits.classes());
     let fractions = plan.subsets.fractions(rows);

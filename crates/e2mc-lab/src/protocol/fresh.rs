@@ -10,8 +10,8 @@ use e2mc_eval::protocol::{
     unfinished_warning,
 };
 use e2mc_record::{ProbeFit, ProbeRow, ResultFolder};
+use e2mc_train::EmbedOptions;
 use e2mc_train::finetune::training_view;
-use e2mc_train::{EmbedOptions, embed_batches};
 
 use super::network::Network;
 use crate::error::Error;
@@ -88,11 +88,12 @@ impl Fresh<'_> {
             let images: Arc<dyn Dataset> = Arc::new(Selection::new(train.clone(), order)?);
             options.epoch = trainer.epoch() as u64;
             let mut done = 0;
-            embed_batches(&network.model, images, &options, |features, dims| {
+            let seen = network.source.seen(&network.model);
+            seen.batches(images, &options, |features, dims| {
                 let rows = features.len() / dims.max(1);
                 trainer.step(features, &labels[done..done + rows])?;
                 done += rows;
-                Ok::<(), Error>(())
+                Ok(())
             })?;
             loss = trainer.end_epoch()?;
             self.notices.tell(&Notice::FitEpoch {

@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use e2mc_data::{Dataset, Loader, LoaderConfig, Pipeline, Preprocessing, Selection, is_voc};
-use e2mc_eval::protocol::{Labelled, Subsets};
+use e2mc_eval::protocol::{Labelled, MapFile, Subsets};
 use e2mc_record::{
     CheckpointOrigin, DataOptions, EvaluationResult, Origin, SplitRecord, Splits, sha256,
 };
 use e2mc_train::checkpoint::Checkpoint;
-use e2mc_train::{Model, Output, Recipe, device, embed};
+use e2mc_train::{Model, Output, Recipe, device};
 
 use crate::checkpoint::{Reading, check_output};
 use crate::error::{Error, ProtocolError};
+use crate::features::Seen;
 use crate::images::{LabelledImages, LabelledSplits, fingerprint, named};
 use crate::machine::{Machine, batch};
 use crate::notice::Notices;
@@ -34,6 +35,8 @@ pub struct NetworkSource {
     pub output: Output,
     /// Images at a time, at least 1; as many as suit the images and the memory if `None`.
     pub batch: Option<usize>,
+    /// What the features are seen through.
+    pub map: Option<MapFile>,
     /// Where it is computed.
     pub machine: Machine,
 }
@@ -48,6 +51,7 @@ impl NetworkSource {
             taken: DataOptions::default(),
             output: Output::Backbone,
             batch: None,
+            map: None,
             machine: Machine::default(),
         }
     }
@@ -66,12 +70,23 @@ impl NetworkSource {
     ) -> Result<(), Error> {
         let output = self.output.to_string();
         result.origin = origin(&self.checkpoint, (&self.data, self.taken), Some(output))?;
+        result.map = self.map.as_ref().map(|map| map.origin.clone());
         result.preprocessing = Some(preprocessing(evaluation));
         Ok(())
     }
 
+    /// What its network gives, through the map.
+    pub(crate) fn seen<'a>(&'a self, model: &'a Model) -> Seen<'a> {
+        Seen {
+            checkpoint: &self.checkpoint,
+            model,
+            map: self.map.as_ref(),
+            batch: self.batch,
+        }
+    }
+
     /// The checkpoint with its network.
-    pub(super) fn open_network(
+    pub(crate) fn open_network(
         &self,
         notices: &Arc<dyn Notices>,
     ) -> Result<(Checkpoint, Model), Error> {
@@ -122,6 +137,7 @@ impl Network {
             model: &self.model,
             recipe: &self.checkpoint.recipe,
             splits: &self.splits,
+            map: self.source.map.as_ref(),
             threads: self.source.machine.threads,
         }
     }
@@ -192,26 +208,33 @@ pub struct Judged<'a> {
     pub recipe: &'a Recipe,
     /// The images with one label each.
     pub splits: &'a LabelledSplits,
+    /// What the features are seen through.
+    pub map: Option<&'a MapFile>,
     /// Threads that prepare images, at least 1.
     pub threads: usize,
 }
 
 impl Judged<'_> {
-    /// One row of features an image, of both splits, with their labels.
+    /// One row of features an image, of both splits, with their labels; through the map if there is
+    /// one.
     ///
     /// # Errors
-    /// Where an image cannot be read or does not fit the network.
+    /// Where an image cannot be read or does not fit the network, or the map takes other features.
     pub fn features(&self, output: &Output) -> Result<Labelled, Error> {
-        let batch = batch(&self.recipe.evaluation, self.model.device());
-        self.features_by(output, batch)
+        self.features_by(output, batch(&self.recipe.evaluation, self.model.device()))
     }
 
     /// As [`Judged::features`], with so many images at a time.
     fn features_by(&self, output: &Output, batch: usize) -> Result<Labelled, Error> {
+        let seen = Seen {
+            checkpoint: self.checkpoint,
+            model: self.model,
+            map: self.map,
+            batch: Some(batch),
+        };
         let features = |images: &LabelledImages| {
             let (images, evaluation) = (images.dataset().clone(), &self.recipe.evaluation);
-            let output = output.clone();
-            embed(self.model, images, evaluation, output, batch, self.threads)
+            seen.evaluated(images, evaluation, output, self.threads)
         };
         let LabelledSplits { train, test } = self.splits;
         Ok(Labelled {
@@ -235,6 +258,7 @@ impl Judged<'_> {
     ) -> Result<(), Error> {
         let output = output.map(ToString::to_string);
         result.origin = origin(self.checkpoint, (self.data, self.taken), output)?;
+        result.map = self.map.map(|map| map.origin.clone());
         result.preprocessing = Some(preprocessing(&self.recipe.evaluation));
         result.train_images = self.splits.train.len();
         result.test_images = self.splits.test.len();

@@ -8,7 +8,6 @@ use e2mc_data::{Dataset, VocImages, is_voc};
 use e2mc_eval::protocol::{MachineData, MachinePlan, evaluate_machines};
 use e2mc_eval::{MultiLabels, Presence, Targets};
 use e2mc_record::{EvaluationResult, Protocol, ResultFolder};
-use e2mc_train::embed;
 
 use super::network::{Network, NetworkSource, split};
 use crate::error::Error;
@@ -59,6 +58,7 @@ fn voc(
     source.describe(evaluation, &mut result)?;
     let batch = source.batch(evaluation, &model);
     result.settings.insert("batch".into(), batch.into());
+    let seen = source.seen(&model);
     let mut read = |name: &str| -> Result<(Matrix, Targets), Error> {
         let images = Arc::new(VocImages::open(&source.data, name)?);
         let targets = Targets::Multi(labels(&images)?);
@@ -68,8 +68,8 @@ fn voc(
             _ => result.splits.test = Some(record),
         }
         let images: Arc<dyn Dataset> = images;
-        let (output, threads) = (source.output.clone(), source.machine.threads);
-        let features = embed(&model, images, evaluation, output, batch, threads)?;
+        let (output, threads) = (&source.output, source.machine.threads);
+        let features = seen.evaluated(images, evaluation, output, threads)?;
         Ok((features, targets))
     };
     let data = MachineData::new(read(TRAIN)?, read(TEST)?)?;

@@ -242,5 +242,7 @@ fn collapse(found: &e2mc_train::Collapse) -> Collapse {
         dead_dims: found.dead_dims,
         entropy: found.entropy,
         least_entropy: found.least_entropy,
+        entropy_shape: Some(found.entropy_shape),
+        covariance_shape: Some(found.covariance_shape),
     }
 }

@@ -75,6 +75,8 @@ mod tests {
                 dead_dims: 0,
                 entropy: -1.0,
                 least_entropy: -2.0,
+                entropy_shape: Some(-0.125),
+                covariance_shape: None,
             }),
             terms: Terms::from_iter([("entropy", -0.5)]),
             ..Epoch::default()
@@ -85,6 +87,7 @@ mod tests {
             ("epoch/loss", 1.5),
             ("epoch/entropy", -0.5),
             ("collapse/entropy", -1.0),
+            ("collapse/entropy_shape", -0.125),
         ] {
             let found = values.iter().find(|(name, _)| name == expected.0);
             assert_eq!(

@@ -350,6 +350,7 @@ impl Sweep {
             model,
             recipe,
             splits: &self.splits,
+            map: None,
             threads: self.threads,
         };
         let mut result = protocol::evaluate("sweep", &judged, &self.plan.probe, notices)?;

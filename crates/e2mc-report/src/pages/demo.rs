@@ -5,7 +5,7 @@ mod findings;
 
 use e2mc_record::{EvaluationResult, Run, RunLog};
 
-use super::embedding::{Subject, sections_of};
+use super::embedding::{Subject, scaled_table, sections_of};
 use super::{run, section};
 use crate::ink::Inks;
 use crate::number::fixed;
@@ -83,18 +83,14 @@ pub fn report(comparison: &Comparison) -> Report {
             "The embedding",
             "The criterion pushes each coordinate towards the uniform distribution and pairs of coordinates towards zero \
              covariance. It acts on the projector's output; what is used, and probed above, is the backbone before it.",
-            vec![figures::embedding_dots(comparison).into()],
+            embedding_blocks(comparison),
         ),
     ];
     if !training.is_empty() {
         sections.push(section("Training", training));
     }
     // What the criterion did to the embedding, in detail, and what training alone did.
-    let subjects = comparison.arms().map(|arm| Subject {
-        name: arm.name.clone(),
-        ..arm.subject.clone()
-    });
-    sections.extend(sections_of(&subjects));
+    sections.extend(sections_of(&subjects(comparison)));
     sections.push(section("How it was made", made(comparison)));
     let mut inks = Inks::with_base(&comparison.base.name);
     inks.register(comparison.arms().map(|arm| arm.name.as_str()));
@@ -110,6 +106,21 @@ pub fn report(comparison: &Comparison) -> Report {
         sections,
         inks,
     }
+}
+
+/// Entropy and covariance of the three models, and of the base with the spread of the others.
+fn embedding_blocks(comparison: &Comparison) -> Vec<Block> {
+    let mut blocks = vec![figures::embedding_dots(comparison).into()];
+    blocks.extend(scaled_table(&subjects(comparison)).map(Block::Table));
+    blocks
+}
+
+/// The embeddings of the three models by the models' names.
+fn subjects(comparison: &Comparison) -> [Subject; 3] {
+    comparison.arms().map(|arm| Subject {
+        name: arm.name.clone(),
+        ..arm.subject.clone()
+    })
 }
 
 fn made(comparison: &Comparison) -> Vec<Block> {

@@ -5,6 +5,7 @@ mod findings;
 mod marginals;
 mod numbers;
 mod pairs;
+mod rescaled;
 mod spread;
 mod subject;
 
@@ -16,6 +17,8 @@ use crate::page::{Block, Report, Section};
 pub(super) use change::changes as changes_of;
 pub use findings::findings;
 pub use numbers::{Quantity, json, quantities};
+pub(super) use rescaled::table as scaled_table;
+pub use rescaled::{Scaled, scaled};
 pub use subject::Subject;
 
 /// The page of at least one subject; `command` is what was typed to get it. The first of several is what the others are
@@ -27,14 +30,12 @@ pub use subject::Subject;
 pub fn report(subjects: &[Subject], command: &str) -> Report {
     let sources: Vec<String> = subjects.iter().map(|s| format!("`{}`", s.source)).collect();
     let d = &subjects[0].diagnostics;
-    let mut sections = vec![Section {
-        heading: "What stands out".into(),
-        prose: Vec::new(),
-        blocks: vec![
-            Block::Findings(findings(subjects)),
-            Block::Table(numbers::table(subjects)),
-        ],
-    }];
+    let mut blocks = vec![
+        Block::Findings(findings(subjects)),
+        Block::Table(numbers::table(subjects)),
+    ];
+    blocks.extend(scaled_table(subjects).map(Block::Table));
+    let mut sections = vec![plain_section("What stands out", blocks)];
     sections.extend(sections_of(subjects));
     sections.push(made(subjects, command));
     Report {

@@ -24,7 +24,7 @@ fn log(name: &str) -> RunLog {
 {"event":"step","step":5,"epoch":1,"loss":3.5,"terms":{"invariance":1.0,"entropy":-0.4},"images_per_s":10.0,"waiting":0.1,"learning_rate":0.1}
 {"event":"epoch","epoch":1,"step":5,"loss":3.5,"knn":0.75,"knn_change":0.25,"knn_change_error":0.01}
 {"event":"step","step":10,"epoch":2,"loss":2.5,"terms":{"invariance":0.5,"entropy":-0.2},"images_per_s":10.0,"waiting":0.1,"learning_rate":0.1}
-{"event":"epoch","epoch":2,"step":10,"loss":2.5,"knn":0.75,"knn_change":0.25,"knn_change_error":0.01,"collapse":{"dims":8,"spread":0.9,"least_spread":0.5,"dead_dims":2,"entropy":-0.1,"least_entropy":-1}}
+{"event":"epoch","epoch":2,"step":10,"loss":2.5,"knn":0.75,"knn_change":0.25,"knn_change_error":0.01,"collapse":{"dims":8,"spread":0.9,"least_spread":0.5,"dead_dims":2,"entropy":-0.1,"least_entropy":-1,"entropy_shape":-0.0625,"covariance_shape":0.03125}}
 {"event":"end","outcome":"finished","seconds":12.0}
 "#;
     RunLog {
@@ -479,5 +479,31 @@ fn the_demo_shows_all_three_models_in_every_part() {
     assert_eq!(
         verdict_of(&findings, "20-NN with all labels"),
         Verdict::Note
+    );
+}
+
+#[test]
+fn a_runs_embedding_is_also_shown_without_scale() {
+    let titles = |log: &RunLog| {
+        let charts = run::quality(std::slice::from_ref(log)).charts;
+        charts
+            .into_iter()
+            .map(|chart| chart.title)
+            .collect::<Vec<_>>()
+    };
+    let mut log = log("new");
+    for wanted in ["Its entropy without scale", "Its covariance without scale"] {
+        assert!(titles(&log).iter().any(|title| title == wanted), "{wanted}");
+    }
+    // Logs of earlier versions have neither.
+    for epoch in &mut log.epochs {
+        if let Some(collapse) = &mut epoch.collapse {
+            (collapse.entropy_shape, collapse.covariance_shape) = (None, None);
+        }
+    }
+    assert!(
+        titles(&log)
+            .iter()
+            .all(|title| !title.contains("without scale"))
     );
 }

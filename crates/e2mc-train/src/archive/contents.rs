@@ -8,6 +8,8 @@ use crate::advice::Advice;
 
 /// The key under which this project's own files say how a network was made.
 pub(crate) const METADATA_KEY: &str = "e2mc";
+/// The key under which a file with others' names says that it holds a map and where.
+pub(crate) const FOLDED_KEY: &str = "e2mc_folded_map";
 /// Tensors in a file. The largest networks here have a thousand, with their optimiser three.
 pub(super) const MAX_TENSORS: usize = 100_000;
 /// Dimensions of a tensor.
@@ -25,6 +27,8 @@ const MAX_UNFOLDING: u64 = 4;
 pub(crate) struct Archive {
     /// The JSON that this project puts into its own files.
     pub(crate) header: Option<String>,
+    /// What a file with others' names says of the map that is folded into the network.
+    pub(crate) folded: Option<String>,
     /// The epoch that a PyTorch file says it was saved after.
     pub(crate) epoch: Option<u64>,
     /// The tensors by their names in the file: the path through its dictionaries, with dots.

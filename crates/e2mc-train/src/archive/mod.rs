@@ -22,7 +22,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-pub(crate) use contents::{Archive, METADATA_KEY};
+pub(crate) use contents::{Archive, FOLDED_KEY, METADATA_KEY};
 pub use problem::Problem;
 pub(crate) use problem::brief;
 pub use unread::Unread;

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 
 use zip::{CompressionMethod, ZipArchive};
 
-use super::contents::{Archive, MAX_TENSORS, METADATA_KEY, shape};
+use super::contents::{Archive, FOLDED_KEY, MAX_TENSORS, METADATA_KEY, shape};
 use super::pickle::{self, Budget};
 use super::pickle_value::{Heap, Node, Value};
 use super::problem::{Problem, brief};
@@ -68,7 +68,7 @@ pub(super) fn open(path: &Arc<Path>, length: u64) -> Result<Archive, Problem> {
             advice: Advice::words("unpack it; or load it in PyTorch and save it again"),
         });
     }
-    let (value, heap, storages) = if is_zip(&start) {
+    let (value, heap, storages, folded) = if is_zip(&start) {
         open_zip(file, length)?
     } else if is_legacy(&start) {
         open_legacy(file, length)?
@@ -101,14 +101,15 @@ pub(super) fn open(path: &Arc<Path>, length: u64) -> Result<Archive, Problem> {
     }
     Ok(Archive {
         header: text(&value, &heap, METADATA_KEY),
+        folded,
         epoch: epoch(&value, &heap),
         tensors,
         passed_over,
     })
 }
 
-/// A file's object, what it refers to, and its storages.
-type Opened = (Value, Heap, Storages);
+/// A file's object, what it refers to, its storages, and the note on a folded map.
+type Opened = (Value, Heap, Storages, Option<String>);
 
 /// Reads a ZIP archive's table of contents and its pickle.
 fn open_zip(file: File, length: u64) -> Result<Opened, Problem> {
@@ -152,13 +153,20 @@ fn open_zip(file: File, length: u64) -> Result<Opened, Problem> {
             found: "none with a `data.pkl`".into(),
             advice: Advice::words("give a file that torch.save, safetensors or e2mc wrote"),
         })?;
-    if let Some(&index) = names.get(&format!("{folder}byteorder")) {
-        let mut order = String::new();
+    let mut text = |name: &str| -> Result<Option<String>, Problem> {
+        let Some(&index) = names.get(&format!("{folder}{name}")) else {
+            return Ok(None);
+        };
+        let mut text = String::new();
         let entry = archive.by_index(index).map_err(unusable)?;
-        let read = entry.take(MAX_TEXT_ENTRY).read_to_string(&mut order);
+        let read = entry.take(MAX_TEXT_ENTRY).read_to_string(&mut text);
         let _ = read.map_err(broken)?;
+        Ok(Some(text))
+    };
+    if let Some(order) = text("byteorder")? {
         check_order(order.trim() == "little")?;
     }
+    let folded = text(FOLDED_KEY)?;
     let (value, heap) = {
         let checksum = archive.by_index_raw(index).map_err(unusable)?.crc32();
         let options = zip::read::ZipReadOptions::new().ignore_crc32(checksum == 0);
@@ -185,6 +193,7 @@ fn open_zip(file: File, length: u64) -> Result<Opened, Problem> {
             file: again,
             entries,
         },
+        folded,
     ))
 }
 
@@ -261,7 +270,7 @@ fn open_legacy(file: File, length: u64) -> Result<Opened, Problem> {
         places.insert(key.to_string(), (place, bytes));
     }
     let file = Mutex::new(reader.into_inner());
-    Ok((value, heap, Storages::Legacy { file, places }))
+    Ok((value, heap, Storages::Legacy { file, places }, None))
 }
 
 fn check_order(is_little: bool) -> Result<(), Problem> {

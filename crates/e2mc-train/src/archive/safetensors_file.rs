@@ -10,7 +10,7 @@ use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 use tch::Kind;
 
-use super::contents::{Archive, MAX_HEADER, METADATA_KEY, shape};
+use super::contents::{Archive, FOLDED_KEY, MAX_HEADER, METADATA_KEY, shape};
 use super::problem::{Problem, brief};
 use super::unread::Unread;
 
@@ -71,13 +71,10 @@ pub(super) fn open(path: &Arc<Path>, mut file: File, length: u64) -> Result<Arch
         };
         tensors.insert(name, tensor);
     }
-    let header = metadata
-        .metadata()
-        .as_ref()
-        .and_then(|map| map.get(METADATA_KEY))
-        .cloned();
+    let note = |key: &str| metadata.metadata().as_ref()?.get(key).cloned();
     Ok(Archive {
-        header,
+        header: note(METADATA_KEY),
+        folded: note(FOLDED_KEY),
         epoch: None,
         tensors,
         passed_over: Vec::new(),

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use tch::{Device, Tensor};
 
-use super::save::{self, Storage, Stored, write_atomically_with};
-use super::{BACKBONE_PREFIX, Checkpoint, METADATA_KEY, pickle_write};
+use super::save::{self, Storage, write_atomically_with};
+use super::{BACKBONE_PREFIX, Checkpoint, FoldedMap, METADATA_KEY, folded, pickle_write};
 use crate::Error;
 use crate::advice::Advice;
+use crate::archive::FOLDED_KEY;
 use crate::backbone::{BackboneConfig, Naming};
 use crate::method::MethodConfig;
 use crate::model::Model;
@@ -75,7 +76,8 @@ impl Format {
 ///
 /// A file with our names also says how the network was made, where the checkpoint did: a
 /// safetensors file in its header, a PyTorch file beside the dictionary `state_dict`. With other
-/// names a PyTorch file is the `state_dict` itself.
+/// names a PyTorch file is the `state_dict` itself. A map that is folded into the checkpoint becomes
+/// the layer that [`Names::map_layer`] says.
 ///
 /// # Errors
 /// Where the name's end is another, the checkpoint's tensors do not make up its network, or a file
@@ -102,24 +104,35 @@ pub fn export(
         .filter(|(name, _)| !backbone_only || name.starts_with(BACKBONE_PREFIX))
         .map(|(name, tensor)| (renamed(naming, name), tensor))
         .collect();
+    let mut tensors = save::stored(tensors, options.storage)?;
+    let mut mark = None;
+    if let Some(map) = &checkpoint.folded {
+        let layer = options.names.map_layer(&recipe.backbone)?;
+        tensors.extend(save::stored(map.tensors(layer).into(), Storage::F32)?);
+        mark = Some(map.mark(layer));
+    }
     let count = tensors.len();
-    let header = match (&checkpoint.foreign, options.names) {
-        (None, Names::E2mc) => Some(save::header(path, &recipe, None)?),
-        _ => None,
+    let (header, mark) = match (&checkpoint.foreign, options.names) {
+        (None, Names::E2mc) => (Some(save::header(path, &recipe, None, mark)?), None),
+        _ => (None, mark),
     };
+    let mark = mark.map(|mark| save::json(path, &mark)).transpose()?;
     match format {
-        Format::Safetensors => save::write(path, header, tensors, options.storage)?,
+        Format::Safetensors => {
+            let mark = mark.map(|json| (FOLDED_KEY, json));
+            let note = header.map(|json| (METADATA_KEY, json)).or(mark);
+            save::write(path, note, tensors)?;
+        }
         Format::PyTorch => {
-            let stored = tensors
-                .into_iter()
-                .map(|(name, tensor)| Ok((name, Stored::new(&tensor, options.storage)?)))
-                .collect::<Result<Vec<_>, Error>>()?;
             let texts: Vec<_> = header
                 .iter()
                 .map(|json| (METADATA_KEY, json.as_str()))
                 .collect();
             let texts = (options.names == Names::E2mc).then_some(texts.as_slice());
-            write_atomically_with(path, |file| pickle_write::write(file, &stored, texts))?;
+            let entry = mark.as_deref().map(|json| (FOLDED_KEY, json));
+            write_atomically_with(path, |file| {
+                pickle_write::write(file, &tensors, texts, entry)
+            })?;
         }
     }
     Ok((format.to_string(), count))
@@ -128,6 +141,17 @@ pub fn export(
 impl Names {
     /// torchvision's.
     pub const TORCHVISION: Self = Self::Public("torchvision");
+
+    /// What a map that is folded into the network is called: `map`, or the name that the public
+    /// source gives its classifier, so that the source's own network loads the file.
+    ///
+    /// # Errors
+    /// Where the backbone's family knows no such names.
+    pub fn map_layer(self, backbone: &BackboneConfig) -> Result<&'static str, Error> {
+        Ok(self
+            .of(backbone)?
+            .map_or(folded::LAYER, |naming| naming.classifier))
+    }
 
     /// The table of these names; `None` for our own.
     fn of(self, backbone: &BackboneConfig) -> Result<Option<&'static Naming>, Error> {
@@ -142,6 +166,34 @@ impl Names {
             let expected = format!("one of {} for {backbone}", names.join(", "));
             Error::argument("names", expected, format!("`{wanted}`"))
         })
+    }
+}
+
+impl Checkpoint {
+    /// Folds a map into the network, after one that is folded into it already.
+    ///
+    /// # Errors
+    /// Where it takes another width than the network's features, or those after that map, have.
+    pub fn fold(&mut self, map: FoldedMap) -> Result<(), Error> {
+        let width = self.output_dims();
+        if map.input_dims() != width {
+            let expected = format!("a map of {width} dimensions");
+            return Err(Error::argument("map", expected, map.input_dims()));
+        }
+        self.folded = Some(match &self.folded {
+            Some(first) => first.then(&map)?,
+            None => map,
+        });
+        Ok(())
+    }
+
+    /// Numbers per image of [`Output::Backbone`](crate::Output::Backbone): the backbone's features,
+    /// or what the map that is folded into the network makes of them.
+    pub fn output_dims(&self) -> usize {
+        let features = self.recipe.backbone.features();
+        self.folded
+            .as_ref()
+            .map_or(features, FoldedMap::output_dims)
     }
 }
 

@@ -12,10 +12,12 @@
 //!
 //! [`Checkpoint::read`] also takes what others wrote: PyTorch's `.pth` in both its formats, without
 //! ever executing a pickle, and plain safetensors. Whose it is, is recognised by the tensors' names
-//! and shapes ([`Layout`]). [`export()`] gives networks back to PyTorch.
+//! and shapes ([`Layout`]). [`export()`] gives networks back to PyTorch, with a map of their features
+//! as one more layer where one was folded into them ([`FoldedMap`]).
 
 mod apply;
 mod export;
+mod folded;
 mod heads;
 mod layout;
 mod momentum;
@@ -31,10 +33,13 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use export::{Export, Names, export};
+pub use folded::{FoldedMap, MapNote};
 pub use layout::Layout;
 pub use read::ReadOptions;
 pub(crate) use save::save;
 pub use save::{Storage, save_model, write_atomically};
+
+use folded::Mark;
 
 use crate::archive::METADATA_KEY;
 pub use crate::archive::{Problem, Unread};
@@ -58,6 +63,9 @@ struct Header {
     /// Only where the run was stopped in the middle of an epoch.
     #[serde(default, skip_serializing_if = "is_default")]
     so_far: EpochSoFar,
+    /// The map that is folded into the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    map: Option<Mark>,
 }
 
 fn is_default(so_far: &EpochSoFar) -> bool {
@@ -84,6 +92,8 @@ pub struct Checkpoint {
     pub method: Vec<(String, Unread)>,
     /// What was found in a file that this project did not write.
     pub foreign: Option<Foreign>,
+    /// The map that is folded into the network, after its pooled features. Training knows none.
+    pub folded: Option<FoldedMap>,
     /// Which differences to the model are allowed.
     allowed: ReadOptions,
 }

@@ -17,11 +17,12 @@ use super::save::Stored;
 const ALIGNMENT: u16 = 64;
 
 /// Writes tensors by name: as one dictionary, or as the dictionary `state_dict` of another that
-/// holds the texts too.
+/// holds the texts too. `note` is an entry of the archive beside them, which PyTorch passes over.
 pub(super) fn write(
     file: &mut File,
     tensors: &[(String, Stored)],
     texts: Option<&[(&str, &str)]>,
+    note: Option<(&str, &str)>,
 ) -> io::Result<()> {
     let mut zip = ZipWriter::new(BufWriter::new(file));
     let options = SimpleFileOptions::default()
@@ -35,6 +36,10 @@ pub(super) fn write(
         let large = tensor.data_len() > u32::MAX as usize;
         zip.start_file(format!("archive/data/{index}"), options.large_file(large))?;
         zip.write_all(&tensor.data())?;
+    }
+    if let Some((name, text)) = note {
+        zip.start_file(format!("archive/{name}"), options)?;
+        zip.write_all(text.as_bytes())?;
     }
     zip.start_file("archive/version", options)?;
     zip.write_all(b"3\n")?;

@@ -11,7 +11,8 @@ use super::momentum::momentum;
 use super::recipe::conventional;
 use super::recognise::recognise;
 use super::{
-    BACKBONE_PREFIX, Checkpoint, FORMAT_VERSION, Foreign, Header, METHOD_PREFIX, OPTIMIZER_PREFIX,
+    BACKBONE_PREFIX, Checkpoint, FORMAT_VERSION, FoldedMap, Foreign, Header, METHOD_PREFIX,
+    OPTIMIZER_PREFIX,
 };
 use crate::Error;
 use crate::advice::Advice;
@@ -59,6 +60,12 @@ impl Checkpoint {
             true => Self::of_ours(path, archive, options),
             false => Self::of_others(path, archive, options),
         };
+        let checkpoint = checkpoint.and_then(|checkpoint| {
+            if let Some(map) = &checkpoint.folded {
+                map.check(checkpoint.recipe.backbone.features())?;
+            }
+            Ok(checkpoint)
+        });
         let mut checkpoint = checkpoint.map_err(|problem| problem.of(path))?;
         if headless {
             checkpoint.drop_heads();
@@ -75,8 +82,8 @@ impl Checkpoint {
         self.method.clear();
     }
 
-    fn of_ours(path: &Path, archive: Archive, options: ReadOptions) -> Result<Self, Problem> {
-        let json = archive.header.unwrap_or_default();
+    fn of_ours(path: &Path, mut archive: Archive, options: ReadOptions) -> Result<Self, Problem> {
+        let json = archive.header.take().unwrap_or_default();
         let version = serde_json::from_str::<serde_json::Value>(&json)
             .ok()
             .and_then(|header| header.get("version")?.as_u64());
@@ -89,6 +96,8 @@ impl Checkpoint {
         }
         let header: Header = serde_json::from_str(&json)
             .map_err(|error| Problem::again("a valid header", brief(&error.to_string())))?;
+        let folded = header.map;
+        let folded = folded.map(|mark| FoldedMap::take(mark, &mut archive.tensors));
         let mut checkpoint = Self {
             path: path.to_owned(),
             recipe: header.recipe,
@@ -98,6 +107,7 @@ impl Checkpoint {
             optimizer: Vec::new(),
             method: Vec::new(),
             foreign: None,
+            folded: folded.transpose()?,
             allowed: options,
         };
         for (name, tensor) in archive.tensors {
@@ -117,7 +127,13 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    fn of_others(path: &Path, archive: Archive, options: ReadOptions) -> Result<Self, Problem> {
+    fn of_others(path: &Path, mut archive: Archive, options: ReadOptions) -> Result<Self, Problem> {
+        let folded = archive.folded.take().map(|json| {
+            let mark = serde_json::from_str(&json)
+                .map_err(|error| Problem::again("a valid note", brief(&error.to_string())))?;
+            FoldedMap::take(mark, &mut archive.tensors)
+        });
+        let folded = folded.transpose()?;
         let found = recognise(&archive.tensors, options.layout, options.network.as_deref())?;
         let model: BTreeMap<String, Unread> = found
             .network
@@ -157,6 +173,7 @@ impl Checkpoint {
                 assumed,
                 unexpected: found.unexpected,
             }),
+            folded,
             allowed: options,
         })
     }

@@ -338,6 +338,9 @@ fn placement(
     if let Some(name) = in_backbone.and_then(naming.ours) {
         return Placement::Network(format!("{BACKBONE_PREFIX}{name}"));
     }
+    if in_backbone.is_none() && matches!(within, "map.weight" | "map.bias") {
+        return Placement::Ignored("`map`, a folded map whose note is lost".to_owned());
+    }
     let head = |ours: &str, rest: &str| Placement::Network(format!("{ours}.{rest}"));
     let in_head = |prefix: &str| within.strip_prefix(prefix);
     let ignored = |what: &str| Placement::Ignored(what.to_owned());

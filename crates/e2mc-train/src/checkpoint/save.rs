@@ -10,7 +10,9 @@ use safetensors::{Dtype, View};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::{FORMAT_VERSION, Header, METADATA_KEY, METHOD_PREFIX, OPTIMIZER_PREFIX, Progress};
+use super::{
+    FORMAT_VERSION, Header, METADATA_KEY, METHOD_PREFIX, Mark, OPTIMIZER_PREFIX, Progress,
+};
 use crate::Error;
 use crate::meter::EpochSoFar;
 use crate::model::Model;
@@ -41,8 +43,9 @@ pub(crate) fn save(
     let mut tensors: Vec<(String, Tensor)> = model.tensors().into_iter().collect();
     tensors.extend(prefixed(OPTIMIZER_PREFIX, optimizer));
     tensors.extend(prefixed(METHOD_PREFIX, model.method.state()));
-    let header = header(path, recipe, Some(reached))?;
-    write(path, Some(header), tensors, Storage::F32)
+    let header = header(path, recipe, Some(reached), None)?;
+    let tensors = stored(tensors, Storage::F32)?;
+    write(path, Some((METADATA_KEY, header)), tensors)
 }
 
 /// Writes a model file: weights and recipe only.
@@ -55,9 +58,9 @@ pub fn save_model(
     model: &Model,
     storage: Storage,
 ) -> Result<(), Error> {
-    let header = header(path, recipe, None)?;
-    let tensors = model.tensors().into_iter().collect();
-    write(path, Some(header), tensors, storage)
+    let header = header(path, recipe, None, None)?;
+    let tensors = stored(model.tensors().into_iter().collect(), storage)?;
+    write(path, Some((METADATA_KEY, header)), tensors)
 }
 
 /// Writes a file whole or not at all: into a temporary file beside it, then renamed.
@@ -92,34 +95,46 @@ pub(super) fn header(
     path: &Path,
     recipe: &Recipe,
     reached: Option<(Progress, &EpochSoFar)>,
+    map: Option<Mark>,
 ) -> Result<String, Error> {
     let header = Header {
         version: FORMAT_VERSION,
         recipe: recipe.clone(),
         progress: reached.map(|(progress, _)| progress),
         so_far: reached.map_or_else(EpochSoFar::default, |(_, so_far)| so_far.clone()),
+        map,
     };
-    serde_json::to_string(&header).map_err(|error| Error::Io {
+    json(path, &header)
+}
+
+/// A note for the file at `path`.
+pub(super) fn json(path: &Path, note: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(note).map_err(|error| Error::Io {
         action: "write",
         path: path.to_owned(),
         source: error.into(),
     })
 }
 
-/// Writes a safetensors file.
-pub(super) fn write(
-    path: &Path,
-    header: Option<String>,
+/// Makes tensors ready for a file.
+pub(super) fn stored(
     tensors: Vec<(String, Tensor)>,
     storage: Storage,
-) -> Result<(), Error> {
-    let tensors = tensors
-        .into_iter()
+) -> Result<Vec<(String, Stored)>, Error> {
+    let tensors = tensors.into_iter();
+    tensors
         .map(|(name, tensor)| Ok((name, Stored::new(&tensor, storage)?)))
-        .collect::<Result<Vec<_>, Error>>()?;
-    // One metadata key: the library keeps them in a hash map, whose order would make the bytes of
-    // equal checkpoints differ.
-    let metadata = header.map(|json| HashMap::from([(METADATA_KEY.to_owned(), json)]));
+        .collect()
+}
+
+/// Writes a safetensors file with one note, a key and its text. One, for the library keeps them in a
+/// hash map, whose order would make the bytes of equal checkpoints differ.
+pub(super) fn write(
+    path: &Path,
+    note: Option<(&str, String)>,
+    tensors: Vec<(String, Stored)>,
+) -> Result<(), Error> {
+    let metadata = note.map(|(key, text)| HashMap::from([(key.to_owned(), text)]));
     let bytes = safetensors::serialize(tensors, metadata).map_err(|error| Error::Io {
         action: "write",
         path: path.to_owned(),

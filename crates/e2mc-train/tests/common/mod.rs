@@ -16,6 +16,7 @@ use e2mc_train::{
     Control, EpochSummary, Error, Model, Observer, Outcome, Recipe, RunOptions, StepLog, Trainer,
     TrainingConfig,
 };
+use tch::{Device, Kind, Tensor};
 
 /// Noise with a bright bar whose place is the class.
 pub(crate) struct Bars(pub(crate) usize);
@@ -194,4 +195,33 @@ pub(crate) fn train(
         )
         .unwrap();
     (outcome, observer.losses, observer.entropies)
+}
+
+/// Two images `(2, 3, 64, 64)` of a wave.
+pub(crate) fn waves() -> Tensor {
+    let grid = Tensor::arange(2 * 3 * 64 * 64, (Kind::Double, Device::Cpu));
+    let values = (grid * 0.37).sin().to_kind(Kind::Float);
+    values.reshape([2, 3, 64, 64])
+}
+
+/// A Python that has PyTorch and torchvision: `E2MC_PYTHON`, or `python3`.
+pub(crate) fn python() -> Option<String> {
+    let python = std::env::var("E2MC_PYTHON").unwrap_or_else(|_| "python3".into());
+    let imports = ["-c", "import torch, torchvision"];
+    let found = std::process::Command::new(&python).args(imports).output();
+    if found.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    eprintln!("SKIPPED: {python} has no torch and torchvision; set E2MC_PYTHON to one that has");
+    None
+}
+
+pub(crate) fn in_python(python: &str, script: &str, arguments: &[&str]) -> serde_json::Value {
+    let output = std::process::Command::new(python)
+        .args([&["-c", script], arguments].concat())
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    serde_json::from_slice(&output.stdout).unwrap()
 }

@@ -3,9 +3,8 @@
 //! The figures of an embedding come without an interval, so a difference is a note and no claim: RankMe of 120 rows moves
 //! by chance, and the entropy rises where an embedding merely spreads.
 
-use e2mc::{Criterion, Matrix};
-
 use super::Subject;
+use super::rescaled::measure;
 use crate::number::fixed;
 use crate::verdict::{Finding, Verdict};
 
@@ -39,6 +38,13 @@ pub(in crate::pages) fn changes(before: &Subject, after: &Subject) -> Vec<Findin
         5,
         "",
     );
+    change(
+        "Entropy without scale",
+        b.marginals.entropy_shape,
+        a.marginals.entropy_shape,
+        3,
+        " nats",
+    );
     change("RankMe", b.spectrum.rankme, a.spectrum.rankme, 1, "");
     if let (Some(b), Some(a)) = (&b.uniformity, &a.uniformity) {
         let name = "Uniformity (lower is more even)";
@@ -67,54 +73,24 @@ pub(in crate::pages) fn changes(before: &Subject, after: &Subject) -> Vec<Findin
 
 /// Where a rise of the entropy comes from: `before` spread about its mean as far as `after`, without another shape.
 fn rescaled(before: &Subject, after: &Subject) -> Option<Finding> {
-    let entropy = |z: &Matrix, subject: &Subject| {
-        let criterion = match subject.transform {
-            e2mc::Transform::Sigmoid => Criterion::vicreg(),
-            e2mc::Transform::Gaussian => Criterion::swav(),
-        };
-        let value = criterion.value(z.view()).ok()?;
-        Some(value.entropy).filter(|entropy| entropy.is_finite())
-    };
-    let spread = |subject: &Subject| {
-        let deviation = &subject.diagnostics.dimensions.deviation;
-        deviation.iter().sum::<f64>() / deviation.len() as f64
-    };
-    let factor = spread(after) / spread(before);
-    if !factor.is_finite() || before.transform != after.transform {
+    let rows = measure(&[before, after])?;
+    let [from, alone, to] = rows.as_slice() else {
         return None;
-    }
-    let scaled = scaled(&before.picture, factor)?;
-    let from = entropy(&before.picture, before)?;
-    let to = entropy(&after.picture, after)?;
-    let alone = entropy(&scaled, before)?;
-    (to > from && alone > from).then(|| {
-        let share = 100.0 * ((alone - from) / (to - from)).min(1.0);
+    };
+    let (start, end) = (from.entropy, to.entropy);
+    (end > start && alone.entropy > start).then(|| {
+        let share = 100.0 * ((alone.entropy - start) / (end - start)).min(1.0);
         Finding::note(format!(
-            "A mere rescaling explains {share:.0} % of the rise of the entropy: {} about its mean by {factor:.3} has {} nats, \
+            "A mere rescaling explains {share:.0} % of the rise of the entropy: {} about its mean by {:.3} has {} nats, \
              {} has {} (of {} rows).",
             quoted(&before.name),
-            fixed(alone, 3),
+            alone.factor,
+            fixed(alone.entropy, 3),
             quoted(&after.name),
-            fixed(to, 3),
+            fixed(end, 3),
             before.picture.rows()
         ))
     })
-}
-
-/// The rows moved away from their mean by a factor.
-fn scaled(z: &Matrix, factor: f64) -> Option<Matrix> {
-    let (rows, cols) = (z.rows(), z.cols());
-    let mut mean = vec![0.0; cols];
-    for row in z.data().chunks_exact(cols) {
-        for (sum, value) in mean.iter_mut().zip(row) {
-            *sum += f64::from(*value) / rows as f64;
-        }
-    }
-    let values = z.data().chunks_exact(cols).flat_map(|row| {
-        let moved = row.iter().zip(&mean);
-        moved.map(|(value, mean)| (mean + factor * (f64::from(*value) - mean)) as f32)
-    });
-    Matrix::new(values.collect(), rows, cols).ok()
 }
 
 /// `before` of two states of one model, otherwise `in NAME`.

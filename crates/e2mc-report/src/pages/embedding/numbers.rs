@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Subject;
+use super::{Subject, rescaled};
 use crate::table::{Cell, Column, Table};
 use crate::verdict::Finding;
 
@@ -173,7 +173,8 @@ pub(super) fn table(subjects: &[Subject]) -> Table {
     }
 }
 
-/// One object; with two subjects `before` and `after` in it, with more a list under `embeddings`.
+/// One object; with two subjects `before` and `after` in it, with more a list under `embeddings`; with
+/// several also, under `beside_the_same_spread`, the first with the spread of the others.
 #[must_use]
 pub fn json(subjects: &[Subject], findings: &[Finding]) -> Value {
     let findings: Vec<Value> = findings
@@ -185,6 +186,10 @@ pub fn json(subjects: &[Subject], findings: &[Finding]) -> Value {
         [before, after] => json!({ "before": of(before), "after": of(after) }),
         _ => json!({ "embeddings": subjects.iter().map(of).collect::<Vec<_>>() }),
     };
+    let rescaled = rescaled::json(subjects);
+    if !rescaled.is_empty() {
+        result["beside_the_same_spread"] = rescaled.into();
+    }
     result["findings"] = findings.into();
     result
 }

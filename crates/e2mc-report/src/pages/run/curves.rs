@@ -93,6 +93,9 @@ fn epochs(logs: &[RunLog]) -> Vec<Mark> {
 pub fn quality(logs: &[RunLog]) -> Lines {
     let collapse =
         |value: fn(&Collapse) -> f64| move |epoch: &Epoch| epoch.collapse.as_ref().map(value);
+    let shape = |value: fn(&Collapse) -> Option<f64>| {
+        move |epoch: &Epoch| epoch.collapse.as_ref().and_then(value)
+    };
     let mut knn = chart("k-NN on held-out training images", "%", logs, |log| {
         log.by_epoch(|epoch| epoch.knn.map(|knn| 100.0 * knn))
     });
@@ -112,6 +115,12 @@ pub fn quality(logs: &[RunLog]) -> Lines {
         knn,
         chart("Marginal entropy of the embedding", "nats", logs, |log| {
             log.by_epoch(collapse(|c| c.entropy))
+        }),
+        chart("Its entropy without scale", "nats", logs, |log| {
+            log.by_epoch(shape(|c| c.entropy_shape))
+        }),
+        chart("Its covariance without scale", "", logs, |log| {
+            log.by_epoch(shape(|c| c.covariance_shape))
         }),
         chart(
             "Spread of its directions, about 1 is healthy",
