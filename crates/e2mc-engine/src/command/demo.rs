@@ -27,6 +27,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
         seeds: options.seeds,
         epochs: options.epochs,
         machine: settings::machine(&options.machine),
+        thumbnails: !options.no_thumbnails,
         command: output::command_line(),
     };
     let stop = stop_flag()?;
@@ -85,7 +86,7 @@ fn text(shown: &Shown, seeds: u64) -> String {
         "\ntop-1 accuracy in % on {} test images, mean ± standard error over {seeds} label subsets;\n\
          entropy (nats, 0 is uniform) and covariance of the test images' embeddings\n\n{}\n",
         first.test_images,
-        output::table(&rows)
+        output::fitting_table(&rows)
     );
     text.push_str(&output::findings(&findings(comparison)));
     text.push_str(&format!(

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use e2mc_record::{RESULT, RunFolder, RunLog, RunOutcome, Training, sha256};
+use e2mc_record::{RESULT, ResultFolder, RunFolder, RunLog, RunOutcome, Training, sha256};
 use e2mc_train::checkpoint::{self, Checkpoint};
 use e2mc_train::{Device, Model, Recipe, Trainer, device};
 
@@ -302,7 +302,8 @@ impl Sweep {
             splits: &self.splits,
             threads: self.threads,
         };
-        let mut result = protocol::evaluate("sweep", &judged, &self.plan.probe, notices)?;
+        let nowhere = &mut ResultFolder::nowhere();
+        let mut result = protocol::evaluate("sweep", &judged, &self.plan.probe, nowhere, notices)?;
         result.training = Some(training);
         fs::create_dir_all(out).map_err(|source| Error::io("make", out, source))?;
         result.write(&out.join(RESULT))?;

@@ -1,4 +1,4 @@
-//! Where an evaluation writes: `result.json`, and the predictions of each fit.
+//! Where an evaluation writes: `result.json`, the predictions of each fit, and the surroundings of test rows.
 //!
 //! The first fit's predictions are in the folder itself, those of the others in folders of their own.
 
@@ -14,6 +14,8 @@ pub const RESULT: &str = "result.json";
 /// The name of a predictions' file: the arrays `label`, `prediction`, and `scores` or, of
 /// neighbours, `ranked`.
 pub const PREDICTIONS: &str = "predictions.npz";
+/// The name of the file that says where test rows lie and what is nearest to them.
+pub const SURROUNDINGS: &str = "surroundings.npz";
 
 /// The folder that an evaluation writes to, or none.
 #[derive(Debug)]
@@ -105,6 +107,19 @@ impl ResultFolder {
         Ok(Some((path, place)))
     }
 
+    /// Where the surroundings of test rows are to be written: the file, and its place relative to the folder. None where
+    /// nothing is to be written.
+    ///
+    /// # Errors
+    /// Where an older result cannot be removed.
+    pub fn surroundings(&self) -> Result<Option<(PathBuf, PathBuf)>, Error> {
+        let Some(out) = &self.out else {
+            return Ok(None);
+        };
+        self.clear(out)?;
+        Ok(Some((out.join(SURROUNDINGS), PathBuf::from(SURROUNDINGS))))
+    }
+
     /// Writes `result.json`: the last thing to do.
     ///
     /// # Errors
@@ -121,7 +136,7 @@ impl ResultFolder {
     fn clear(&self, out: &Path) -> Result<(), Error> {
         let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(result) = &*stale {
-            for place in result.predictions() {
+            for place in result.files() {
                 remove(out, place)?;
             }
             // The list goes last: what it lists can then still be removed after a kill.
@@ -137,7 +152,8 @@ impl ResultFolder {
 /// folder was not written here and is left alone.
 fn remove(out: &Path, place: &Path) -> Result<(), Error> {
     let within = |part: Component<'_>| matches!(part, Component::Normal(_));
-    if !place.components().all(within) || place.file_name() != Some(PREDICTIONS.as_ref()) {
+    let known = [PREDICTIONS, SURROUNDINGS].map(|name| Some(name.as_ref()));
+    if !place.components().all(within) || !known.contains(&place.file_name()) {
         return Ok(());
     }
     let folder = place.parent().filter(|folder| *folder != Path::new(""));
