@@ -277,8 +277,12 @@ fn places(points: &[&MapPoint]) -> Vec<(f64, f64)> {
         })
     };
     let ((left, right), (bottom, top)) = (ends(0), ends(1));
-    let span = (right - left).max(top - bottom).max(f64::MIN_POSITIVE);
-    let scale = (SIDE - 2.0 * MARGIN) / span;
+    let span = (right - left).max(top - bottom);
+    // One point, or several in one place, lie in the middle.
+    let scale = match span > 0.0 {
+        true => (SIDE - 2.0 * MARGIN) / span,
+        false => 0.0,
+    };
     let (x, y) = ((left + right) / 2.0, (bottom + top) / 2.0);
     let place = |point: &&MapPoint| {
         (

@@ -147,7 +147,7 @@ fn the_same_images_are_wanted_as_are_shown() {
     assert_eq!(once.len(), wanted.len());
     let html = page(&images).to_html();
     assert!(
-        !html.contains("image 1,") && !html.contains("training image"),
+        !html.contains("image 1,") && !html.contains("training image "),
         "all were told"
     );
     // Without pictures names and classes remain, and the reason is said.
