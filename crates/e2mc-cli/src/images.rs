@@ -3,16 +3,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
 use e2mc_cli::options::ImageOptions;
 use e2mc_cli::output::{self, Status};
-use e2mc_data::dataset::cache_folder;
+use e2mc_data::dataset::{BadNews, cache_folder, first_bad};
 use e2mc_data::{Dataset, OpenOptions, Split, open_with};
-
-/// Bad images that are named; there may be a thousand of a million.
-const NAMED: usize = 20;
 
 /// Opens a split, of which some images may turn out to be unreadable.
 pub(crate) fn open(path: &Path, split: Split, options: ImageOptions) -> Result<Arc<dyn Dataset>> {
@@ -20,21 +16,17 @@ pub(crate) fn open(path: &Path, split: Split, options: ImageOptions) -> Result<A
     let progress =
         |found: usize| status.show(&format!("listing {}: {found} images", path.display()));
     let cache = cache_folder();
-    let bad = AtomicUsize::new(0);
     let default = OpenOptions::default().max_bad;
     let options = OpenOptions {
         progress: Some(&progress),
         cache: cache.as_deref(),
         max_bad: options.max_bad_images.unwrap_or(default),
         test_fraction: options.val_fraction.map(|part| (part, options.val_seed)),
-        on_bad: Some(Arc::new(move |reason: &str| {
-            match bad.fetch_add(1, Ordering::Relaxed) {
-                before if before < NAMED => {
-                    output::warning(&format!("another image takes the place of one: {reason}"));
-                }
-                NAMED => output::warning("more such images are not named"),
-                _ => {}
+        on_bad: Some(first_bad(|news| match news {
+            BadNews::One(reason) => {
+                output::warning(&format!("another image takes the place of one: {reason}"));
             }
+            BadNews::More => output::warning("more such images are not named"),
         })),
     };
     let dataset = open_with(path, split, &options);

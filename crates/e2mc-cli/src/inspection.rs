@@ -8,6 +8,7 @@ use e2mc_base::counted;
 use e2mc_eval::diagnostics::Config;
 use e2mc_record::MapOrigin;
 use e2mc_report::pages::embedding::{self, Subject};
+use e2mc_report::pages::images::Images;
 use e2mc_report::{Finding, legible, save_figures};
 use serde_json::json;
 
@@ -46,6 +47,11 @@ pub fn config(options: &InspectOptions, transform: Transform, cols: usize) -> Co
     }
 }
 
+/// Whether a page or figures are asked for.
+pub fn has_page(options: &InspectOptions) -> bool {
+    options.report.is_some() || options.figures.is_some()
+}
+
 /// Names the embeddings at fault in an error about their values; errors of files name them already.
 pub fn about(source: &str, error: e2mc_eval::Error) -> anyhow::Error {
     match error {
@@ -60,15 +66,21 @@ pub fn about(source: &str, error: e2mc_eval::Error) -> anyhow::Error {
 }
 
 /// Writes the page and the figures that were asked for, and prints what stands out. `map` is what the
-/// embeddings were seen through.
+/// embeddings were seen through, `images` what they put next to single images.
 ///
 /// # Errors
 /// Where two embeddings are not of the same images, or a file cannot be written.
-pub fn show(subjects: &[Subject], map: Option<&MapOrigin>, options: &InspectOptions) -> Result<()> {
+pub fn show(
+    subjects: &[Subject],
+    map: Option<&MapOrigin>,
+    images: Option<&Images>,
+    options: &InspectOptions,
+) -> Result<()> {
     check_shapes(subjects)?;
     let findings = embedding::findings(subjects);
-    if options.report.is_some() || options.figures.is_some() {
-        let page = embedding::report(subjects, &output::command_line());
+    if has_page(options) {
+        let mut page = embedding::report(subjects, &output::command_line());
+        page.insert(images.map_or_else(Vec::new, Images::sections));
         if let Some(path) = &options.report {
             page.save(path)?;
         }
@@ -141,7 +153,7 @@ fn text(subjects: &[Subject], findings: &[Finding], options: &InspectOptions) ->
         });
         rows.push(std::iter::once((*name).to_owned()).chain(cells).collect());
     }
-    text.push_str(&format!("\n{}", output::table(&rows)));
+    text.push_str(&format!("\n{}", output::fitting_table(&rows)));
     text.push_str(&beside_the_same_spread(subjects));
     if let Some(path) = &options.report {
         text.push_str(&format!("\nreport: {}\n", path.display()));

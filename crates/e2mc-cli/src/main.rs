@@ -6,6 +6,7 @@
 
 mod command;
 mod images;
+mod pictures;
 
 use std::process::ExitCode;
 

@@ -14,6 +14,7 @@ mod cli {
     mod launch;
     mod maps;
     mod methods;
+    mod pictures;
     mod plan;
     mod requeue;
     mod rivals;

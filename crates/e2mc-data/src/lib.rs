@@ -32,6 +32,7 @@ pub mod preprocess;
 pub mod random;
 pub mod subset;
 pub mod throughput;
+pub mod thumbnail;
 
 mod error;
 mod image;
@@ -45,3 +46,4 @@ pub use image::Image;
 pub use loader::{BadImage, Batch, Epoch, Loader, LoaderConfig, Pipeline, View};
 pub use preprocess::Preprocessing;
 pub use random::{Stream, stream};
+pub use thumbnail::Thumbnail;

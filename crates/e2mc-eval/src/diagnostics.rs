@@ -16,8 +16,10 @@ mod marginals;
 pub(crate) mod moments;
 mod neighbours;
 mod pairs;
+mod plane;
 pub(crate) mod rows;
 mod spectrum;
+mod surroundings;
 mod uniformity;
 
 use e2mc::{Criterion, Matrix, Transform};
@@ -32,7 +34,9 @@ pub use lidar::lidar;
 pub use marginals::Marginals;
 pub use neighbours::Neighbours;
 pub use pairs::{Pair, Pairs, unit_square};
+pub use plane::{Plane, turned};
 pub use spectrum::Spectrum;
+pub use surroundings::{Asked, NEAREST, Placed, Surroundings};
 pub use uniformity::{Uniformity, alignment};
 
 /// What to look at, and how much of it.
@@ -137,7 +141,7 @@ pub fn diagnose(source: &dyn Rows, config: &Config) -> Result<Diagnostics, Error
     let sampled = spread_rows(rows, wanted, config.seed);
     let (moments, sample) = Moments::measure(source, &sampled)?;
     let dimensions = Dimensions::measure(&moments);
-    let spectrum = Spectrum::measure(&moments, (rows < dims).then_some(&sample))?;
+    let spectrum = Spectrum::measure(&moments, &sample, (rows < dims).then_some(&sample))?;
     let marginals = Marginals::measure(sample.view(), config.transform, config.epsilon)?;
     let part = |count| sample_rows(&sample.view(), count, config.seed);
     let uniformity = Uniformity::measure(part(config.uniformity_rows)?.view());

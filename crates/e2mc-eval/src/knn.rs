@@ -154,6 +154,22 @@ pub fn knn_within(
     config: &KnnConfig,
     memory: Option<usize>,
 ) -> Result<Vec<KnnResult>, Error> {
+    Ok(knn_keeping(train, train_labels, test, config, memory, &[])?.0)
+}
+
+/// [`knn_within`], and the training rows that are nearest to the test rows `keep`, which rise: one list each, nearest
+/// first, as many as the largest k of `config`.
+///
+/// # Errors
+/// As [`knn_within`].
+pub fn knn_keeping(
+    train: &dyn Rows,
+    train_labels: &[usize],
+    test: &dyn Rows,
+    config: &KnnConfig,
+    memory: Option<usize>,
+    keep: &[usize],
+) -> Result<(Vec<KnnResult>, Vec<Vec<usize>>), Error> {
     check::shape(train.rows(), train.cols(), check::TRAINING)?;
     check::shape(test.rows(), test.cols(), check::TEST)?;
     check::width(train.cols(), test.cols())?;
@@ -179,9 +195,12 @@ pub fn knn_within(
             ranked: Vec::with_capacity(test.rows()),
         })
         .collect();
+    let mut kept = Vec::with_capacity(keep.len());
     for start in (0..test.rows()).step_by(plan.test_rows) {
         let rows = start..(start + plan.test_rows).min(test.rows());
-        let neighbours = search::nearest(train, test, rows, largest, &plan)?;
+        let neighbours = search::nearest(train, test, rows.clone(), largest, &plan)?;
+        let here = keep.iter().filter(|&row| rows.contains(row));
+        kept.extend(here.map(|row| indices(&neighbours[(row - start) * largest..][..largest])));
         // One winner for each election of each test row.
         let winners: Vec<[Option<usize>; RANKED]> = neighbours
             .par_chunks(largest)
@@ -202,7 +221,31 @@ pub fn knn_within(
         let first = first.map(|label| label.expect("at least one neighbour votes"));
         result.predictions = first.collect();
     }
-    Ok(results)
+    Ok((results, kept))
+}
+
+/// The `k` rows of `train` (all, where there are fewer) most alike each row of `asking` in cosine similarity: one list
+/// each, best first.
+///
+/// # Errors
+/// Empty or non-finite embeddings, different widths, or rows that cannot be read.
+pub(crate) fn most_alike(
+    train: &dyn Rows,
+    asking: MatrixView<'_>,
+    k: usize,
+) -> Result<Vec<Vec<usize>>, Error> {
+    check::shape(train.rows(), train.cols(), check::TRAINING)?;
+    check::shape(asking.rows(), asking.cols(), check::TEST)?;
+    check::width(train.cols(), asking.cols())?;
+    let k = k.min(train.rows());
+    let plan = Plan::new(train, &asking, k, None)?;
+    let found = search::nearest(train, &asking, 0..asking.rows(), k, &plan)?;
+    Ok(found.chunks_exact(k).map(indices).collect())
+}
+
+fn indices(neighbours: &[search::Neighbour]) -> Vec<usize> {
+    let rows = neighbours.iter().map(|neighbour| neighbour.index as usize);
+    rows.collect()
 }
 
 #[cfg(test)]

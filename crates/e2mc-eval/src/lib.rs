@@ -6,6 +6,7 @@
 //! - [`top1`], [`top_k`], [`Confusion`], [`Estimate`]: accuracies, by class, and over seeds;
 //! - [`diagnostics`]: what an embedding looks like without labels: spectrum, marginals, neighbours, independence;
 //! - [`adapt`]: maps fitted on frozen embeddings, chosen and verified on held-out rows;
+//! - [`Answers`]: what two models say of the same rows, class by class and row by row;
 //! - [`compare`]: whether two models differ beyond chance on the same samples;
 //! - [`read_embeddings`], [`read_targets`], [`RowWriter`], [`write_npz`]: `.npy`, `.npz` and `.safetensors` files.
 //!
@@ -27,6 +28,7 @@
 
 mod accuracy;
 pub mod adapt;
+mod answers;
 mod average_precision;
 mod check;
 mod classifier;
@@ -52,6 +54,7 @@ mod svm;
 mod testing;
 
 pub use accuracy::{Estimate, PairedDrop, paired_drop, predictions, top_k, top1};
+pub use answers::{Answers, ClassAccuracy, ConfusedPair, Example};
 pub use average_precision::{Interpolation, average_precision, average_precisions};
 pub use check::MOST_CLASSES;
 pub use classifier::LinearClassifier;
@@ -62,7 +65,7 @@ pub use embeddings::{
     write_npy_tensor, write_npz,
 };
 pub use error::Error;
-pub use knn::{KnnConfig, KnnResult, RANKED, Vote, knn, knn_within};
+pub use knn::{KnnConfig, KnnResult, RANKED, Vote, knn, knn_keeping, knn_within};
 pub use linear::{
     LinearConfig, LinearOptimizer, LinearPreset, LinearTrainer, Schedule, still_falling,
 };

@@ -11,16 +11,19 @@ use std::time::Instant;
 use e2mc_base::stop::{Phase, Stop};
 use e2mc_base::write_atomically;
 use e2mc_data::Dataset;
-use e2mc_record::{DataOptions, RESULT, Run, RunFolder, RunOutcome, Training};
+use e2mc_record::{
+    DataOptions, FoundResult, RESULT, ResultFolder, Run, RunFolder, RunOutcome, Training,
+};
 use e2mc_report::pages::demo::{self as page, Arm, Comparison};
 use e2mc_report::pages::embedding::Subject;
+use e2mc_report::pages::images::{Images, Set, WITHOUT, of_results};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::criterion::CriterionConfig;
 use e2mc_train::{Device, Model, Output, Recipe, Trainer, device, embed};
 
 use crate::continuation::describe;
 use crate::error::Error;
-use crate::images::LabelledSplits;
+use crate::images::{self, LabelledSplits};
 use crate::machine::{Machine, batch};
 use crate::notice::{Notice, Notices};
 use crate::protocol::{self, Judged, LinearSettings, ProbeChoice};
@@ -35,6 +38,8 @@ const LOG_EVERY: u64 = 5;
 const MARKER: &str = ".e2mc-demo";
 /// The folders of the base's result and of the two runs.
 const FOLDERS: [&str; 3] = ["base", "continued", "e2mc"];
+/// The folder of a result in them.
+const PROBE: &str = "probe";
 
 /// What the demo is run on, and where to.
 #[derive(Clone, Debug)]
@@ -49,6 +54,8 @@ pub struct Demo {
     pub epochs: Option<u64>,
     /// Where it is computed.
     pub machine: Machine,
+    /// Whether the page shows pictures of images.
+    pub thumbnails: bool,
     /// The command that was typed.
     pub command: String,
 }
@@ -62,6 +69,7 @@ impl Default for Demo {
             seeds: 5,
             epochs: None,
             machine: Machine::default(),
+            thumbnails: true,
             command: String::new(),
         }
     }
@@ -140,7 +148,9 @@ pub fn run(
         command: demo.command.clone(),
     };
     let report = demo.out.join("report.html");
-    page::report(&comparison).save(&report)?;
+    let mut shown = page::report(&comparison);
+    shown.insert(stage.images(&comparison, &folders).sections());
+    shown.save(&report)?;
     Ok(Shown {
         comparison,
         report,
@@ -235,6 +245,37 @@ impl Stage<'_> {
         self.arm(name, place, &trainer.recipe, &trainer.model)
     }
 
+    /// What the three models do with single test images, from the results in their folders.
+    fn images(&self, comparison: &Comparison, folders: &[PathBuf; 3]) -> Images {
+        let arms = [
+            &comparison.base,
+            &comparison.continued,
+            &comparison.entropic,
+        ];
+        let found = arms.iter().zip(folders).map(|(arm, folder)| FoundResult {
+            path: folder.join(PROBE).join(RESULT),
+            result: arm.result.clone(),
+        });
+        let found: Vec<FoundResult> = found.collect();
+        let named = arms.iter().zip(&found);
+        let named: Vec<_> = named
+            .map(|(arm, found)| (arm.name.clone(), found))
+            .collect();
+        let mut images = of_results(&named);
+        if !self.demo.thumbnails {
+            images.missing = WITHOUT.to_owned();
+        }
+        images.show(|id| {
+            let images = match id.set {
+                Set::Test => &self.splits.test,
+                Set::Train => &self.splits.train,
+            };
+            let place = (&*self.demo.sample, &**images.dataset());
+            images::picture(place, id.row, self.demo.thumbnails)
+        });
+        images
+    }
+
     /// Measures a model, and leaves the result in `probe/` of its folder.
     fn arm(
         &self,
@@ -258,13 +299,13 @@ impl Stage<'_> {
             probe: ProbeChoice::Both,
             ..LinearSettings::default()
         };
-        let mut result = protocol::evaluate("demo", &judged, &settings, self.notices)?;
+        let out = folder.join(PROBE);
+        let mut kept = ResultFolder::create(&out, true)?.without_scores();
+        let mut result = protocol::evaluate("demo", &judged, &settings, &mut kept, self.notices)?;
         let trained = training.is_some();
         result.training = training;
         result.model = name.to_owned();
-        let out = folder.join("probe");
-        fs::create_dir_all(&out).map_err(|source| Error::io("make", &out, source))?;
-        result.write(&out.join(RESULT))?;
+        kept.write(&result)?;
 
         let images: Arc<dyn Dataset> = self.splits.test.dataset().clone();
         let (evaluation, threads) = (&recipe.evaluation, self.demo.machine.threads);

@@ -4,17 +4,14 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use e2mc_data::dataset::cache_folder;
-use e2mc_data::{Dataset, OpenOptions, Split, open_with, subset};
+use e2mc_data::dataset::{BadNews, cache_folder, first_bad, name_below};
+use e2mc_data::{Dataset, OpenOptions, Split, Thumbnail, open_with, subset};
 use e2mc_record::{DataOptions, data_fingerprint};
+use e2mc_report::pages::images::Picture;
 
 use crate::error::Error;
 use crate::notice::{Notice, Notices};
-
-/// Bad images that are named; there may be a thousand of a million.
-const NAMED: usize = 20;
 
 /// The fraction of the images that may be unreadable: the caller's, or the default of the library.
 pub fn max_bad_images(taken: DataOptions) -> f64 {
@@ -25,13 +22,8 @@ pub fn max_bad_images(taken: DataOptions) -> f64 {
 /// The fingerprint of a data set at `path`: of its images' names below `path` and their labels, so
 /// that it stays the same where the folder is moved.
 pub fn fingerprint(path: &Path, dataset: &dyn Dataset) -> String {
-    let root = path.to_string_lossy();
-    data_fingerprint((0..dataset.len()).map(|index| {
-        let name = dataset.name(index);
-        let below = name.strip_prefix(&*root).unwrap_or(&name);
-        let below = below.trim_start_matches(std::path::MAIN_SEPARATOR);
-        (below.to_owned(), dataset.label(index))
-    }))
+    let images = 0..dataset.len();
+    data_fingerprint(images.map(|index| (name_below(path, dataset, index), dataset.label(index))))
 }
 
 /// Opens a split of the images at `path`.
@@ -50,7 +42,7 @@ pub fn open(
             found,
         });
     };
-    let (count, of_bad) = (AtomicUsize::new(0), notices.clone());
+    let of_bad = notices.clone();
     let cache = cache_folder();
     let options = OpenOptions {
         progress: Some(&progress),
@@ -59,14 +51,11 @@ pub fn open(
         test_fraction: taken
             .val_fraction
             .map(|fraction| (fraction, taken.val_seed)),
-        on_bad: Some(Arc::new(move |reason: &str| {
-            match count.fetch_add(1, Ordering::Relaxed) {
-                before if before < NAMED => of_bad.tell(&Notice::BadImage {
-                    reason: reason.to_owned(),
-                }),
-                NAMED => of_bad.tell(&Notice::MoreBadImages),
-                _ => {}
-            }
+        on_bad: Some(first_bad(move |news| match news {
+            BadNews::One(reason) => of_bad.tell(&Notice::BadImage {
+                reason: reason.to_owned(),
+            }),
+            BadNews::More => of_bad.tell(&Notice::MoreBadImages),
         })),
     };
     let dataset = open_with(path, split, &options);
@@ -78,6 +67,22 @@ pub fn open(
         });
     }
     Ok(dataset)
+}
+
+/// What a page shows of the image `row`: its name below the data set's folder and, where that is wanted
+/// and it can be read, a thumbnail. None where there is no such image.
+pub(crate) fn picture(
+    (root, dataset): (&Path, &dyn Dataset),
+    row: usize,
+    thumbnails: bool,
+) -> Option<Picture> {
+    (row < dataset.len()).then(|| {
+        let small = thumbnails
+            .then(|| Thumbnail::of(dataset, row).ok())
+            .flatten();
+        let small = small.map(|small| (small.width, small.height, small.bytes));
+        Picture::new(name_below(root, dataset, row), small)
+    })
 }
 
 /// Images with their labels.

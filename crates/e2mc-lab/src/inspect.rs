@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use e2mc::Transform;
-use e2mc_data::{Dataset, Split};
-use e2mc_eval::diagnostics::Config;
+use e2mc_data::{Dataset, Split, subset};
+use e2mc_eval::diagnostics::{Config, Surroundings};
 use e2mc_eval::protocol::MapFile;
-use e2mc_record::DataOptions;
+use e2mc_record::{DataOptions, RunFolder};
 use e2mc_report::pages::embedding::Subject;
+use e2mc_report::pages::images::{self, Images, WITHOUT};
 use e2mc_train::{Output, device, embed_views};
 
 use crate::checkpoint::{Reading, check_output};
 use crate::error::Error;
 use crate::features::Seen;
-use crate::images;
+use crate::images::{open as open_images, picture};
 use crate::machine::Machine;
 use crate::notice::{Notice, Notices};
 
@@ -40,16 +41,24 @@ pub struct Inspection {
     pub views: u64,
     /// Rows that ask for their neighbours; all rows may answer.
     pub queries: usize,
+    /// Whether single images are looked at, for a page; with `thumbnails` pictures of them.
+    pub pictures: bool,
+    /// Whether pictures are made.
+    pub thumbnails: bool,
     /// Where it is computed.
     pub machine: Machine,
 }
 
-/// Embeds the images with every checkpoint, and measures what comes out.
+/// Embeds the images with every checkpoint, and measures what comes out; with pictures, too, what each puts
+/// next to single images.
 ///
 /// # Errors
 /// More than two checkpoints, one that cannot be opened or has no such output, an image that cannot be
 /// read, or an embedding that is not finite.
-pub fn inspect(inspection: &Inspection, notices: &Arc<dyn Notices>) -> Result<Vec<Subject>, Error> {
+pub fn inspect(
+    inspection: &Inspection,
+    notices: &Arc<dyn Notices>,
+) -> Result<(Vec<Subject>, Option<Images>), Error> {
     if !(1..=2).contains(&inspection.checkpoints.len()) {
         return Err(Error::Checkpoints {
             found: inspection.checkpoints.len(),
@@ -59,10 +68,31 @@ pub fn inspect(inspection: &Inspection, notices: &Arc<dyn Notices>) -> Result<Ve
         return Err(Error::OneView);
     }
     let dataset = open(&inspection.data, inspection.taken, notices)?;
-    let checkpoints = inspection.checkpoints.iter();
-    checkpoints
-        .map(|(name, path)| one(inspection, (name, path), &dataset, notices))
-        .collect()
+    let (mut subjects, mut models) = (Vec::new(), Vec::new());
+    for (name, path) in &inspection.checkpoints {
+        let (subject, surroundings) = one(inspection, (name, path), &dataset, notices)?;
+        subjects.push(subject);
+        models.push(images::Model {
+            name: name.clone(),
+            identity: RunFolder::name_of(path),
+            surroundings,
+        });
+    }
+    let images = inspection
+        .pictures
+        .then(|| pictures(inspection, models, &*dataset));
+    Ok((subjects, images))
+}
+
+/// What the models put next to single images, with their names and pictures.
+fn pictures(inspection: &Inspection, models: Vec<images::Model>, dataset: &dyn Dataset) -> Images {
+    let mut images = Images::of_surroundings(models, dataset.classes().to_vec());
+    if !inspection.thumbnails {
+        images.missing = WITHOUT.to_owned();
+    }
+    let place = (&*inspection.data, dataset);
+    images.show(|id| picture(place, id.row, inspection.thumbnails));
+    images
 }
 
 fn one(
@@ -70,7 +100,7 @@ fn one(
     (name, path): (&str, &Path),
     dataset: &Arc<dyn Dataset>,
     notices: &Arc<dyn Notices>,
-) -> Result<Subject, Error> {
+) -> Result<(Subject, Option<Surroundings>), Error> {
     let Machine {
         device: place,
         threads,
@@ -110,6 +140,15 @@ fn one(
             place: place.clone(),
             source,
         })?;
+    let labels = subset::labels(&**dataset).ok();
+    let surroundings = inspection
+        .pictures
+        .then(|| Surroundings::within(&z.view(), labels.as_deref()))
+        .transpose()
+        .map_err(|source| Error::Measure {
+            place: place.clone(),
+            source,
+        })?;
     if inspection.views >= 2 {
         let views = embed_views(
             &model,
@@ -123,7 +162,7 @@ fn one(
         let views = views.into_iter().map(|view| seen.matrix(view, &output));
         subject.add_views(&views.collect::<Result<Vec<_>, _>>()?)?;
     }
-    Ok(subject)
+    Ok((subject, surroundings))
 }
 
 /// The test split, or the training split where there is no other.
@@ -132,9 +171,9 @@ fn open(
     taken: DataOptions,
     notices: &Arc<dyn Notices>,
 ) -> Result<Arc<dyn Dataset>, Error> {
-    match images::open(path, Split::Test, taken, notices) {
+    match open_images(path, Split::Test, taken, notices) {
         Err(Error::Data(e2mc_data::Error::MissingSplit { .. })) => {
-            images::open(path, Split::Train, taken, notices)
+            open_images(path, Split::Train, taken, notices)
         }
         opened => opened,
     }

@@ -45,7 +45,7 @@ pub use hash::{data_fingerprint, sha256, subset_fingerprint};
 pub use log::{RunLog, name_apart};
 pub use percent::{percent, rounded_percent};
 pub use result::find::{FoundResult, FoundResults, find_results};
-pub use result::folder::{PREDICTIONS, RESULT, ResultFolder};
+pub use result::folder::{PREDICTIONS, RESULT, ResultFolder, SURROUNDINGS};
 pub use result::{
     CheckpointOrigin, EvaluationResult, Figures, FileOrigin, FitKey, FitView, LabelSubsets,
     MapOrigin, NeighbourFit, Origin, Precisions, Preprocessing, ProbeFit, ProbeRow, Protocol,

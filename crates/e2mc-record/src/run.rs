@@ -69,6 +69,17 @@ impl RunFolder {
         self.root.join("knn-start.json")
     }
 
+    /// What a checkpoint goes by, whatever command meets it: the folder of the run that it is the outcome of, otherwise
+    /// the file's name. A run goes by its folder's name, too.
+    #[must_use]
+    pub fn name_of(checkpoint: &Path) -> String {
+        let own = Self::new(checkpoint.parent().unwrap_or(Path::new("")));
+        let of_run = [own.model(), own.checkpoint()].contains(&checkpoint.to_owned());
+        let folder = own.root.file_name().filter(|_| of_run);
+        let name = folder.or(checkpoint.file_stem());
+        name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+
     /// Whether a run is in the folder that must not be written over. A start that was killed before
     /// its first checkpoint leaves none.
     pub fn is_run(&self) -> bool {

@@ -48,6 +48,18 @@ for (const panel of document.querySelectorAll('.panel')) {
       complaints.push(`${name}: "${words}" leaves its panel`);
     }
   }
+  for (const label of svg.querySelectorAll('text.halo')) {
+    const box = label.getBBox();
+    for (const line of svg.querySelectorAll('path.line:not(.raw)')) {
+      const length = line.getTotalLength();
+      for (let i = 0; 600 > i; i += 1) {
+        const { x, y } = line.getPointAtLength(length * i / 600);
+        const across = x > box.x + 1 ? box.x + box.width - 1 > x : false;
+        const down = y > box.y + 3 ? box.y + box.height - 3 > y : false;
+        if (across ? down : false) { complaints.push(`${name}: a line crosses "${label.textContent}"`); break; }
+      }
+    }
+  }
   texts.forEach(([a, first], i) => texts.slice(i + 1).forEach(([b, second]) => {
     const across = Math.min(first.right, second.right) - Math.max(first.left, second.left);
     const down = Math.min(first.bottom, second.bottom) - Math.max(first.top, second.top);

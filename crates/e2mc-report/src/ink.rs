@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crc32c::crc32c;
+
 use crate::palette::SLOTS;
 
 /// The dash of each slot's line, so that lines differ without colour.
@@ -16,13 +18,14 @@ const DASHES: [&str; SLOTS] = [
     "6 2 1 2 1 2",
 ];
 
-/// The slots of names, in the order in which they were registered.
+/// The slots of names: by what a model goes by where that is known, so that a run has the same colour on every page of
+/// every command, otherwise in the order in which they were registered.
 ///
-/// One registry given to several pages gives a run the same colour on all of them.
+/// One registry given to several pages gives a name the same colour on all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inks {
     base: Option<String>,
-    names: Vec<String>,
+    names: Vec<(String, usize)>,
 }
 
 impl Inks {
@@ -45,11 +48,37 @@ impl Inks {
     /// Adds the names that are new.
     pub fn register<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
         for name in names {
-            let base = self.base.as_deref() == Some(name);
-            if !base && !self.names.iter().any(|known| known == name) {
-                self.names.push(name.to_owned());
+            if !self.knows(name) {
+                // In order, as far as others have not taken the slot already.
+                let slot = self.free_from(0).unwrap_or(self.names.len() % (SLOTS - 1));
+                self.names.push((name.to_owned(), 1 + slot));
             }
         }
+    }
+
+    /// Adds a name that is new, with the slot of what it goes by on every page, such as its run's folder. Where another
+    /// name of this page has that slot already, the next free one.
+    pub fn identify(&mut self, name: &str, identity: &str) {
+        if identity.is_empty() {
+            return self.register([name]);
+        }
+        if !self.knows(name) {
+            let wanted = crc32c(identity.as_bytes()) as usize % (SLOTS - 1);
+            let slot = self.free_from(wanted).unwrap_or(wanted);
+            self.names.push((name.to_owned(), 1 + slot));
+        }
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        let base = self.base.as_deref() == Some(name);
+        base || self.names.iter().any(|(known, _)| known == name)
+    }
+
+    /// The first free slot of those that are not grey, counted from 0, from `wanted` on.
+    fn free_from(&self, wanted: usize) -> Option<usize> {
+        let slots = (0..SLOTS - 1).map(|by| (wanted + by) % (SLOTS - 1));
+        let mut free = slots.filter(|slot| self.names.iter().all(|(_, taken)| *taken != slot + 1));
+        free.next()
     }
 
     /// The slot of `name`, below [`SLOTS`]: 0 for the base alone.
@@ -58,8 +87,8 @@ impl Inks {
         if self.base.as_deref() == Some(name) {
             return 0;
         }
-        let place = self.names.iter().position(|known| known == name);
-        1 + place.unwrap_or(0) % (SLOTS - 1)
+        let known = self.names.iter().find(|(known, _)| known == name);
+        known.map_or(1, |(_, slot)| *slot)
     }
 }
 
@@ -123,6 +152,32 @@ mod tests {
         inks.register(["other", "+ E2MC"]);
         assert_eq!(inks.slot("+ E2MC"), 2);
         assert_eq!(inks.slot("other"), 3);
+    }
+
+    #[test]
+    fn what_a_model_goes_by_decides_its_colour_whoever_else_is_there() {
+        let page = |names: &[(&str, &str)]| {
+            let mut inks = Inks::with_base("base");
+            for (name, identity) in names {
+                inks.identify(name, identity);
+            }
+            inks
+        };
+        let demo = page(&[
+            ("base", "base"),
+            ("continued", "continued"),
+            ("base loss + E2MC", "e2mc"),
+        ]);
+        let runs = page(&[("e2mc", "e2mc"), ("continued", "continued")]);
+        let alone = page(&[("runs/e2mc/probe", "e2mc")]);
+        assert_eq!(demo.slot("base"), 0);
+        assert_ne!(demo.slot("continued"), demo.slot("base loss + E2MC"));
+        assert_eq!(demo.slot("base loss + E2MC"), runs.slot("e2mc"));
+        assert_eq!(demo.slot("continued"), runs.slot("continued"));
+        assert_eq!(alone.slot("runs/e2mc/probe"), runs.slot("e2mc"));
+        // Two that go by the same name are told apart on one page.
+        let twins = page(&[("a/run", "run"), ("b/run", "run")]);
+        assert_ne!(twins.slot("a/run"), twins.slot("b/run"));
     }
 
     #[test]

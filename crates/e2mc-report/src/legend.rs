@@ -22,6 +22,8 @@ pub enum Entry {
     Framed(String),
     /// A point of a scatter plot.
     Point(String),
+    /// A point of a map in the colour of its class, `#rrggbb`.
+    Coloured(String, String),
     /// Plain words about a mark that needs no sample.
     Words(String),
 }
@@ -38,6 +40,7 @@ impl Entry {
             | Self::Shade(_, name)
             | Self::Framed(name)
             | Self::Point(name)
+            | Self::Coloured(_, name)
             | Self::Words(name) => name,
         }
     }
@@ -73,6 +76,9 @@ impl Entry {
             }
             Self::Framed(_) => format!("<rect class=\"best\" {cell}/>"),
             Self::Point(_) => "<path class=\"points\" d=\"M15 0h0\"/>".to_owned(),
+            Self::Coloured(colour, _) => {
+                format!("<path class=\"points\" style=\"stroke:{colour}\" d=\"M15 0h0\"/>")
+            }
             Self::Words(_) => return None,
         })
     }

@@ -9,6 +9,8 @@
 //! - [`Chart`] turns data into a [`Figure`] of [`Panel`]s: title, legend, drawing, and words for those who hear the page.
 //!   The page and [`save_figures`] (SVG and PNG files) are made from the same panels.
 //! - [`pages`] has a function for each page: typed data in, a [`Report`] out.
+//! - [`Thumbnail`]s of images are parts of the page, too: in [`Strips`], [`Examples`] and [`Map`]s. All else that is
+//!   shown of an image is text.
 //! - [`Inks`] gives a name its colour, marker and dash; one registry makes them the same on all pages of a set.
 //! - [`serve`](mod@serve) shows a page that follows a run to this machine, [`plot`] draws it in characters, and
 //!   [`tensorboard`] writes it as files of events.
@@ -33,6 +35,7 @@ mod axis;
 mod chart;
 pub mod contact_sheet;
 mod error;
+mod examples;
 mod figures;
 mod ink;
 mod legend;
@@ -40,12 +43,15 @@ mod number;
 mod page;
 pub mod pages;
 mod palette;
+mod picture;
 pub mod plot;
 #[cfg(feature = "png")]
 mod png;
 pub mod serve;
+mod strips;
 mod table;
 pub mod tensorboard;
+pub mod terminal;
 mod text;
 mod verdict;
 
@@ -62,16 +68,20 @@ pub use chart::forest::{Forest, ForestPanel, ForestRow};
 pub use chart::grid::{HeatMaps, HeatPanel};
 pub use chart::histograms::{HistogramPanel, Histograms, Reference};
 pub use chart::lines::Lines;
+pub use chart::map::{Map, MapPanel, MapPoint};
 pub use chart::marks::Mark;
 pub use chart::panel::{Figure, Panel};
 pub use chart::scatter::{Scatter, ScatterPanel};
 pub use chart::series::{LineChart, Series};
 pub use error::Error;
+pub use examples::{ExampleCard, Examples, Said};
 pub use figures::{Remark, Saved, save_figures};
 pub use ink::Inks;
 pub use legend::Entry;
 pub use number::{fixed, legible, plus_minus, signed, significant};
 pub use page::{Block, Report, Section};
 pub use palette::{Colour, SLOTS, colour};
+pub use picture::{Shot, Thumbnail};
+pub use strips::{StripQuery, StripRow, Strips};
 pub use table::{Cell, Column, Estimate, Table};
 pub use verdict::{Change, Finding, Verdict};

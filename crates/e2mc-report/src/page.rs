@@ -2,14 +2,18 @@
 
 use std::fmt::{self, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use e2mc_base::write_atomically;
 
 use crate::chart::Chart;
 use crate::chart::panel::{self, Figure};
 use crate::error::Error;
+use crate::examples::Examples;
 use crate::ink::{self, Inks};
 use crate::palette;
+use crate::picture::{Sprites, Thumbnail};
+use crate::strips::Strips;
 use crate::table::Table;
 use crate::text::{anchor, escape, prose};
 use crate::verdict::Finding;
@@ -18,7 +22,8 @@ const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("report.js");
 
 /// Nothing but what the page itself carries may run, show or load.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
 /// A page. In all prose, a pair of backticks sets code.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +58,10 @@ pub enum Block {
     Table(Table),
     /// A chart.
     Chart(Chart),
+    /// Images with their neighbours.
+    Strips(Strips),
+    /// Images with what was said of them.
+    Examples(Examples),
     /// A command or a file, word for word.
     Code {
         /// What it is.
@@ -99,18 +108,39 @@ impl Report {
         self.charts().map(|chart| chart.figure(&inks)).collect()
     }
 
+    /// Adds sections before the last, which says how the page was made.
+    pub fn insert(&mut self, sections: Vec<Section>) {
+        let at = self.sections.len().saturating_sub(1);
+        self.sections.splice(at..at, sections);
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.sections.iter().flat_map(|section| &section.blocks)
+    }
+
     fn charts(&self) -> impl Iterator<Item = &Chart> {
-        let blocks = self.sections.iter().flat_map(|section| &section.blocks);
-        blocks.filter_map(|block| match block {
+        self.blocks().filter_map(|block| match block {
             Block::Chart(chart) => Some(chart),
             _ => None,
         })
     }
 
+    /// All pictures; those that are seen at once before those that show under the pointer.
+    fn sprites(&self) -> Sprites {
+        let at_once = self.blocks().flat_map(|block| -> Vec<&Arc<Thumbnail>> {
+            match block {
+                Block::Strips(strips) => strips.pictures().collect(),
+                Block::Examples(examples) => examples.pictures().collect(),
+                _ => Vec::new(),
+            }
+        });
+        Sprites::of(at_once.chain(self.charts().flat_map(Chart::pictures)))
+    }
+
     /// The inks of all names on the page, in reading order.
     fn all_inks(&self) -> Inks {
         let mut inks = self.inks.clone();
-        inks.register(self.charts().flat_map(Chart::names));
+        inks.register(self.blocks().flat_map(Block::names));
         inks
     }
 
@@ -128,7 +158,9 @@ impl Report {
             panel::STYLE,
             palette::slot_rules()
         )?;
+        let sprites = self.sprites();
         out.write_str(&ink::markers())?;
+        out.write_str(&sprites.definitions())?;
         write!(out, "<header>\n<h1>{title}</h1>\n")?;
         if !self.subtitle.is_empty() {
             writeln!(out, "<p class=\"subtitle\">{}</p>", prose(&self.subtitle))?;
@@ -136,11 +168,14 @@ impl Report {
         self.render_contents(out)?;
         out.write_str("</header>\n<main>\n")?;
         for (i, section) in self.sections.iter().enumerate() {
-            section.render(out, i, &inks)?;
+            section.render(out, i, (&inks, &sprites))?;
         }
+        let left_out = sprites
+            .remark()
+            .map_or(String::new(), |text| format!(" {text}"));
         write!(
             out,
-            "</main>\n<footer>Made by e2mc {}. This page is complete in itself and loads nothing.</footer>\n\
+            "</main>\n<footer>Made by e2mc {}. This page is complete in itself and loads nothing.{left_out}</footer>\n\
              <script>\n{SCRIPT}</script>\n</body>\n</html>\n",
             env!("CARGO_PKG_VERSION")
         )
@@ -166,7 +201,12 @@ impl Report {
 }
 
 impl Section {
-    fn render(&self, out: &mut String, index: usize, inks: &Inks) -> fmt::Result {
+    fn render(
+        &self,
+        out: &mut String,
+        index: usize,
+        (inks, sprites): (&Inks, &Sprites),
+    ) -> fmt::Result {
         let id = anchor(index, &self.heading);
         write!(
             out,
@@ -177,18 +217,30 @@ impl Section {
             writeln!(out, "<p>{}</p>", prose(paragraph))?;
         }
         for block in &self.blocks {
-            block.render(out, inks)?;
+            block.render(out, inks, sprites)?;
         }
         out.write_str("</section>\n")
     }
 }
 
 impl Block {
-    fn render(&self, out: &mut String, inks: &Inks) -> fmt::Result {
+    /// The names that need an ink, in reading order.
+    fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Chart(chart) => chart.names(),
+            Self::Strips(strips) => strips.names(),
+            Self::Examples(examples) => examples.names(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn render(&self, out: &mut String, inks: &Inks, sprites: &Sprites) -> fmt::Result {
         match self {
             Self::Findings(findings) => render_findings(out, findings),
             Self::Table(table) => table.render(out),
             Self::Chart(chart) => chart.figure(inks).html(out),
+            Self::Strips(strips) => strips.render(out, inks, sprites),
+            Self::Examples(examples) => examples.render(out, inks, sprites),
             Self::Code { caption, text } => render_code(out, caption, text),
             Self::KeyValues(pairs) => render_key_values(out, pairs),
         }

@@ -6,7 +6,8 @@ for (const figure of document.querySelectorAll('figure.chart')) {
       const title = element.querySelector('title');
       const [at, ...values] = title.textContent.split('\n');
       title.remove();
-      return { element, at, values: values.map((text) => text.slice(text.lastIndexOf(': ') + 2)) };
+      const picture = document.getElementById(element.dataset.picture ?? '');
+      return { element, at, picture, values: values.map((text) => text.slice(text.lastIndexOf(': ') + 2)) };
     });
     const readout = root.querySelector('.readout');
     return { svg: root.querySelector(':scope > svg'), hits, readout, slots: root.dataset.slots.split(' '),
@@ -33,7 +34,13 @@ for (const figure of document.querySelectorAll('figure.chart')) {
       value.append(text);
       return value;
     });
-    panel.readout.replaceChildren(at, ...values);
+    const shown = [at, ...values];
+    if (hit.picture) {
+      const box = document.createElement('span');
+      box.innerHTML = `<svg class="shot" aria-hidden="true"><use href="#${hit.picture.id}"/></svg>`;
+      shown.unshift(box);
+    }
+    panel.readout.replaceChildren(...shown);
   };
   const showAll = (at) => {
     for (const panel of panels) {

@@ -34,6 +34,8 @@ pub struct Column {
 pub enum Cell {
     /// Words, or numbers that are names.
     Text(String),
+    /// Numbers in words, such as an interval: set as a number.
+    Words(String),
     /// A number, set with the column's decimals.
     Number(f64),
     /// A number with decimals of its own, in a column of different quantities; more where it is smaller than they show.
@@ -133,6 +135,7 @@ fn whole_words(text: &str) -> String {
 fn render_cell(out: &mut String, cell: &Cell, decimals: usize, heading: bool) -> fmt::Result {
     let (class, content) = match cell {
         Cell::Text(text) => ("text", prose(text)),
+        Cell::Words(text) => ("number", prose(text)),
         Cell::Number(value) => ("number", number::fixed(*value, decimals)),
         Cell::Value { value, decimals } => ("number", number::legible(*value, *decimals)),
         Cell::Estimate(estimate) => {

@@ -1,5 +1,6 @@
 //! `e2mc inspect`: what embeddings in files look like.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -7,11 +8,16 @@ use e2mc::{Matrix, Transform};
 use e2mc_cli::failure::Failure;
 use e2mc_cli::inspection;
 use e2mc_cli::options::InspectOptions;
+use e2mc_data::subset::labels;
+use e2mc_eval::diagnostics::Surroundings;
 use e2mc_eval::protocol::{self, rows_through};
 use e2mc_eval::{EmbeddingFile, read_embeddings};
+use e2mc_record::RunFolder;
 use e2mc_report::pages::embedding::Subject;
+use e2mc_report::pages::images::{Images, Model, WITHOUT};
 
 use super::map_of;
+use crate::pictures;
 
 pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
     rayon::ThreadPoolBuilder::new()
@@ -19,7 +25,8 @@ pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
         .build_global()?;
     let transform = options.transform.map_or(Transform::Gaussian, Into::into);
     let (map, origin) = map_of(options.map.as_ref())?;
-    let mut subjects = Vec::new();
+    let (mut subjects, mut models) = (Vec::new(), Vec::new());
+    let mut dataset = None;
     for (name, path) in inspection::names(&options.files).iter().zip(&options.files) {
         let file = EmbeddingFile::open(path)?;
         let about = |error| inspection::about(path, error);
@@ -30,6 +37,20 @@ pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
         let config = inspection::config(options, transform, rows.cols());
         let subject = Subject::measure(name, path, &*rows, &config);
         subjects.push(subject.map_err(about)?);
+        if let Some(data) = &options.data
+            && dataset.is_none()
+        {
+            dataset = Some(pictures::of_rows(data, rows.rows(), options)?);
+        }
+        if let Some(images) = dataset.as_ref().filter(|_| inspection::has_page(options)) {
+            let labels = labels(&**images).ok();
+            let surroundings = Surroundings::within(&*rows, labels.as_deref());
+            models.push(Model {
+                name: name.clone(),
+                identity: RunFolder::name_of(Path::new(path)),
+                surroundings: Some(surroundings.map_err(about)?),
+            });
+        }
     }
     if !options.view.is_empty() {
         let [subject] = &mut subjects[..] else {
@@ -46,7 +67,15 @@ pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
         }
         subject.add_views(&views)?;
     }
-    inspection::show(&subjects, origin.as_ref(), options)?;
+    let images = dataset.zip(options.data.as_ref()).map(|(dataset, data)| {
+        let mut images = Images::of_surroundings(models, dataset.classes().to_vec());
+        if options.no_thumbnails {
+            images.missing = WITHOUT.to_owned();
+        }
+        images.show(|id| pictures::picture((data, &*dataset), id.row, !options.no_thumbnails));
+        images
+    });
+    inspection::show(&subjects, origin.as_ref(), images.as_ref(), options)?;
     Ok(ExitCode::SUCCESS)
 }
 

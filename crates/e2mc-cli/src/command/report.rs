@@ -10,6 +10,8 @@ use e2mc_record::Run;
 use e2mc_report::{pages, save_figures};
 use serde_json::json;
 
+use crate::pictures;
+
 pub(crate) fn run(options: &ReportOptions) -> Result<ExitCode> {
     let out = match (&options.out, &options.runs[..]) {
         (Some(out), _) => out.clone(),
@@ -23,7 +25,10 @@ pub(crate) fn run(options: &ReportOptions) -> Result<ExitCode> {
     };
     let runs = options.runs.iter().map(|folder| Run::read(folder));
     let runs = runs.collect::<Result<Vec<_>, _>>()?;
-    let page = pages::run::report(&runs, &output::command_line());
+    let mut page = pages::run::report(&runs, &output::command_line());
+    let mut images = pages::images::of_run(&runs);
+    pictures::add(&mut images, !options.no_thumbnails);
+    page.insert(images.sections());
     page.save(&out)?;
     if let Some(folder) = &options.figures {
         for remark in &save_figures(&page, folder)?.remarks {

@@ -33,7 +33,9 @@ pub(crate) fn run(options: &ResultsOptions) -> Result<ExitCode> {
         ));
     }
     output::result(options.json, &table.json(), || match options.format {
-        TableFormat::Terminal => format!("{}{}", output::table(&table.cells()), table.spans()),
+        TableFormat::Terminal => {
+            format!("{}{}", output::fitting_table(&table.cells()), table.spans())
+        }
         TableFormat::Markdown => table.markdown(),
         TableFormat::Csv => table.csv(),
     });

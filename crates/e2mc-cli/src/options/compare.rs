@@ -26,6 +26,9 @@ pub struct CompareOptions {
     /// Write a page with a forest plot of the differences
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
+    /// Leave pictures of images out of the page; names and classes stay
+    #[arg(long)]
+    pub no_thumbnails: bool,
     /// Significance level, of all lines together
     #[arg(long, default_value_t = 0.05, value_parser = level)]
     pub level: f64,

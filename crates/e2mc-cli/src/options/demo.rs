@@ -21,6 +21,9 @@ pub struct DemoOptions {
     /// Epochs of each continuation [default: the recipe's]
     #[arg(long)]
     pub epochs: Option<u64>,
+    /// Leave pictures of images out of the page; names and classes stay
+    #[arg(long)]
+    pub no_thumbnails: bool,
     /// Where and with what randomness to compute.
     #[command(flatten)]
     pub machine: MachineOptions,

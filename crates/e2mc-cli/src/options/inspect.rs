@@ -19,8 +19,9 @@ pub struct InspectOptions {
     /// How the checkpoint is read.
     #[command(flatten)]
     pub reading: CheckpointOptions,
-    /// Folder of images for --checkpoint; its test split is used where it has one
-    #[arg(long, value_name = "DIR", requires = "checkpoint")]
+    /// Folder of images: for --checkpoint, its test split where it has one; with files the images that the
+    /// rows are of, for pictures in --report
+    #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// How the images are opened.
     #[command(flatten)]
@@ -58,6 +59,9 @@ pub struct InspectOptions {
     /// Write a self-contained page
     #[arg(long, value_name = "OUT.html")]
     pub report: Option<PathBuf>,
+    /// Leave pictures of images out of the page; names and classes stay
+    #[arg(long)]
+    pub no_thumbnails: bool,
     /// Write each chart as SVG and PNG into this folder
     #[arg(long, value_name = "DIR")]
     pub figures: Option<PathBuf>,

@@ -16,6 +16,9 @@ pub struct ReportOptions {
     /// Write each chart as SVG and PNG into this folder
     #[arg(long, value_name = "DIR")]
     pub figures: Option<PathBuf>,
+    /// Leave pictures of images out of the page; names and classes stay
+    #[arg(long)]
+    pub no_thumbnails: bool,
     /// Print the result as one JSON object on standard output
     #[arg(long)]
     pub json: bool,

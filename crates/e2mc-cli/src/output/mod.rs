@@ -7,10 +7,12 @@ mod status;
 
 use std::io::Write;
 
-use e2mc_report::Finding;
+use e2mc_report::{Finding, terminal};
 use serde::Serialize;
 
 pub use adaptation::{Adaptation, map_name};
+pub use e2mc_report::plus_minus;
+pub use e2mc_report::terminal::table;
 pub use evaluation::evaluation;
 pub use status::Status;
 
@@ -31,14 +33,6 @@ fn line(text: &str) {
     }
 }
 
-/// `79.31 ± 0.22`, or `79.31` where there is one value.
-pub fn plus_minus(mean: f64, standard_error: Option<f64>) -> String {
-    match standard_error {
-        Some(error) => format!("{mean:.2} ± {error:.2}"),
-        None => format!("{mean:.2}"),
-    }
-}
-
 /// A note for the user on standard error.
 pub fn note(text: &str) {
     eprintln!("{text}");
@@ -49,13 +43,14 @@ pub fn warning(text: &str) {
     eprintln!("warning: {text}");
 }
 
-/// Findings, one a line: the verdict, then the sentence.
+/// A [`table`] in parts that fit the terminal, each with the first column.
+pub fn fitting_table(rows: &[Vec<String>]) -> String {
+    terminal::fitting_table(rows, columns())
+}
+
+/// Findings: the verdict, then the sentence, broken where the terminal ends.
 pub fn findings(findings: &[Finding]) -> String {
-    let words = |finding: &Finding| finding.verdict.words();
-    let width = findings.iter().map(|finding| words(finding).len()).max();
-    let width = width.unwrap_or(0);
-    let line = |finding: &Finding| format!("{:<width$}  {}\n", words(finding), finding.text);
-    findings.iter().map(line).collect()
+    terminal::findings(findings, columns())
 }
 
 /// What was typed, by the name of the command, for the records of runs and pages.
@@ -66,48 +61,9 @@ pub fn command_line() -> String {
     words.join(" ")
 }
 
-/// Lines up columns: the first to the left, the others to the right; one line a row.
-pub fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-    };
-    let widths: Vec<_> = (0..columns)
-        .map(|column| width(column).unwrap_or(0))
-        .collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(column, (cell, &width))| {
-                if column == 0 {
-                    format!("{cell:<width$}")
-                } else {
-                    format!("{cell:>width$}")
-                }
-            });
-        let line: Vec<_> = cells.collect();
-        text.push_str(line.join("   ").trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::table;
-
-    #[test]
-    fn columns_line_up() {
-        let rows = [
-            vec!["a".into(), "1".into()],
-            vec!["bb".into(), "10 ± 2".into()],
-        ];
-        assert_eq!(table(&rows), "a         1\nbb   10 ± 2\n");
-    }
+/// The columns of the terminal, or those of a usual one; no more than can be read well.
+fn columns() -> usize {
+    let size = console::Term::stdout().size_checked();
+    size.map_or(80, |(_, columns)| usize::from(columns))
+        .clamp(40, 110)
 }

@@ -590,5 +590,5 @@ fn a_second_result_in_the_same_folder_needs_overwrite() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     left.sort();
-    assert_eq!(left, ["predictions.npz", "result.json"]);
+    assert_eq!(left, ["predictions.npz", "result.json", "surroundings.npz"]);
 }

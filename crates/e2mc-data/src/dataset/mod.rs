@@ -26,12 +26,32 @@ pub use idx::IdxImages;
 pub use index::cache_folder;
 pub use names::{escaped_name, unescaped_name};
 pub use open::{open, open_with};
-pub use options::{OnBad, OpenOptions, Split};
+pub use options::{BadNews, OnBad, OpenOptions, Split, first_bad};
 pub use selection::Selection;
 pub use voc::{VOC_CLASSES, VocImages, VocShown, is_voc};
 
+use std::path::Path;
+
 use crate::decode::Wanted;
 use crate::{Error, Image};
+
+/// The name of an image below the folder of its data set, so that it stays the same where the folder is moved.
+pub fn name_below(root: &Path, dataset: &dyn Dataset, index: usize) -> String {
+    let (root, name) = (root.to_string_lossy(), dataset.name(index));
+    let below = name.strip_prefix(&*root).unwrap_or(&name);
+    below
+        .trim_start_matches(std::path::MAIN_SEPARATOR)
+        .to_owned()
+}
+
+/// Whether a data set in the folder `root` can be what rows of embeddings are of: as many images as rows and, of a list
+/// of `names` as `embed` leaves it, the same in the same order.
+pub fn is_of_rows(root: &Path, dataset: &dyn Dataset, rows: usize, names: Option<&str>) -> bool {
+    let below = |row| name_below(root, dataset, row);
+    let ends = |(row, line): (usize, &str)| line.ends_with(&*escaped_name(&below(row)));
+    let mut named = names.iter().flat_map(|names| names.lines().enumerate());
+    dataset.len() == rows && named.all(|(row, line)| row < rows && ends((row, line)))
+}
 
 /// Images by index, with labels where there are any. Shared by the threads of a loader.
 pub trait Dataset: Send + Sync {

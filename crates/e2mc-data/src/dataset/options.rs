@@ -2,9 +2,34 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Is told what is wrong with a bad image, by name.
 pub type OnBad = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Bad images that are named; there may be a thousand of a million.
+const NAMED: usize = 20;
+
+/// What is told of bad images where only the first are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadNews<'a> {
+    /// What is wrong with one, by name.
+    One(&'a str),
+    /// There are more, which are not named.
+    More,
+}
+
+/// Tells of the first 20 bad images, and once that there are more.
+pub fn first_bad(tell: impl Fn(BadNews<'_>) + Send + Sync + 'static) -> OnBad {
+    let bad = AtomicUsize::new(0);
+    Arc::new(
+        move |reason: &str| match bad.fetch_add(1, Ordering::Relaxed) {
+            before if before < NAMED => tell(BadNews::One(reason)),
+            NAMED => tell(BadNews::More),
+            _ => {}
+        },
+    )
+}
 
 /// What of a data set was set apart for a use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,5 +92,31 @@ impl Default for OpenOptions<'_> {
             max_bad: 0.001,
             on_bad: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn the_first_twenty_bad_images_are_named_and_the_others_once() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let list = told.clone();
+        let on_bad = first_bad(move |news| {
+            let words = match news {
+                BadNews::One(reason) => reason.to_owned(),
+                BadNews::More => "more".to_owned(),
+            };
+            list.lock().unwrap().push(words);
+        });
+        for index in 0..50 {
+            on_bad(&format!("{index}.jpg"));
+        }
+        let told = told.lock().unwrap();
+        assert_eq!((told.len(), told[19].as_str()), (NAMED + 1, "19.jpg"));
+        assert_eq!(told[NAMED], "more");
     }
 }

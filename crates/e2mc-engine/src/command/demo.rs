@@ -27,6 +27,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode> {
         seeds: options.seeds,
         epochs: options.epochs,
         machine: settings::machine(&options.machine),
+        thumbnails: !options.no_thumbnails,
         command: output::command_line(),
     };
     let mut observer = || Box::new(RunScreen::new(&screen)) as Box<dyn RunObserver>;
@@ -85,7 +86,7 @@ fn text(shown: &Shown, seeds: u64) -> String {
          entropy (nats, 0 is uniform) and covariance of the test images' embeddings\n\n{}\n",
         first.test_images,
         counted(seeds, "label subset"),
-        output::table(&rows)
+        output::fitting_table(&rows)
     );
     text.push_str(&output::findings(&findings(comparison)));
     text.push_str(&format!(

@@ -31,10 +31,13 @@ pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
         transform: options.transform.map(Into::into),
         views: options.views.into(),
         queries: options.queries as usize,
+        pictures: inspection::has_page(options),
+        thumbnails: !options.no_thumbnails,
         machine: settings::machine(&options.machine),
     };
     let notices: Arc<dyn Notices> = Screen::new();
     let map = work.map.as_ref().map(|map| &map.origin);
-    inspection::show(&inspect(&work, &notices)?, map, options)?;
+    let (subjects, images) = inspect(&work, &notices)?;
+    inspection::show(&subjects, map, images.as_ref(), options)?;
     Ok(ExitCode::SUCCESS)
 }

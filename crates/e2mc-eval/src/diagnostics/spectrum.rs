@@ -10,8 +10,14 @@
 //!
 //! Singular values come from the eigenvalues of `Z^T Z`, or of `Z Z^T` where there are fewer rows than dimensions, in
 //! float64: those under some `1e-7` of the largest cannot be told from 0 and count as 0, as in float32 data they should.
+//!
+//! The floor is what rounding alone gives: a value `v` that was computed in `b` bits is off by a few units, about
+//! `4 * 2^-b v` at most, so each dimension has noise of variance `16 * 2^-2b v^2 / 3`, and `n` rows of `d` such
+//! dimensions have eigenvalues of up to `(1 + sqrt(d / n))^2` times that (Marchenko and Pastur). Below it the spectrum is
+//! of the arithmetic, not of the model.
 
 use e2mc::{Matrix, MatrixView};
+use half::{bf16, f16};
 
 use super::eigenvalues::eigenvalues;
 use super::gram::Gram;
@@ -36,13 +42,20 @@ pub struct Spectrum {
     pub top_share: f64,
     /// Directions that hold 99 % of the variance.
     pub directions_99: usize,
+    /// Eigenvalues below this may come from rounding alone.
+    pub floor: f64,
     /// The eigenvalues of the covariance, largest first: as many as there are dimensions, or rows where there are fewer.
     pub eigenvalues: Vec<f64>,
 }
 
 impl Spectrum {
-    /// From the moments of all rows; `all` are the rows themselves where there are fewer of them than dimensions.
-    pub(super) fn measure(moments: &Moments, all: Option<&Matrix>) -> Result<Self, Error> {
+    /// From the moments of all rows and some of the rows; `all` are the rows themselves where there are fewer of them than
+    /// dimensions.
+    pub(super) fn measure(
+        moments: &Moments,
+        some: &Matrix,
+        all: Option<&Matrix>,
+    ) -> Result<Self, Error> {
         let (n, d) = (moments.rows as f64, moments.dims());
         let (centred, raw) = match all {
             Some(rows) if rows.rows() < d => {
@@ -76,8 +89,35 @@ impl Spectrum {
             alpha: alpha(&centred),
             top_share: if total > 0.0 { centred[0] / total } else { 0.0 },
             directions_99: directions(&centred, 0.99),
+            floor: floor(moments, bits(some.data())),
             eigenvalues: centred,
         })
+    }
+}
+
+/// The largest eigenvalue that rounding to so many bits gives.
+fn floor(moments: &Moments, bits: i32) -> f64 {
+    let (n, d) = (moments.rows as f64, moments.dims() as f64);
+    let variances = moments.covariance.iter().step_by(moments.dims() + 1);
+    let squares = variances
+        .zip(&moments.mean)
+        .map(|(v, mean)| v + mean * mean);
+    let noise = 16.0 * 2f64.powi(-2 * bits) / 3.0 * squares.sum::<f64>() / d;
+    noise * (1.0 + (d / n).sqrt()).powi(2)
+}
+
+/// The bits of the values' type, as far as the values tell: 11 of float16, 8 of bfloat16, else 24. Whole numbers are
+/// exact in any of them.
+fn bits(values: &[f32]) -> i32 {
+    let all = |holds: fn(f32) -> bool| values.iter().all(|&value| holds(value));
+    if all(|value| value.fract() == 0.0) {
+        24
+    } else if all(|value| bf16::from_f32(value).to_f32() == value) {
+        8
+    } else if all(|value| f16::from_f32(value).to_f32() == value) {
+        11
+    } else {
+        24
     }
 }
 
@@ -88,7 +128,7 @@ fn both(a: &[f64], b: &[f64], order: usize) -> Result<(Vec<f64>, Vec<f64>), Erro
 }
 
 /// `(X - c)(X - c)^T` of a few wide rows.
-fn of_rows(rows: MatrixView<'_>, centre: &[f64]) -> Vec<f64> {
+pub(super) fn of_rows(rows: MatrixView<'_>, centre: &[f64]) -> Vec<f64> {
     /// Columns of `X` that are handed on together.
     const COLUMNS: usize = 256;
     let (n, d) = (rows.rows(), rows.cols());
@@ -166,7 +206,7 @@ mod tests {
 
     fn spectrum(z: &Matrix) -> Spectrum {
         let (moments, _) = Moments::measure(&z.view(), &[]).unwrap();
-        Spectrum::measure(&moments, (z.rows() < z.cols()).then_some(z)).unwrap()
+        Spectrum::measure(&moments, z, (z.rows() < z.cols()).then_some(z)).unwrap()
     }
 
     /// `rows` samples of `rank` equally strong directions in `dims` dimensions.
@@ -221,6 +261,28 @@ mod tests {
             assert!(found.participation_ratio > 3.0 && found.participation_ratio <= 5.0);
             assert!(found.directions_99 <= 5);
         }
+    }
+
+    #[test]
+    fn the_floor_lies_between_what_is_there_and_what_rounding_adds() {
+        let halves = |z: &Matrix| {
+            let values = z.data().iter().map(|&v| f16::from_f32(v).to_f32());
+            Matrix::new(values.collect(), z.rows(), z.cols()).unwrap()
+        };
+        for (rows, dims) in [(2000, 40), (60, 300)] {
+            let single = of_rank(rows, dims, 5, 2);
+            for z in [halves(&single), single] {
+                let found = spectrum(&z);
+                let above = found.eigenvalues.iter().filter(|&&l| l > found.floor);
+                assert_eq!(above.count(), 5, "{rows} x {dims}: {}", found.floor);
+            }
+        }
+        // Whole numbers are exact, however few bits they have.
+        assert_eq!(
+            (bits(&[3.0, 1.0]), bits(&[0.5, 1.0]), bits(&[0.1])),
+            (24, 8, 24)
+        );
+        assert_eq!(bits(&[f16::from_f32(0.1).to_f32()]), 11);
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub use files::EmbeddingFiles;
 pub use machines::{MachineData, MachinePlan, Scale, evaluate_machines};
 pub use mapped::{MapFile, rows_through};
 pub use neighbours::{NeighbourData, NeighbourPlan, evaluate_neighbours, nearest};
-pub use predictions::{write_label_scores, write_predictions, write_votes};
+pub use predictions::{write_label_scores, write_predictions, write_surroundings, write_votes};
 pub use probes::{
     PresetOrigin, ProbeKind, ProbePlan, ProbeSettings, describe_logistic, evaluate_probes,
     fit_probes, once_each, unfinished_warning,

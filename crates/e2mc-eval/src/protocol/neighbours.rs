@@ -1,10 +1,15 @@
 //! Nearest neighbours: the whole evaluation, and the first look beside probes.
 
+use std::path::PathBuf;
+
 use e2mc_record::{EvaluationResult, NeighbourFit, ResultFolder};
 use serde_json::json;
 
-use super::{Error, Labelled, check_classes, data_warnings, figures, write_votes};
-use crate::{KnnConfig, KnnResult, Rows, Vote, knn, knn_within};
+use super::{
+    Error, Labelled, check_classes, data_warnings, figures, write_surroundings, write_votes,
+};
+use crate::diagnostics::{NEAREST, Surroundings};
+use crate::{KnnConfig, KnnResult, Rows, Vote, knn_keeping};
 
 /// Features, in memory or in files, and classes.
 #[derive(Clone, Copy)]
@@ -48,12 +53,13 @@ pub fn evaluate_neighbours(
     crate::check::labels(data.train_labels, data.classes, crate::check::TRAINING)?;
     crate::check::labels(data.test_labels, data.classes, crate::check::TEST)?;
     check_classes(data.train_labels.iter().copied(), data.classes)?;
-    let found = knn_within(
+    let (found, kept) = knn_keeping(
         data.train,
         data.train_labels,
         data.test,
         config,
         plan.memory,
+        &Surroundings::asking(data.test.rows()),
     )?;
     let train = (data.train, data.train_labels);
     let warnings = data_warnings(train, (data.test, data.test_labels), data.classes)?;
@@ -61,6 +67,8 @@ pub fn evaluate_neighbours(
         let fit = neighbour_fit(votes, (data.test_labels, data.classes), folder)?;
         result.results.push(fit);
     }
+    let test = (data.test, data.test_labels);
+    result.surroundings = write_surroundings(folder, test, &nearest_of(kept), data.train_labels)?;
     let votes: Vec<_> = config.votes.iter().map(|&vote| vote_name(vote)).collect();
     for (key, value) in [
         ("k", json!(config.ks)),
@@ -77,19 +85,33 @@ pub fn evaluate_neighbours(
     Ok(result)
 }
 
-/// The majority of `k` neighbours, or of all there are, with all labels.
+/// The majority of `k` neighbours, or of all there are, with all labels; and the place of the surroundings of test rows.
 ///
 /// # Errors
-/// As [`knn`]; where predictions cannot be written.
-pub fn nearest(data: &Labelled, k: usize, folder: &ResultFolder) -> Result<NeighbourFit, Error> {
+/// As [`knn`](crate::knn()); where predictions or surroundings cannot be written.
+pub fn nearest(
+    data: &Labelled,
+    k: usize,
+    folder: &ResultFolder,
+) -> Result<(NeighbourFit, Option<PathBuf>), Error> {
     let config = KnnConfig {
         ks: vec![k.min(data.train.rows())],
         votes: vec![Vote::Majority],
         ..KnnConfig::default()
     };
-    let (train, test) = (data.train.view(), data.test.view());
-    let votes = knn(train, &data.train_labels, test, &config)?;
-    neighbour_fit(&votes[0], (&data.test_labels, data.classes), folder)
+    let (train, test) = (&data.train.view(), &data.test.view());
+    let asking = Surroundings::asking(data.test.rows());
+    let (votes, kept) = knn_keeping(train, &data.train_labels, test, &config, None, &asking)?;
+    let fit = neighbour_fit(&votes[0], (&data.test_labels, data.classes), folder)?;
+    let test = (test as &dyn Rows, &data.test_labels[..]);
+    let place = write_surroundings(folder, test, &nearest_of(kept), &data.train_labels)?;
+    Ok((fit, place))
+}
+
+/// The nearest that are listed.
+fn nearest_of(mut kept: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
+    kept.iter_mut().for_each(|rows| rows.truncate(NEAREST));
+    kept
 }
 
 fn neighbour_fit(

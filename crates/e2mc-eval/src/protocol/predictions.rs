@@ -1,4 +1,4 @@
-//! Writing what a fit said of each test row: `predictions.npz`.
+//! Writing what a fit said of each test row: `predictions.npz`, and what is near to test rows: `surroundings.npz`.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,8 @@ use e2mc::Matrix;
 use e2mc_record::ResultFolder;
 
 use super::Error;
-use crate::{Column, KnnResult, MultiLabels, RANKED, write_npz};
+use crate::diagnostics::Surroundings;
+use crate::{Column, KnnResult, MultiLabels, RANKED, Rows, write_npz};
 
 /// Writes `label`, `prediction` and, where the folder keeps them, `scores` of one fit; gives their
 /// place within the folder.
@@ -48,6 +49,24 @@ pub fn write_votes(
         ("ranked", Column::Integers(&ranked, RANKED)),
     ];
     write(folder, fit, &columns)
+}
+
+/// Writes where test rows lie and which training rows are `nearest` to those that [ask](Surroundings::asking); gives the
+/// file's place within the folder.
+///
+/// # Errors
+/// Where rows cannot be read, or the file not written.
+pub fn write_surroundings(
+    folder: &ResultFolder,
+    (test, test_labels): (&dyn Rows, &[usize]),
+    nearest: &[Vec<usize>],
+    train_labels: &[usize],
+) -> Result<Option<PathBuf>, Error> {
+    let Some((path, place)) = folder.surroundings()? else {
+        return Ok(None);
+    };
+    Surroundings::of(test, Some(test_labels), nearest, Some(train_labels))?.write(&path)?;
+    Ok(Some(place))
 }
 
 /// Writes `label` and `scores` of several labels a row, of which the scores are all there is.

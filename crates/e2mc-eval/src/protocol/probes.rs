@@ -253,7 +253,7 @@ pub fn evaluate_probes(
     let train = (&data.train.view() as _, data.train_labels.as_slice());
     let test = (&data.test.view() as _, data.test_labels.as_slice());
     let mut warnings = data_warnings(train, test, data.classes)?;
-    let neighbours = nearest(data, plan.k, folder)?;
+    let (neighbours, surroundings) = nearest(data, plan.k, folder)?;
     let (rows, more) = fit_probes(data, plan, folder)?;
     warnings.extend(more);
     once_each(&mut warnings);
@@ -264,6 +264,7 @@ pub fn evaluate_probes(
     result.k = Some(neighbours.k);
     result.knn = Some(neighbours.figures.top1);
     result.results.push(neighbours);
+    result.surroundings = surroundings;
     result.probes.extend(rows);
     result.warnings.extend(warnings);
     Ok(result)

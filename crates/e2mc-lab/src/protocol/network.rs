@@ -263,6 +263,7 @@ impl Judged<'_> {
         result.train_images = self.splits.train.len();
         result.test_images = self.splits.test.len();
         result.classes = self.splits.classes();
+        result.class_names = self.splits.train.dataset().classes().to_vec();
         result.splits = Splits {
             train: Some(split("train", self.data, &**self.splits.train.dataset())),
             test: Some(split("test", self.data, &**self.splits.test.dataset())),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use e2mc_base::lock::FolderLock;
 use e2mc_base::stop::{Phase, Stop};
-use e2mc_record::{RESULT, RunFolder, RunOutcome, Training, sha256};
+use e2mc_record::{RESULT, ResultFolder, RunFolder, RunOutcome, Training, sha256};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Device, Model, Recipe, Trainer, device};
 
@@ -353,7 +353,8 @@ impl Sweep {
             map: None,
             threads: self.threads,
         };
-        let mut result = protocol::evaluate("sweep", &judged, &self.plan.probe, notices)?;
+        let nowhere = &mut ResultFolder::nowhere();
+        let mut result = protocol::evaluate("sweep", &judged, &self.plan.probe, nowhere, notices)?;
         result.training = Some(training);
         fs::create_dir_all(out).map_err(|source| Error::io("make", out, source))?;
         result.write(&out.join(RESULT))?;

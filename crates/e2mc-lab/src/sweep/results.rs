@@ -1,6 +1,5 @@
 //! What came out of a sweep, as a table and for other programs.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use e2mc_base::write_atomically;
@@ -182,12 +181,7 @@ impl SweepResults {
             let folder = run.folder.root().display().to_string();
             lines.push(row(run.point.words(), folder, run.measured.as_ref()));
         }
-        let mut out = String::new();
-        for cells in lines {
-            let cells: Vec<_> = cells.iter().map(|cell| quoted(cell)).collect();
-            writeln!(out, "{}", cells.join(",")).expect("writing to a string does not fail");
-        }
-        out
+        written(&lines)
     }
 }
 
@@ -199,12 +193,15 @@ pub fn settings(point: &Point) -> Map<String, Value> {
         .collect()
 }
 
-/// A cell of a CSV file (RFC 4180).
-fn quoted(cell: &str) -> String {
-    if cell.contains([',', '"', '\n', '\r']) {
-        return format!("\"{}\"", cell.replace('"', "\"\""));
+/// Lines of equal length as a CSV file (RFC 4180).
+fn written(lines: &[Vec<String>]) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for line in lines {
+        let written = writer.write_record(line);
+        written.expect("lines of equal length are written to memory");
     }
-    cell.to_owned()
+    let bytes = writer.into_inner().expect("memory takes everything");
+    String::from_utf8(bytes).expect("made of strings")
 }
 
 #[cfg(test)]
@@ -245,9 +242,9 @@ mod tests {
 
     #[test]
     fn cells_with_commas_are_quoted() {
-        assert_eq!(quoted("20-NN, standard error"), "\"20-NN, standard error\"");
-        assert_eq!(quoted("[8, 8]"), "\"[8, 8]\"");
-        assert_eq!(quoted("one\"two"), "\"one\"\"two\"");
-        assert_eq!(quoted("plain"), "plain");
+        let cells = ["20-NN, standard error", "[8, 8]", "one\"two", "plain"];
+        let line = cells.map(str::to_owned).to_vec();
+        let expected = "\"20-NN, standard error\",\"[8, 8]\",\"one\"\"two\",plain\n";
+        assert_eq!(written(&[line]), expected);
     }
 }

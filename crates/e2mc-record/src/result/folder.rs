@@ -1,4 +1,4 @@
-//! Where an evaluation writes: `result.json`, and the predictions of each fit.
+//! Where an evaluation writes: `result.json`, the predictions of each fit, and the surroundings of test rows.
 //!
 //! The first fit's predictions are in the folder itself, those of the others in folders of their own.
 //! Until the result is whole they are aside, in a folder that goes where the work ends early: then
@@ -21,6 +21,8 @@ pub const RESULT: &str = "result.json";
 pub const PREDICTIONS: &str = "predictions.npz";
 /// Where predictions wait for the result. Locking the folder removes what a kill left of it.
 const ASIDE: &str = ".e2mc-unfinished";
+/// The name of the file that says where test rows lie and what is nearest to them.
+pub const SURROUNDINGS: &str = "surroundings.npz";
 
 /// The folder that an evaluation writes to, or none.
 #[derive(Debug)]
@@ -119,14 +121,21 @@ impl ResultFolder {
             true => PathBuf::from(PREDICTIONS),
             false => Path::new(fit).join(PREDICTIONS),
         };
-        let path = out.folder.join(ASIDE).join(&place);
-        make_parent(&path)?;
-        let mut waiting = out.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.push(place.clone());
-        Ok(Some((path, place)))
+        out.aside(place).map(Some)
     }
 
-    /// Gives the predictions their places and writes `result.json`: the last thing to do.
+    /// Where the surroundings of test rows are to be written: the file, which gets its place with the
+    /// result, and that place relative to the folder. None where nothing is to be written.
+    ///
+    /// # Errors
+    /// Where no file can be made.
+    pub fn surroundings(&self) -> Result<Option<(PathBuf, PathBuf)>, Error> {
+        let out = self.out.as_ref();
+        out.map(|out| out.aside(PathBuf::from(SURROUNDINGS)))
+            .transpose()
+    }
+
+    /// Gives the files their places and writes `result.json`: the last thing to do.
     ///
     /// # Errors
     /// Where a file cannot be written, or an older result not be removed.
@@ -136,11 +145,20 @@ impl ResultFolder {
 }
 
 impl Out {
+    /// Where the file of this place is until the result is whole, and the place.
+    fn aside(&self, place: PathBuf) -> Result<(PathBuf, PathBuf), Error> {
+        let path = self.folder.join(ASIDE).join(&place);
+        make_parent(&path)?;
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.push(place.clone());
+        Ok((path, place))
+    }
+
     fn write(&self, result: &EvaluationResult) -> Result<(), Error> {
         let path = self.folder.join(RESULT);
         let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(older) = older.take() {
-            for place in older.predictions() {
+            for place in older.files() {
                 remove(&self.folder, place)?;
             }
             // The list goes last: what it lists can then still be removed after a kill.
@@ -172,7 +190,8 @@ fn make_parent(path: &Path) -> Result<(), Error> {
 /// folder was not written here and is left alone.
 fn remove(out: &Path, place: &Path) -> Result<(), Error> {
     let within = |part: Component<'_>| matches!(part, Component::Normal(_));
-    if !place.components().all(within) || place.file_name() != Some(PREDICTIONS.as_ref()) {
+    let known = [PREDICTIONS, SURROUNDINGS].map(|name| Some(name.as_ref()));
+    if !place.components().all(within) || !known.contains(&place.file_name()) {
         return Ok(());
     }
     let folder = place.parent().filter(|folder| *folder != Path::new(""));

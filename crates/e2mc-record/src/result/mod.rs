@@ -94,6 +94,9 @@ pub struct EvaluationResult {
     /// Classes or labels.
     #[serde(default)]
     pub classes: usize,
+    /// What the classes are called, in the order of their numbers; empty where nobody knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<String>,
     /// Where the images came from, split by split.
     #[serde(default, skip_serializing_if = "Splits::is_empty")]
     pub splits: Splits,
@@ -115,6 +118,9 @@ pub struct EvaluationResult {
     /// Support vector machines.
     #[serde(flatten)]
     pub svm: Option<SvmResult>,
+    /// Where test rows lie and what is nearest to them: a file, relative to the folder of the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surroundings: Option<PathBuf>,
     /// What a reader of the figures should know.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -141,6 +147,7 @@ impl EvaluationResult {
             train_images: 0,
             test_images: 0,
             classes: 0,
+            class_names: Vec::new(),
             splits: Splits::default(),
             label_subsets: None,
             k: None,
@@ -148,6 +155,7 @@ impl EvaluationResult {
             results: Vec::new(),
             probes: Vec::new(),
             svm: None,
+            surroundings: None,
             warnings: Vec::new(),
         }
     }
@@ -174,6 +182,11 @@ impl EvaluationResult {
     /// Where the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
         read::write_json(path, &KIND, self)
+    }
+
+    /// The places of all files beside the result, relative to its folder.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.predictions().chain(&self.surroundings)
     }
 
     /// The places of all predictions, relative to the folder of the result.

@@ -136,7 +136,7 @@ impl EvaluationResult {
         neighbours.chain(probes).chain(svm)
     }
 
-    /// All rows, in the same order.
+    /// All rows, in the same order. Neighbours that are judged beside probes come first where no list has them.
     pub fn rows(&self) -> impl Iterator<Item = RowView> {
         let single = |key, mean, measure| RowView {
             key,
@@ -146,6 +146,11 @@ impl EvaluationResult {
             spans: None,
             values: vec![mean],
         };
+        let beside = self.k.zip(self.knn).filter(|_| self.results.is_empty());
+        let beside = beside.map(move |(k, knn)| {
+            let key = FitKey::new(Protocol::Knn, format!("{k}-NN"), 1.0, 0);
+            single(key, knn, "top-1")
+        });
         let of_neighbours = self
             .results
             .iter()
@@ -167,7 +172,8 @@ impl EvaluationResult {
             let both = precision.into_iter().chain(top1);
             both.map(move |(mean, measure)| single(key.clone(), mean, measure))
         });
-        of_neighbours.chain(probes).chain(svm)
+        let lists = of_neighbours.chain(probes).chain(svm);
+        beside.into_iter().chain(lists)
     }
 
     /// Rows of probes are of fine-tuning where that is what the command is for.
@@ -202,6 +208,29 @@ mod tests {
         assert_eq!(row(Some(Spans::FitSeeds), 0.1).noise(), None);
         assert_eq!(row(None, 0.1).noise(), Some(0.5));
         assert_eq!(row(None, 1.0).noise(), None);
+    }
+
+    #[test]
+    fn neighbours_beside_probes_are_one_row_whether_a_list_has_them_or_not() {
+        let mut result = EvaluationResult::new("probe", "a", Protocol::Linear);
+        (result.k, result.knn) = (Some(20), Some(40.0));
+        let names = |result: &EvaluationResult| -> Vec<String> {
+            result.rows().map(|row| row.key.row_name()).collect()
+        };
+        assert_eq!(names(&result), ["20-NN"]);
+        result.results.push(super::super::NeighbourFit {
+            k: 20,
+            vote: "majority".into(),
+            figures: Figures {
+                top1: 40.0,
+                top5: None,
+                mean_per_class: 40.0,
+                per_class: Vec::new(),
+                confusion: None,
+            },
+            predictions: None,
+        });
+        assert_eq!(names(&result), ["20-NN majority"]);
     }
 
     #[test]

@@ -167,6 +167,7 @@ impl Frame {
         Hit {
             place: (from, self.top, width, height),
             text,
+            picture: None,
         }
     }
 }

@@ -58,6 +58,7 @@ impl HeatMaps {
         let hit = |(i, j)| Hit {
             place: (left + j as f64 * cell, HEAD + i as f64 * row, cell, row),
             text: self.hint(panel, i, j),
+            picture: None,
         };
         places.map(hit).collect()
     }

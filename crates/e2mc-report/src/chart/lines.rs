@@ -159,7 +159,7 @@ impl Lines {
             panel.drawing.push_str(&drawing);
             inked.extend(places);
         }
-        // Over the lines, and where they are not, if there is such a place.
+        // Over the lines, and where they are not.
         let (labels, unlabelled) = marks::labels(frame, &chart.marks, &inked);
         panel.drawing.push_str(&labels);
         panel.remarks = unlabelled;

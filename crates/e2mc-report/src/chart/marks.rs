@@ -66,8 +66,7 @@ pub(super) fn lines(frame: &Frame, marks: &[Mark]) -> String {
     out
 }
 
-/// The labels of the marks, away from `inked` points where that is possible; and in words what could not be labelled for
-/// want of room.
+/// The labels of the marks, away from `inked` points; and in words what could not be labelled for want of room.
 pub(super) fn labels(frame: &Frame, marks: &[Mark], inked: &[(f64, f64)]) -> (String, Vec<String>) {
     let mut labels = Labels::new(frame, inked);
     let (mut out, mut unlabelled) = (String::new(), Vec::new());
@@ -123,13 +122,24 @@ impl<'a> Labels<'a> {
     fn event(&mut self, frame: &Frame, x: f64, label: &str) -> Option<(&'static str, f64, f64)> {
         let width = text_width(&shorten(label, LONGEST));
         let start = (frame.x(x) + 4.0).min(frame.right - width);
-        let line = self.free.iter().position(|&free| start >= free)?;
+        let base = |line: usize| frame.top - 6.0 + LINE * line as f64;
+        // The first line of text is over the plot, the others are in it.
+        let clear = |line: usize| {
+            let base = base(line);
+            line == 0
+                || !crossed(
+                    self.inked,
+                    (start, start + width),
+                    (base - 10.0, base + 3.0),
+                )
+        };
+        let mut lines = (0..self.free.len()).filter(|&line| start >= self.free[line]);
+        let line = lines.find(|&line| clear(line))?;
         self.free[line] = start + width + 6.0;
-        Some(("", start, frame.top - 6.0 + LINE * line as f64))
+        Some(("", start, base(line)))
     }
 
-    /// Class and place of a level's label: above or below an end of its line, where no line of the data passes, or else
-    /// above or below its right end.
+    /// Class and place of a level's label: above or below an end of its line, where no line of the data passes.
     fn level(&mut self, frame: &Frame, y: f64, label: &str) -> Option<(&'static str, f64, f64)> {
         let at = frame.y(y);
         let width = text_width(&shorten(label, LONGEST));
@@ -143,7 +153,6 @@ impl<'a> Labels<'a> {
         let mut places = [right, left]
             .into_iter()
             .flat_map(|(start, class, x)| bases.iter().map(move |&base| (start, class, x, base)));
-        let first = places.clone().next()?;
         let clear = |(start, _, _, base): &(f64, &str, f64, f64)| {
             !crossed(
                 self.inked,
@@ -151,7 +160,7 @@ impl<'a> Labels<'a> {
                 (base - 10.0, base + 3.0),
             )
         };
-        let (_, class, x, base) = places.find(clear).unwrap_or(first);
+        let (_, class, x, base) = places.find(clear)?;
         self.taken.push(base);
         Some((class, x, base))
     }

@@ -11,6 +11,7 @@ pub(crate) mod grid;
 mod heat;
 pub(crate) mod histograms;
 pub(crate) mod lines;
+pub(crate) mod map;
 pub(crate) mod marks;
 pub(crate) mod panel;
 mod pointer;
@@ -23,10 +24,14 @@ use forest::Forest;
 use grid::HeatMaps;
 use histograms::Histograms;
 use lines::Lines;
+use map::Map;
 use panel::Figure;
 use scatter::Scatter;
 
+use std::sync::Arc;
+
 use crate::ink::Inks;
+use crate::picture::Thumbnail;
 
 /// A chart of any kind.
 #[derive(Clone, Debug)]
@@ -43,6 +48,8 @@ pub enum Chart {
     Scatter(Scatter),
     /// A quantity over a grid of two settings.
     Heat(HeatMaps),
+    /// Images as points in a plane.
+    Map(Map),
 }
 
 impl Chart {
@@ -54,7 +61,7 @@ impl Chart {
             Self::Dots(dots) => dots.names(),
             Self::Forest(forest) => forest.names(),
             Self::Histograms(histograms) => histograms.names(),
-            Self::Scatter(_) | Self::Heat(_) => vec![],
+            Self::Scatter(_) | Self::Heat(_) | Self::Map(_) => vec![],
         }
     }
 
@@ -68,6 +75,15 @@ impl Chart {
             Self::Histograms(histograms) => histograms.figure(inks),
             Self::Scatter(scatter) => scatter.figure(),
             Self::Heat(maps) => maps.figure(),
+            Self::Map(map) => map.figure(),
+        }
+    }
+
+    /// The pictures that it shows under the pointer.
+    pub(crate) fn pictures(&self) -> Vec<&Arc<Thumbnail>> {
+        match self {
+            Self::Map(map) => map.pictures().collect(),
+            _ => vec![],
         }
     }
 }
@@ -89,4 +105,5 @@ chart_from!(
     Histograms(Histograms),
     Scatter(Scatter),
     Heat(HeatMaps),
+    Map(Map),
 );

@@ -57,6 +57,8 @@ pub(crate) struct Hit {
     /// Left, top, width and height in pixels.
     pub(crate) place: (f64, f64, f64, f64),
     pub(crate) text: String,
+    /// The picture that stands beside the text, by its symbol's name.
+    pub(crate) picture: Option<String>,
 }
 
 /// Panels under one heading with one legend.
@@ -103,9 +105,11 @@ impl Panel {
         );
         for hit in &self.hits {
             let (x, y, width, height) = hit.place;
+            let picture = hit.picture.as_ref();
+            let picture = picture.map_or(String::new(), |id| format!(" data-picture=\"{id}\""));
             write!(
                 out,
-                "<rect class=\"hit\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\">\
+                "<rect class=\"hit\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"{picture}>\
                  <title>{}</title></rect>",
                 escape(&hit.text)
             )
@@ -134,7 +138,10 @@ impl Panel {
         }
         out.write_str("</h4>")?;
         if let Some(readout) = &self.readout {
-            write!(out, "<p class=\"readout\">{readout}</p>")?;
+            write!(
+                out,
+                "<p class=\"readout\" aria-live=\"polite\">{readout}</p>"
+            )?;
         }
         out.write_str(&self.svg())?;
         for remark in &self.remarks {

@@ -83,7 +83,9 @@ impl ScatterPanel {
         let remark = left_out("points", missing, self.points.len(), why);
         let mut legend = vec![Entry::Point("a row of the embedding".to_owned())];
         if !self.coloured_by.is_empty() {
-            legend.push(Entry::Words("colour: its place before".to_owned()));
+            legend.push(Entry::Words(
+                "colour: its place in the first panel".to_owned(),
+            ));
         }
         let mut panel = Panel {
             title: self.title.clone(),
@@ -178,6 +180,7 @@ fn hits(frame: &Frame, shown: &[(usize, [f32; 2])]) -> Vec<Hit> {
                 span(i),
                 span(j)
             ),
+            picture: None,
         }
     };
     counts.iter().enumerate().map(hit).collect()

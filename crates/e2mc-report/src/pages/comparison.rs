@@ -37,6 +37,8 @@ pub struct Comparison {
 pub struct Other {
     /// Its name, unlike the others'.
     pub name: String,
+    /// What it goes by on every page: see [`RunFolder::name_of`](e2mc_record::RunFolder::name_of); may be empty.
+    pub identity: String,
     /// One for each protocol and fraction of the labels.
     pub lines: Vec<Line>,
 }
@@ -73,7 +75,9 @@ pub fn report(comparison: &Comparison) -> Report {
     let names: Vec<&str> = comparison.others.iter().map(|o| o.name.as_str()).collect();
     let lines: usize = comparison.others.iter().map(|o| o.lines.len()).sum();
     let mut inks = Inks::with_base(&comparison.first);
-    inks.register(names.iter().copied());
+    for other in &comparison.others {
+        inks.identify(&other.name, &other.identity);
+    }
     let mut made = comparison.made.clone();
     if !comparison.left_out.is_empty() {
         made.push(("left out".into(), comparison.left_out.join("; ")));
@@ -189,15 +193,15 @@ fn table(comparison: &Comparison) -> Table {
         cells.extend([
             Cell::Number(100.0 * found.accuracy_a),
             Cell::Number(100.0 * found.accuracy_b),
-            Cell::Text(signed(100.0 * found.mean_difference, 2)),
-            Cell::Text(format!(
+            Cell::Words(signed(100.0 * found.mean_difference, 2)),
+            Cell::Words(format!(
                 "{} to {}",
                 signed(100.0 * low, 2),
                 signed(100.0 * high, 2)
             )),
-            Cell::Text(p_value(line.p).trim_start_matches("= ").to_owned()),
-            Cell::Text(fixed(found.samples as f64, 0)),
-            Cell::Text(found.subsets.to_string()),
+            Cell::Words(p_value(line.p).trim_start_matches("= ").to_owned()),
+            Cell::Words(fixed(found.samples as f64, 0)),
+            Cell::Words(found.subsets.to_string()),
         ]);
         cells
     };
@@ -264,6 +268,7 @@ mod tests {
             first: "alone".into(),
             others: vec![Other {
                 name: "entropy <b>".into(),
+                identity: "entropy".into(),
                 lines,
             }],
             level: 0.05,

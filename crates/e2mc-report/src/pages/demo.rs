@@ -93,7 +93,9 @@ pub fn report(comparison: &Comparison) -> Report {
     sections.extend(sections_of(&subjects(comparison)));
     sections.push(section("How it was made", made(comparison)));
     let mut inks = Inks::with_base(&comparison.base.name);
-    inks.register(comparison.arms().map(|arm| arm.name.as_str()));
+    for arm in comparison.arms() {
+        inks.identify(&arm.name, &super::images::identity(&arm.result));
+    }
     Report {
         title: "Effective entropy maximisation: the demo".into(),
         subtitle: format!(

@@ -9,6 +9,10 @@ mod rescaled;
 mod spread;
 mod subject;
 
+use std::path::Path;
+
+use e2mc_record::RunFolder;
+
 use super::section as plain_section;
 use crate::ink::Inks;
 use crate::page::{Block, Report, Section};
@@ -51,11 +55,21 @@ pub fn report(subjects: &[Subject], command: &str) -> Report {
             d.dims
         ),
         sections,
-        inks: match subjects {
-            [first, _, ..] => Inks::with_base(&first.name),
-            _ => Inks::default(),
-        },
+        inks: inks(subjects),
     }
+}
+
+/// Grey for the first of several, the others by what their files go by.
+fn inks(subjects: &[Subject]) -> Inks {
+    let mut inks = match subjects {
+        [first, _, ..] => Inks::with_base(&first.name),
+        _ => Inks::default(),
+    };
+    for subject in subjects {
+        let identity = RunFolder::name_of(Path::new(&subject.source));
+        inks.identify(&subject.name, &identity);
+    }
+    inks
 }
 
 /// Dimensions, directions, neighbours and pairs, in charts.

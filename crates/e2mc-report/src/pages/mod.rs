@@ -3,12 +3,14 @@
 //! - [`run`]: training runs, finished or not, with every result found below their folders;
 //! - [`embedding`]: what one embedding looks like, or several of the same images;
 //! - [`sweep`]: runs over a grid of settings;
+//! - [`images`]: what models do with single images, as sections of the others;
 //! - [`comparison`]: models against one that all are compared with;
 //! - [`demo`]: one base, continued with and without the entropy criterion.
 
 pub mod comparison;
 pub mod demo;
 pub mod embedding;
+pub mod images;
 mod rows;
 pub mod run;
 pub mod sweep;

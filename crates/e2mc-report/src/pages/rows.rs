@@ -1,26 +1,15 @@
 //! Rows of results: a figure a classifier and fraction of the labels, whatever the protocol.
 
 use e2mc_eval::Estimate as Mean;
-use e2mc_record::{EvaluationResult, FitKey, Protocol, RowView, Spans};
+use e2mc_record::{EvaluationResult, RowView, Spans};
 
 use crate::chart::dots::DotPanel;
 use crate::table::Estimate;
 use crate::verdict::Change;
 
-/// All rows of a result: those of its lists, and the neighbours that are judged beside probes where
-/// no list has them.
+/// All rows of a result.
 pub(super) fn rows(result: &EvaluationResult) -> Vec<RowView> {
-    let neighbours = result.k.zip(result.knn);
-    let unlisted = neighbours.filter(|_| result.results.is_empty());
-    let beside = unlisted.map(|(k, knn)| RowView {
-        key: FitKey::new(Protocol::Knn, format!("{k}-NN"), 1.0, 0),
-        mean: knn,
-        measure: "top-1",
-        standard_error: None,
-        spans: None,
-        values: vec![knn],
-    });
-    beside.into_iter().chain(result.rows()).collect()
+    result.rows().collect()
 }
 
 /// The row of that key and measure.

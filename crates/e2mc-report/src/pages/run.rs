@@ -3,7 +3,7 @@
 mod accuracy;
 mod curves;
 
-use e2mc_record::{Run, RunLog, RunOutcome};
+use e2mc_record::{FoundResult, Run, RunLog, RunOutcome};
 use serde_json::{Value, json};
 
 use super::section;
@@ -51,7 +51,10 @@ pub fn report(runs: &[Run], command: &str) -> Report {
         .collect();
     // Runs have their colours in the order in which they are named, whatever chart comes first.
     let mut inks = Inks::with_base(super::BASE);
-    inks.register(logs.iter().map(|log| log.name.as_str()));
+    for log in &logs {
+        let folder = log.folder.file_name().unwrap_or_default();
+        inks.identify(&log.name, &folder.to_string_lossy());
+    }
     Report {
         title: match &logs[..] {
             [log] => format!("Training run “{}”", log.name),
@@ -70,6 +73,12 @@ pub fn findings(runs: &[Run]) -> Vec<Finding> {
     all_findings(runs, &logs, &accuracy::models(runs, &logs))
 }
 
+/// The models of all results below the runs' folders with their results, the base first.
+pub(super) fn models_of(runs: &[Run]) -> Vec<(String, Vec<&FoundResult>)> {
+    let models = accuracy::models(runs, &named(runs)).into_iter();
+    models.map(|model| (model.name, model.results)).collect()
+}
+
 /// The logs of the runs, named apart.
 fn named(runs: &[Run]) -> Vec<RunLog> {
     let mut logs: Vec<RunLog> = runs.iter().map(|run| run.log.clone()).collect();
@@ -82,7 +91,7 @@ fn code(text: &str) -> String {
     text.replace('`', "'")
 }
 
-fn all_findings(runs: &[Run], logs: &[RunLog], models: &[accuracy::Model]) -> Vec<Finding> {
+fn all_findings(runs: &[Run], logs: &[RunLog], models: &[accuracy::Model<'_>]) -> Vec<Finding> {
     let several = logs.len() > 1;
     let mut drafts: Vec<Draft> = logs.iter().flat_map(|log| of_run(log, several)).collect();
     drafts.extend(accuracy::drafts(models));

@@ -206,7 +206,7 @@ fn a_run_shows_every_result_below_its_folder_and_the_base_first() {
     // The base is grey, wherever it was found.
     let figure = Chart::from(dots.clone()).figure(&report.inks);
     assert_eq!(figure.legend[0], crate::Entry::Marker(0, BASE.to_owned()));
-    assert!(matches!(figure.legend[1], crate::Entry::Marker(1, _)));
+    assert!(matches!(figure.legend[1], crate::Entry::Marker(1.., _)));
     assert!(html.contains("Standard errors (±) are over label subsets, not training seeds."));
 }
 

@@ -6,13 +6,16 @@ use super::confidence;
 use anyhow::Result;
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::CompareOptions;
-use e2mc_eval::{CompareConfig, Comparison, CrossedComparison, compare, npz_names, read_labels};
+use e2mc_eval::{
+    CompareConfig, Comparison, CrossedComparison, compare, npz_names, read_labels,
+};
 use e2mc_record::PREDICTIONS;
 use e2mc_report::pages::comparison::Line;
+use e2mc_report::pages::images::Images;
 use serde_json::{Value, json};
 
 /// One model's predictions.
-struct Predictions {
+pub(super) struct Predictions {
     path: PathBuf,
     labels: Vec<usize>,
     predictions: Vec<usize>,
@@ -62,11 +65,12 @@ pub(super) struct Compared {
     pub(super) path: PathBuf,
     pub(super) comparison: Comparison,
     pub(super) p: f64,
+    predictions: Vec<usize>,
 }
 
 /// The first model's predictions, and the others' against them.
 pub(super) struct Files {
-    pub(super) first: PathBuf,
+    pub(super) first: Predictions,
     pub(super) others: Vec<Compared>,
     /// Comparisons that p-values and intervals are corrected for.
     pub(super) count: usize,
@@ -102,17 +106,18 @@ pub(super) fn compare_files(options: &CompareOptions) -> Result<Files> {
             &first.labels,
             &config,
         )?;
-        results.push((other.path, comparison));
+        results.push((other, comparison));
     }
     let p_values: Vec<f64> = results.iter().map(|(_, c)| c.p_exact).collect();
     let others = results.into_iter().zip(options.corrected(&p_values));
-    let others = others.map(|((path, comparison), p)| Compared {
-        path,
+    let others = others.map(|((other, comparison), p)| Compared {
+        path: other.path,
         comparison,
         p,
+        predictions: other.predictions,
     });
     Ok(Files {
-        first: first.path,
+        first,
         others: others.collect(),
         count,
         level: options.level,
@@ -124,7 +129,13 @@ impl Files {
     pub(super) fn json(&self) -> Value {
         let entry = |other: &Compared| {
             let (path, corrected) = (&other.path, (other.p, self.count));
-            entry(&self.first, path, &other.comparison, corrected, self.level)
+            entry(
+                &self.first.path,
+                path,
+                &other.comparison,
+                corrected,
+                self.level,
+            )
         };
         let entries: Vec<Value> = self.others.iter().map(entry).collect();
         match &entries[..] {
@@ -137,10 +148,26 @@ impl Files {
     pub(super) fn text(&self) -> String {
         let text = |other: &Compared| {
             let (path, corrected) = (&other.path, (other.p, self.count));
-            text(&self.first, path, &other.comparison, corrected, self.level)
+            text(
+                &self.first.path,
+                path,
+                &other.comparison,
+                corrected,
+                self.level,
+            )
         };
         let texts: Vec<String> = self.others.iter().map(text).collect();
         texts.join("\n\n")
+    }
+
+    /// What the models say of single rows.
+    pub(super) fn images(&self) -> Images {
+        let first = (self.first.path.as_path(), self.first.predictions.as_slice());
+        let others = self.others.iter();
+        let others = others.map(|other| (other.path.as_path(), other.predictions.as_slice()));
+        let models = std::iter::once(first).chain(others);
+        let models = models.map(|(path, said)| (path.display().to_string(), said));
+        Images::of_predictions(&self.first.labels, models)
     }
 
     /// What the page shows.

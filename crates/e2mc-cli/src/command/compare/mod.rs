@@ -12,13 +12,17 @@ use e2mc_cli::options::CompareOptions;
 use e2mc_cli::output;
 use e2mc_record::{PREDICTIONS, RESULT};
 use e2mc_report::pages::comparison::{self, Comparison, Line, Other};
+use e2mc_report::pages::images::Images;
 use serde_json::{Value, json};
+
+use crate::pictures;
 
 pub(crate) fn run(options: &CompareOptions) -> Result<ExitCode> {
     let all = || std::iter::once(&options.first).chain(&options.others);
     let results = all().map(|path| result_file(path)).collect::<Vec<_>>();
     let known = results.iter().flatten().count();
-    let (value, text, others, left_out) = if known == results.len() {
+    let page_wanted = options.report.is_some();
+    let (value, text, others, left_out, images) = if known == results.len() {
         let paths: Vec<PathBuf> = results.into_iter().flatten().collect();
         let found = results::compare_results(options, &paths)?;
         (
@@ -26,11 +30,19 @@ pub(crate) fn run(options: &CompareOptions) -> Result<ExitCode> {
             found.text(),
             found.others(),
             found.left_out.clone(),
+            found.images(page_wanted),
         )
     } else if known == 0 {
         let found = files::compare_files(options)?;
         warn_of_several(options, found.count);
-        (found.json(), found.text(), found.others(), Vec::new())
+        let images = found.images();
+        (
+            found.json(),
+            found.text(),
+            found.others(),
+            Vec::new(),
+            images,
+        )
     } else {
         let bare = all().zip(&results).find(|(_, result)| result.is_none());
         let bare = bare.map_or(Path::new(""), |(path, _)| path);
@@ -44,7 +56,11 @@ pub(crate) fn run(options: &CompareOptions) -> Result<ExitCode> {
     };
     let mut value = value;
     if let Some(path) = &options.report {
-        comparison::report(&page(options, others, left_out)).save(path)?;
+        let mut images = images;
+        pictures::add(&mut images, !options.no_thumbnails);
+        let mut report = comparison::report(&page(options, others, left_out, &images));
+        report.insert(images.sections());
+        report.save(path)?;
         value["report"] = json!(path);
     }
     output::result(options.json, &value, || match &options.report {
@@ -79,10 +95,19 @@ fn page(
     options: &CompareOptions,
     others: Vec<(PathBuf, Vec<Line>)>,
     left_out: Vec<String>,
+    images: &Images,
 ) -> Comparison {
-    let others = others.into_iter().map(|(path, lines)| Other {
-        name: path.display().to_string(),
-        lines,
+    let identity = |name: &str| {
+        let model = images.models.iter().find(|model| model.name == name);
+        model.map_or_else(String::new, |model| model.identity.clone())
+    };
+    let others = others.into_iter().map(|(path, lines)| {
+        let name = path.display().to_string();
+        Other {
+            identity: identity(&name),
+            name,
+            lines,
+        }
     });
     let made = [
         ("e2mc", e2mc_record::VERSION.to_owned()),

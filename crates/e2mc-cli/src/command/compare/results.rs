@@ -8,6 +8,7 @@ use e2mc_cli::output;
 use e2mc_eval::protocol::{ComparedLine, Judged, MatchedLine, compare_lines, match_fits};
 use e2mc_record::{EvaluationResult, FoundResult};
 use e2mc_report::pages::comparison::{COVERS, Line};
+use e2mc_report::pages::images::{Images, of_results};
 use serde_json::{Value, json};
 
 use super::files::small;
@@ -23,6 +24,7 @@ pub(super) struct Results {
     /// Lines that intervals and p-values are corrected for.
     count: usize,
     level: f64,
+    found: Vec<FoundResult>,
 }
 
 /// Matches the fits of every result with the first's, and compares all lines together.
@@ -72,6 +74,7 @@ pub(super) fn compare_results(options: &CompareOptions, paths: &[PathBuf]) -> Re
         left_out,
         count,
         level: options.level,
+        found,
     })
 }
 
@@ -161,6 +164,17 @@ impl Results {
             ]);
         }
         output::table(&rows)
+    }
+
+    /// What the models do with single images, where a page is `wanted`.
+    pub(super) fn images(&self, wanted: bool) -> Images {
+        let paths = std::iter::once(&self.first).chain(self.others.iter().map(|(path, _)| path));
+        let named = paths.zip(&self.found);
+        let named = named.map(|(path, found)| (path.display().to_string(), found));
+        match wanted {
+            true => of_results(&named.collect::<Vec<_>>()),
+            false => Images::default(),
+        }
     }
 
     /// What the page shows.

@@ -179,12 +179,13 @@ impl Table {
             }
             lines.push(line);
         }
-        let quoted = |cell: &String| match cell.contains([',', '"', '\n', '\r']) {
-            true => format!("\"{}\"", cell.replace('"', "\"\"")),
-            false => cell.clone(),
-        };
-        let line = |line: &Vec<String>| line.iter().map(quoted).collect::<Vec<_>>().join(",");
-        lines.iter().map(line).collect::<Vec<_>>().join("\n")
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for line in lines {
+            let written = writer.write_record(line);
+            written.expect("lines of equal length are written to memory");
+        }
+        let bytes = writer.into_inner().expect("memory takes everything");
+        String::from_utf8(bytes).expect("made of strings")
     }
 }
 
@@ -234,5 +235,12 @@ mod tests {
         assert_eq!(table.names(), ["20-NN majority", "100-NN majority"]);
         assert_eq!(twice.len(), 2);
         assert_eq!(table.csv().lines().nth(1), Some("a,50,,50,"));
+        result.model = "one, \"two\"\nthree".to_owned();
+        let (table, _) = Table::of([&result].into_iter());
+        let csv = table.csv();
+        assert!(
+            csv.contains("\n\"one, \"\"two\"\"\nthree\",50,,50,\n"),
+            "{csv}"
+        );
     }
 }

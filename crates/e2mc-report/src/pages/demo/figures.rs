@@ -93,7 +93,7 @@ pub(super) fn embedding_dots(comparison: &Comparison) -> Dots {
             .to_vec(),
     };
     Dots {
-        title: "Entropy and covariance, before and after".into(),
+        title: "Entropy and covariance of the three models".into(),
         caption: "Of the test images' embeddings. Higher entropy is closer to uniform (0); lower \
                   covariance is closer to uncorrelated."
             .into(),

@@ -42,7 +42,7 @@ fn accuracy(before: &RowView, alone: &RowView, after: &RowView) -> Draft {
     // The same subsets for all models, so what the subsets have in common cancels.
     let change = rows::change(before, after);
     let text = format!(
-        "{label}: {} with E2MC, {} continued without, {} before",
+        "{label}: {} with E2MC, {} continued without, {} of the base",
         plus_minus(after.mean, after.standard_error),
         plus_minus(alone.mean, alone.standard_error),
         plus_minus(before.mean, before.standard_error),
@@ -51,7 +51,7 @@ fn accuracy(before: &RowView, alone: &RowView, after: &RowView) -> Draft {
         Some(error) => Draft::Claim {
             change,
             text: format!(
-                "{text} (paired change from before {} ± {error:.2} points by the label subsets).",
+                "{text} (paired change from the base {} ± {error:.2} points by the label subsets).",
                 signed(change.value, 2)
             ),
         },
@@ -64,7 +64,7 @@ fn knn(before: &RowView, alone: &RowView, after: &RowView, images: usize) -> Fin
     let p = before.mean / 100.0;
     let noise = 100.0 * (p * (1.0 - p) / images.max(1) as f64).sqrt();
     Finding::note(format!(
-        "{} with all labels: {:.2} % with E2MC, {:.2} % continued without, {:.2} % before \
+        "{} with all labels: {:.2} % with E2MC, {:.2} % continued without, {:.2} % of the base \
          (each ± {noise:.2} by the number of test images).",
         before.key.classifier, after.mean, alone.mean, before.mean
     ))

@@ -3,6 +3,7 @@
 use e2mc_eval::diagnostics::{Pair, unit_square};
 
 use super::Subject;
+use super::subject::short;
 use crate::chart::scatter::{Scatter, ScatterPanel};
 use crate::number::fixed;
 use crate::page::Block;
@@ -104,11 +105,6 @@ fn when(subjects: &[Subject], index: usize) -> String {
         state @ ("before" | "after") => state.to_owned(),
         name => format!("in {name}"),
     }
-}
-
-/// The state that a name begins with, as in `before: FILE`; otherwise the name.
-fn short(name: &str) -> &str {
-    name.split_once(": ").map_or(name, |(state, _)| state)
 }
 
 /// The same points evenly spread along either axis, so that all colours are used wherever they lie; equal ones stay equal.

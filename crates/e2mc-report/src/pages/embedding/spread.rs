@@ -2,10 +2,12 @@
 
 use super::Subject;
 use super::marginals::marginals;
-use super::subject::names;
+use super::subject::{names, short};
 use crate::chart::histograms::{HistogramPanel, Histograms};
 use crate::chart::lines::Lines;
+use crate::chart::marks::Mark;
 use crate::chart::series::{LineChart, Series};
+use crate::number::fixed;
 use crate::page::Block;
 
 /// How a quantity is spread over the dimensions; none where all are equal.
@@ -106,25 +108,51 @@ pub(super) fn spectrum(subjects: &[Subject]) -> Lines {
                     };
                     ((rank + 1) as f64, value)
                 });
+                // Below the precision of the data there is nothing to see; zeros have no logarithm.
+                let floor = subject.diagnostics.spectrum.floor;
+                let shown = values.iter().take_while(|value| **value > floor).count();
                 Series {
                     name: subject.name.clone(),
-                    // Zeros have no logarithm, and are not gaps either.
-                    points: points.filter(|point| point.1 > 0.0).collect(),
+                    points: points.take(shown).filter(|point| point.1 > 0.0).collect(),
                 }
             })
             .collect()
+    };
+    let rank = |subject: &Subject| {
+        let rank = subject.diagnostics.spectrum.rankme;
+        let of = match subjects {
+            [_] => String::new(),
+            _ => format!(", {}", short(&subject.name)),
+        };
+        Mark::At {
+            x: rank.max(1.0),
+            label: format!("rank {}{of}", fixed(rank, 0)),
+        }
     };
     let chart = |title: &str, unit: &str, share| LineChart {
         title: title.into(),
         unit: unit.into(),
         series: series(share),
-        marks: Vec::new(),
+        marks: match share {
+            true => Vec::new(),
+            false => subjects.iter().map(rank).collect(),
+        },
     };
+    let ends = subjects.iter().any(|subject| {
+        let spectrum = &subject.diagnostics.spectrum;
+        let last = spectrum.eigenvalues.last();
+        last.is_some_and(|last| *last <= spectrum.floor)
+    });
     Lines {
         title: "Spectrum of the covariance".into(),
-        caption: "Both axes in powers of ten. A collapsed embedding falls steeply after a few directions; one that uses all \
-                  its directions stays level."
-            .into(),
+        caption: format!(
+            "Both axes in powers of ten. A collapsed embedding falls steeply after a few directions; one that uses all its \
+             directions stays level. Dashed: the effective rank (RankMe).{}",
+            match ends {
+                true => " Lines end where the precision of the data does.",
+                false => "",
+            }
+        ),
         x_label: "rank".into(),
         logarithmic: true,
         charts: vec![

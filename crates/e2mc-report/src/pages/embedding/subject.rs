@@ -79,3 +79,11 @@ pub(super) fn names(subjects: &[Subject]) -> Vec<String> {
         .map(|subject| subject.name.clone())
         .collect()
 }
+
+/// The state that a name begins with, as in `before: FILE`; otherwise the name.
+pub(super) fn short(name: &str) -> &str {
+    match name.split_once(": ") {
+        Some((state @ ("before" | "after"), _)) => state,
+        _ => name,
+    }
+}

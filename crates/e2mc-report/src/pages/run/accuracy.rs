@@ -10,26 +10,26 @@ use crate::number::{signed, with_error};
 use crate::verdict::{Draft, Finding};
 
 /// A model with everything that is known of its worth.
-pub(super) struct Model {
+pub(super) struct Model<'a> {
     /// What tables and charts call it.
     pub(super) name: String,
     is_base: bool,
     /// What was judged; results of the same are of one model.
     judged: String,
-    results: Vec<EvaluationResult>,
+    pub(super) results: Vec<&'a FoundResult>,
     rows: Vec<RowView>,
 }
 
 /// The models of all results, the base first, then by run.
-pub(super) fn models(runs: &[Run], logs: &[RunLog]) -> Vec<Model> {
-    let mut models: Vec<Model> = Vec::new();
+pub(super) fn models<'a>(runs: &'a [Run], logs: &[RunLog]) -> Vec<Model<'a>> {
+    let mut models: Vec<Model<'a>> = Vec::new();
     for (run, log) in runs.iter().zip(logs) {
         let own = own_checkpoint(run);
         for found in &run.results.results {
             let is_base = is_base(run, &found.result);
             let judged = judged(&found.result);
             let rows = rows::rows(&found.result);
-            let free = |model: &&mut Model| {
+            let free = |model: &&mut Model<'a>| {
                 let taken = rows
                     .iter()
                     .any(|row| rows::find(&model.rows, row).is_some());
@@ -37,7 +37,7 @@ pub(super) fn models(runs: &[Run], logs: &[RunLog]) -> Vec<Model> {
             };
             if let Some(model) = models.iter_mut().find(free) {
                 model.rows.extend(rows);
-                model.results.push(found.result.clone());
+                model.results.push(found);
                 continue;
             }
             let named = match (is_base, own.as_ref()) {
@@ -50,7 +50,7 @@ pub(super) fn models(runs: &[Run], logs: &[RunLog]) -> Vec<Model> {
                 name: if taken { place(run, log, found) } else { named },
                 is_base,
                 judged,
-                results: vec![found.result.clone()],
+                results: vec![found],
                 rows,
             });
         }
@@ -121,7 +121,7 @@ fn is_base(run: &Run, result: &EvaluationResult) -> bool {
 }
 
 /// All figures as dots, a panel a classifier and fraction; none without results.
-pub(super) fn dots(models: &[Model]) -> Option<Dots> {
+pub(super) fn dots(models: &[Model<'_>]) -> Option<Dots> {
     let mut kinds: Vec<&RowView> = Vec::new();
     for row in models.iter().flat_map(|model| &model.rows) {
         let same = |known: &&RowView| known.key == row.key && known.measure == row.measure;
@@ -148,7 +148,7 @@ pub(super) fn dots(models: &[Model]) -> Option<Dots> {
 }
 
 /// What the section is called.
-pub(super) fn heading(models: &[Model]) -> &'static str {
+pub(super) fn heading(models: &[Model<'_>]) -> &'static str {
     let mut rows = models.iter().flat_map(|model| &model.rows);
     if rows.any(|row| row.key.protocol == Protocol::SemiSupervised) {
         "Accuracy of frozen features and after fine-tuning"
@@ -158,7 +158,7 @@ pub(super) fn heading(models: &[Model]) -> &'static str {
 }
 
 /// A sentence for each figure that the base has too.
-pub(super) fn drafts(models: &[Model]) -> Vec<Draft> {
+pub(super) fn drafts(models: &[Model<'_>]) -> Vec<Draft> {
     let Some((base, others)) = models.split_first().filter(|(first, _)| first.is_base) else {
         return Vec::new();
     };
@@ -193,10 +193,10 @@ pub(super) fn drafts(models: &[Model]) -> Vec<Draft> {
 }
 
 /// Whether both models learned from the same labels and were judged on the same images, as far as that is known.
-fn comparable(a: &Model, b: &Model) -> bool {
+fn comparable(a: &Model<'_>, b: &Model<'_>) -> bool {
     let pairs = || {
         let all = a.results.iter();
-        all.flat_map(|a| b.results.iter().map(move |b| (a, b)))
+        all.flat_map(|a| b.results.iter().map(move |b| (&a.result, &b.result)))
     };
     pairs().all(|(a, b)| {
         a.test_images == b.test_images && a.splits.test == b.splits.test && a.classes == b.classes

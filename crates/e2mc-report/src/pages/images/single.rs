@@ -1,0 +1,252 @@
+//! Image by image: those gained and lost, neighbours, and the map.
+
+use e2mc_eval::{Answers, Example};
+
+use super::choose::{self, Group, Kind, SHOWN};
+use super::{ImageId, Images, Judged, Set};
+use crate::chart::map::{Map, MapPanel, MapPoint};
+use crate::examples::{ExampleCard, Examples, Said};
+use crate::number::fixed;
+use crate::page::Block;
+use crate::strips::{StripQuery, StripRow, Strips};
+use crate::verdict::Finding;
+
+/// Images of each list.
+const CARDS: usize = 16;
+
+/// A list of examples: how many there are, and those that are shown.
+pub(super) type Chosen = (usize, Vec<Example>);
+
+/// Gained and lost of two models, mistaken of one; the clearest of each.
+pub(super) fn chosen(answers: &Answers) -> Vec<Chosen> {
+    let lists = match answers.second.is_empty() {
+        true => vec![answers.mistaken()],
+        false => vec![answers.gained(), answers.lost()],
+    };
+    let first = |mut list: Vec<Example>| {
+        let count = list.len();
+        list.truncate(CARDS);
+        (count, list)
+    };
+    lists.into_iter().map(first).collect()
+}
+
+/// The blocks; none where nothing is known of single images.
+pub(super) fn blocks(images: &Images) -> Vec<Block> {
+    let mut blocks: Vec<Block> = images
+        .judged
+        .iter()
+        .flat_map(|judged| examples(images, judged))
+        .collect();
+    let groups = choose::groups(&images.models);
+    blocks.extend(
+        groups
+            .iter()
+            .map(|group| Block::Strips(strips(images, group))),
+    );
+    blocks.extend(map(images));
+    blocks
+}
+
+/// How many images were gained and lost.
+pub(super) fn finding(images: &Images, judged: &Judged) -> Finding {
+    let (gained, lost) = (judged.answers.gained().len(), judged.answers.lost().len());
+    Finding::note(format!(
+        "{}: of {} test images {} gets {} right more often than {}, and {} less often.",
+        judged.line,
+        fixed(judged.answers.labels.len() as f64, 0),
+        images.name(judged.model),
+        fixed(gained as f64, 0),
+        images.name(0),
+        fixed(lost as f64, 0)
+    ))
+}
+
+fn examples(images: &Images, judged: &Judged) -> Vec<Block> {
+    let (first, second) = (images.name(0), images.name(judged.model));
+    let titles = match judged.answers.second.is_empty() {
+        true => vec![format!("Images that {first} gets wrong")],
+        false => vec![
+            format!("Gained: images that {second} gets right and {first} gets wrong"),
+            format!("Lost: images that {first} gets right and {second} gets wrong"),
+        ],
+    };
+    let each = judged.answers.each();
+    let often = |right: usize, says: usize, class: usize| {
+        let words = match right {
+            _ if each < 2 => String::new(),
+            right => format!(" (right {right} of {each})"),
+        };
+        (format!("{}{words}", images.class(says)), says == class)
+    };
+    let card = |example: &Example| {
+        let said = |model: usize, right: usize, says: usize| {
+            let (words, right) = often(right, says, example.class);
+            Said {
+                model: images.name(model).to_owned(),
+                words,
+                right,
+            }
+        };
+        let mut all = vec![said(0, example.first_right, example.first_says)];
+        let second = example.second_says;
+        all.extend(second.map(|says| said(judged.model, example.second_right, says)));
+        let id = ImageId {
+            set: Set::Test,
+            row: judged.row(example.row),
+        };
+        ExampleCard {
+            shot: images.shot(id, Some(example.class)),
+            said: all,
+        }
+    };
+    let lists = titles.into_iter().zip(chosen(&judged.answers));
+    let block = |(title, (count, list)): (String, Chosen)| {
+        (count > 0).then(|| {
+            Block::Examples(Examples {
+                title,
+                caption: format!(
+                    "{} of {}, {}{}.",
+                    list.len(),
+                    fixed(count as f64, 0),
+                    match each {
+                        1 => "in the order of the data",
+                        _ => "the clearest first: what most of the fits say",
+                    },
+                    format_args!("; {}", judged.line)
+                ),
+                cards: list.iter().map(card).collect(),
+            })
+        })
+    };
+    lists.filter_map(block).collect()
+}
+
+fn strips(images: &Images, group: &Group) -> Strips {
+    let known = |index: &usize| images.models[*index].surroundings.is_some();
+    let models: Vec<usize> = (0..images.models.len()).filter(known).collect();
+    let name = |at: Option<&usize>| at.map_or("", |&model| images.name(model));
+    let (first, last) = (name(models.first()), name(models.last()));
+    let (title, how) = match group.kind {
+        Kind::More => (
+            format!("Neighbours: more of the same class in {last}"),
+            "those with the greatest rise",
+        ),
+        Kind::Fewer => (
+            format!("Neighbours: fewer of the same class in {last}"),
+            "those with the greatest fall",
+        ),
+        Kind::Other => (
+            format!("Neighbours: others in {last} than in {first}"),
+            "those with the most new neighbours",
+        ),
+        Kind::Wrong => (
+            "Neighbours: of other classes".to_owned(),
+            "those with the fewest of their class",
+        ),
+        Kind::Drawn => (
+            "Neighbours of images that nobody chose".to_owned(),
+            "evenly drawn",
+        ),
+    };
+    let query = |&row: &usize| {
+        let mut class = None;
+        let row_of = |&model: &usize| {
+            let surroundings = images.models[model].surroundings.as_ref()?;
+            let (asked, set) = choose::asked(surroundings, row)?;
+            class = asked.class;
+            let near = asked.nearest.iter().take(SHOWN).map(|&(row, of)| {
+                let right = asked.class.zip(of).map(|(own, other)| own == other);
+                (images.shot(ImageId { set, row }, of), right)
+            });
+            let note = asked
+                .right()
+                .map(|right| format!("{right} of {} of the class", asked.nearest.len()));
+            Some(StripRow {
+                model: images.name(model).to_owned(),
+                note: note.unwrap_or_default(),
+                near: near.collect(),
+            })
+        };
+        let rows = models.iter().filter_map(row_of).collect();
+        let id = ImageId {
+            set: Set::Test,
+            row,
+        };
+        StripQuery {
+            shot: images.shot(id, class),
+            rows,
+        }
+    };
+    let within = images.models.iter().filter_map(|m| m.surroundings.as_ref());
+    let among = match within.into_iter().any(|surroundings| surroundings.within) {
+        true => "all other images",
+        false => "the training images",
+    };
+    Strips {
+        title,
+        caption: format!(
+            "{} of {} images that were looked at, {how}. Each with its nearest among {among}, by cosine similarity, the \
+             nearest first.",
+            group.rows.len(),
+            group.among
+        ),
+        queries: group.rows.iter().map(query).collect(),
+    }
+}
+
+/// The map of all models that have one; later ones are turned towards the first.
+fn map(images: &Images) -> Option<Block> {
+    let mut first: Option<Vec<[f32; 2]>> = None;
+    let mut panels = Vec::new();
+    for model in &images.models {
+        let Some(surroundings) = &model.surroundings else {
+            continue;
+        };
+        let mut places: Vec<[f32; 2]> = surroundings.placed.iter().map(|p| p.place).collect();
+        match &first {
+            None => first = Some(places.clone()),
+            Some(first) => e2mc_eval::diagnostics::turned(&mut places, first),
+        }
+        let points = surroundings
+            .placed
+            .iter()
+            .zip(places)
+            .map(|(placed, place)| {
+                let id = ImageId {
+                    set: Set::Test,
+                    row: placed.row,
+                };
+                MapPoint {
+                    place,
+                    class: placed.class,
+                    shot: images.shot(id, placed.class),
+                }
+            });
+        panels.push(MapPanel {
+            title: model.name.clone(),
+            note: format!(
+                "{} % of the variance lies in this plane",
+                fixed(100.0 * surroundings.shares.iter().sum::<f64>(), 0)
+            ),
+            points: points.collect(),
+        });
+    }
+    let several = panels.len() > 1;
+    (!panels.is_empty()).then(|| {
+        let map = Map {
+            title: "A map of the images".into(),
+            caption: format!(
+                "Principal components: the plane of the greatest variance, which leaves out the rest.{} Under the pointer an \
+                 image says what it is; the arrow keys go through all.",
+                match several {
+                    true => " Later maps are turned towards the first; the same image is marked in all.",
+                    false => "",
+                }
+            ),
+            classes: images.classes.clone(),
+            panels,
+        };
+        map.into()
+    })
+}
