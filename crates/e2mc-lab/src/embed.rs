@@ -9,13 +9,13 @@ use e2mc_base::write_atomically_with;
 use e2mc_data::dataset::escaped_name;
 use e2mc_data::{Dataset, Pipeline, Split};
 use e2mc_eval::{RowWriter, Stored, read_images, write_labels};
-use e2mc_record::{DataOptions, sha256};
+use e2mc_record::DataOptions;
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{EmbedOptions, Model, Output, device, embed_batches, embed_images};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::checkpoint::{Reading, check_output};
+use crate::checkpoint::{Reading, check_output, digest};
 use crate::error::Error;
 use crate::images::{self, max_bad_images};
 use crate::machine::{BATCH, Machine};
@@ -190,7 +190,7 @@ fn identity(work: &Embedding) -> Result<String, Error> {
     };
     let absolute = std::path::absolute(data).map_err(|source| Error::read(data, source))?;
     let identity = json!({
-        "checkpoint": sha256(&work.checkpoint)?, "data": absolute, "split": format!("{split:?}"),
+        "checkpoint": digest(&work.checkpoint)?, "data": absolute, "split": format!("{split:?}"),
         "output": work.output.to_string(), "batch": work.batch, "device": work.machine.device,
         "reading": work.reading, "max_bad_images": max_bad_images(*taken),
         "val": taken.val_fraction, "val_seed": taken.val_seed,

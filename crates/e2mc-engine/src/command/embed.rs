@@ -34,7 +34,7 @@ pub(crate) fn run(options: &EmbedOptions) -> Result<ExitCode> {
         }
     };
     let work = Embedding {
-        reading: settings::reading(&options.reading),
+        reading: settings::reading_for(&options.reading, &options.preparation),
         output: settings::output(&options.output),
         stored: match options.dtype {
             DtypeName::Float32 => Stored::F32,

@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use e2mc_record::{RESULT, RunFolder, RunLog, RunOutcome, Training, sha256};
+use e2mc_record::{RESULT, RunFolder, RunLog, RunOutcome, Training};
 use e2mc_train::checkpoint::{self, Checkpoint};
 use e2mc_train::{Device, Model, Recipe, Trainer, device};
 
+use crate::checkpoint::digest;
 use crate::continuation;
 use crate::error::{Error, SweepError};
 use crate::images::{LabelledSplits, fingerprint};
@@ -99,7 +100,7 @@ impl Sweep {
         };
         let plan = &self.plan;
         if let Some(base) = &plan.settings.base
-            && base.sha256 != sha256(&plan.checkpoint)?
+            && base.sha256 != digest(&plan.checkpoint)?
         {
             return Err(other(&plan.checkpoint, "checkpoint").into());
         }

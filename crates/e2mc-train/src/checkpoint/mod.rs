@@ -15,6 +15,7 @@
 //! and shapes ([`Layout`]). [`export()`] gives networks back to PyTorch.
 
 mod apply;
+mod companions;
 mod export;
 mod heads;
 mod layout;
@@ -37,7 +38,7 @@ pub(crate) use save::save;
 pub use save::{Storage, save_model, write_atomically};
 
 use crate::archive::METADATA_KEY;
-pub use crate::archive::{Problem, Unread};
+pub use crate::archive::{Problem, Unread, weights};
 use crate::meter::EpochSoFar;
 use crate::model::BACKBONE_PREFIX;
 pub use crate::progress::Progress;
@@ -101,6 +102,10 @@ pub struct Foreign {
     pub assumed: Option<String>,
     /// Which of several networks was taken, in words.
     pub chosen: Option<String>,
+    /// How many tensors of the backbone there are, those included that it has no place for.
+    pub of_backbone: usize,
+    /// Who says how images are prepared: a file beside the weights, or what is usual.
+    pub prepared_as: String,
     /// The file's names of tensors beside the network's that belong to nothing known, whole and
     /// without what wraps the network.
     unexpected: Vec<(String, String)>,

@@ -42,7 +42,7 @@ pub(crate) fn save(
     tensors.extend(prefixed(OPTIMIZER_PREFIX, optimizer));
     tensors.extend(prefixed(METHOD_PREFIX, model.method.state()));
     let header = header(path, recipe, Some(reached))?;
-    write(path, Some(header), tensors, Storage::F32)
+    write(path, Some((METADATA_KEY, header)), tensors, Storage::F32)
 }
 
 /// Writes a model file: weights and recipe only.
@@ -57,7 +57,7 @@ pub fn save_model(
 ) -> Result<(), Error> {
     let header = header(path, recipe, None)?;
     let tensors = model.tensors().into_iter().collect();
-    write(path, Some(header), tensors, storage)
+    write(path, Some((METADATA_KEY, header)), tensors, storage)
 }
 
 /// Writes a file whole or not at all: into a temporary file beside it, then renamed.
@@ -106,10 +106,10 @@ pub(super) fn header(
     })
 }
 
-/// Writes a safetensors file.
+/// Writes a safetensors file, with one key of metadata or none.
 pub(super) fn write(
     path: &Path,
-    header: Option<String>,
+    metadata: Option<(&str, String)>,
     tensors: Vec<(String, Tensor)>,
     storage: Storage,
 ) -> Result<(), Error> {
@@ -117,9 +117,9 @@ pub(super) fn write(
         .into_iter()
         .map(|(name, tensor)| Ok((name, Stored::new(&tensor, storage)?)))
         .collect::<Result<Vec<_>, Error>>()?;
-    // One metadata key: the library keeps them in a hash map, whose order would make the bytes of
+    // No more than one: the library keeps them in a hash map, whose order would make the bytes of
     // equal checkpoints differ.
-    let metadata = header.map(|json| HashMap::from([(METADATA_KEY.to_owned(), json)]));
+    let metadata = metadata.map(|(key, value)| HashMap::from([(key.to_owned(), value)]));
     let bytes = safetensors::serialize(tensors, metadata).map_err(|error| Error::Io {
         action: "write",
         path: path.to_owned(),
