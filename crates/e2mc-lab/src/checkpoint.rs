@@ -130,12 +130,6 @@ fn describe(checkpoint: &Checkpoint) -> Option<String> {
     if let Some(epoch) = foreign.epoch {
         line.push_str(&format!(", after epoch {epoch}"));
     }
-    let used = checkpoint.model.keys();
-    let used = used.filter(|name| name.starts_with("backbone.")).count();
-    line.push_str(&format!(
-        "; {used} of {} tensors of the backbone are used",
-        foreign.of_backbone
-    ));
     if !foreign.ignored.is_empty() {
         line.push_str(&format!("; not used: {}", foreign.ignored.join(", ")));
     }
@@ -145,5 +139,11 @@ fn describe(checkpoint: &Checkpoint) -> Option<String> {
     if let Some(assumed) = &foreign.assumed {
         line.push_str(&format!("; {assumed}"));
     }
+    let used = checkpoint.model.keys();
+    let used = used.filter(|name| name.starts_with("backbone.")).count();
+    line.push_str(&format!(
+        "; {used} of {} tensors of the backbone are used",
+        foreign.of_backbone
+    ));
     Some(line)
 }

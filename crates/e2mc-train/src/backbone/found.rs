@@ -7,6 +7,7 @@ use tch::Kind;
 use super::hints::Hints;
 use super::naming::Naming;
 use crate::archive::{Problem, Unread, brief};
+use crate::layer::counts_batches;
 
 /// The tensors that a file holds of one network, under the family's own names.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ impl<'a> Found<'a> {
             twice: Vec::new(),
         };
         let mut pieces: BTreeMap<String, Vec<Option<&Unread>>> = BTreeMap::new();
+        let file = file.iter().filter(|(name, _)| !counts_batches(name));
         for (&name, &tensor) in file {
             let Some(ours) = name.strip_prefix(prefix).and_then(naming.ours) else {
                 continue;

@@ -31,7 +31,9 @@ fn round_trip(name: &str, library: &'static str, out: &str) -> Vec<String> {
     let again = again.unwrap();
     let found = network(&again).features(&images(fixture.side)).unwrap();
     let error = relative_error(&found, &expected);
-    assert!(error < 1e-5, "{name} as {library}: {error}");
+    // A file does not say the epsilon of a norm.
+    let tolerance = if out.is_dir() { 1e-5 } else { 5e-5 };
+    assert!(error < tolerance, "{name} as {library}: {error}");
     assert_eq!(
         again.recipe.backbone.features(),
         checkpoint.recipe.backbone.features()
@@ -58,8 +60,9 @@ fn networks_go_to_every_library_that_has_them_and_back() {
         ("hf-dinov2", &["timm", "hf"]),
         ("hf-dinov2-swiglu", &["timm", "hf"]),
         ("hf-dinov2-registers", &["timm", "hf"]),
-        ("hf-dinov3", &["hf"]),
-        ("hf-dinov3-gated", &["hf"]),
+        ("hf-dinov3", &["timm", "hf"]),
+        ("hf-dinov3-gated", &["timm", "hf"]),
+        ("timm-dinov3-plus", &["timm", "hf"]),
         ("timm-convnext", &["timm", "torchvision", "hf", "convnext"]),
         ("timm-convnextv2", &["timm", "hf", "convnext"]),
         ("torchvision-convnext", &["timm", "torchvision", "hf"]),

@@ -157,7 +157,10 @@ fn place(config: &mut VitConfig, found: &Found<'_>) -> Result<(), Problem> {
 fn take(config: &mut VitConfig, found: &Found<'_>) -> Result<(), Problem> {
     let hints = found.hints();
     let (mut said, mut granted): (Vec<String>, Vec<String>) = Default::default();
-    let heads = |heads: usize| format!("{heads} heads");
+    let heads = |heads: usize| match heads {
+        1 => "1 head".to_owned(),
+        _ => format!("{heads} heads"),
+    };
     config.heads = match (hints.heads, found.size("blocks.0.attn.q_norm.weight")) {
         (Some(count), _) => {
             said.push(heads(count));

@@ -114,24 +114,18 @@ static HF_VIT: Table = Table {
     claims: HF_CLAIMS,
 };
 
-/// What transformers 5 calls modules in memory; its files have the older names.
-const HF_5: &[(&str, &str)] = &[
-    ("attn.q", "attention.q_proj"),
-    ("attn.k", "attention.k_proj"),
-    ("attn.v", "attention.v_proj"),
-    ("attn.proj", "attention.o_proj"),
-    ("mlp.gate", "mlp.gate_proj"),
-    ("mlp.up", "mlp.up_proj"),
-    ("mlp.fc2", "mlp.down_proj"),
-    ("norm1", "layernorm_before"),
-    ("norm2", "layernorm_after"),
-];
-
-/// A ViT as transformers 5 has it in memory.
+/// A ViT as transformers 5 has it in memory; its files have the older names.
 static HF_VIT_5: Table = Table {
     outside: HF_OUTSIDE,
     block: "layers.",
-    inside: HF_5,
+    inside: &[
+        ("norm1", "layernorm_before"),
+        ("norm2", "layernorm_after"),
+        ("attn.q", "attention.q_proj"),
+        ("attn.k", "attention.k_proj"),
+        ("attn.v", "attention.v_proj"),
+        ("attn.proj", "attention.o_proj"),
+    ],
     also: &[],
     claims: &["embeddings.", "layernorm."],
 };
@@ -152,7 +146,7 @@ macro_rules! hf_dinov2 {
                 ("mlp.fc1", $first),
                 ("mlp.fc2", $second),
             ],
-            also: HF_5,
+            also: &[],
             claims: HF_CLAIMS,
         }
     };
@@ -312,7 +306,7 @@ pub(super) static NAMINGS: [Naming; 9] = [
     Naming {
         names: &["torchvision"],
         landmark: "conv_proj.weight",
-        classifier: "heads",
+        classifier: "heads.head",
         ours: |name| TORCHVISION.ours(name),
         theirs: |name| TORCHVISION.theirs(name),
         ..Naming::PLAIN
@@ -351,7 +345,7 @@ pub(super) static NAMINGS: [Naming; 9] = [
         "hf-dinov2",
         "embeddings.patch_embeddings.projection.weight",
         HF_DINOV2,
-        &[QKV, READ_GATED]
+        &[QKV]
     ),
 ];
 
