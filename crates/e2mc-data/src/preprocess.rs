@@ -317,3 +317,86 @@ fn resized_size(width: usize, height: usize, shorter: usize) -> (usize, usize) {
         (shorter * width / height, shorter)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ramp from left to right, 8 wide and 4 high, in grey.
+    fn ramp() -> Image {
+        let mut image = Image::black(8, 4, 1);
+        for (place, pixel) in image.pixels.iter_mut().enumerate() {
+            *pixel = 16 * (place % 8) as u8;
+        }
+        image
+    }
+
+    fn prepared(preprocessing: &Preprocessing) -> Vec<f32> {
+        let mut out = vec![0.0; preprocessing.crop * preprocessing.crop];
+        let mut preprocessor = Preprocessor::new(preprocessing).unwrap();
+        let name = || "ramp".to_owned();
+        preprocessor.view(&ramp(), name, &mut out).unwrap();
+        out.iter().map(|value| (value * 255.0).round()).collect()
+    }
+
+    #[test]
+    fn both_sides_or_the_shorter_one() {
+        let cropped = Preprocessing {
+            channels: 1,
+            mean: vec![0.0],
+            std: vec![1.0],
+            resize: Some(4),
+            crop: 4,
+            filter: Filter::Bilinear,
+            squash: false,
+        };
+        // The middle of the ramp as it is, or all of it at half the width.
+        assert_eq!(prepared(&cropped)[..4], [32.0, 48.0, 64.0, 80.0]);
+        let squashed = Preprocessing {
+            squash: true,
+            ..cropped.clone()
+        };
+        let row = &prepared(&squashed)[..4];
+        assert!(row[0] < 16.0 && row[3] > 96.0, "{row:?}");
+        let cubic = Preprocessing {
+            filter: Filter::Bicubic,
+            ..squashed.clone()
+        };
+        assert_ne!(prepared(&cubic), prepared(&squashed));
+        let untouched = Preprocessing {
+            resize: None,
+            ..squashed
+        };
+        assert!(untouched.check().is_err());
+    }
+
+    #[test]
+    fn changes_are_made_in_order_and_checked() {
+        let changes = PreprocessingChanges {
+            image_size: Some(96),
+            std: Some(vec![0.2; 3]),
+            ..PreprocessingChanges::default()
+        };
+        let changed = changes.applied(&Preprocessing::imagenet()).unwrap();
+        assert_eq!((changed.resize, changed.crop), (Some(110), 96));
+        assert_eq!(changes.applied(&changed).unwrap(), changed);
+        let text = "shorter side to 110 pixels (bilinear), centre 96 x 96, mean 0.485 0.456 0.406, std 0.2 0.2 0.2";
+        assert_eq!(changed.to_string(), text);
+        for wrong in [
+            PreprocessingChanges {
+                mean: Some(vec![0.5]),
+                ..PreprocessingChanges::default()
+            },
+            PreprocessingChanges {
+                crop: Some(300),
+                ..PreprocessingChanges::default()
+            },
+            PreprocessingChanges {
+                image_size: Some(0),
+                ..PreprocessingChanges::default()
+            },
+        ] {
+            assert!(wrong.applied(&Preprocessing::imagenet()).is_err());
+        }
+    }
+}

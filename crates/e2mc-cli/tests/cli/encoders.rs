@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::common::World;
 
-const SMALL: &str =
-    "--set method.projector=[16,16] --batch 16 --epochs 1 --threads 2 --log-every 1";
+const SMALL: &str = "--set method.name=vicreg --set method.projector=[16,16] --batch 16 --epochs 1 \
+    --threads 2 --log-every 1";
 /// A vision transformer of two blocks and 16 patches.
 const VIT: &str = "--recipe vit-small-28 --set backbone.patch=7 --set backbone.width=64 \
     --set backbone.depth=2 --set backbone.heads=2 --set backbone.hidden=64";

@@ -2,7 +2,10 @@
 //! names, and back. No public weights could be reached where this was made: weights follow from a
 //! formula (`golden/encoders/README.md`).
 
+#[path = "../common/mod.rs"]
+mod common;
 mod files;
 mod layouts;
 mod parity;
+mod training;
 mod written;

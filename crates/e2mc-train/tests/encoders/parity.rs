@@ -39,6 +39,11 @@ fn compare(name: &str) -> (usize, usize) {
         .iter()
         .map(|(name, tensor)| (tensor.name(), &own[name]))
         .collect();
+    let largest = golden
+        .iter()
+        .filter(|(key, _)| key.starts_with("gradient."))
+        .map(|(_, gradient)| gradient.abs().max().double_value(&[]))
+        .fold(0.0, f64::max);
     let (mut outputs, mut gradients) = (1, 0);
     for (key, expected) in &golden {
         if let Some(side) = key.strip_prefix("features_at_") {
@@ -60,7 +65,13 @@ fn compare(name: &str) -> (usize, usize) {
             let gradient = tensor.grad().flatten(0, -1);
             let count = expected.numel() as i64;
             let found = gradient.narrow(0, 0, count).reshape(expected.size());
-            close(&found, expected, key);
+            if expected.abs().max().double_value(&[]) < 1e-6 * largest {
+                // What all keys have in common changes no attention: its gradient is 0.
+                let found = found.abs().max().double_value(&[]);
+                assert!(found < 1e-5 * largest, "{name} {key}: {found}");
+            } else {
+                close(&found, expected, key);
+            }
             gradients += 1;
         }
     }
