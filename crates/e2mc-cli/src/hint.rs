@@ -64,6 +64,7 @@ fn is_usage_of_recipe(error: &e2mc_recipe::Error) -> bool {
         Error::Unknown { .. }
         | Error::Change { .. }
         | Error::NoKeys { .. }
+        | Error::NoElement { .. }
         | Error::NoAugmentation { .. }
         | Error::Augmentation { .. } => true,
         _ => false,
@@ -131,7 +132,7 @@ fn of_recipe(error: &e2mc_recipe::Error) -> String {
     use e2mc_recipe::Error;
     match error {
         Error::Change { .. } => "for instance --set criterion.beta=100".into(),
-        Error::NoKeys { .. } => "--dry-run prints all keys".into(),
+        Error::NoKeys { .. } | Error::NoElement { .. } => "--dry-run prints all keys".into(),
         Error::ExtendsItself { .. } => "leave `extends` out of one of them".into(),
         Error::NoAugmentation { whole, .. } => match whole {
             Some(whole) => format!("use {whole}, the recipe of such checkpoints"),

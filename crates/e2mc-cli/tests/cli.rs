@@ -8,6 +8,7 @@ mod cli {
     mod convert;
     mod demo;
     mod embed;
+    mod encoders;
     mod evaluate;
     mod images;
     mod inspect;

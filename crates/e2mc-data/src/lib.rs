@@ -44,6 +44,6 @@ pub use dataset::{VOC_CLASSES, VocImages, VocShown, is_voc};
 pub use error::Error;
 pub use image::Image;
 pub use loader::{BadImage, Batch, Epoch, Loader, LoaderConfig, Pipeline, View};
-pub use preprocess::Preprocessing;
+pub use preprocess::{Preprocessing, PreprocessingChanges};
 pub use random::{Stream, stream};
 pub use thumbnail::Thumbnail;

@@ -6,9 +6,10 @@ use anyhow::{Context, Result};
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::{
     CheckpointOptions, CriterionName, EmbeddingsOptions, GuardAction, ImageOptions, MachineOptions,
-    ProbeName, TrainOptions,
+    PreparationOptions, ProbeName, TrainOptions,
 };
 use e2mc_cli::output::command_line;
+use e2mc_data::PreprocessingChanges;
 use e2mc_eval::protocol::MapFile;
 use e2mc_lab::checkpoint::Reading;
 use e2mc_lab::machine::Machine;
@@ -29,8 +30,18 @@ pub(crate) fn reading(options: &CheckpointOptions) -> Reading {
     Reading {
         layout,
         network: options.network.clone(),
+        heads: options.heads.map(usize::from),
+        images: PreprocessingChanges::default(),
         allow_missing: options.allow_missing.clone(),
         allow_unexpected: options.allow_unexpected.clone(),
+    }
+}
+
+/// How a checkpoint is read that images are shown to, and how they are prepared for it.
+pub(crate) fn reading_for(options: &CheckpointOptions, images: &PreparationOptions) -> Reading {
+    Reading {
+        images: images.into(),
+        ..reading(options)
     }
 }
 
@@ -150,7 +161,7 @@ pub(crate) fn source(
         ));
     };
     Ok(NetworkSource {
-        reading: reading(&options.reading),
+        reading: reading_for(&options.reading, &options.preparation),
         taken: taken(options.images),
         output: output(&options.output),
         batch: options.batch.map(|batch| batch as usize),

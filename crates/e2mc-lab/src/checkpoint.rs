@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use e2mc_train::checkpoint::{Checkpoint, Layout, ReadOptions};
+use e2mc_data::PreprocessingChanges;
+use e2mc_record::sha256_joined;
+use e2mc_train::checkpoint::{Checkpoint, Layout, ReadOptions, weights};
 use e2mc_train::layer::Precision;
 use e2mc_train::{Device, Model, Output};
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,12 @@ pub struct Reading {
     /// Which of several networks to take; a guess if `None`.
     #[serde(default)]
     pub network: Option<String>,
+    /// Attention heads of a block, where the file does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heads: Option<usize>,
+    /// How images are prepared otherwise than the checkpoint says.
+    #[serde(default, skip_serializing_if = "PreprocessingChanges::is_empty")]
+    pub images: PreprocessingChanges,
     /// Starts of the names of tensors that may be missing.
     pub allow_missing: Vec<String>,
     /// Starts of the names of tensors that are left out.
@@ -34,10 +42,11 @@ impl Reading {
         let options = ReadOptions {
             layout: self.layout,
             network: self.network.clone(),
+            heads: self.heads,
             allow_missing: self.allow_missing.clone(),
             allow_unexpected: self.allow_unexpected.clone(),
         };
-        let checkpoint = Checkpoint::read_with(path, options)?;
+        let mut checkpoint = Checkpoint::read_with(path, options)?;
         if let Some(text) = describe(&checkpoint) {
             notices.tell(&Notice::Foreign { text });
         }
@@ -47,6 +56,18 @@ impl Reading {
                 method: map.note().method.clone(),
                 dims: (map.input_dims(), map.output_dims()),
             });
+        }
+        let evaluation = &mut checkpoint.recipe.evaluation;
+        *evaluation = self.images.applied(evaluation)?;
+        let said = match (&checkpoint.foreign, self.images.is_empty()) {
+            (_, false) => Some("as asked for"),
+            (Some(foreign), true) => Some(foreign.prepared_as.as_str()),
+            (None, true) => None,
+        };
+        if let Some(by) = said {
+            let evaluation = &checkpoint.recipe.evaluation;
+            let text = format!("images: {evaluation} ({by})");
+            notices.tell(&Notice::Foreign { text });
         }
         Ok(checkpoint)
     }
@@ -70,6 +91,14 @@ impl Reading {
         }
         Ok((checkpoint, model))
     }
+}
+
+/// The SHA-256 of a checkpoint, in hexadecimal: of its file, or of the files of its folder.
+///
+/// # Errors
+/// Where a file cannot be read.
+pub fn digest(path: &Path) -> Result<String, Error> {
+    Ok(sha256_joined(&weights(path)?)?)
 }
 
 /// Checks that a checkpoint has an output: without heads there is none beyond the backbone.
@@ -132,5 +161,11 @@ fn describe(checkpoint: &Checkpoint) -> Option<String> {
     if let Some(assumed) = &foreign.assumed {
         line.push_str(&format!("; {assumed}"));
     }
+    let used = checkpoint.model.keys();
+    let used = used.filter(|name| name.starts_with("backbone.")).count();
+    line.push_str(&format!(
+        "; {used} of {} tensors of the backbone are used",
+        foreign.of_backbone
+    ));
     Some(line)
 }

@@ -53,6 +53,7 @@ impl Continuation {
             changes.extend(widths);
             recipe = resolve(&changes)?;
         }
+        recipe::prepare(&mut recipe, &self.reading.images)?;
         check_architecture(&recipe, &checkpoint)?;
         warm_up_new_heads(&mut recipe, &checkpoint, notices);
         Ok((checkpoint, recipe))

@@ -11,13 +11,13 @@ use e2mc_data::dataset::escaped_name;
 use e2mc_data::{Dataset, Pipeline, Split};
 use e2mc_eval::protocol::MapFile;
 use e2mc_eval::{RowWriter, Stored, read_images, write_labels};
-use e2mc_record::{DataOptions, MapOrigin, sha256};
+use e2mc_record::{DataOptions, MapOrigin};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{EmbedOptions, Model, Output, device, embed_images};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::checkpoint::{Reading, check_output};
+use crate::checkpoint::{Reading, check_output, digest};
 use crate::error::Error;
 use crate::features::Seen;
 use crate::images::{self, max_bad_images};
@@ -224,7 +224,7 @@ fn identity(work: &Embedding, batch: usize) -> Result<String, Error> {
     };
     let absolute = std::path::absolute(data).map_err(|source| Error::read(data, source))?;
     let mut identity = json!({
-        "checkpoint": sha256(&work.checkpoint)?, "data": absolute, "split": format!("{split:?}"),
+        "checkpoint": digest(&work.checkpoint)?, "data": absolute, "split": format!("{split:?}"),
         "output": work.output.to_string(), "batch": batch, "device": work.machine.device,
         "reading": work.reading, "max_bad_images": max_bad_images(*taken),
         "val": taken.val_fraction, "val_seed": taken.val_seed,

@@ -3,6 +3,7 @@
 //! They are laid over each other: a checkpoint's recipe, the named recipe, single changes. What comes
 //! out is checked as a whole. How recipes are written is the matter of [`e2mc_recipe`].
 
+use e2mc_data::PreprocessingChanges;
 use e2mc_recipe::Change;
 use e2mc_train::Recipe;
 use e2mc_train::criterion::CriterionConfig;
@@ -163,6 +164,40 @@ pub fn resolve_with(
     let mut all = vec![("criterion".to_owned(), wanted)];
     all.extend_from_slice(changes);
     resolve(Some(base), recipe, &all)
+}
+
+/// Prepares images otherwise than a recipe says, for evaluation and for training. Views keep their
+/// proportions to each other, as far as the network can take them.
+///
+/// # Errors
+/// Where a setting is then out of range.
+pub fn prepare(recipe: &mut Recipe, images: &PreprocessingChanges) -> Result<(), RecipeError> {
+    if images.is_empty() {
+        return Ok(());
+    }
+    recipe.evaluation = images
+        .applied(&recipe.evaluation)
+        .map_err(e2mc_train::Error::from)?;
+    let augmentation = &mut recipe.augmentation;
+    let largest = augmentation.views.iter().map(|view| view.size).max();
+    if let (Some(side), Some(largest)) = (images.image_size, largest.filter(|&side| side > 0)) {
+        let step = recipe.backbone.side_multiple().max(1);
+        for view in &mut augmentation.views {
+            let scaled = view.size * side / largest;
+            view.size = match view.size == largest {
+                true => side,
+                false => (scaled + step / 2) / step * step,
+            }
+            .max(step);
+        }
+    }
+    if let Some(mean) = &images.mean {
+        augmentation.mean.clone_from(mean);
+    }
+    if let Some(std) = &images.std {
+        augmentation.std.clone_from(std);
+    }
+    Ok(recipe.check()?)
 }
 
 /// The recipe as TOML text.

@@ -18,7 +18,8 @@ macro_rules! built_in {
 }
 
 /// The recipes that come with the program, one line a recipe.
-const BUILT_IN: [(&str, &str); 18] = built_in![
+const BUILT_IN: [(&str, &str); 21] = built_in![
+    "photos-96",
     "simsiam-imagenet",
     "simsiam-imagenet-pretrain",
     "simsiam-small",
@@ -37,6 +38,8 @@ const BUILT_IN: [(&str, &str); 18] = built_in![
     "vicreg-imagenet-pretrain",
     "vicreg-small",
     "vicreg-small-pretrain",
+    "vit-small-28",
+    "vit-vicreg-imagenet",
 ];
 
 /// A recipe as it stands, before it is laid over a checkpoint's.

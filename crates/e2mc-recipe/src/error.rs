@@ -58,6 +58,16 @@ pub enum Error {
         /// The setting that is no table.
         part: String,
     },
+    /// A change of an element that a list does not have.
+    #[error("{key}: `{list}` is a list of {length}, numbered from 0")]
+    NoElement {
+        /// The dotted key.
+        key: String,
+        /// The list.
+        list: String,
+        /// How many elements it has.
+        length: usize,
+    },
     /// Neither a built-in augmentation nor a recipe that can be read.
     #[error("neither one of {names}, nor a training recipe")]
     NotAnAugmentation {

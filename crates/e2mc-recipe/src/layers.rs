@@ -28,14 +28,16 @@ pub fn parse_value(text: &str) -> Value {
 }
 
 /// Lays `top` over `table`, key by key. Where both name a variant (`name = "lars"` over
-/// `name = "sgd"`) and it differs, the whole table is replaced: its keys are the variant's own.
+/// `name = "sgd"`) and it differs, or `top` names a family that `table` does not, the whole table is
+/// replaced: its keys are the variant's own.
 pub fn overlay(table: &mut Table, top: Table) {
     for (key, value) in top {
         match (table.get_mut(&key), value) {
             (Some(Value::Table(below)), Value::Table(above)) => {
                 let replaces = match (below.get("name"), above.get("name")) {
                     (Some(below), Some(above)) => below != above,
-                    _ => false,
+                    // A family's keys are its own, too; without the key it is a ResNet's.
+                    _ => above.contains_key("family") && below.get("family") != above.get("family"),
                 };
                 if replaces {
                     *below = above;
@@ -60,10 +62,22 @@ pub fn set(table: &mut Table, key: &str, value: Value) -> Result<(), Error> {
         .rsplit_once('.')
         .map_or((None, key), |(a, b)| (Some(a), b));
     let mut place = table;
-    for part in folder.into_iter().flat_map(|folder| folder.split('.')) {
-        let entry = place
+    let mut parts = folder.into_iter().flat_map(|folder| folder.split('.'));
+    while let Some(part) = parts.next() {
+        let mut entry = place
             .entry(part)
             .or_insert_with(|| Value::Table(Table::new()));
+        if let Value::Array(list) = entry {
+            // An element of a list is named by its number: `augmentation.views.0.size`.
+            let (length, number) = (list.len(), parts.next());
+            let number = number.and_then(|number| number.parse::<usize>().ok());
+            let element = number.and_then(|number| list.get_mut(number));
+            entry = element.ok_or_else(|| Error::NoElement {
+                key: key.to_owned(),
+                list: part.to_owned(),
+                length,
+            })?;
+        }
         place = match entry {
             Value::Table(table) => table,
             _ => {
@@ -110,6 +124,23 @@ mod tests {
         for wrong in ["nonsense", "=3"] {
             let error = parse_change(wrong).unwrap_err().to_string();
             assert_eq!(error, format!("expected KEY=VALUE, found `{wrong}`"));
+        }
+    }
+
+    #[test]
+    fn an_element_of_a_list_is_named_by_its_number() {
+        let mut table: Table = "[[a.views]]\nsize = 1\n[[a.views]]\nsize = 2"
+            .parse()
+            .unwrap();
+        set(&mut table, "a.views.1.size", 96.into()).unwrap();
+        assert_eq!(table["a"]["views"][1]["size"].as_integer(), Some(96));
+        assert_eq!(table["a"]["views"][0]["size"].as_integer(), Some(1));
+        for wrong in ["a.views.2.size", "a.views.first.size", "a.views.size"] {
+            let error = set(&mut table, wrong, 3.into()).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("{wrong}: `views` is a list of 2, numbered from 0")
+            );
         }
     }
 

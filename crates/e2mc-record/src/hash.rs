@@ -13,16 +13,27 @@ use crate::Error;
 /// # Errors
 /// Where the file cannot be read.
 pub fn sha256(path: &Path) -> Result<String, Error> {
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    sha256_joined(&[path])
+}
+
+/// The SHA-256 of files, one behind the other, in hexadecimal.
+///
+/// # Errors
+/// Where one cannot be read.
+pub fn sha256_joined(paths: &[impl AsRef<Path>]) -> Result<String, Error> {
     let mut hash = Sha256::new();
     let mut piece = vec![0; 1 << 20];
-    loop {
-        let count = file.read(&mut piece).map_err(Error::io("read", path))?;
-        if count == 0 {
-            return Ok(hexadecimal(hash));
+    for path in paths.iter().map(AsRef::as_ref) {
+        let mut file = File::open(path).map_err(Error::io("read", path))?;
+        loop {
+            let count = file.read(&mut piece).map_err(Error::io("read", path))?;
+            if count == 0 {
+                break;
+            }
+            hash.update(&piece[..count]);
         }
-        hash.update(&piece[..count]);
     }
+    Ok(hexadecimal(hash))
 }
 
 /// The SHA-256 of a data set's image names and labels, in hexadecimal: the same list of images with

@@ -41,7 +41,7 @@ mod writer;
 
 pub use error::Error;
 pub use event::{Collapse, End, Epoch, Event, Guard, Resume, RunOutcome, Start, Step, Terms};
-pub use hash::{data_fingerprint, sha256, subset_fingerprint};
+pub use hash::{data_fingerprint, sha256, sha256_joined, subset_fingerprint};
 pub use log::{RunLog, name_apart};
 pub use percent::{percent, rounded_percent};
 pub use result::find::{FoundResult, FoundResults, find_results};

@@ -1,4 +1,4 @@
-//! The layers that networks are made of: convolution, batch norm, linear.
+//! The layers that networks are made of: convolution, batch norm, layer norm, linear.
 //!
 //! Their parameters live in a [`tch::nn::VarStore`] under torchvision's names (`weight`, `bias`,
 //! `running_mean`, `running_var`) and start from PyTorch's distributions; tch's own layers differ
@@ -6,6 +6,14 @@
 //! and linear layers compute in bfloat16 on casts of their weights, through which gradients flow
 //! back to the float32 originals, and batch norm sums in float32. It needs no loss scaling:
 //! bfloat16 has float32's range.
+
+mod convolution;
+mod norm;
+
+pub use convolution::{Convolution, ConvolutionShape};
+pub use norm::{LayerNorm, LayerScale};
+
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use tch::nn::init::{FanInOut, NonLinearity, NormalOrUniform};
@@ -291,6 +299,29 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
+    /// Makes the layer with weights from N(0, `deviation`^2) and bias 0, as transformers start.
+    ///
+    /// # Errors
+    /// Where libtorch cannot allocate the weights.
+    pub fn normal(
+        path: &Path,
+        inputs: usize,
+        outputs: usize,
+        bias: bool,
+        deviation: f64,
+    ) -> Result<Self, Error> {
+        let draw = Init::Randn {
+            mean: 0.0,
+            stdev: deviation,
+        };
+        let weight = path.f_var("weight", &[outputs as i64, inputs as i64], draw)?;
+        let bias = match bias {
+            true => Some(path.f_zeros("bias", &[outputs as i64])?),
+            false => None,
+        };
+        Ok(Self { weight, bias })
+    }
+
     /// Leaves the bias, if there is one, as it was drawn or loaded: it is no longer a parameter.
     pub(crate) fn freeze_bias(&self) {
         if let Some(bias) = &self.bias {
@@ -299,15 +330,57 @@ impl Linear {
         }
     }
 
-    /// `(n, inputs)` to `(n, outputs)`, in float32 whatever the precision of the product.
+    /// `(…, inputs)` to `(…, outputs)`, in float32 whatever the precision of the product.
     ///
     /// # Errors
     /// Where `x` has another shape.
     pub fn forward(&self, x: &Tensor, precision: Precision) -> Result<Tensor, Error> {
+        Ok(self.product(x, precision)?.f_to_kind(Kind::Float)?)
+    }
+
+    /// As [`Linear::forward`], in the precision's own kind.
+    ///
+    /// # Errors
+    /// Where `x` has another shape.
+    pub fn product(&self, x: &Tensor, precision: Precision) -> Result<Tensor, Error> {
+        self.with_bias(x, precision, self.bias.as_ref())
+    }
+
+    /// As [`Linear::product`], but the bias of some outputs is 0, whatever the layer holds.
+    ///
+    /// # Errors
+    /// Where `x` has another shape, or there are no such outputs.
+    pub(crate) fn product_without_bias_of(
+        &self,
+        x: &Tensor,
+        precision: Precision,
+        outputs: Range<i64>,
+    ) -> Result<Tensor, Error> {
+        let Some(bias) = &self.bias else {
+            return self.product(x, precision);
+        };
+        let rest = bias.size1()? - outputs.end;
+        let bias = Tensor::f_cat(
+            &[
+                bias.f_narrow(0, 0, outputs.start)?,
+                bias.f_narrow(0, outputs.start, outputs.end - outputs.start)?
+                    .f_zeros_like()?,
+                bias.f_narrow(0, outputs.end, rest)?,
+            ],
+            0,
+        )?;
+        self.with_bias(x, precision, Some(&bias))
+    }
+
+    fn with_bias(
+        &self,
+        x: &Tensor,
+        precision: Precision,
+        bias: Option<&Tensor>,
+    ) -> Result<Tensor, Error> {
         let kind = precision.kind();
         let cast = |tensor: &Tensor| tensor.f_to_kind(kind);
-        let bias = self.bias.as_ref().map(cast).transpose()?;
-        let y = cast(x)?.f_linear(&cast(&self.weight)?, bias.as_ref())?;
-        Ok(y.f_to_kind(Kind::Float)?)
+        let bias = bias.map(cast).transpose()?;
+        Ok(cast(x)?.f_linear(&cast(&self.weight)?, bias.as_ref())?)
     }
 }

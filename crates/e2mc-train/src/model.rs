@@ -99,6 +99,17 @@ impl Model {
             .collect()
     }
 
+    /// Makes constants of the backbone's first blocks and of what comes before them.
+    pub(crate) fn freeze_blocks(&self, blocks: usize) {
+        let config = self.backbone.config();
+        for (name, tensor) in self.backbone.tensors() {
+            if config.layer_of(name) <= blocks {
+                // The handle that comes back is to the same tensor.
+                let _ = tensor.set_requires_grad(false);
+            }
+        }
+    }
+
     /// Tells the method that new weights are in place, of which `missing` were in no checkpoint.
     pub(crate) fn begin(&mut self, missing: &[String]) -> Result<(), Error> {
         self.method.begin(&self.backbone, missing)

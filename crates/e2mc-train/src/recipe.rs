@@ -70,6 +70,17 @@ pub struct TrainingConfig {
     /// new, its features are worth more than their first gradients. 0 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head_warmup_steps: Option<u64>,
+    /// What a layer's rate is multiplied by from layer to layer of the backbone towards the images, in
+    /// (0, 1]; 1 if absent. Heads have the full rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer_decay: Option<f64>,
+    /// Whether matrices alone have weight decay: no bias, and no scale of a normalisation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub decay_matrices_only: bool,
+    /// How many blocks of the backbone stay as they are, with what comes before them: counted from the
+    /// images, through the stages. Their running statistics follow `freeze_batch_norm`. None if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze_blocks: Option<usize>,
     /// The Euclidean norm that the gradients of all parameters together are limited to, above 0; no
     /// limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,6 +106,9 @@ impl Default for TrainingConfig {
             freeze_batch_norm: false,
             load_optimizer: false,
             head_warmup_steps: None,
+            layer_decay: None,
+            decay_matrices_only: false,
+            freeze_blocks: None,
             clip_gradients: None,
         }
     }
@@ -141,6 +155,18 @@ impl Recipe {
         if let Some(norm) = training.clip_gradients {
             above_zero("training.clip_gradients", norm)?;
         }
+        if let Some(decay) = training
+            .layer_decay
+            .filter(|&decay| !(decay > 0.0 && decay <= 1.0))
+        {
+            let expected = "above 0 and at most 1";
+            return Err(Error::config("training.layer_decay", expected, decay));
+        }
+        let blocks = self.backbone.layers() - 1;
+        if let Some(count) = training.freeze_blocks.filter(|&count| count > blocks) {
+            let expected = format!("at most the {blocks} blocks of {}", self.backbone);
+            return Err(Error::config("training.freeze_blocks", expected, count));
+        }
         if training.freeze_batch_norm && !self.backbone.has_batch_norm() {
             let expected = format!("false for {}, which has no batch norm", self.backbone);
             return Err(Error::config("training.freeze_batch_norm", expected, true));
@@ -153,6 +179,17 @@ impl Recipe {
         self.evaluation.check()?;
         self.method
             .check(self.augmentation.view_count(), training.batch)?;
+        let step = self.backbone.side_multiple();
+        let views = self
+            .augmentation
+            .views
+            .iter()
+            .map(|view| ("augmentation.views", view.size));
+        let mut sides = views.chain([("evaluation.crop", self.evaluation.crop)]);
+        if let Some((field, side)) = sides.find(|(_, side)| !side.is_multiple_of(step)) {
+            let expected = format!("a multiple of {step} pixels for {}", self.backbone);
+            return Err(Error::config(field, expected, side));
+        }
         for (field, channels) in [
             ("augmentation.channels", self.augmentation.channels),
             ("evaluation.channels", self.evaluation.channels),

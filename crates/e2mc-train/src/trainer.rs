@@ -13,7 +13,7 @@ use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::criterion::Criterion;
 use crate::meter::EpochSoFar;
 use crate::model::{BACKBONE_PREFIX, Model};
-use crate::optim::Optimizer;
+use crate::optim::{Optimizer, ParamGroup};
 use crate::recipe::Recipe;
 use crate::world::World;
 
@@ -54,8 +54,17 @@ impl Trainer {
         let mut model = Model::within(&recipe, device, seed, limits)?;
         let all: Vec<String> = model.tensors().into_keys().collect();
         model.begin(&all)?;
-        let groups = recipe.method.groups(&*recipe.backbone);
+        if let Some(blocks) = recipe.training.freeze_blocks {
+            model.freeze_blocks(blocks);
+        }
+        let mut groups = recipe.method.groups(&*recipe.backbone);
         let parameters = model.parameters();
+        groups.extend(ParamGroup::of_training(
+            recipe.training.layer_decay,
+            recipe.training.decay_matrices_only,
+            recipe.backbone.layers(),
+            &parameters,
+        ));
         let mut optimizer = Optimizer::with_groups(&recipe.optimizer, parameters, groups)?;
         optimizer.set_clip(recipe.training.clip_gradients)?;
         optimizer.hold(BACKBONE_PREFIX, recipe.training.head_warmup());

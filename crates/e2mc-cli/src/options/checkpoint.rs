@@ -24,6 +24,9 @@ pub struct CheckpointOptions {
     /// Of several networks in a file take the one with this word in its name, such as `teacher`
     #[arg(long, value_name = "NAME")]
     pub network: Option<String>,
+    /// Attention heads of a transformer's block, where the file does not say [default: width / 64]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub heads: Option<u16>,
     /// Accept that tensors whose names start so are missing (repeatable)
     #[arg(long, value_name = "PREFIX")]
     pub allow_missing: Vec<String>,

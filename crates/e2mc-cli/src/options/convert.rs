@@ -9,10 +9,12 @@ use super::CheckpointOptions;
 /// Options of `convert`.
 #[derive(Args, Debug)]
 pub struct ConvertOptions {
-    /// Checkpoint or model file: of e2mc, of PyTorch (.pth, .pth.tar, .pt), or safetensors
+    /// Checkpoint or model file: of e2mc, of PyTorch (.pth, .pth.tar, .pt), or safetensors; or the
+    /// folder of a model of timm or Hugging Face
     #[arg(value_name = "IN")]
     pub input: PathBuf,
-    /// File to write: .safetensors, or .pth, .pt or .pth.tar for torch.load
+    /// File to write: .safetensors, or .pth, .pt or .pth.tar for torch.load; with another name the
+    /// folder that --names loads
     #[arg(value_name = "OUT")]
     pub output: PathBuf,
     /// Leave the heads out
@@ -41,8 +43,10 @@ pub struct ConvertOptions {
 pub enum NamesName {
     /// backbone.conv1.weight, projector.0.weight
     E2mc,
-    /// conv1.weight, as in torchvision's ResNet; the classifier fc is left out, or the map
+    /// conv1.weight of a ResNet, as in torchvision; the classifier is left out, or the map
     Torchvision,
-    /// conv1.weight, as in timm's ResNet; the classifier fc is left out, or the map
+    /// conv1.weight of a ResNet, as in timm; the classifier is left out, or the map
     Timm,
+    /// embeddings.cls_token of a vision transformer, as in Hugging Face's transformers
+    Hf,
 }

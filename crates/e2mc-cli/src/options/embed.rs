@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{CheckpointOptions, ImageOptions, MachineOptions};
+use super::{CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions};
 
 /// Options of `embed`.
 #[derive(Args, Debug)]
@@ -21,6 +21,9 @@ pub struct EmbedOptions {
     /// How the images are opened.
     #[command(flatten)]
     pub images: ImageOptions,
+    /// How they are prepared for the network.
+    #[command(flatten)]
+    pub preparation: PreparationOptions,
     /// Split of the data
     #[arg(
         long,

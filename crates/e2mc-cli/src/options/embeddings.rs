@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use e2mc_record::FileOrigin;
 
-use super::{CheckpointOptions, ImageOptions};
+use super::{CheckpointOptions, ImageOptions, PreparationOptions};
 
 /// What is judged: a checkpoint's features of images, or four files of embeddings and labels.
 #[derive(Args, Clone, Debug)]
@@ -28,6 +28,9 @@ pub struct EmbeddingsOptions {
     /// How the images are opened.
     #[command(flatten)]
     pub images: ImageOptions,
+    /// How they are prepared for the network.
+    #[command(flatten)]
+    pub preparation: PreparationOptions,
     /// What is taken from the network: backbone, projector, predictor (SimSiam), prototypes (SwAV),
     /// map6x6 (last feature map, average-pooled 6 x 6) or the name of a backbone layer such as
     /// layer3 or layer4.1.bn2

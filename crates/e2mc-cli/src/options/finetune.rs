@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::value::fraction;
-use super::{CheckpointOptions, ImageOptions, MachineOptions, RecordOptions};
+use super::{CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions, RecordOptions};
 
 /// Options of `finetune`.
 #[derive(Args, Debug)]
@@ -22,6 +22,9 @@ pub struct FinetuneOptions {
     /// How the images are opened.
     #[command(flatten)]
     pub images: ImageOptions,
+    /// How they are prepared for the network.
+    #[command(flatten)]
+    pub preparation: PreparationOptions,
     /// Fractions of the training labels, above 0 and at most 1
     #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1], value_parser = fraction)]
     pub fractions: Vec<f64>,

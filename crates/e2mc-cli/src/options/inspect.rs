@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CheckpointOptions, ImageOptions, MachineOptions, TransformName};
+use super::{CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions, TransformName};
 
 /// Options of `inspect`.
 #[derive(Args, Debug)]
@@ -26,6 +26,9 @@ pub struct InspectOptions {
     /// How the images are opened.
     #[command(flatten)]
     pub images: ImageOptions,
+    /// How they are prepared for the network.
+    #[command(flatten)]
+    pub preparation: PreparationOptions,
     /// What is taken from the network: projector, backbone or another output that `embed` knows
     /// [default: projector, which the criterion acts on; backbone where the checkpoint has no heads]
     #[arg(long, value_name = "NAME", requires = "checkpoint")]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{CheckpointOptions, ImageOptions, MachineOptions};
+use super::{CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions};
 
 /// Options that `pretrain` and `continue` share.
 #[derive(Args, Debug)]
@@ -42,6 +42,9 @@ pub struct TrainOptions {
     /// How the images are opened.
     #[command(flatten)]
     pub images: ImageOptions,
+    /// How they are prepared for the network.
+    #[command(flatten)]
+    pub preparation: PreparationOptions,
     /// Go on with the run in --out where it was stopped, with its data and settings; --epochs, --guard,
     /// --log-every, --save-every, --half and --max-bad-images may change
     #[arg(long)]

@@ -15,6 +15,15 @@ pub enum Filter {
     Bicubic,
 }
 
+impl std::fmt::Display for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Bilinear => "bilinear",
+            Self::Bicubic => "bicubic",
+        })
+    }
+}
+
 /// Random changes of brightness, contrast, saturation and hue, in random order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -130,10 +139,10 @@ pub struct Augmentation {
 }
 
 /// ImageNet's channel means and the standard deviations that go with them in most code.
-const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
+pub(crate) const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+pub(crate) const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 /// SwAV and all the authors' evaluations have .228 for red.
-const SWAV_STD: [f32; 3] = [0.228, 0.224, 0.225];
+pub(crate) const AUTHORS_STD: [f32; 3] = [0.228, 0.224, 0.225];
 
 /// The most views that are made alike; SwAV has six.
 const MOST_VIEWS: usize = 64;
@@ -198,7 +207,7 @@ impl Augmentation {
             ..ViewRecipe::crop(size)
         };
         Self::imagenet(
-            SWAV_STD,
+            AUTHORS_STD,
             vec![view(2, 224, [0.14, 1.0]), view(6, 96, [0.05, 0.14])],
         )
     }
@@ -258,7 +267,7 @@ impl Augmentation {
     /// A random crop and a flip, the training view of a supervised probe (paper, Appendix B.2).
     pub fn crop_and_flip() -> Self {
         Self::imagenet(
-            SWAV_STD,
+            AUTHORS_STD,
             vec![ViewRecipe {
                 flip: 0.5,
                 ..ViewRecipe::crop(224)

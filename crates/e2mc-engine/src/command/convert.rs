@@ -18,6 +18,7 @@ pub(crate) fn run(options: &ConvertOptions) -> Result<ExitCode> {
             NamesName::E2mc => Names::E2mc,
             NamesName::Torchvision => Names::Public("torchvision"),
             NamesName::Timm => Names::Public("timm"),
+            NamesName::Hf => Names::Public("hf"),
         },
         backbone_only: options.backbone_only,
         storage: match options.half {

@@ -35,7 +35,7 @@ pub(crate) fn run(options: &EmbedOptions) -> Result<ExitCode> {
         }
     };
     let work = Embedding {
-        reading: settings::reading(&options.reading),
+        reading: settings::reading_for(&options.reading, &options.preparation),
         output: settings::output(&options.output),
         map: settings::map(options.map.as_deref())?,
         stored: match options.dtype {

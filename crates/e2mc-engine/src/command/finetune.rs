@@ -18,7 +18,7 @@ use crate::settings;
 pub(crate) fn run(options: &FinetuneOptions) -> Result<ExitCode> {
     let notices: Arc<dyn Notices> = Screen::new();
     let source = NetworkSource {
-        reading: settings::reading(&options.reading),
+        reading: settings::reading_for(&options.reading, &options.preparation),
         taken: settings::taken(options.images),
         machine: settings::machine(&options.machine),
         ..NetworkSource::new(&options.checkpoint, &options.data)

@@ -23,7 +23,7 @@ pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
     let output = options.output.as_ref();
     let work = Inspection {
         checkpoints: names.zip(options.checkpoint.iter().cloned()).collect(),
-        reading: settings::reading(&options.reading),
+        reading: settings::reading_for(&options.reading, &options.preparation),
         data: data.expect("the parser demands --data with --checkpoint"),
         taken: settings::taken(options.images),
         map: settings::map(options.map.as_deref())?,

@@ -26,7 +26,8 @@ pub(crate) fn pretrain(options: &PretrainOptions) -> Result<ExitCode> {
         return resume(options, &screen);
     }
     let changes = settings::changes(options)?;
-    let recipe = recipe::resolve(None, options.recipe.as_deref(), &changes)?;
+    let mut recipe = recipe::resolve(None, options.recipe.as_deref(), &changes)?;
+    recipe::prepare(&mut recipe, &(&options.preparation).into())?;
     let make = |recipe| anyhow::Ok(Trainer::new(recipe, device, options.machine.seed)?);
     begin(
         recipe,
@@ -66,7 +67,7 @@ pub(super) fn continuation(command: &ContinueOptions) -> Result<Option<Continuat
     };
     Ok(Some(Continuation {
         checkpoint: checkpoint.clone(),
-        reading: settings::reading(&command.reading),
+        reading: settings::reading_for(&command.reading, &command.train.preparation),
         recipe: command.train.recipe.clone(),
         changes: settings::changes(&command.train)?,
         head_warmup: command.head_warmup,

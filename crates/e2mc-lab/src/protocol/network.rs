@@ -7,13 +7,11 @@ use std::sync::Arc;
 
 use e2mc_data::{Dataset, Loader, LoaderConfig, Pipeline, Preprocessing, Selection, is_voc};
 use e2mc_eval::protocol::{Labelled, MapFile, Subsets};
-use e2mc_record::{
-    CheckpointOrigin, DataOptions, EvaluationResult, Origin, SplitRecord, Splits, sha256,
-};
+use e2mc_record::{CheckpointOrigin, DataOptions, EvaluationResult, Origin, SplitRecord, Splits};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Model, Output, Recipe, device};
 
-use crate::checkpoint::{Reading, check_output};
+use crate::checkpoint::{Reading, check_output, digest};
 use crate::error::{Error, ProtocolError};
 use crate::features::Seen;
 use crate::images::{LabelledImages, LabelledSplits, fingerprint, named};
@@ -280,7 +278,7 @@ fn origin(
 ) -> Result<Origin, Error> {
     Ok(Origin::Checkpoint(CheckpointOrigin {
         checkpoint: checkpoint.to_owned(),
-        checkpoint_sha256: Some(sha256(checkpoint)?),
+        checkpoint_sha256: Some(digest(checkpoint)?),
         data: Some(data.to_owned()),
         val_fraction: taken.val_fraction,
         val_seed: taken.val_seed,
@@ -294,7 +292,8 @@ fn preprocessing(evaluation: &Preprocessing) -> e2mc_record::Preprocessing {
         channels: evaluation.channels,
         resize: evaluation.resize,
         crop: evaluation.crop,
-        filter: evaluation.resize.map(|_| "bilinear".to_owned()),
+        squash: evaluation.squash,
+        filter: evaluation.resize.map(|_| evaluation.filter.to_string()),
         mean: evaluation.mean.clone(),
         std: evaluation.std.clone(),
     }

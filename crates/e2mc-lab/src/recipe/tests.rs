@@ -9,6 +9,13 @@ fn base() -> Recipe {
 
 /// A checkpoint's recipe that one of this name may continue.
 fn base_of(name: &str) -> Recipe {
+    if name == "vit-vicreg-imagenet" {
+        let family = parse_change("backbone={ family = 'vit' }").unwrap();
+        return resolve(None, Some("vicreg-imagenet-pretrain"), &[family]).unwrap();
+    }
+    if !name.contains("-small") && !name.contains("-imagenet") || name == "vit-small-28" {
+        return resolve(None, Some(name), &[]).unwrap();
+    }
     let words: Vec<&str> = name.split('-').collect();
     let pretrain = format!("{}-{}-pretrain", words[0], words[1]);
     resolve(None, Some(&pretrain), &[]).unwrap()

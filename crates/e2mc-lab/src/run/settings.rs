@@ -6,10 +6,10 @@ use std::sync::Arc;
 use e2mc_data::{Dataset, Selection, Split, stream};
 use e2mc_record::{
     BaseCheckpoint, DataOptions, DataSettings, GuardAction, RUN_FORMAT, RunFolder, RunSettings,
-    sha256,
 };
 use e2mc_train::checkpoint::Storage;
 
+use crate::checkpoint::digest;
 use crate::error::Error;
 use crate::guard::{self, Guard};
 use crate::images;
@@ -49,7 +49,7 @@ pub fn new_settings(data: impl Into<PathBuf>) -> RunSettings {
 pub fn base_checkpoint(path: &Path) -> Result<BaseCheckpoint, Error> {
     Ok(BaseCheckpoint {
         path: path.to_owned(),
-        sha256: sha256(path)?,
+        sha256: digest(path)?,
     })
 }
 

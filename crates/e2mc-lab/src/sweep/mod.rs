@@ -15,10 +15,11 @@ use std::sync::Arc;
 
 use e2mc_base::lock::FolderLock;
 use e2mc_base::stop::{Phase, Stop};
-use e2mc_record::{RESULT, ResultFolder, RunFolder, RunOutcome, Training, sha256};
+use e2mc_record::{RESULT, ResultFolder, RunFolder, RunOutcome, Training};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Device, Model, Recipe, Trainer, device};
 
+use crate::checkpoint::digest;
 use crate::continuation;
 use crate::difference::between;
 use crate::error::{Error, RunError, SweepError};
@@ -147,7 +148,7 @@ impl Sweep {
         };
         let plan = &self.plan;
         if let Some(base) = &plan.settings.base
-            && base.sha256 != sha256(&plan.checkpoint)?
+            && base.sha256 != digest(&plan.checkpoint)?
         {
             return Err(other(&plan.checkpoint, "checkpoint").into());
         }

@@ -91,6 +91,9 @@ pub struct Preprocessing {
     pub resize: Option<usize>,
     /// Side of the centre crop in pixels.
     pub crop: usize,
+    /// Whether both sides are resized, whatever their proportion, and not the shorter one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub squash: bool,
     /// The filter of the resizing, such as `bilinear`; none without resizing.
     pub filter: Option<String>,
     /// Mean of each channel, of samples in `[0, 1]`.

@@ -39,6 +39,7 @@ fn probe() -> EvaluationResult {
         output: Some("backbone".into()),
     });
     result.preprocessing = Some(Preprocessing {
+        squash: false,
         channels: 1,
         resize: None,
         crop: 28,

@@ -7,6 +7,7 @@
 
 mod contents;
 mod element;
+mod folder;
 mod pickle;
 mod pickle_call;
 mod pickle_value;
@@ -23,6 +24,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use contents::{Archive, FOLDED_KEY, METADATA_KEY};
+pub(crate) use folder::is_weights_name;
+pub use folder::weights;
 pub use problem::Problem;
 pub(crate) use problem::brief;
 pub use unread::Unread;
@@ -32,11 +35,22 @@ use crate::Error;
 use crate::advice::Advice;
 
 impl Archive {
-    /// Opens a file and reads its table of contents.
+    /// Opens a file, or the files of a folder, and reads the table of contents.
     ///
     /// # Errors
-    /// Where the file is missing, empty, damaged, of another kind or beyond a limit.
+    /// Where a file is missing, empty, damaged, of another kind or beyond a limit.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        match weights(path)?.as_slice() {
+            [file] => Self::open_file(file),
+            [_index, files @ ..] => {
+                let parts = files.iter().map(|file| Self::open_file(file));
+                folder::joined(path, parts.collect::<Result<_, _>>()?)
+            }
+            [] => unreachable!("there is a file, or an error"),
+        }
+    }
+
+    fn open_file(path: &Path) -> Result<Self, Error> {
         let read = |source: io::Error| Error::Io {
             action: "read",
             path: path.to_owned(),

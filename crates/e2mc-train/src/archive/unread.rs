@@ -58,6 +58,35 @@ impl Unread {
         }
     }
 
+    /// Tensors of one kind and shape, one below the other, under the first one's name; `None` where
+    /// they do not go together.
+    pub(crate) fn stacked(parts: &[Self]) -> Option<Self> {
+        let first = parts.first()?;
+        let kind = first.kind()?;
+        let alike = |part: &Self| part.kind() == Some(kind) && part.shape == first.shape;
+        let mut shape = first.shape.clone();
+        let rows = shape.first_mut().filter(|_| parts.iter().all(alike))?;
+        *rows = rows.checked_mul(parts.len() as i64)?;
+        let sources: Vec<Arc<Source>> = parts.iter().map(|part| part.source.clone()).collect();
+        let read = move || {
+            let mut bytes = Vec::new();
+            for source in &sources {
+                bytes.append(&mut source()?);
+            }
+            Ok(bytes)
+        };
+        Some(Self::new(&first.path, &first.name, kind, shape, read))
+    }
+
+    /// A tensor of the same kind and shape that is 0.
+    pub(crate) fn zeros_like(&self) -> Self {
+        let bytes = (self.numel() * self.number_size()) as usize;
+        Self {
+            source: Arc::new(move || Ok(vec![0; bytes])),
+            ..self.clone()
+        }
+    }
+
     /// The name in the file, wrappers and prefixes included.
     pub fn name(&self) -> &str {
         &self.name

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::convnext::Convnext;
 use super::family::{Family, NetworkConfig};
 use super::resnet::{Resnet, ResnetConfig};
+use super::vit::Vit;
 use crate::Error;
 use crate::registry::Registry;
 use crate::settings::{tagged, unknown, with_tag};
@@ -17,7 +19,9 @@ use crate::settings::{tagged, unknown, with_tag};
 /// The families. One that is made here needs its line in this list, and nothing else needs to
 /// know it.
 static FAMILIES: Registry<dyn Family> =
-    Registry::new("backbone.family", &[&Resnet], |family| family.name());
+    Registry::new("backbone.family", &[&Resnet, &Vit, &Convnext], |family| {
+        family.name()
+    });
 
 /// The key that says which family the other settings are for.
 const TAG: &str = "family";

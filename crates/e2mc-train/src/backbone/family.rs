@@ -4,9 +4,11 @@
 //! what its settings mean stay in the family's own files.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
 use std::sync::Arc;
 
+use e2mc_data::{Filter, Preprocessing};
 use tch::nn::Path;
 use tch::{Kind, Tensor};
 
@@ -49,6 +51,9 @@ pub trait Family: Debug + Send + Sync {
     fn order(&self, name: &str) -> Vec<usize>;
 }
 
+/// Files of JSON by their names.
+pub type Companions = Vec<(&'static str, serde_json::Value)>;
+
 /// What decides the shapes of one network's parameters.
 pub trait NetworkConfig: Any + Debug + Display + Send + Sync {
     /// Its family.
@@ -86,6 +91,38 @@ pub trait NetworkConfig: Any + Debug + Display + Send + Sync {
 
     /// Height and width of the images that it is made for, in pixels; `None` for ImageNet's.
     fn image_side(&self) -> Option<usize> {
+        None
+    }
+
+    /// What the sides of images must be multiples of, in pixels, at least 1.
+    fn side_multiple(&self) -> usize {
+        1
+    }
+
+    /// The filter that the family's authors resize images with when they judge their networks.
+    fn filter(&self) -> Filter {
+        Filter::Bilinear
+    }
+
+    /// The names that a library gives the tensors of this network: the family's first naming of that
+    /// name. `None` where the library has no such network.
+    fn naming(&self, library: &str) -> Option<&'static Naming> {
+        let mut namings = self.family().namings().iter();
+        namings.find(|naming| naming.names.contains(&library))
+    }
+
+    /// Changes the tensors, by the family's own names, to those of a library's network that gives the
+    /// same features. Nothing by default.
+    ///
+    /// # Errors
+    /// Where libtorch runs out of memory.
+    fn refit(&self, _library: &str, _tensors: &mut BTreeMap<String, Tensor>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// What stands beside the weights in a folder that a library loads, by the files' names. `None`
+    /// where the library has no such folders, and by default.
+    fn companions(&self, _library: &str, _evaluation: &Preprocessing) -> Option<Companions> {
         None
     }
 

@@ -4,34 +4,100 @@ use std::collections::BTreeMap;
 
 use tch::Kind;
 
+use super::hints::Hints;
 use super::naming::Naming;
-use crate::archive::{Unread, brief};
+use crate::archive::{Problem, Unread, brief};
+use crate::layer::counts_batches;
 
 /// The tensors that a file holds of one network, under the family's own names.
 #[derive(Debug)]
 pub struct Found<'a> {
     prefix: &'a str,
     naming: &'static Naming,
-    tensors: BTreeMap<String, &'a Unread>,
+    hints: &'a Hints,
+    tensors: BTreeMap<String, Unread>,
+    /// Own names of tensors of whose pieces one was missing, and is 0.
+    completed: Vec<String>,
+    /// The file's names of tensors that are one more of the same own name.
+    twice: Vec<&'a str>,
 }
 
 impl<'a> Found<'a> {
-    /// Of a file's tensors those whose names start with `prefix` and that the network has.
+    /// Of a file's tensors those whose names start with `prefix` and that the network has. What a file
+    /// holds in pieces is joined.
+    ///
+    /// # Errors
+    /// Where a piece is missing, or pieces do not go together.
     pub(crate) fn new(
         file: &BTreeMap<&'a str, &'a Unread>,
         prefix: &'a str,
         naming: &'static Naming,
-    ) -> Self {
-        let ours = |name: &str| (naming.ours)(name.strip_prefix(prefix)?);
-        let tensors = file
-            .iter()
-            .filter_map(|(name, tensor)| Some((ours(name)?, *tensor)))
-            .collect();
-        Self {
+        hints: &'a Hints,
+    ) -> Result<Self, Problem> {
+        let mut found = Self {
             prefix,
             naming,
-            tensors,
+            hints,
+            tensors: BTreeMap::new(),
+            completed: Vec::new(),
+            twice: Vec::new(),
+        };
+        let mut pieces: BTreeMap<String, Vec<Option<&Unread>>> = BTreeMap::new();
+        let file = file.iter().filter(|(name, _)| !counts_batches(name));
+        for (&name, &tensor) in file {
+            let Some(ours) = name.strip_prefix(prefix).and_then(naming.ours) else {
+                continue;
+            };
+            match naming.whole_of(&ours) {
+                Some((whole, split, place)) => {
+                    let parts = pieces.entry(whole).or_default();
+                    parts.resize(split.parts.len(), None);
+                    parts[place] = Some(tensor);
+                }
+                None => {
+                    if found.tensors.insert(ours, tensor.clone()).is_some() {
+                        found.twice.push(name);
+                    }
+                }
+            }
         }
+        for (whole, parts) in pieces {
+            let joined = found.join(&whole, &parts)?;
+            if parts.iter().any(Option::is_none) {
+                found.completed.push(whole.clone());
+            }
+            found.tensors.insert(whole, joined);
+        }
+        Ok(found)
+    }
+
+    /// The tensor that pieces make up, one below the other.
+    fn join(&self, whole: &str, parts: &[Option<&Unread>]) -> Result<Unread, Problem> {
+        let split = self.naming.pieces_of(whole);
+        let unbiased = split.as_ref().and_then(|(pieces, _)| pieces.unbiased);
+        let some = parts.iter().flatten().next().copied();
+        let present: Option<Vec<Unread>> = (0..)
+            .zip(parts)
+            .map(|(place, part)| match part {
+                Some(part) => Some((*part).clone()),
+                None if unbiased == Some(place) && whole.ends_with(".bias") => {
+                    some.map(Unread::zeros_like)
+                }
+                None => None,
+            })
+            .collect();
+        let joined = present.and_then(|parts| Unread::stacked(&parts));
+        joined.ok_or_else(|| {
+            let names = split.iter().flat_map(|(_, names)| names);
+            let list: Vec<String> = names.map(|name| self.in_file(name)).collect();
+            Problem::again(
+                format!("`{}` of one shape and one type", list.join("`, `")),
+                match some {
+                    Some(part) => format!("`{}` of shape {:?}", brief(part.name()), part.size()),
+                    None => "none".into(),
+                },
+            )
+        })
     }
 
     /// Whether there is a tensor of that name.
@@ -41,7 +107,12 @@ impl<'a> Found<'a> {
 
     /// The shape of the tensor of that name.
     pub fn size(&self, name: &str) -> Option<&[i64]> {
-        self.tensors.get(name).map(|tensor| tensor.size())
+        self.tensors.get(name).map(Unread::size)
+    }
+
+    /// Whether the file has the tensor of that name in pieces without one, which is 0.
+    pub fn is_completed(&self, name: &str) -> bool {
+        self.completed.iter().any(|completed| completed == name)
     }
 
     /// What the file calls the tensor of that name, or would; for messages.
@@ -49,13 +120,33 @@ impl<'a> Found<'a> {
         brief(&format!("{}{}", self.prefix, (self.naming.theirs)(name)))
     }
 
+    /// What is said of the network beside its tensors.
+    pub fn hints(&self) -> &Hints {
+        self.hints
+    }
+
+    /// Whether the file's names are those of `who`: `torchvision`.
+    pub fn is_named_by(&self, who: &str) -> bool {
+        self.naming.names.contains(&who)
+    }
+
+    /// How many blocks there are: `tensor` says the name in the block of a number, from 0 on.
+    pub fn count(&self, tensor: impl Fn(usize) -> String) -> usize {
+        (0..).take_while(|&block| self.has(&tensor(block))).count()
+    }
+
     /// Numbers in all floating-point tensors: what a file holds, whatever it claims.
     pub fn numbers(&self) -> u64 {
         self.tensors
             .values()
             .filter(|tensor| tensor.kind().is_some_and(is_float))
-            .map(|tensor| tensor.numel())
+            .map(Unread::numel)
             .sum()
+    }
+
+    /// The tensors themselves, and the file's names of those that are there once more.
+    pub(crate) fn into_tensors(self) -> (BTreeMap<String, Unread>, Vec<&'a str>) {
+        (self.tensors, self.twice)
     }
 }
 

@@ -8,19 +8,27 @@
 
 mod allocator;
 mod config;
+mod convnext;
 mod family;
 mod found;
+mod hints;
 mod naming;
 mod network;
+mod processor;
 mod resnet;
+mod table;
 mod tap;
+mod vit;
 
 pub(crate) use config::families;
 pub use config::{BackboneConfig, register_family};
-pub use family::{Family, Features, Local, Network, NetworkConfig};
+pub use convnext::ConvnextConfig;
+pub use family::{Companions, Family, Features, Local, Network, NetworkConfig};
 pub use found::Found;
 pub(crate) use found::is_float;
-pub use naming::Naming;
+pub use hints::Hints;
+pub use naming::{Naming, Pieces};
 pub use network::Backbone;
 pub use resnet::{Architecture, ResnetConfig, Stem};
 pub use tap::Tap;
+pub use vit::{Activation, Mlp, Pool, Positions, VitConfig};

@@ -30,6 +30,11 @@ impl<'a> Tap<'a> {
         }
     }
 
+    /// The name that is looked for, if any: a network may know more of it than its layers.
+    pub fn wanted(&self) -> Option<&str> {
+        self.wanted
+    }
+
     /// Shows the output of a layer by its name. Later layers may work in its place, so it is copied
     /// where it is wanted.
     ///

@@ -98,7 +98,7 @@ impl Checkpoint {
                     let line = format!("  missing     {name} {:?}", tensor.size());
                     table.lines.push(line);
                 }
-                Some(found) if found.size() != tensor.size() => {
+                Some(found) if !self.fits(found.size(), &tensor.size()) => {
                     table.mis_shaped += 1;
                     let (model, file) = (tensor.size(), found.size());
                     let line = format!("  mis-shaped  {name}: model {model:?}, file {file:?}");
@@ -141,7 +141,7 @@ impl Checkpoint {
         tch::no_grad(|| {
             for (name, mut tensor) in own {
                 if let Some(found) = self.model.get(&name) {
-                    tensor.f_copy_(&found.read()?)?;
+                    tensor.f_copy_(&found.read()?.f_reshape(tensor.size())?)?;
                 }
             }
             Ok(())
@@ -169,6 +169,16 @@ impl Checkpoint {
             Some(_) => found.may_be(&**backbone),
             None => found == backbone,
         }
+    }
+
+    /// Whether a file's tensor has the model's shape; in a file that this project did not write, up to
+    /// dimensions of size 1, of which a convolution has more than a linear layer.
+    fn fits(&self, file: &[i64], model: &[i64]) -> bool {
+        let long = |shape: &[i64]| -> Vec<i64> {
+            let sizes = shape.iter().copied();
+            sizes.filter(|&size| size != 1).collect()
+        };
+        file == model || (self.foreign.is_some() && long(file) == long(model))
     }
 
     fn may_miss(&self, name: &str) -> bool {

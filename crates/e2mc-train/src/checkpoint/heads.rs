@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::layout::Layout;
 use crate::advice::Advice;
-use crate::archive::{Problem, brief};
+use crate::archive::{Problem, Unread, brief};
 
 /// A method's heads, as far as a file has them: what decides their shapes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,18 +25,14 @@ pub(super) enum Heads {
     },
 }
 
-/// The shape of a tensor by its name in the file.
-type Sizes<'a> = dyn Fn(&str) -> &'a [i64] + 'a;
-
-/// The heads that the network's tensors make up: `network` has our name and the file's of each.
+/// The heads that the network's tensors make up: `network` has each under our name.
 pub(super) fn infer(
     layout: Layout,
-    network: &BTreeMap<String, String>,
-    sizes: &Sizes<'_>,
+    network: &BTreeMap<String, Unread>,
     features: usize,
 ) -> Result<Heads, Problem> {
-    let size = |name: &str| network.get(name).map(|name| sizes(name));
-    let projector = linear_widths("projector", network, sizes, features)?;
+    let size = |name: &str| network.get(name).map(Unread::size);
+    let projector = linear_widths("projector", network, features)?;
     let has = |name: &str| network.keys().any(|ours| ours.starts_with(name));
     let method = match layout {
         Layout::E2mc if has("prototypes.") => Layout::Swav,
@@ -61,7 +57,7 @@ pub(super) fn infer(
             }
         }
         Layout::Simsiam => {
-            let predictor = linear_widths("predictor", network, sizes, dims)?;
+            let predictor = linear_widths("predictor", network, dims)?;
             Heads::Simsiam {
                 projector,
                 predictor: predictor.first().copied(),
@@ -72,7 +68,7 @@ pub(super) fn infer(
 }
 
 /// Whether heads are VICReg's expander layer by layer: a bias in all but the last.
-pub(super) fn is_expander(heads: &Heads, network: &BTreeMap<String, String>) -> bool {
+pub(super) fn is_expander(heads: &Heads, network: &BTreeMap<String, Unread>) -> bool {
     let Heads::Vicreg { projector } = heads else {
         return false;
     };
@@ -87,18 +83,17 @@ pub(super) fn is_expander(heads: &Heads, network: &BTreeMap<String, String>) -> 
 /// gives, the first `inputs`.
 fn linear_widths(
     head: &str,
-    network: &BTreeMap<String, String>,
-    sizes: &Sizes<'_>,
+    network: &BTreeMap<String, Unread>,
     inputs: usize,
 ) -> Result<Vec<usize>, Problem> {
     let mut layers: Vec<(u32, &str, &[i64])> = network
         .iter()
-        .filter_map(|(ours, name)| {
+        .filter_map(|(ours, tensor)| {
             let index = ours.strip_prefix(head)?.strip_prefix('.')?;
             let index = index.strip_suffix(".weight")?.parse().ok()?;
-            let size = sizes(name);
+            let size = tensor.size();
             // Batch norm's weights have one dimension.
-            (size.len() > 1).then_some((index, name.as_str(), size))
+            (size.len() > 1).then_some((index, tensor.name(), size))
         })
         .collect();
     layers.sort_unstable();

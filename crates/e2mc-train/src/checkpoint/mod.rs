@@ -16,6 +16,7 @@
 //! as one more layer where one was folded into them ([`FoldedMap`]).
 
 mod apply;
+mod companions;
 mod export;
 mod folded;
 mod heads;
@@ -42,7 +43,7 @@ pub use save::{Storage, save_model, write_atomically};
 use folded::Mark;
 
 use crate::archive::METADATA_KEY;
-pub use crate::archive::{Problem, Unread};
+pub use crate::archive::{Problem, Unread, weights};
 use crate::meter::EpochSoFar;
 use crate::model::BACKBONE_PREFIX;
 pub use crate::progress::Progress;
@@ -111,6 +112,10 @@ pub struct Foreign {
     pub assumed: Option<String>,
     /// Which of several networks was taken, in words.
     pub chosen: Option<String>,
+    /// How many tensors of the backbone there are, those included that it has no place for.
+    pub of_backbone: usize,
+    /// Who says how images are prepared: a file beside the weights, or what is usual.
+    pub prepared_as: String,
     /// The file's names of tensors beside the network's that belong to nothing known, whole and
     /// without what wraps the network.
     unexpected: Vec<(String, String)>,

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use tch::Kind;
 
+use super::companions::Companions;
 use super::heads::Heads;
 use super::layout::Layout;
 use super::momentum::momentum;
-use super::recipe::conventional;
+use super::recipe::{Convention, conventional};
 use super::recognise::recognise;
 use super::{
     BACKBONE_PREFIX, Checkpoint, FORMAT_VERSION, FoldedMap, Foreign, Header, METHOD_PREFIX,
@@ -31,6 +32,8 @@ pub struct ReadOptions {
     pub layout: Option<Layout>,
     /// Which of several networks to take: a part or a word of the way to it, such as `teacher`.
     pub network: Option<String>,
+    /// Attention heads of a block, where the file does not say.
+    pub heads: Option<usize>,
     /// Starts of our names of tensors that the file may lack.
     pub allow_missing: Vec<String>,
     /// Starts of the names, ours or the file's as the error lists them, of tensors that the file
@@ -134,12 +137,12 @@ impl Checkpoint {
             FoldedMap::take(mark, &mut archive.tensors)
         });
         let folded = folded.transpose()?;
-        let found = recognise(&archive.tensors, options.layout, options.network.as_deref())?;
-        let model: BTreeMap<String, Unread> = found
-            .network
-            .into_iter()
-            .map(|(ours, name)| (ours, archive.tensors[&name].clone()))
-            .collect();
+        let companions = Companions::beside(path)?;
+        let mut hints = companions.hints.clone();
+        hints.heads = options.heads.or(hints.heads);
+        let network = options.network.as_deref();
+        let found = recognise(&archive.tensors, options.layout, network, &hints)?;
+        let model = found.network;
         // SimSiam's code does not train this bias: the batch norm behind it would undo it.
         let fixed = match &found.heads {
             Heads::Simsiam { projector, .. } => {
@@ -157,9 +160,17 @@ impl Checkpoint {
             let steps = Unread::new(&path.into(), STEPS, Kind::Int64, Vec::new(), source);
             optimizer.push((STEPS.into(), steps));
         }
+        let convention = Convention {
+            layout: found.layout,
+            // Leaving the heads out makes no other images of an author's.
+            authors: found.guessed,
+            naming: found.naming,
+            preprocessing: companions.preprocessing,
+        };
+        let evaluation = convention.preprocessing(&found.backbone);
         Ok(Self {
             path: path.to_owned(),
-            recipe: conventional(found.layout, found.backbone, found.heads),
+            recipe: conventional(found.layout, found.backbone, found.heads, evaluation.0),
             progress: None,
             so_far: EpochSoFar::default(),
             model,
@@ -171,6 +182,8 @@ impl Checkpoint {
                 ignored: [found.ignored, archive.passed_over].concat(),
                 chosen: found.chosen,
                 assumed,
+                of_backbone: found.of_backbone,
+                prepared_as: evaluation.1,
                 unexpected: found.unexpected,
             }),
             folded,

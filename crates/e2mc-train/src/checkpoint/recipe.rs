@@ -4,15 +4,64 @@ use e2mc_data::{Augmentation, Preprocessing};
 
 use super::heads::Heads;
 use super::layout::Layout;
-use crate::backbone::BackboneConfig;
+use crate::backbone::{BackboneConfig, Naming};
 use crate::criterion::CriterionConfig;
 use crate::method::{MethodConfig, SimsiamConfig, SwavConfig, VicregConfig};
 use crate::optim::{LarcConfig, LarsConfig, OptimizerConfig, ScheduleConfig, SgdConfig};
 use crate::recipe::{Recipe, TrainingConfig};
 
+/// What tells how images are prepared for a network.
+pub(super) struct Convention {
+    /// Whose names its tensors have.
+    pub(super) layout: Layout,
+    /// The same, heads included.
+    pub(super) authors: Layout,
+    /// Whose names its backbone's tensors have.
+    pub(super) naming: &'static Naming,
+    /// What a file beside the weights says, and which.
+    pub(super) preprocessing: Option<(Preprocessing, &'static str)>,
+}
+
+impl Convention {
+    /// How images are prepared, and who says so.
+    pub(super) fn preprocessing(self, backbone: &BackboneConfig) -> (Preprocessing, String) {
+        if let Some((found, file)) = self.preprocessing {
+            return (found, file.to_owned());
+        }
+        let own = |layout: &Layout| {
+            use Layout::{Simsiam, Swav, Vicreg};
+            matches!(layout, Vicreg | Swav | Simsiam)
+        };
+        let (mut usual, source) = match [self.layout, self.authors].iter().find(|l| own(l)) {
+            Some(layout) => (
+                Preprocessing::authors(),
+                format!("as {layout}'s authors do"),
+            ),
+            None => (Preprocessing::imagenet(), "as is usual".to_owned()),
+        };
+        // torchvision's own evaluation is bilinear, whatever the network.
+        if !self.naming.names.contains(&"torchvision") {
+            usual.filter = backbone.filter();
+        }
+        if let Some(side) = backbone.image_side() {
+            usual.resize = Some(side);
+            usual.crop = side;
+        }
+        if backbone.channels() == 1 {
+            usual = usual.grey();
+        }
+        (usual, source)
+    }
+}
+
 /// The network as found, the optimiser of the layout's authors, and for the rest what is usual for
 /// such a network: a recipe that `continue` is given replaces it.
-pub(super) fn conventional(layout: Layout, backbone: BackboneConfig, heads: Heads) -> Recipe {
+pub(super) fn conventional(
+    layout: Layout,
+    backbone: BackboneConfig,
+    heads: Heads,
+    evaluation: Preprocessing,
+) -> Recipe {
     let (method, optimizer, mut augmentation) = match heads {
         Heads::Vicreg { projector } => (
             MethodConfig::Vicreg(VicregConfig {
@@ -58,17 +107,6 @@ pub(super) fn conventional(layout: Layout, backbone: BackboneConfig, heads: Head
             Augmentation::vicreg(),
         ),
     };
-    let mut evaluation = Preprocessing::imagenet();
-    if let Some(side) = backbone.image_side() {
-        evaluation.resize = Some(side);
-        evaluation.crop = side;
-    }
-    if backbone.channels() == 1 {
-        // The grey of ImageNet's means and deviations.
-        evaluation.channels = 1;
-        evaluation.mean = vec![0.449];
-        evaluation.std = vec![0.226];
-    }
     augmentation.channels = evaluation.channels;
     augmentation.mean = evaluation.mean.clone();
     augmentation.std = evaluation.std.clone();

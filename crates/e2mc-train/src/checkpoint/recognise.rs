@@ -7,7 +7,7 @@ use super::heads::{self, Heads};
 use super::layout::Layout;
 use crate::advice::Advice;
 use crate::archive::{Problem, Unread, brief};
-use crate::backbone::{BackboneConfig, Family, Found, Naming, families};
+use crate::backbone::{BackboneConfig, Family, Found, Hints, Naming, families};
 use crate::layer;
 
 /// A file's tensors by name.
@@ -17,22 +17,33 @@ type Tensors<'a> = BTreeMap<&'a str, &'a Unread>;
 #[derive(Debug)]
 pub(super) struct Recognised {
     pub(super) layout: Layout,
+    /// The layout that the names speak for, whatever was asked for.
+    pub(super) guessed: Layout,
     pub(super) family: &'static dyn Family,
+    pub(super) naming: &'static Naming,
     pub(super) backbone: BackboneConfig,
     pub(super) heads: Heads,
-    /// Our name of each tensor of the network, and the file's.
-    pub(super) network: BTreeMap<String, String>,
+    /// The tensors of the network under our names.
+    pub(super) network: BTreeMap<String, Unread>,
     /// The file's names of tensors that stand beside the network's and belong to nothing known,
     /// whole and without what wraps the network.
     pub(super) unexpected: Vec<(String, String)>,
+    /// How many tensors of the backbone the file has, those included that are there twice.
+    pub(super) of_backbone: usize,
     /// Which of several networks was taken, in words.
     pub(super) chosen: Option<String>,
     /// What else is in the file, by the first part of its name or by what it is.
     pub(super) ignored: Vec<String>,
 }
 
-/// Modules that wrap others without a name of their own: torch.compile's and DistributedDataParallel.
-const WRAPPERS: [&str; 2] = ["_orig_mod", "module"];
+/// Modules that wrap others without a name of their own: those of torch.compile,
+/// DistributedDataParallel, FSDP and activation checkpointing.
+const WRAPPERS: [&str; 4] = [
+    "_orig_mod",
+    "module",
+    "_fsdp_wrapped_module",
+    "_checkpoint_wrapped_module",
+];
 
 /// A name without the wrappers in it.
 fn unwrapped(name: &str) -> String {
@@ -40,12 +51,13 @@ fn unwrapped(name: &str) -> String {
     parts.collect::<Vec<_>>().join(".")
 }
 
-/// Finds the network in a file; `wanted` overrides the guess at the layout, and `network` says
-/// which of several is meant.
+/// Finds the network in a file; `wanted` overrides the guess at the layout, `network` says which of
+/// several is meant, and `hints` are what is known of it beside the tensors.
 pub(super) fn recognise(
     file: &BTreeMap<String, Unread>,
     wanted: Option<Layout>,
     network: Option<&str>,
+    hints: &Hints,
 ) -> Result<Recognised, Problem> {
     let mut names: BTreeMap<String, &Unread> = BTreeMap::new();
     for (name, tensor) in file {
@@ -62,11 +74,24 @@ pub(super) fn recognise(
         .map(|(name, tensor)| (name.as_str(), *tensor))
         .collect();
     let place = Place::find(tensors, network)?;
-    let found = Found::new(tensors, place.backbone, place.naming);
+    let found = Found::new(tensors, place.backbone, place.naming, hints)?;
     let backbone: BackboneConfig = place.family.infer(&found)?.into();
-    let layout = wanted.unwrap_or_else(|| place.guess(tensors));
-    let mut network = BTreeMap::new();
-    let mut unexpected = Vec::new();
+    let guessed = place.guess(tensors);
+    let layout = wanted.unwrap_or(guessed);
+    let (own, twice) = found.into_tensors();
+    let of_backbone = own.len() + twice.len();
+    let mut network: BTreeMap<String, Unread> = own
+        .into_iter()
+        .map(|(name, tensor)| (format!("{BACKBONE_PREFIX}{name}"), tensor))
+        .collect();
+    let within = |name: &str| {
+        let within = name.strip_prefix(place.module.as_str());
+        within.unwrap_or(name).to_owned()
+    };
+    let mut unexpected: Vec<(String, String)> = twice
+        .into_iter()
+        .map(|name| (tensors[name].name().to_owned(), within(name)))
+        .collect();
     let mut ignored = Vec::new();
     let mut known = BTreeSet::new();
     let mut ignore = |part: &str| {
@@ -74,31 +99,29 @@ pub(super) fn recognise(
             ignored.push(part.to_owned());
         }
     };
-    for &name in tensors.keys() {
+    for (&name, &tensor) in tensors {
         let Some(within) = name.strip_prefix(place.module.as_str()) else {
             ignore(outside(name, &place.module));
             continue;
         };
         let in_backbone = name.strip_prefix(place.backbone);
         match placement(layout, place.naming, within, in_backbone) {
-            Placement::Network(ours) => {
-                if let Some(twice) = network.insert(ours, name.to_owned()) {
-                    unexpected.push((tensors[twice.as_str()].name().to_owned(), twice));
+            Placement::Backbone => {}
+            Placement::Head(ours) => {
+                if let Some(twice) = network.insert(ours, tensor.clone()) {
+                    unexpected.push((twice.name().to_owned(), within.to_owned()));
                 }
             }
             Placement::Ignored(what) => ignore(&what),
             Placement::Unexpected => {
-                unexpected.push((tensors[name].name().to_owned(), within.to_owned()));
+                unexpected.push((tensor.name().to_owned(), within.to_owned()));
             }
         }
     }
-    let is_usable = |name: &str| tensors[name].kind().is_some();
-    if let Some(name) = network.values().find(|name| !is_usable(name)) {
-        let tensor = tensors[name.as_str()];
+    if let Some(tensor) = network.values().find(|tensor| tensor.kind().is_none()) {
         return Err(Problem::kind(tensor.name(), &tensor.kind_name()));
     }
-    let size = |name: &str| tensors[name].size();
-    let mut heads = heads::infer(layout, &network, &size, backbone.features())?;
+    let mut heads = heads::infer(layout, &network, backbone.features())?;
     let solo_learn = tensors.contains_key(format!("{}classifier.weight", place.module).as_str());
     if solo_learn && !heads::is_expander(&heads, &network) {
         heads = Heads::None;
@@ -111,19 +134,18 @@ pub(super) fn recognise(
         }
     }
     ignored.extend(unusable(tensors));
-    let network = network
-        .into_iter()
-        .map(|(ours, name)| (ours, tensors[name.as_str()].name().to_owned()))
-        .collect();
     Ok(Recognised {
         chosen: place.chosen,
         layout,
+        guessed,
         family: place.family,
+        naming: place.naming,
         backbone,
         heads,
         network,
         unexpected,
         ignored,
+        of_backbone,
     })
 }
 
@@ -307,8 +329,10 @@ impl<'a> Place<'a> {
             }
         } else if own_role == Some("encoder_q.") || module("encoder_k.") || module("queue") {
             Layout::Moco
-        } else if classifier("") {
+        } else if classifier("") && self.naming.names.contains(&"torchvision") {
             Layout::Torchvision
+        } else if classifier("") {
+            Layout::Timm
         } else {
             Layout::Backbone
         }
@@ -317,8 +341,10 @@ impl<'a> Place<'a> {
 
 /// Where a tensor belongs.
 enum Placement {
-    /// To the network, under this name of ours.
-    Network(String),
+    /// To the backbone.
+    Backbone,
+    /// To the heads, under this name of ours.
+    Head(String),
     /// Nowhere, and that is known to be right: what it is.
     Ignored(String),
     /// Nowhere that is known.
@@ -335,13 +361,16 @@ fn placement(
     if layer::counts_batches(within) {
         return Placement::Ignored(String::new());
     }
-    if let Some(name) = in_backbone.and_then(naming.ours) {
-        return Placement::Network(format!("{BACKBONE_PREFIX}{name}"));
+    if in_backbone.and_then(naming.ours).is_some() {
+        return Placement::Backbone;
+    }
+    if let Some(what) = in_backbone.and_then(naming.beside) {
+        return Placement::Ignored(what.to_owned());
     }
     if in_backbone.is_none() && matches!(within, "map.weight" | "map.bias") {
         return Placement::Ignored("`map`, a folded map whose note is lost".to_owned());
     }
-    let head = |ours: &str, rest: &str| Placement::Network(format!("{ours}.{rest}"));
+    let head = |ours: &str, rest: &str| Placement::Head(format!("{ours}.{rest}"));
     let in_head = |prefix: &str| within.strip_prefix(prefix);
     let ignored = |what: &str| Placement::Ignored(what.to_owned());
     let classifier = in_backbone
@@ -363,7 +392,7 @@ fn placement(
         Layout::E2mc => {
             let heads = ["projector.", "prototypes.", "predictor."];
             match heads.iter().any(|head| within.starts_with(head)) {
-                true => Placement::Network(within.to_owned()),
+                true => Placement::Head(within.to_owned()),
                 false => Placement::Unexpected,
             }
         }
@@ -424,6 +453,9 @@ fn unknown(families: &[&dyn Family], tensors: &Tensors<'_>) -> Problem {
             0 => "no tensor".into(),
             count => format!("{count} tensors ({}, …)", some.join(", ")),
         },
-        advice: Advice::words(each(|family| family.advice().to_owned())),
+        advice: Advice::words(format!(
+            "{}; the embeddings of any other network, as .npy, can be judged and adapted",
+            each(|family| family.advice().to_owned())
+        )),
     }
 }

@@ -127,8 +127,8 @@ pub(super) fn stored(
         .collect()
 }
 
-/// Writes a safetensors file with one note, a key and its text. One, for the library keeps them in a
-/// hash map, whose order would make the bytes of equal checkpoints differ.
+/// Writes a safetensors file with one note, a key and its text, or none. One, for the library keeps
+/// them in a hash map, whose order would make the bytes of equal checkpoints differ.
 pub(super) fn write(
     path: &Path,
     note: Option<(&str, String)>,

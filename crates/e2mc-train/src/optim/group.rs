@@ -76,6 +76,34 @@ impl ParamGroup {
             .collect()
     }
 
+    /// What a recipe asks for whatever the method: rates that fall by `layer_decay` from layer to layer,
+    /// and no decay of anything but matrices. Behind the method's own groups; none that is empty.
+    pub(crate) fn of_training(
+        layer_decay: Option<f64>,
+        decay_matrices_only: bool,
+        layers: usize,
+        parameters: &[Parameter],
+    ) -> Vec<Self> {
+        let mut groups = match layer_decay {
+            Some(factor) => Self::by_layer(layers, factor),
+            None => Vec::new(),
+        };
+        if decay_matrices_only {
+            let vectors = |group: &Self| Self {
+                select: Select {
+                    roles: Some(vec![Role::Bias, Role::Norm]),
+                    ..group.select.clone()
+                },
+                weight_decay: Some(0.0),
+                ..group.clone()
+            };
+            let of_layers: Vec<Self> = groups.iter().map(vectors).collect();
+            groups = [of_layers, groups, vec![Self::undecayed()]].concat();
+        }
+        groups.retain(|group| parameters.iter().any(|one| group.select.matches(one)));
+        groups
+    }
+
     fn at(select: impl Into<Select>, rate: Rate) -> Self {
         Self {
             select: select.into(),

@@ -286,9 +286,9 @@ fn recipes_say_and_keep_the_settings() {
         config.unwrap_err().to_string()
     };
     assert!(error(json!({"family": "patches", "hight": 3})).contains("unknown field `hight`"));
-    let unknown = error(json!({"family": "vit"}));
+    let unknown = error(json!({"family": "mixer"}));
     assert!(
-        unknown.contains("expected one of `resnet`, `patches`"),
+        unknown.contains("expected one of `resnet`, `vit`, `convnext`, `patches`"),
         "{unknown}"
     );
     let method = serde_json::from_value::<MethodConfig>(json!({"name": "leader"}));

@@ -155,6 +155,7 @@ static NAMINGS: [Naming; 2] = [
             known.then(|| name.to_owned())
         },
         theirs: str::to_owned,
+        ..Naming::PLAIN
     },
     Naming {
         names: &["hub"],
@@ -174,6 +175,7 @@ static NAMINGS: [Naming; 2] = [
             None => name.replacen("embed.", "trunk.patch.", 1),
             Some(rest) => format!("trunk.{}", rest.replacen('.', ".mlp.", 1)),
         },
+        ..Naming::PLAIN
     },
 ];
 

@@ -49,6 +49,7 @@ pub(super) static NAMINGS: [Naming; 3] = [
             PARTS.contains(&part).then(|| name.to_owned())
         },
         theirs: str::to_owned,
+        ..Naming::PLAIN
     },
     Naming {
         names: &["sequential-small"],
@@ -56,6 +57,7 @@ pub(super) static NAMINGS: [Naming; 3] = [
         classifier: "fc",
         ours: |name| of_number(name, ["0", "1", "3", "4", "5", "6"]),
         theirs: |name| to_number(name, ["0", "1", "3", "4", "5", "6"]),
+        ..Naming::PLAIN
     },
     Naming {
         names: &["sequential"],
@@ -63,6 +65,7 @@ pub(super) static NAMINGS: [Naming; 3] = [
         classifier: "fc",
         ours: |name| of_number(name, ["0", "1", "4", "5", "6", "7"]),
         theirs: |name| to_number(name, ["0", "1", "4", "5", "6", "7"]),
+        ..Naming::PLAIN
     },
 ];
 

@@ -1,0 +1,39 @@
+//! How images are prepared for a network.
+
+use clap::Args;
+use e2mc_data::PreprocessingChanges;
+
+/// How images are prepared otherwise than the checkpoint or the recipe says: options of every command
+/// that shows images to a network.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PreparationOptions {
+    /// Height and width of the images that the network sees; resizing keeps its proportion to them, and
+    /// so do training views [default: the checkpoint's or the recipe's, as of all that follow]
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<usize>,
+    /// Resize the shorter side to this many pixels, for evaluation
+    #[arg(long, value_name = "PIXELS")]
+    pub resize: Option<usize>,
+    /// Side of the centre crop, for evaluation
+    #[arg(long, value_name = "PIXELS")]
+    pub crop: Option<usize>,
+    /// Mean of each channel, of samples in [0, 1], for instance 0.485,0.456,0.406
+    #[arg(long, value_name = "M,…", value_delimiter = ',')]
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel
+    #[arg(long, value_name = "S,…", value_delimiter = ',')]
+    pub std: Vec<f32>,
+}
+
+impl From<&PreparationOptions> for PreprocessingChanges {
+    fn from(options: &PreparationOptions) -> Self {
+        let given = |numbers: &[f32]| (!numbers.is_empty()).then(|| numbers.to_vec());
+        Self {
+            image_size: options.image_size,
+            resize: options.resize,
+            crop: options.crop,
+            mean: given(&options.mean),
+            std: given(&options.std),
+        }
+    }
+}

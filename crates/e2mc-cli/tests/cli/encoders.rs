@@ -1,0 +1,161 @@
+//! Encoders that are no ResNets through the program: trained, given to a library, taken back from it,
+//! continued with E2MC, probed, looked at and given back.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::common::World;
+
+const SMALL: &str = "--set method.name=vicreg --set method.projector=[16,16] --batch 16 --epochs 1 \
+    --threads 2 --log-every 1";
+/// A vision transformer of two blocks and 16 patches.
+const VIT: &str = "--recipe vit-small-28 --set backbone.patch=7 --set backbone.width=64 \
+    --set backbone.depth=2 --set backbone.heads=2 --set backbone.hidden=64";
+/// A ConvNeXt of four blocks.
+const CONVNEXT: &str = "--recipe vicreg-small-pretrain --set \
+    backbone={family='convnext',depths=[1,1,1,1],widths=[8,8,12,16],patch=2,channels=1}";
+
+fn whole_way(network: &str, name: &str, libraries: &[&str], features: usize) -> World {
+    let world = World::new();
+    world.data("data", 64, 24);
+    let ran = world.run(&format!(
+        "pretrain {network} {SMALL} --knn-every 0 --data data --out base --json"
+    ));
+    assert_eq!(ran.json()["outcome"], "finished", "{}", ran.stderr);
+    let probe = |file: &str, more: &str| {
+        let line = "probe --data data --fractions 1 --seeds 1 --probe logistic --json";
+        let ran = world.run(&format!("{line} --checkpoint {file} {more}"));
+        (ran.json(), ran.stderr)
+    };
+    let (base, _) = probe("base/model.safetensors", "");
+    for library in libraries {
+        let line = format!("convert base/model.safetensors {library} --names {library} --json");
+        let ran = world.run(&line);
+        assert_eq!(ran.json()["format"], "folder");
+        assert!(world.path(library).join("config.json").is_file());
+        // The folder says all that decides the features, and how images are prepared.
+        let (taken, said) = probe(library, "");
+        assert_eq!(taken["probes"], base["probes"], "{library}");
+        assert_eq!(taken["knn"], base["knn"], "{library}");
+        // timm always resizes, here to the same size.
+        let resize = if *library == "timm" {
+            28.into()
+        } else {
+            Value::Null
+        };
+        assert_eq!(taken["preprocessing"]["resize"], resize, "{library}");
+        for key in ["channels", "crop", "mean", "std"] {
+            let what = (&taken["preprocessing"][key], &base["preprocessing"][key]);
+            assert_eq!(what.0, what.1, "{library} {key}");
+        }
+        assert_eq!(taken["checkpoint_sha256"].as_str().unwrap().len(), 64);
+        assert!(said.contains(&format!("{library}: {name}")), "{said}");
+        assert!(said.contains("28 x 28, mean 0.286, std 0.353"), "{said}");
+    }
+    let library = libraries[0];
+    let ran = world.run(&format!(
+        "continue --recipe vicreg-small --checkpoint {library} {SMALL} --head-warmup 1 --held-out 16 \
+         --set training.layer_decay=0.7 --set training.freeze_blocks=1 --data data --out run --json"
+    ));
+    assert_eq!(ran.json()["outcome"], "finished", "{}", ran.stderr);
+    let recipe = fs::read_to_string(world.path("run/recipe.toml")).unwrap();
+    assert!(recipe.contains("name = \"e2mc\""), "{recipe}");
+    assert!(recipe.contains("layer_decay = 0.7"), "{recipe}");
+    probe("run/model.safetensors", "");
+    let ran = world.run(
+        "inspect --checkpoint run/model.safetensors --data data --output backbone --queries 20 --json",
+    );
+    assert!(ran.json().is_object(), "{}", ran.stderr);
+    let ran = world.run(&format!(
+        "convert run/model.safetensors again --names {library} --json"
+    ));
+    assert_eq!(ran.json()["format"], "folder");
+    let (again, _) = probe("again", "");
+    assert_ne!(again["probes"], base["probes"]);
+    let ran = world.run("embed --checkpoint hf --data data --out e.npy --image-size 42 --json");
+    assert!(
+        ran.error().contains("42"),
+        "images are not resized: {}",
+        ran.stderr
+    );
+    let ran = world.run(
+        "embed --checkpoint again --data data --out e.npy --resize 42 --crop 42 --mean 0.5 --std 0.5 --json",
+    );
+    assert_eq!(ran.json()["dims"], features);
+    let said = "images: shorter side to 42 pixels (bilinear), centre 42 x 42, mean 0.5, std 0.5 (as asked for)";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    world
+}
+
+#[test]
+fn a_vision_transformer_goes_the_whole_way() {
+    let name = "vit/7 of width 64 and depth 2";
+    let world = whole_way(VIT, name, &["hf", "timm"], 64);
+    let ran = world.run(
+        "embed --checkpoint run/model.safetensors --data data --out f.npy --output class:2+mean --json",
+    );
+    assert_eq!(ran.json()["dims"], 192);
+    let ran = world
+        .run("convert run/model.safetensors vit.pth --backbone-only --names torchvision --json");
+    assert_eq!(ran.json()["format"], "PyTorch");
+    let found = world.run("convert vit.pth own.safetensors --heads 2 --json");
+    assert!(
+        found.stderr.contains("layer norms of epsilon 1e-6, GELU"),
+        "{}",
+        found.stderr
+    );
+    assert!(
+        found
+            .stderr
+            .contains("30 of 30 tensors of the backbone are used"),
+        "{}",
+        found.stderr
+    );
+    // A layout is refused where it does not fit a patch.
+    let ran = world.run(
+        "embed --checkpoint run/model.safetensors --data data --out g.npy --resize 30 --crop 30",
+    );
+    assert!(
+        ran.error().contains("multiples of the patch, 7"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_convnext_goes_the_whole_way() {
+    let name = "convnext of widths [8, 8, 12, 16] and depths [1, 1, 1, 1]";
+    let world = whole_way(CONVNEXT, name, &["timm", "hf"], 16);
+    let ran = world.run("convert run/model.safetensors tv --names torchvision");
+    assert!(ran.error().contains("torchvision"), "{}", ran.stderr);
+}
+
+#[test]
+fn views_change_with_the_size_of_images() {
+    let world = World::new();
+    world.data("data", 40, 4);
+    let line = "pretrain --recipe photos-96 --data data --out run --dry-run --json";
+    let ran = world.run(&format!(
+        "{line} --image-size 64 --set augmentation.views.1.flip=0.25"
+    ));
+    let recipe = &ran.json()["recipe"];
+    assert_eq!(recipe["augmentation"]["views"][0]["size"], 64);
+    assert_eq!(recipe["augmentation"]["views"][1]["flip"], 0.25);
+    assert_eq!(recipe["evaluation"]["crop"], 64);
+    assert_eq!(recipe["evaluation"]["resize"], 74);
+    let ran = world.run(&format!("{line} --set augmentation.views.2.size=64"));
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(
+        ran.error().contains("`views` is a list of 2"),
+        "{}",
+        ran.stderr
+    );
+    let ran =
+        world.run("pretrain --recipe vit-small-28 --image-size 30 --data data --out run --dry-run");
+    assert!(
+        ran.error().contains("a multiple of 4 pixels"),
+        "{}",
+        ran.stderr
+    );
+}

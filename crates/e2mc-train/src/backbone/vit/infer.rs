@@ -1,0 +1,249 @@
+//! Which vision transformer a file's tensors make up, and what is taken for granted of it.
+
+use super::config::{Activation, Mlp, Pool, Positions, VitConfig};
+use super::names::PATCHES;
+use crate::advice::Advice;
+use crate::archive::Problem;
+use crate::backbone::family::NetworkConfig;
+use crate::backbone::found::Found;
+
+/// Which networks a user can bring.
+const NETWORKS: &str = "e2mc knows vision transformers with square patches of one size, class token or none, \
+     registers, LayerScale, SwiGLU and learned or rotary positions; of any other network the embeddings, \
+     as .npy, can be judged and adapted";
+
+fn other(expected: impl Into<String>, found: impl Into<String>) -> Problem {
+    Problem {
+        expected: expected.into(),
+        found: found.into(),
+        advice: Advice::words(NETWORKS),
+    }
+}
+
+/// A size in a shape; those of a file fit into 63 bits.
+fn size(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// The shape of a tensor that there must be.
+fn needed<'f>(found: &'f Found<'_>, name: &str) -> Result<&'f [i64], Problem> {
+    found.size(name).ok_or_else(|| {
+        let name = found.in_file(name);
+        other(format!("`{name}`"), "none")
+    })
+}
+
+/// Reads off the network.
+pub(super) fn infer(found: &Found<'_>) -> Result<VitConfig, Problem> {
+    let misfit = |name: &str, expected: String| {
+        let shape = found.size(name).unwrap_or_default();
+        let name = found.in_file(name);
+        other(
+            format!("`{name}` of shape {expected}"),
+            format!("{shape:?}"),
+        )
+    };
+    let &[width, channels, patch, across] = needed(found, PATCHES)? else {
+        return Err(misfit(PATCHES, "[width, channels, patch, patch]".into()));
+    };
+    if patch != across {
+        return Err(misfit(
+            PATCHES,
+            format!("[{width}, {channels}, {patch}, {patch}]"),
+        ));
+    }
+    let depth = found.count(|block| format!("blocks.{block}.norm1.weight"));
+    if depth == 0 {
+        let first = found.in_file("blocks.0.norm1.weight");
+        return Err(other(format!("blocks from `{first}` on"), "none"));
+    }
+    let qkv = "blocks.0.attn.qkv.weight";
+    if needed(found, qkv)? != [width.saturating_mul(3), width] {
+        return Err(misfit(
+            qkv,
+            format!("[{}, {width}]", width.saturating_mul(3)),
+        ));
+    }
+    let (first, second) = ("blocks.0.mlp.fc1.weight", "blocks.0.mlp.fc2.weight");
+    let &[_, hidden] = needed(found, second)? else {
+        return Err(misfit(second, "[width, hidden]".into()));
+    };
+    let mlp = match needed(found, first)? {
+        &[rows, _] if rows == hidden => Mlp::Plain,
+        &[rows, _] if Some(rows) == hidden.checked_mul(2) => Mlp::Swiglu,
+        _ => return Err(misfit(first, format!("[{hidden}, {width}]"))),
+    };
+    let class_token = found.has("cls_token");
+    let registers = match found.size("reg_token") {
+        Some(&[1, count, _]) => size(count),
+        Some(_) => return Err(misfit("reg_token", format!("[1, registers, {width}]"))),
+        None => 0,
+    };
+    let mut config = VitConfig {
+        patch: size(patch),
+        channels: size(channels),
+        width: size(width),
+        depth,
+        hidden: size(hidden),
+        mlp,
+        class_token,
+        registers,
+        norm_after_pool: found.has("fc_norm.weight"),
+        pre_norm: found.has("norm_pre.weight"),
+        qk_norm: found.has("blocks.0.attn.q_norm.weight"),
+        qkv_bias: found.has("blocks.0.attn.qkv.bias"),
+        patch_bias: found.has("patch_embed.proj.bias"),
+        layer_scale: found.has("blocks.0.ls1.gamma"),
+        ..VitConfig::default()
+    };
+    place(&mut config, found)?;
+    // DINOv3's authors and timm keep 0 there.
+    let rope = config.positions == Positions::Rope && found.is_named_by("timm");
+    config.key_bias = !rope && !found.is_completed("blocks.0.attn.qkv.bias");
+    if config.norm_after_pool || !class_token {
+        config.pool = Pool::Mean;
+    }
+    take(&mut config, found)?;
+    config
+        .check()
+        .map_err(|error| other("a network of a size in use", error.to_string()))?;
+    // A name costs a hostile file nothing; the network that it stands for costs memory.
+    let (needed, held) = (config.weights(), found.numbers());
+    if needed > held.saturating_mul(2) {
+        return Err(other(
+            format!("the {needed} weights of {config}"),
+            format!("{held} numbers"),
+        ));
+    }
+    Ok(config)
+}
+
+/// How tokens know their places.
+fn place(config: &mut VitConfig, found: &Found<'_>) -> Result<(), Problem> {
+    let Some(shape) = found.size("pos_embed") else {
+        // Without positions that are learned, they are DINOv3's.
+        let side = found.hints().image_size.unwrap_or(224);
+        config.positions = Positions::Rope;
+        config.placed = 0;
+        config.image_size = (side / config.patch.max(1)).max(1) * config.patch;
+        return Ok(());
+    };
+    let rows = match *shape {
+        [1, rows, width] if size(width) == config.width => size(rows),
+        _ => 0,
+    };
+    let class = usize::from(config.class_token);
+    let side = |count: usize| -> Option<usize> {
+        let root = (count as f64).sqrt().round() as usize;
+        (root > 0 && root.checked_mul(root) == Some(count)).then_some(root)
+    };
+    let (placed, grid) = [class, 0, config.prefix()]
+        .into_iter()
+        .find_map(|placed| Some((placed, side(rows.checked_sub(placed)?)?)))
+        .ok_or_else(|| {
+            let name = found.in_file("pos_embed");
+            other(
+                format!("`{name}` of shape [1, grid x grid, {}]", config.width),
+                format!("{shape:?}"),
+            )
+        })?;
+    config.positions = Positions::Learned;
+    config.placed = placed;
+    config.image_size = grid.saturating_mul(config.patch);
+    Ok(())
+}
+
+/// Takes what no shape tells from what is said beside the tensors, or for granted, and says so.
+fn take(config: &mut VitConfig, found: &Found<'_>) -> Result<(), Problem> {
+    let hints = found.hints();
+    let (mut said, mut granted): (Vec<String>, Vec<String>) = Default::default();
+    let heads = |heads: usize| match heads {
+        1 => "1 head".to_owned(),
+        _ => format!("{heads} heads"),
+    };
+    config.heads = match (hints.heads, found.size("blocks.0.attn.q_norm.weight")) {
+        (Some(count), _) => {
+            said.push(heads(count));
+            count
+        }
+        (None, Some(&[head])) if head > 0 => config.width / size(head),
+        _ if config.width.is_multiple_of(VitConfig::HEAD) => {
+            let count = config.width / VitConfig::HEAD;
+            granted.push(format!("{} (width / {})", heads(count), VitConfig::HEAD));
+            count
+        }
+        _ => {
+            return Err(Problem {
+                expected: format!("a width that is a multiple of {}", VitConfig::HEAD),
+                found: format!(
+                    "{}, so that the number of heads must be given",
+                    config.width
+                ),
+                advice: Advice::ChangeArgument("heads"),
+            });
+        }
+    };
+    let rope = config.positions == Positions::Rope;
+    let norms = |epsilon: f64| format!("layer norms of epsilon {epsilon:e}");
+    config.epsilon = match hints.epsilon {
+        Some(epsilon) => {
+            said.push(norms(epsilon));
+            epsilon
+        }
+        None => {
+            let epsilon = match () {
+                // Hugging Face's default for a ViT, and the layer norm of DINOv3.
+                () if found.is_named_by("hf-vit") => 1e-12,
+                () if rope => 1e-5,
+                () => VitConfig::EPSILON,
+            };
+            granted.push(norms(epsilon));
+            epsilon
+        }
+    };
+    match &hints.activation {
+        Some(name) => {
+            config.activation = Activation::named(name).ok_or_else(|| {
+                other(
+                    "an activation that e2mc knows, such as gelu",
+                    format!("`{name}`"),
+                )
+            })?;
+            said.push(name.clone());
+        }
+        None if config.mlp == Mlp::Plain => granted.push("GELU".into()),
+        None => {}
+    }
+    if rope {
+        let positions = |base: f64| format!("rotary positions of base {base}");
+        match hints.rope_base {
+            Some(base) => {
+                config.rope_base = base;
+                said.push(positions(base));
+            }
+            None => granted.push(positions(config.rope_base)),
+        }
+    }
+    match hints.pool.as_deref() {
+        Some("token") => config.pool = Pool::Class,
+        Some("avg") => {
+            config.pool = Pool::Mean;
+            said.push("the mean of the patches".into());
+        }
+        _ => {}
+    }
+    let mut words = Vec::new();
+    if !said.is_empty() {
+        let by = match &hints.source {
+            Some(file) => format!("as {file} says"),
+            None => "as asked for".into(),
+        };
+        words.push(format!("{by}: {}", said.join(", ")));
+    }
+    if !granted.is_empty() {
+        let granted = granted.join(", ");
+        words.push(format!("taken for granted, for no file says it: {granted}"));
+    }
+    config.assumed = (!words.is_empty()).then(|| words.join("; "));
+    Ok(())
+}

@@ -1,0 +1,456 @@
+//! Files as they are met: who keeps the network where, under which names, and what is refused. The
+//! table in `docs/checkpoints.md` is what comes out.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use e2mc_train::checkpoint::Checkpoint;
+use e2mc_train::{Device, Error, Model};
+use tch::Tensor;
+
+use super::files::{Shapes, fixture, write};
+
+/// A file: what it is, its tensors, and what lies beside it.
+struct Case {
+    what: &'static str,
+    tensors: Shapes,
+    /// Files of JSON beside the weights, which are then in a folder.
+    beside: Vec<(&'static str, serde_json::Value)>,
+    /// Whether the weights are in two files and an index.
+    sharded: bool,
+}
+
+impl Case {
+    fn new(what: &'static str, tensors: Shapes) -> Self {
+        Self {
+            what,
+            tensors,
+            beside: Vec::new(),
+            sharded: false,
+        }
+    }
+
+    /// Writes it, and reads it with a model around it. Says what was found, or what was wrong.
+    fn outcome(&self) -> Result<String, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let tensors: BTreeMap<String, Tensor> = self
+            .tensors
+            .iter()
+            .map(|(name, shape)| (name.clone(), Tensor::ones(shape, tch::kind::FLOAT_CPU)))
+            .collect();
+        let path = match (self.sharded, self.beside.is_empty()) {
+            (true, _) => {
+                shard(folder.path(), tensors);
+                folder.path().to_owned()
+            }
+            (false, true) => {
+                let path = folder.path().join("file.safetensors");
+                write(&path, &tensors);
+                path
+            }
+            (false, false) => {
+                write(&folder.path().join("model.safetensors"), &tensors);
+                folder.path().to_owned()
+            }
+        };
+        for (name, value) in &self.beside {
+            fs::write(folder.path().join(name), value.to_string()).unwrap();
+        }
+        load(&path).map_err(|error| {
+            let place = path.display().to_string();
+            error.to_string().replace(&format!("{place}: "), "")
+        })
+    }
+}
+
+/// Deals tensors out to two files.
+fn shard(folder: &Path, tensors: BTreeMap<String, Tensor>) {
+    let mut map = serde_json::Map::new();
+    let mut parts = [BTreeMap::new(), BTreeMap::new()];
+    for (place, (name, tensor)) in tensors.into_iter().enumerate() {
+        let file = format!("model-0000{}-of-00002.safetensors", place % 2 + 1);
+        map.insert(name.clone(), file.into());
+        parts[place % 2].insert(name, tensor);
+    }
+    for (place, part) in parts.iter().enumerate() {
+        write(
+            &folder.join(format!("model-0000{}-of-00002.safetensors", place + 1)),
+            part,
+        );
+    }
+    let index = serde_json::json!({ "weight_map": map });
+    fs::write(
+        folder.join("model.safetensors.index.json"),
+        index.to_string(),
+    )
+    .unwrap();
+}
+
+fn load(path: &Path) -> Result<String, Error> {
+    let checkpoint = Checkpoint::read(path)?;
+    let model = Model::new(&checkpoint.recipe, Device::Cpu, 0)?;
+    checkpoint.apply_to(&model)?;
+    let foreign = checkpoint.foreign.as_ref().unwrap();
+    let heads = match checkpoint.is_headless() {
+        true => "without heads".to_owned(),
+        false => format!("with the heads of {}", checkpoint.recipe.method.name()),
+    };
+    let used = checkpoint.model.keys();
+    let used = used.filter(|name| name.starts_with("backbone.")).count();
+    assert_eq!(
+        used, foreign.of_backbone,
+        "everything is used, or nothing is loaded"
+    );
+    let mut found = format!(
+        "{}, layout `{}`, {heads}, {used} tensors",
+        checkpoint.recipe.backbone, foreign.layout
+    );
+    if let Some(chosen) = &foreign.chosen {
+        found.push_str(&format!("; {chosen}"));
+    }
+    if !foreign.ignored.is_empty() {
+        found.push_str(&format!("; not used: {}", foreign.ignored.join(", ")));
+    }
+    Ok(found)
+}
+
+fn of(model: &str) -> Shapes {
+    fixture(model).tensors
+}
+
+/// The same tensors under other names; none where `rename` has none.
+fn renamed(tensors: &Shapes, rename: impl Fn(&str) -> Option<String>) -> Shapes {
+    let named = tensors.iter();
+    named
+        .filter_map(|(name, shape)| Some((rename(name)?, shape.clone())))
+        .collect()
+}
+
+fn below(prefix: &str, tensors: &Shapes) -> Shapes {
+    renamed(tensors, |name| Some(format!("{prefix}{name}")))
+}
+
+fn and(parts: &[Shapes]) -> Shapes {
+    parts.iter().flat_map(|part| part.clone()).collect()
+}
+
+fn more(tensors: &[(&str, &[i64])]) -> Shapes {
+    let named = tensors.iter();
+    named
+        .map(|(name, shape)| ((*name).to_owned(), shape.to_vec()))
+        .collect()
+}
+
+/// DINOv2's authors: the class token has a position, registers have none.
+fn dinov2() -> Shapes {
+    let mut tensors = renamed(&of("timm-vit-registers"), |name| {
+        Some(name.replace("reg_token", "register_tokens"))
+    });
+    tensors.insert("pos_embed".into(), vec![1, 17, 64]);
+    tensors.insert("mask_token".into(), vec![1, 64]);
+    tensors
+}
+
+fn dinov3() -> Shapes {
+    let tensors = renamed(&dinov2(), |name| match name {
+        "pos_embed" => None,
+        name => Some(name.replace("register_tokens", "storage_tokens")),
+    });
+    let more = more(&[
+        ("rope_embed.periods", &[16]),
+        ("blocks.0.attn.qkv.bias_mask", &[192]),
+        ("blocks.1.attn.qkv.bias_mask", &[192]),
+    ]);
+    and(&[tensors, more])
+}
+
+/// The authors' names of a ConvNeXt v2.
+fn convnext_authors() -> Shapes {
+    let rename = |name: &str| {
+        let name = name
+            .replace("stem.", "downsample_layers.0.")
+            .replace(".blocks.", ".")
+            .replace("conv_dw", "dwconv")
+            .replace("mlp.fc1", "pwconv1")
+            .replace("mlp.fc2", "pwconv2")
+            .replace("mlp.grn.weight", "grn.gamma")
+            .replace("mlp.grn.bias", "grn.beta")
+            .replace("head.norm", "norm");
+        match name.split_once(".downsample.") {
+            Some((stage, rest)) => {
+                let stage = stage.trim_start_matches("stages.").to_owned();
+                Some(format!("downsample_layers.{stage}.{rest}"))
+            }
+            None => Some(name),
+        }
+    };
+    let mut tensors = renamed(&of("timm-convnextv2"), rename);
+    for (name, shape) in &mut tensors {
+        if name.contains("grn.") {
+            *shape = vec![1, 1, 1, shape[0]];
+        }
+    }
+    tensors
+}
+
+fn cases() -> Vec<Case> {
+    let vit = of("timm-vit");
+    let head = more(&[("head.weight", &[5, 64]), ("head.bias", &[5])]);
+    let dino_head = |prefix: &str| {
+        below(
+            prefix,
+            &more(&[("mlp.0.weight", &[8, 64]), ("last_layer.weight_g", &[9, 1])]),
+        )
+    };
+    let hugging_face = below("vit.", &of("hf-vit"));
+    let classifier = more(&[("classifier.weight", &[5, 64]), ("classifier.bias", &[5])]);
+    let config = serde_json::json!({
+        "model_type": "vit", "num_attention_heads": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu",
+    });
+    let decoder = more(&[
+        ("mask_token", &[1, 1, 32]),
+        ("decoder_pos_embed", &[1, 17, 32]),
+        ("decoder_blocks.0.norm1.weight", &[32]),
+        ("decoder_embed.weight", &[32, 64]),
+    ]);
+    let folder = |what, tensors: Shapes, beside| Case {
+        beside,
+        ..Case::new(what, tensors)
+    };
+    let without = |name: &str| {
+        let mut tensors = vit.clone();
+        tensors.remove(name).unwrap();
+        tensors
+    };
+    vec![
+        Case::new(
+            "timm, a ViT with its classifier",
+            and(&[vit.clone(), head.clone()]),
+        ),
+        folder(
+            "timm, a folder with `config.json`",
+            vit.clone(),
+            vec![(
+                "config.json",
+                serde_json::json!({"architecture": "vit", "global_pool": "avg", "model_args": {"num_heads": 4}}),
+            )],
+        ),
+        Case::new("timm, DINOv3's names", of("timm-dinov3")),
+        Case::new("torchvision, a ViT", of("torchvision-vit")),
+        Case::new(
+            "DINO, a full checkpoint",
+            and(&[
+                below("student.module.backbone.", &vit),
+                dino_head("student.module.head."),
+                below("teacher.backbone.", &vit),
+                dino_head("teacher.head."),
+                more(&[("dino_loss.center", &[1, 9])]),
+            ]),
+        ),
+        Case::new("DINO, a backbone", vit.clone()),
+        Case::new("DINOv2, a backbone with registers", dinov2()),
+        Case::new(
+            "DINOv2, a teacher from training, in chunks of blocks",
+            and(&[
+                renamed(&below("teacher.backbone.", &dinov2()), |name| {
+                    Some(name.replace(".blocks.", ".blocks.0."))
+                }),
+                dino_head("teacher.dino_head."),
+            ]),
+        ),
+        Case::new(
+            "DINOv2, a student that FSDP consolidated",
+            renamed(&below("model.student.backbone.", &dinov2()), |name| {
+                Some(name.replace(".attn.", "._fsdp_wrapped_module.attn."))
+            }),
+        ),
+        Case::new("DINOv3, a backbone", dinov3()),
+        Case::new(
+            "MoCo v3, a full checkpoint",
+            below(
+                "state_dict.module.",
+                &and(&[
+                    below("base_encoder.", &vit),
+                    below("momentum_encoder.", &vit),
+                    more(&[
+                        ("base_encoder.head.0.weight", &[8, 64]),
+                        ("momentum_encoder.head.0.weight", &[8, 64]),
+                        ("predictor.0.weight", &[8, 8]),
+                    ]),
+                ]),
+            ),
+        ),
+        Case::new(
+            "MAE, with its decoder",
+            below("model.", &and(&[vit.clone(), decoder])),
+        ),
+        Case::new(
+            "iBOT, a full checkpoint",
+            and(&[
+                below("student.module.backbone.", &vit),
+                more(&[("student.module.backbone.masked_embed", &[1, 64])]),
+                below("teacher.module.backbone.", &vit),
+                dino_head("teacher.module.head."),
+            ]),
+        ),
+        Case::new(
+            "lightly, a masked ViT of timm",
+            and(&[
+                below("backbone.vit.", &vit),
+                more(&[("projection_head.layers.0.weight", &[8, 64])]),
+            ]),
+        ),
+        Case::new(
+            "solo-learn",
+            below(
+                "state_dict.",
+                &and(&[
+                    below("backbone.", &vit),
+                    below("momentum_backbone.", &vit),
+                    classifier.clone(),
+                ]),
+            ),
+        ),
+        Case::new(
+            "Lightning, a module of one's own",
+            below("state_dict.net.encoder.", &vit),
+        ),
+        Case::new(
+            "Hugging Face, a ViT with classifier and pooler",
+            and(&[
+                hugging_face.clone(),
+                classifier,
+                more(&[("vit.pooler.dense.weight", &[64, 64])]),
+            ]),
+        ),
+        folder(
+            "Hugging Face, a folder with `config.json`",
+            of("hf-vit"),
+            vec![("config.json", config.clone())],
+        ),
+        Case {
+            sharded: true,
+            ..folder(
+                "Hugging Face, two shards and their index",
+                of("hf-vit"),
+                vec![("config.json", config)],
+            )
+        },
+        Case::new("Hugging Face, DINOv2", of("hf-dinov2")),
+        Case::new("Hugging Face, DINOv2 with SwiGLU", of("hf-dinov2-swiglu")),
+        Case::new(
+            "Hugging Face, DINOv2 with registers",
+            of("hf-dinov2-registers"),
+        ),
+        Case::new("Hugging Face, DINOv3", of("hf-dinov3")),
+        Case::new("timm, a ConvNeXt", of("timm-convnext")),
+        Case::new("torchvision, a ConvNeXt", of("torchvision-convnext")),
+        Case::new("its authors, a ConvNeXt v2", convnext_authors()),
+        Case::new("Hugging Face, a ConvNeXt v2", of("hf-convnextv2")),
+        Case::new("a ViT without one tensor", without("blocks.1.norm2.bias")),
+        Case::new(
+            "DeiT, distilled: a token that is not known",
+            and(&[vit.clone(), more(&[("dist_token", &[1, 1, 64])])]),
+        ),
+        Case::new(
+            "Hugging Face, BEiT: relative positions",
+            and(&[
+                renamed(&of("hf-vit"), |name| {
+                    (name != "embeddings.position_embeddings").then(|| name.to_owned())
+                }),
+                more(&[
+                    ("encoder.layer.0.lambda_1", &[64]),
+                    ("encoder.layer.1.lambda_1", &[64]),
+                ]),
+            ]),
+        ),
+        Case::new(
+            "a ViT whose heads nobody says",
+            renamed(&vit, |name| Some(name.to_owned()))
+                .into_iter()
+                .map(|(name, shape)| {
+                    let narrow = shape.iter().map(|&size| match size {
+                        64 => 40,
+                        192 => 120,
+                        256 => 160,
+                        other => other,
+                    });
+                    (name, narrow.collect())
+                })
+                .collect(),
+        ),
+        Case::new(
+            "Swin",
+            more(&[
+                ("patch_embed.proj.weight", &[8, 3, 4, 4]),
+                ("layers.0.blocks.0.norm1.weight", &[8]),
+                ("layers.0.blocks.0.attn.qkv.weight", &[24, 8]),
+            ]),
+        ),
+        Case::new(
+            "CLIP's text model: no encoder that is known",
+            more(&[(
+                "text_model.encoder.layers.0.self_attn.q_proj.weight",
+                &[8, 8],
+            )]),
+        ),
+    ]
+}
+
+/// The table of what comes out, as the document has it.
+fn table() -> String {
+    let mut table = "| file | what comes of it |\n|---|---|\n".to_owned();
+    for case in cases() {
+        let outcome = match case.outcome() {
+            Ok(found) => found,
+            Err(problem) => {
+                // The lines of a table of tensors, as one.
+                let lines: Vec<&str> = problem.lines().map(str::trim).collect();
+                format!("refused: {}", lines.join("; "))
+            }
+        };
+        let outcome = outcome.split_whitespace().collect::<Vec<_>>().join(" ");
+        table.push_str(&format!("| {} | {outcome} |\n", case.what));
+    }
+    table
+}
+
+#[test]
+fn the_documents_table_is_what_comes_out() {
+    let document = include_str!("../../../../docs/checkpoints.md");
+    let table = table();
+    assert!(
+        document.contains(&table),
+        "docs/checkpoints.md has another table than\n{table}"
+    );
+}
+
+#[test]
+fn most_layouts_load_and_the_rest_say_why() {
+    let outcome = |what: &str| {
+        let cases = cases();
+        let case = cases.iter().find(|case| case.what.starts_with(what));
+        case.unwrap().outcome()
+    };
+    let all = cases().len();
+    let refused = cases()
+        .iter()
+        .filter(|case| case.outcome().is_err())
+        .count();
+    assert!(all >= 30 && refused == 6, "{refused} of {all}");
+    let found = outcome("DINO, a full").unwrap();
+    assert!(found.contains("`teacher.backbone.` is taken"), "{found}");
+    let error = outcome("a ViT without").unwrap_err();
+    assert!(
+        error.contains("missing     backbone.blocks.1.norm2.bias"),
+        "{error}"
+    );
+    let error = outcome("DeiT").unwrap_err();
+    assert!(error.contains("unexpected  backbone.dist_token"), "{error}");
+    let error = outcome("a ViT whose heads").unwrap_err();
+    assert!(
+        error.contains("a width that is a multiple of 64"),
+        "{error}"
+    );
+}

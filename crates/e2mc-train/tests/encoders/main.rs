@@ -1,0 +1,11 @@
+//! Encoders of public libraries: the same features and gradients as theirs, from files with their
+//! names, and back. No public weights could be reached where this was made: weights follow from a
+//! formula (`golden/encoders/README.md`).
+
+#[path = "../common/mod.rs"]
+mod common;
+mod files;
+mod layouts;
+mod parity;
+mod training;
+mod written;
