@@ -97,11 +97,13 @@ impl Libtorch {
 
     /// Why none of the folders serves: another version is there, or none is.
     pub(super) fn lack(&self) -> String {
-        self.folders().find_map(|folder| misfit(folder)).unwrap_or_else(|| {
-            let places = self.folders().map(|folder| folder.display().to_string());
-            let places = places.collect::<Vec<_>>().join(", ");
-            format!("there is no {LIBRARY} of PyTorch {SERIES} in {places}")
-        })
+        self.folders()
+            .find_map(|folder| misfit(folder))
+            .unwrap_or_else(|| {
+                let places = self.folders().map(|folder| folder.display().to_string());
+                let places = places.collect::<Vec<_>>().join(", ");
+                format!("there is no {LIBRARY} of PyTorch {SERIES} in {places}")
+            })
     }
 
     /// What has to be set: the path to the libraries, unless the loader takes them by itself, and, for a
@@ -138,8 +140,12 @@ fn serves(folder: &Path) -> bool {
 
 /// What is wrong with the version in the folder, if libtorch is there.
 fn misfit(folder: &Path) -> Option<String> {
-    let version = pytorch::version(folder).filter(|_| holds(folder, LIBRARY) && !pytorch::fits(folder))?;
-    Some(format!("PyTorch {version} in {} is not {SERIES}", folder.display()))
+    let version =
+        pytorch::version(folder).filter(|_| holds(folder, LIBRARY) && !pytorch::fits(folder))?;
+    Some(format!(
+        "PyTorch {version} in {} is not {SERIES}",
+        folder.display()
+    ))
 }
 
 #[cfg(test)]

@@ -26,7 +26,10 @@ pub(super) fn beside(bin: &Path) -> Vec<PathBuf> {
         .iter()
         .filter_map(|lib| fs::read_dir(prefix.join(lib)).ok())
         .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python3")))
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("python3"))
+        })
         .collect();
     pythons.sort();
     let packages = pythons
@@ -44,7 +47,9 @@ pub(super) fn imported(bin: &Path) -> Option<PathBuf> {
     let pythons = [bin.join("python3"), bin.join("python"), "python3".into()];
     pythons.iter().find_map(|python| {
         let mut ask = Command::new(python);
-        ask.args(["-c", ASK]).stdin(Stdio::null()).stderr(Stdio::null());
+        ask.args(["-c", ASK])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
         let answer = String::from_utf8(ask.output().ok()?.stdout).ok()?;
         let lib = Path::new(answer.lines().next()?).join("lib");
         lib.is_dir().then_some(lib)
@@ -63,10 +68,18 @@ pub(super) fn version(lib: &Path) -> Option<String> {
         let header = around.join("include/torch/headeronly/version.h");
         let header = fs::read_to_string(header).ok()?;
         let number = |name: &str| {
-            let lines = header.lines().filter_map(|line| line.strip_prefix("#define TORCH_VERSION_"));
-            lines.filter_map(|line| line.split_once(' ')).find(|line| line.0 == name)
+            let lines = header
+                .lines()
+                .filter_map(|line| line.strip_prefix("#define TORCH_VERSION_"));
+            lines
+                .filter_map(|line| line.split_once(' '))
+                .find(|line| line.0 == name)
         };
-        Some(format!("{}.{}", number("MAJOR")?.1.trim(), number("MINOR")?.1.trim()))
+        Some(format!(
+            "{}.{}",
+            number("MAJOR")?.1.trim(),
+            number("MINOR")?.1.trim()
+        ))
     })
 }
 
@@ -86,7 +99,8 @@ mod tests {
     fn torch(place: &Path, version: &str) -> PathBuf {
         let lib = place.join("torch/lib");
         fs::create_dir_all(&lib).unwrap();
-        let package = format!("from typing import Optional\n__version__ = '{version}'\ndebug = False\n");
+        let package =
+            format!("from typing import Optional\n__version__ = '{version}'\ndebug = False\n");
         fs::write(place.join("torch/version.py"), package).unwrap();
         lib
     }
@@ -96,7 +110,11 @@ mod tests {
         let prefix = tempfile::tempdir().unwrap();
         let bin = prefix.path().join("bin");
         assert_eq!(beside(&bin), [] as [PathBuf; 0]);
-        let places = ["lib/python3.12/site-packages", "lib64/python3.9/dist-packages", ""];
+        let places = [
+            "lib/python3.12/site-packages",
+            "lib64/python3.9/dist-packages",
+            "",
+        ];
         let libs = places.map(|place| torch(&prefix.path().join(place), "2.11.0"));
         torch(&prefix.path().join("lib/other/site-packages"), "2.11.0");
         assert_eq!(beside(&bin), libs);
