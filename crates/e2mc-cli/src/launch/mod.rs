@@ -6,6 +6,7 @@
 
 mod environment;
 mod libtorch;
+mod pytorch;
 
 use std::env;
 use std::ffi::OsString;
@@ -42,9 +43,13 @@ pub fn engine(device: Option<&str>) -> Result<ExitCode> {
             format!(
                 "{} finds no libtorch: {}",
                 engine.display(),
-                libtorch.places()
+                libtorch.lack()
             ),
-            "run `make build`, or set E2MC_LIBTORCH to a folder with libtorch's lib/",
+            format!(
+                "run `pip install 'torch=={}.*'` beside it (from source: `make build`), or set E2MC_LIBTORCH \
+                 to a folder with libtorch's lib/",
+                pytorch::SERIES
+            ),
         ));
     }
     execute(command).with_context(|| format!("cannot start {}", engine.display()))
@@ -66,7 +71,8 @@ fn find() -> Result<PathBuf> {
         );
         Failure::new(
             format!("{} is missing, and {named}", beside.display()),
-            "what needs a network is done by that program: run `make build`, which makes both",
+            "what needs a network is done by that program: run `pip install \"e2mc[train]\"`, or from source \
+             `make build`, which makes both",
         )
     })
 }

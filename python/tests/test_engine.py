@@ -1,0 +1,83 @@
+"""The engine: what needs a network works from an empty folder, on the installed PyTorch alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+from test_program import PROGRAM, run
+
+ENGINE = PROGRAM.parent / "e2mc-engine"
+SAMPLE = Path(__file__).parents[2] / "sample"
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def continued(tmp_path_factory):
+    """A run that continues the sample's model for one epoch on some of its images."""
+    out = tmp_path_factory.mktemp("run") / "out"
+    run("continue", "--recipe", "vicreg-small", "--checkpoint", SAMPLE / "base.safetensors", "--data", SAMPLE,
+        "--max-images", 512, "--held-out", 128, "--epochs", 1, "--out", out)  # fmt: skip
+    return out
+
+
+def test_a_model_is_continued(continued):
+    import e2mc
+
+    found = e2mc.read_run(continued)
+    assert found.outcome == "finished" and found.steps["loss"].size > 0
+    assert (continued / "model.safetensors").stat().st_size > 10_000
+
+
+def test_a_checkpoint_is_judged(continued, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["--checkpoint", continued / "model.safetensors", "--data", SAMPLE]
+    found = json.loads(run("probe", *words, "--fractions", 0.1, "--seeds", 2, "--out", "probe", "--json").stdout)
+    assert found["probes"][0]["accuracy"] > 50
+    assert (tmp_path / "probe" / "result.json").is_file()
+
+
+def test_the_engine_knows_no_libtorch_by_itself():
+    """The place of the one that it was built with is not in it: the loader finds none."""
+    failed = run("--version", program=[str(ENGINE)], code=127)
+    assert "libtorch_cpu.so" in failed.stderr
+
+
+def elsewhere(folder: Path) -> list[str]:
+    """Both programs in an environment that has no PyTorch of its own."""
+    venv.create(folder, symlinks=True)
+    for program in (PROGRAM, ENGINE):
+        shutil.copy(program, folder / "bin")
+    return [str(folder / "bin" / "e2mc")]
+
+
+def test_a_missing_and_another_pytorch_are_told_in_one_sentence(tmp_path):
+    # No Python of the system may lend its own.
+    nowhere = {"program": elsewhere(tmp_path / "env"), "PATH": str(tmp_path / "nothing")}
+    failed = run("convert", "a", "b", code=1, **nowhere)
+    assert failed.stderr.count("\n") == 2 and "pip install 'torch==2.11.*'" in failed.stderr, failed.stderr
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    torch = tmp_path / "env" / "lib" / version / "site-packages" / "torch"
+    (torch / "lib").mkdir(parents=True)
+    (torch / "lib" / "libtorch_cpu.so").touch()
+    (torch / "version.py").write_text("__version__ = '2.9.1+cu128'\n")
+    failed = run("convert", "a", "b", code=1, **nowhere)
+    assert "PyTorch 2.9.1+cu128 in " in failed.stderr and "is not 2.11" in failed.stderr, failed.stderr
+    assert failed.stderr.count("\n") == 2 and "pip install 'torch==2.11.*'" in failed.stderr
+
+
+def test_a_pytorch_of_the_shared_packages_is_found(tmp_path):
+    """In an environment that sees PyTorch only by a line of a `.pth` file, Python is asked."""
+    import torch
+
+    program = elsewhere(tmp_path / "env")
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = tmp_path / "env" / "lib" / version / "site-packages"
+    (packages / "shared.pth").write_text(str(Path(torch.__path__[0]).parent) + "\n")
+    failed = run("convert", "nowhere.pth", "out.safetensors", code=1, program=program, PATH=str(tmp_path / "nothing"))
+    assert "nowhere.pth" in failed.stderr and "libtorch" not in failed.stderr, failed.stderr
