@@ -87,6 +87,7 @@ fn listed(index: &Path) -> Result<Vec<PathBuf>, Problem> {
 /// Puts the files of one network together.
 pub(super) fn joined(path: &Path, parts: Vec<Archive>) -> Result<Archive, Error> {
     let mut whole = Archive {
+        folded: None,
         header: None,
         epoch: None,
         tensors: Default::default(),
@@ -99,6 +100,7 @@ pub(super) fn joined(path: &Path, parts: Vec<Archive>) -> Result<Archive, Error>
                 return Err(Problem::again("each tensor in one file", found).of(path));
             }
         }
+        whole.folded = whole.folded.or(part.folded);
         whole.passed_over.extend(part.passed_over);
     }
     Ok(whole)
