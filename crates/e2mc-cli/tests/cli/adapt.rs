@@ -258,6 +258,36 @@ fn bad_input_is_one_clear_error_with_a_hint() {
     write_labels(world.path("four.npy"), &labels[..4]).unwrap();
     let ran = world.run("adapt train.npy --method center --out c.safetensors");
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    // Fewer rows than dimensions, and constant dimensions: a bound each, and numbers that are finite.
+    let mut constant = z.data().to_vec();
+    constant
+        .iter_mut()
+        .skip(5)
+        .step_by(8)
+        .for_each(|v| *v = 1.5);
+    matrix("constant.npy", &constant, 8);
+    for (file, method) in [
+        ("few", "whiten"),
+        ("few", "whiten --floor 0.01"),
+        ("few", "e2mc"),
+        ("constant", "standardise"),
+        ("constant", "whiten"),
+        ("constant", "whiten --floor 0"),
+        ("constant", "abtt"),
+        ("constant", "e2mc"),
+    ] {
+        let line = format!("adapt {file}.npy --method {method} --out b.safetensors");
+        let ran = world.run(&line);
+        assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
+        world.run("adapt --apply b.safetensors constant.npy --out b.npy");
+        let mapped = read_embeddings(world.path("b.npy")).unwrap();
+        assert!(
+            mapped.data().iter().all(|v| v.is_finite() && v.abs() < 1e4),
+            "{line}"
+        );
+        let dead = mapped.data().iter().skip(5).step_by(8).all(|&v| v == 0.0);
+        assert_eq!(dead, file == "constant", "{line}");
+    }
     let judged = "--labels train.labels.npy --out m.safetensors";
     for (line, code, part, hint) in [
         (
@@ -282,6 +312,12 @@ fn bad_input_is_one_clear_error_with_a_hint() {
             format!("adapt nan.npy {judged}"),
             1,
             "nan.npy: the embeddings hold NaN at row 150, column 3",
+            "damaged",
+        ),
+        (
+            "adapt train.npy --second-view nan.npy --out m.safetensors".to_owned(),
+            1,
+            "train.npy: the second view's embeddings hold NaN at row 150, column 3",
             "damaged",
         ),
         (

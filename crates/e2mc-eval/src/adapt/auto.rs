@@ -70,7 +70,7 @@ pub fn auto(
         return Err(Error::TooFewRows { rows: rows.rows() });
     }
     let wanted = spread_rows(rows.rows(), config.most_rows, config.seed);
-    let sample = gather(rows, &wanted)?;
+    let sample = gather(rows, &wanted, "the")?;
     let judge = Judge::new(rows, evidence, &wanted, config)?;
     let fingerprint = fingerprint(&sample, &judge, rows.rows());
     let groups = Groups::find(sample.view(), COPIES);
@@ -86,15 +86,12 @@ pub fn auto(
     trial.run()
 }
 
-/// The rows `wanted`; finite.
-fn gather(rows: &dyn Rows, wanted: &[usize]) -> Result<Matrix, Error> {
+/// The rows `wanted`; finite. Errors call them `set`.
+fn gather(rows: &dyn Rows, wanted: &[usize], set: &'static str) -> Result<Matrix, Error> {
     let picked = pick(rows, wanted)?;
     match check_finite(0, picked.view()) {
         Err(Error::NotFinite {
-            set,
-            row,
-            column,
-            value,
+            row, column, value, ..
         }) => Err(Error::NotFinite {
             set,
             row: wanted[row],
@@ -149,7 +146,7 @@ impl Judge {
                         expected_cols: rows.cols(),
                     });
                 }
-                Ok(Self::Second(gather(second, wanted)?))
+                Ok(Self::Second(gather(second, wanted, "the second view's")?))
             }
         }
     }

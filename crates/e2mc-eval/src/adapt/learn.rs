@@ -98,39 +98,50 @@ impl Learn {
     }
 }
 
-/// The weight `(d, d)` of the trained map, for rows less their mean.
+/// The weight `(d, d)` of the trained map, for rows less their mean. Constant dimensions take no part
+/// and become 0.
 pub(super) fn map(
     statistics: &Statistics,
     rows: &dyn Rows,
     settings: &Learn,
     seed: u64,
 ) -> Result<Vec<f32>, Error> {
-    let scale = statistics.mean_variance().sqrt().recip();
-    let rows = centred_sample(statistics, rows, scale, seed)?;
-    let mut weight = train(rows.view(), settings, seed)?;
-    weight
-        .iter_mut()
-        .for_each(|w| *w = (f64::from(*w) * scale) as f32);
+    let deviations = statistics.deviations();
+    let live: Vec<usize> = (0..deviations.len())
+        .filter(|&dim| deviations[dim] > 0.0)
+        .collect();
+    let (dims, width) = (deviations.len(), live.len());
+    let variance = statistics.mean_variance() * dims as f64 / width as f64;
+    let scale = variance.sqrt().recip();
+    let rows = centred_sample(statistics, rows, &live, scale, seed)?;
+    let trained = train(rows.view(), settings, seed)?;
+    let mut weight = vec![0.0; dims * dims];
+    for (&out, line) in live.iter().zip(trained.chunks_exact(width)) {
+        for (&dim, w) in live.iter().zip(line) {
+            weight[out * dims + dim] = (f64::from(*w) * scale) as f32;
+        }
+    }
     Ok(weight)
 }
 
-/// Evenly spread rows, less their mean, times `scale`.
+/// The columns `live` of evenly spread rows, less their mean, times `scale`.
 fn centred_sample(
     statistics: &Statistics,
     rows: &dyn Rows,
+    live: &[usize],
     scale: f64,
     seed: u64,
 ) -> Result<Matrix, Error> {
     let dims = statistics.dims();
     let most = (SAMPLE / (4 * dims)).max(1024);
     let wanted = spread_rows(rows.rows(), most, seed);
-    let mut sample = pick(rows, &wanted)?;
-    for row in sample.data_mut().chunks_exact_mut(dims) {
-        for (value, mean) in row.iter_mut().zip(statistics.mean()) {
-            *value = ((f64::from(*value) - mean) * scale) as f32;
-        }
-    }
-    Ok(sample)
+    let mean = statistics.mean();
+    let picked = pick(rows, &wanted)?;
+    let centred = picked.data().chunks_exact(dims).flat_map(|row| {
+        let centred = |&dim: &usize| ((f64::from(row[dim]) - mean[dim]) * scale) as f32;
+        live.iter().map(centred)
+    });
+    Ok(Matrix::new(centred.collect(), wanted.len(), live.len()).expect("whole rows"))
 }
 
 /// Adam on batches drawn without replacement, epoch after epoch.

@@ -272,6 +272,10 @@ fn constant_dimensions_become_0_and_the_others_do_not_notice() {
         Method::Standardise,
         whiten(0.5, Shrinkage::Floor(0.0)),
         whiten(1.0, Shrinkage::Floor(1e-2)),
+        Method::E2mc(Learn {
+            steps: 20,
+            ..Learn::default()
+        }),
     ] {
         let (found, expected) = (apply(&method, &wide), apply(&method, &narrow));
         for (a, b) in kept(&found).iter().zip(expected.data()) {
