@@ -41,8 +41,9 @@ pub struct EmbedOptions {
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// What is taken from the network: backbone, projector, predictor (SimSiam), prototypes (SwAV),
-    /// map6x6 (last feature map, average-pooled 6 x 6) or the name of a backbone layer such as
-    /// layer3 or layer4.1.bn2
+    /// map6x6 (last feature map, average-pooled 6 x 6); of a vision transformer class:4 (class tokens of
+    /// the last 4 blocks) or class:1+mean (with the mean of the patches); or the name of a backbone layer
+    /// such as layer3, layer4.1.bn2 or blocks.7
     #[arg(long, value_name = "NAME", default_value = "backbone")]
     pub output: String,
     /// Write the features as they are after this map, which `adapt` wrote

@@ -32,8 +32,9 @@ pub struct EmbeddingsOptions {
     #[command(flatten)]
     pub preparation: PreparationOptions,
     /// What is taken from the network: backbone, projector, predictor (SimSiam), prototypes (SwAV),
-    /// map6x6 (last feature map, average-pooled 6 x 6) or the name of a backbone layer such as
-    /// layer3 or layer4.1.bn2
+    /// map6x6 (last feature map, average-pooled 6 x 6); of a vision transformer class:4 (class tokens of
+    /// the last 4 blocks) or class:1+mean (with the mean of the patches); or the name of a backbone layer
+    /// such as layer3, layer4.1.bn2 or blocks.7
     #[arg(long, value_name = "NAME", default_value = "backbone")]
     pub output: String,
     /// Images that go through the network at a time [default: up to 256, as suits the images and the

@@ -2,10 +2,12 @@
 //! continued with E2MC, probed, looked at and given back.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
-use super::common::World;
+use super::common::{World, program};
 
 const SMALL: &str = "--set method.name=vicreg --set method.projector=[16,16] --batch 16 --epochs 1 \
     --threads 2 --log-every 1";
@@ -158,4 +160,27 @@ fn views_change_with_the_size_of_images() {
         "{}",
         ran.stderr
     );
+}
+
+/// Where timm, torchvision and transformers are installed, they load what is written for them. The
+/// Python that has them is the one in `E2MC_PYTHON`, or `python3`.
+#[test]
+fn the_libraries_load_what_is_written_for_them() {
+    let python = std::env::var("E2MC_PYTHON").unwrap_or("python3".to_owned());
+    let run = |arguments: &[&std::ffi::OsStr]| {
+        let mut command = Command::new(&python);
+        command.env("HF_HUB_OFFLINE", "1").args(arguments).output()
+    };
+    let imports = "import timm, torchvision, transformers, safetensors";
+    let installed = run(&["-c".as_ref(), imports.as_ref()]);
+    if !installed.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: {python} has no timm, torchvision and transformers");
+        return;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/check_round_trips.py");
+    let output = run(&[script.as_ref(), program().as_ref()]).unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{error}");
+    assert!(said.lines().count() > 30, "{said}");
 }

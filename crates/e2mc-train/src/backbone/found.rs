@@ -16,8 +16,8 @@ pub struct Found<'a> {
     naming: &'static Naming,
     hints: &'a Hints,
     tensors: BTreeMap<String, Unread>,
-    /// Own names of tensors of whose pieces one was missing, and is 0.
-    completed: Vec<String>,
+    /// Own names of tensors that the file has in pieces, and whether one was missing, and is 0.
+    joined: BTreeMap<String, bool>,
     /// The file's names of tensors that are one more of the same own name.
     twice: Vec<&'a str>,
 }
@@ -39,7 +39,7 @@ impl<'a> Found<'a> {
             naming,
             hints,
             tensors: BTreeMap::new(),
-            completed: Vec::new(),
+            joined: BTreeMap::new(),
             twice: Vec::new(),
         };
         let mut pieces: BTreeMap<String, Vec<Option<&Unread>>> = BTreeMap::new();
@@ -63,9 +63,8 @@ impl<'a> Found<'a> {
         }
         for (whole, parts) in pieces {
             let joined = found.join(&whole, &parts)?;
-            if parts.iter().any(Option::is_none) {
-                found.completed.push(whole.clone());
-            }
+            let completed = parts.iter().any(Option::is_none);
+            found.joined.insert(whole.clone(), completed);
             found.tensors.insert(whole, joined);
         }
         Ok(found)
@@ -110,9 +109,14 @@ impl<'a> Found<'a> {
         self.tensors.get(name).map(Unread::size)
     }
 
-    /// Whether the file has the tensor of that name in pieces without one, which is 0.
+    /// Whether the file has the tensor of that name in pieces.
+    pub fn is_joined(&self, name: &str) -> bool {
+        self.joined.contains_key(name)
+    }
+
+    /// Whether one of the pieces was missing, and is 0.
     pub fn is_completed(&self, name: &str) -> bool {
-        self.completed.iter().any(|completed| completed == name)
+        self.joined.get(name) == Some(&true)
     }
 
     /// What the file calls the tensor of that name, or would; for messages.

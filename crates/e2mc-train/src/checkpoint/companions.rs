@@ -83,7 +83,8 @@ fn hints(config: &Value) -> Hints {
     let input = config.pointer("/pretrained_cfg/input_size/1");
     let rope = config
         .get("rope_theta")
-        .or_else(|| config.pointer("/rope_parameters/rope_theta"));
+        .or_else(|| config.pointer("/rope_parameters/rope_theta"))
+        .or_else(|| of_timm.get("rope_temperature"));
     Hints {
         source: Some(CONFIG.into()),
         heads: whole(config, "num_attention_heads").or(whole(of_timm, "num_heads")),

@@ -121,13 +121,25 @@ pub(super) fn infer(found: &Found<'_>) -> Result<VitConfig, Problem> {
 /// How tokens know their places.
 fn place(config: &mut VitConfig, found: &Found<'_>) -> Result<(), Problem> {
     let Some(shape) = found.size("pos_embed") else {
-        // Without positions that are learned, they are DINOv3's.
+        // Rotary positions are in no tensor. DINOv3's are known; other networks have others.
+        if !(config.layer_scale && config.class_token && !config.norm_after_pool) {
+            let name = found.in_file("pos_embed");
+            let expected =
+                format!("positions in `{name}`, or the LayerScale and class token of DINOv3");
+            return Err(other(expected, "neither"));
+        }
         let side = found.hints().image_size.unwrap_or(224);
         config.positions = Positions::Rope;
         config.placed = 0;
         config.image_size = (side / config.patch.max(1)).max(1) * config.patch;
         return Ok(());
     };
+    let of_eva = ["weight", "bias"].map(|tensor| format!("blocks.0.attn.qkv.{tensor}"));
+    if found.is_named_by("timm") && of_eva.iter().any(|name| found.is_joined(name)) {
+        let expected = "queries, keys and values in one, or no learned positions";
+        let eva = "both, as in EVA-02, which turns queries by angles, too";
+        return Err(other(expected, eva));
+    }
     let rows = match *shape {
         [1, rows, width] if size(width) == config.width => size(rows),
         _ => 0,
@@ -191,11 +203,13 @@ fn take(config: &mut VitConfig, found: &Found<'_>) -> Result<(), Problem> {
             epsilon
         }
         None => {
-            let epsilon = match () {
-                // Hugging Face's default for a ViT, and the layer norm of DINOv3.
-                () if found.is_named_by("hf-vit") => 1e-12,
-                () if rope => 1e-5,
-                () => VitConfig::EPSILON,
+            // Hugging Face's default for a ViT, and the layer norm of DINOv3.
+            let epsilon = if found.is_named_by("hf-vit") || found.is_named_by("hf-vit-5") {
+                1e-12
+            } else if rope {
+                1e-5
+            } else {
+                VitConfig::EPSILON
             };
             granted.push(norms(epsilon));
             epsilon

@@ -21,6 +21,7 @@ const OWN: &[&str] = &[
     "fc_norm.",
     "attn_pool.",
     "rel_pos_bias.",
+    "rope.",
 ];
 
 /// timm's names, and DINOv2's, DINOv3's and those of timm's networks with rotary positions.
@@ -234,7 +235,7 @@ fn timm(name: &str) -> Option<String> {
 fn beside_timm(name: &str) -> Option<&'static str> {
     match name {
         "mask_token" | "masked_embed" => Some("the mask's token"),
-        "rope_embed.periods" | "rope.periods" | "rope.freqs" => Some("the periods of positions"),
+        "rope_embed.periods" => Some("the periods of positions"),
         _ if name.ends_with(".attn.qkv.bias_mask") => Some("the mask of biases"),
         _ if name.starts_with("decoder_") => Some("the decoder"),
         _ => None,
