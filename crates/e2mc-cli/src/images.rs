@@ -36,6 +36,7 @@ pub(crate) fn open(path: &Path, split: Split, options: ImageOptions) -> Result<A
                 _ => {}
             }
         })),
+        ..OpenOptions::default()
     };
     let dataset = open_with(path, split, &options);
     status.clear();

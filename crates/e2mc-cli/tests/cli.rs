@@ -10,6 +10,7 @@ mod cli {
     mod embed;
     mod evaluate;
     mod images;
+    mod improve;
     mod inspect;
     mod launch;
     mod methods;

@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use e2mc_cli::hint;
-use e2mc_lab::{Error as LabError, ProtocolError, RecipeError, RunError, SweepError};
+use e2mc_lab::{Error as LabError, ImproveError, ProtocolError, RecipeError, RunError, SweepError};
 use e2mc_train::Advice;
 
 /// Whether the arguments, rather than the work, were wrong.
@@ -18,7 +18,10 @@ fn is_usage_itself(error: &(dyn Error + 'static)) -> bool {
             LabError::Recipe(error) => is_usage_itself(error),
             LabError::Sweep(error) => is_usage_itself(error),
             LabError::Evaluation(error) => hint::is_usage(error),
-            LabError::Protocol(_) | LabError::Checkpoints { .. } | LabError::OneView => true,
+            LabError::Improve(_)
+            | LabError::Protocol(_)
+            | LabError::Checkpoints { .. }
+            | LabError::OneView => true,
             _ => false,
         };
     }
@@ -46,6 +49,9 @@ pub(crate) fn of(error: &(dyn Error + 'static)) -> Option<String> {
     }
     if let Some(error) = error.downcast_ref::<SweepError>() {
         return of_sweep(error);
+    }
+    if let Some(error) = error.downcast_ref::<ImproveError>() {
+        return of_improve(error);
     }
     if let Some(error) = error.downcast_ref::<e2mc_train::Error>() {
         return of_train(error);
@@ -98,6 +104,7 @@ fn of_lab(error: &LabError) -> Option<String> {
         LabError::Recipe(error) => return of_recipe(error),
         LabError::Sweep(error) => return of_sweep(error),
         LabError::Run(error) => return Some(of_run(error)),
+        LabError::Improve(error) => return of_improve(error),
         LabError::Protocol(error) => return Some(of_protocol(error)),
         LabError::Train(error) => return of_train(error),
         LabError::Data(error) => return hint::of(error),
@@ -157,6 +164,18 @@ fn of_sweep(error: &SweepError) -> Option<String> {
             "choose another --out, or add --resume to go on with that sweep"
         }
         SweepError::NothingToResume { .. } => "start the sweep without --resume",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn of_improve(error: &ImproveError) -> Option<String> {
+    let hint = match error {
+        ImproveError::Other { .. } => {
+            "repeat the command that it began with, or choose another --out"
+        }
+        ImproveError::Taken { .. } | ImproveError::OverInput { .. } => "choose another --out",
+        ImproveError::SeveralLabels { .. } => "give images in class folders, or without labels",
         _ => return None,
     };
     Some(hint.to_owned())

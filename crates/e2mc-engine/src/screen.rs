@@ -211,7 +211,7 @@ fn folded(terms: &str, width: usize) -> String {
 }
 
 /// Seconds as a person would say them.
-fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds} s"),

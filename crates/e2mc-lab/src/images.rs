@@ -44,6 +44,20 @@ pub fn open(
     taken: DataOptions,
     notices: &Arc<dyn Notices>,
 ) -> Result<Arc<dyn Dataset>, Error> {
+    open_as(path, split, taken, false, notices)
+}
+
+/// As [`open`]; `beside`: images beside class folders are images without a label, and no error.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_as(
+    path: &Path,
+    split: Split,
+    taken: DataOptions,
+    beside: bool,
+    notices: &Arc<dyn Notices>,
+) -> Result<Arc<dyn Dataset>, Error> {
     let progress = |found: usize| {
         notices.tell(&Notice::Listing {
             folder: path.to_owned(),
@@ -68,6 +82,7 @@ pub fn open(
                 _ => {}
             }
         })),
+        unlabelled_beside: beside,
     };
     let dataset = open_with(path, split, &options);
     notices.tell(&Notice::Listed);

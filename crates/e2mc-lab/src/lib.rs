@@ -5,6 +5,7 @@
 //! - [`continuation`]: the paper's second step, from a checkpoint that is already trained;
 //! - [`protocol`]: what a checkpoint's features of images are worth;
 //! - [`sweep`]: a grid of runs from one checkpoint, all judged alike; [`demo`]: the job on the sample;
+//! - [`improve`]: a better encoder or the old one, with proof;
 //! - [`embed`], [`convert`], [`inspect`]: features in files, networks for others, a look at embeddings;
 //! - [`images`], [`checkpoint`], [`machine`]: what all of them take.
 //!
@@ -20,6 +21,7 @@ pub mod embed;
 mod error;
 pub mod guard;
 pub mod images;
+pub mod improve;
 pub mod inspect;
 pub mod machine;
 pub mod notice;
@@ -28,4 +30,4 @@ pub mod recipe;
 pub mod run;
 pub mod sweep;
 
-pub use error::{Error, ProtocolError, RecipeError, RunError, SweepError};
+pub use error::{Error, ImproveError, ProtocolError, RecipeError, RunError, SweepError};

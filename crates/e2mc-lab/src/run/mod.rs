@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use e2mc_base::write_atomically;
+use e2mc_data::Dataset;
 use e2mc_record::{EventWriter, RunFolder, RunOutcome, RunSettings};
 use e2mc_train::checkpoint;
 use e2mc_train::{EpochSummary, Outcome, Recipe, RunOptions, Trainer};
 
 use crate::error::{Error, RunError};
+use crate::guard::Guard;
 use crate::images::fingerprint;
 use crate::notice::{Notice, Notices};
 use crate::recipe;
@@ -43,6 +45,14 @@ pub struct Surroundings<'a> {
     pub observer: &'a mut dyn RunObserver,
     /// Is told what the user should know.
     pub notices: &'a Arc<dyn Notices>,
+}
+
+/// The images that a run trains on, and the check on others.
+pub(crate) struct RunImages {
+    /// Trained on.
+    pub(crate) train: Arc<dyn Dataset>,
+    /// Asked after each epoch whether the features got worse.
+    pub(crate) guard: Option<Guard>,
 }
 
 /// What came of a run.
@@ -101,19 +111,9 @@ pub fn train(
     plan: RunPlan,
     around: Surroundings<'_>,
 ) -> Result<FinishedRun, Error> {
-    let RunPlan {
-        folder,
-        mut settings,
-        threads,
-        resumed,
-    } = plan;
-    let Surroundings {
-        stop,
-        observer,
-        notices,
-    } = around;
+    let mut plan = plan;
+    let (settings, notices) = (&mut plan.settings, around.notices);
     let (seed, batch) = (trainer.progress().seed, trainer.recipe.training.batch);
-    settings.seed = seed;
     let data = &mut settings.data;
     let dataset = settings::open(data, seed, notices)?;
     let images = dataset.len();
@@ -135,7 +135,7 @@ pub fn train(
         );
         notices.tell(&Notice::DataSet { text });
     }
-    let (dataset, mut guard) = settings::hold_out(data, dataset, seed, threads)?;
+    let (dataset, guard) = settings::hold_out(data, dataset, seed, plan.threads)?;
     if dataset.len() < batch {
         return Err(RunError::LargeBatch {
             data: data.data.clone(),
@@ -148,6 +148,40 @@ pub fn train(
     if guard.is_none() && data.knn_every > 0 {
         notices.tell(&Notice::NoGuard);
     }
+    let images = RunImages {
+        train: dataset,
+        guard,
+    };
+    train_on(trainer, plan, images, around)
+}
+
+/// As [`train`], on images that are opened already: the plan's settings are taken as a record of
+/// them.
+///
+/// # Errors
+/// As [`train`], but for the images.
+pub(crate) fn train_on(
+    trainer: &mut Trainer,
+    plan: RunPlan,
+    images: RunImages,
+    around: Surroundings<'_>,
+) -> Result<FinishedRun, Error> {
+    let RunPlan {
+        folder,
+        mut settings,
+        threads,
+        resumed,
+    } = plan;
+    let Surroundings {
+        stop,
+        observer,
+        notices,
+    } = around;
+    let RunImages {
+        train: dataset,
+        mut guard,
+    } = images;
+    settings.seed = trainer.progress().seed;
     match (resumed, &mut guard) {
         (true, Some(guard)) => guard.load_start(&folder)?,
         (true, None) => {}

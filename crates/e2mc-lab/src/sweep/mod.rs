@@ -26,6 +26,7 @@ use crate::notice::{Notice, Notices};
 use crate::protocol::{self, Judged};
 use crate::run::{self, RunObserver, RunPlan, Surroundings};
 
+pub(crate) use grid::text;
 pub use grid::{Axis, Grid, Point};
 pub use plan::{SweepFolder, SweepPlan};
 pub use results::{Measured, Metric, SweepResults, SweepRun, settings};
@@ -323,7 +324,7 @@ fn result_folder(run: &RunFolder) -> PathBuf {
 }
 
 /// Whether a run's checkpoint has nothing left to train.
-fn is_trained(checkpoint: &Checkpoint) -> bool {
+pub(crate) fn is_trained(checkpoint: &Checkpoint) -> bool {
     let epochs = checkpoint.recipe.training.epochs;
     checkpoint
         .progress
@@ -331,7 +332,7 @@ fn is_trained(checkpoint: &Checkpoint) -> bool {
 }
 
 /// Removes what a run left that was stopped before its first checkpoint.
-fn clear(run: &RunFolder) -> Result<(), Error> {
+pub(crate) fn clear(run: &RunFolder) -> Result<(), Error> {
     if run.metrics().exists() {
         let root = run.root();
         fs::remove_dir_all(root).map_err(|source| Error::io("remove", root, source))?;

@@ -4,11 +4,13 @@
 //! - [`embedding`]: what one embedding looks like, or several of the same images;
 //! - [`sweep`]: runs over a grid of settings;
 //! - [`comparison`]: models against one that all are compared with;
+//! - [`improve`]: a better model or the old one, with what was tried;
 //! - [`demo`]: one base, continued with and without the entropy criterion.
 
 pub mod comparison;
 pub mod demo;
 pub mod embedding;
+pub mod improve;
 mod rows;
 pub mod run;
 pub mod sweep;
