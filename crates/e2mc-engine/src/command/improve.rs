@@ -132,7 +132,7 @@ fn plan(preview: &Preview, options: &ImproveOptions) -> String {
         plan.dims,
         plan.bytes.map_or_else(String::new, |bytes| format!(
             "; a step takes {:.0} MB",
-            bytes as f64 / 1e6
+            (bytes as f64 / 1e6).ceil()
         ))
     ));
     for candidate in &plan.candidates {

@@ -32,6 +32,8 @@ pub(super) struct Limits {
     pub(super) batch: usize,
     /// Candidates, at least 1.
     pub(super) candidates: usize,
+    /// Passes over the images after which training ends; its own bound if `None`.
+    pub(super) most_epochs: Option<u64>,
 }
 
 /// How long which candidates are trained.
@@ -72,7 +74,10 @@ impl Schedule {
         } = limits;
         let step = per_image * batch as f64;
         let pass = (images / batch) as f64;
-        let most = (MOST_EPOCHS * pass).max(MOST_STEPS);
+        let most = match limits.most_epochs {
+            Some(epochs) => epochs as f64 * pass,
+            None => (MOST_EPOCHS * pass).max(MOST_STEPS),
+        };
         let alive = alive(candidates);
         let increments = (0..alive.len() as u32).map(|rung| 2_f64.powi((rung.max(1) - 1) as i32));
         let units: f64 = alive
@@ -84,7 +89,7 @@ impl Schedule {
         // The last candidate is judged again when it has been trained, and half-way to its start.
         let seconds = seconds - 2.0 * per_judgement;
         let longest = 2_f64.powi(alive.len() as i32);
-        let first = match alive.is_empty() {
+        let affordable = match alive.is_empty() {
             true => seconds / step,
             false => (seconds / 2.0 - judged) / (units * step),
         };
@@ -92,9 +97,9 @@ impl Schedule {
             1 => LEAST_LAST,
             _ => LEAST_STEPS,
         };
-        // Also not less than a step of each: images may be few.
-        let first = first.min(most / longest);
-        if first < least {
+        let bound = most / longest;
+        let first = affordable.min(bound);
+        if affordable < least.min(bound) || first < 1.0 {
             return None;
         }
         let (epoch_images, unit) = match first >= pass {
@@ -154,6 +159,7 @@ mod tests {
             images: 10_000,
             batch: 250,
             candidates: 4,
+            most_epochs: None,
         }
     }
 
@@ -238,6 +244,24 @@ mod tests {
         // 188 s for 6 units of as many images.
         assert_eq!(schedule.epoch_images, 31_250);
         assert!(seconds(&schedule, many) <= 400.0);
+    }
+
+    #[test]
+    fn a_bound_of_the_user_holds_however_much_time_there_is() {
+        let bounded = |epochs| {
+            let limits = Limits {
+                most_epochs: Some(epochs),
+                ..limits(30_000.0)
+            };
+            Schedule::within(limits).unwrap()
+        };
+        // 80 steps in all: 20 on the first rung.
+        let short = bounded(2);
+        assert_eq!((short.candidates, short.epoch_images), (4, 20 * 250));
+        assert_eq!((short.rungs, short.last), (vec![1, 2], 4));
+        let long = bounded(8);
+        assert_eq!((long.epoch_images, long.last), (10_000, 8));
+        assert_eq!(long.rungs, [2, 4]);
     }
 
     #[test]

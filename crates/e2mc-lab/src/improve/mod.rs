@@ -166,7 +166,6 @@ impl Stage<'_> {
     fn measure(&self, pool: &Pool) -> Result<Measured, Error> {
         let base: &Checkpoint = &self.base;
         let model = self.load_base()?;
-        let sets_batch = |key: &str| self.work.changes.iter().any(|(k, _)| k == key);
         Subject {
             base,
             model: &model,
@@ -176,9 +175,15 @@ impl Stage<'_> {
             device: self.device,
             images: pool.expected_train(),
             seconds: self.clock.left(),
-            fixed_batch: sets_batch("training.batch"),
+            fixed_batch: self.work.sets("training.batch"),
         }
         .measure()
+    }
+
+    /// The bound of the user on the length of training.
+    fn most_epochs(&self) -> Option<u64> {
+        let epochs = self.common.training.epochs;
+        self.work.sets("training.epochs").then_some(epochs)
     }
 
     /// The plan of what would be done, for what was measured.
@@ -247,6 +252,7 @@ fn schedule(
         images,
         batch: measured.batch,
         candidates,
+        most_epochs: stage.most_epochs(),
     });
     match schedule {
         Some(schedule) => (Some(schedule), head_steps),

@@ -39,3 +39,10 @@ pub struct Improve {
     /// The command that was typed.
     pub command: String,
 }
+
+impl Improve {
+    /// Whether a single change sets that key.
+    pub(super) fn sets(&self, key: &str) -> bool {
+        self.changes.iter().any(|(changed, _)| changed == key)
+    }
+}
