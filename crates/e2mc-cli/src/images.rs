@@ -28,6 +28,7 @@ pub(crate) fn open(path: &Path, split: Split, options: ImageOptions) -> Result<A
             }
             BadNews::More => output::warning("more such images are not named"),
         })),
+        ..OpenOptions::default()
     };
     let dataset = open_with(path, split, &options);
     status.clear();

@@ -44,7 +44,8 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Watch(options) => command::watch::run(options),
         Command::Throughput(options) => command::throughput::run(options),
         Command::Augment(options) => command::augment::run(options),
-        Command::Pretrain(_)
+        Command::Improve(_)
+        | Command::Pretrain(_)
         | Command::Continue(_)
         | Command::Sweep(_)
         | Command::Finetune(_)

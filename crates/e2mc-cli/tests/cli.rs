@@ -11,6 +11,7 @@ mod cli {
     mod encoders;
     mod evaluate;
     mod images;
+    mod improve;
     mod inspect;
     mod launch;
     mod maps;

@@ -5,7 +5,7 @@ use std::error::Error;
 
 use e2mc_cli::hint;
 use e2mc_lab::run::Difference;
-use e2mc_lab::{Error as LabError, ProtocolError, RecipeError, RunError, SweepError};
+use e2mc_lab::{Error as LabError, ImproveError, ProtocolError, RecipeError, RunError, SweepError};
 use e2mc_train::Advice;
 
 /// Whether the arguments, rather than the work, were wrong.
@@ -20,7 +20,10 @@ fn is_usage_itself(error: &(dyn Error + 'static)) -> bool {
             LabError::Sweep(error) => is_usage_itself(error),
             LabError::Evaluation(error) => hint::is_usage(error),
             LabError::Run(RunError::OtherSettings { .. }) => true,
-            LabError::Protocol(_) | LabError::Checkpoints { .. } | LabError::OneView => true,
+            LabError::Improve(_)
+            | LabError::Protocol(_)
+            | LabError::Checkpoints { .. }
+            | LabError::OneView => true,
             _ => false,
         };
     }
@@ -51,6 +54,9 @@ pub(crate) fn of(error: &(dyn Error + 'static)) -> Option<String> {
     }
     if let Some(error) = error.downcast_ref::<SweepError>() {
         return of_sweep(error);
+    }
+    if let Some(error) = error.downcast_ref::<ImproveError>() {
+        return of_improve(error);
     }
     if let Some(error) = error.downcast_ref::<e2mc_train::Error>() {
         return of_train(error);
@@ -103,6 +109,7 @@ fn of_lab(error: &LabError) -> Option<String> {
         LabError::Recipe(error) => return of_recipe(error),
         LabError::Sweep(error) => return of_sweep(error),
         LabError::Run(error) => return Some(of_run(error)),
+        LabError::Improve(error) => return of_improve(error),
         LabError::Protocol(error) => return Some(of_protocol(error)),
         LabError::Train(error) => return of_train(error),
         LabError::Data(error) => return hint::of(error),
@@ -169,6 +176,18 @@ fn of_sweep(error: &SweepError) -> Option<String> {
             "choose another --out, add --resume to go on with that sweep, or --overwrite to replace it"
         }
         SweepError::NothingToResume { .. } => "start the sweep without --resume",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn of_improve(error: &ImproveError) -> Option<String> {
+    let hint = match error {
+        ImproveError::Other { .. } => {
+            "repeat the command that it began with, or choose another --out"
+        }
+        ImproveError::Taken { .. } | ImproveError::OverInput { .. } => "choose another --out",
+        ImproveError::SeveralLabels { .. } => "give images in class folders, or without labels",
         _ => return None,
     };
     Some(hint.to_owned())

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
 
 fn dispatch(command: &Command) -> Result<ExitCode> {
     match command {
+        Command::Improve(options) => command::improve::run(options),
         Command::Pretrain(options) => command::train::pretrain(options),
         Command::Continue(options) => command::train::continue_(options),
         Command::Sweep(options) => command::sweep::run(options),

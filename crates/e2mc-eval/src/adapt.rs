@@ -45,6 +45,7 @@ mod outcome;
 mod shrinkage;
 mod split;
 mod statistics;
+mod versus;
 
 pub use auto::{Evidence, auto};
 pub use config::AutoConfig;
@@ -57,6 +58,7 @@ pub use outcome::{Candidate, MapDescription, Outcome, Verdict, Verified};
 pub use shrinkage::Shrinkage;
 pub use split::Parts;
 pub use statistics::Statistics;
+pub use versus::{Answers, HeldOut, Protocol, Questions, Versus, answers, detectable_gain};
 
 use crate::{Error, Rows};
 

@@ -87,7 +87,7 @@ pub fn start(
 }
 
 /// What a new run takes over of a checkpoint's recipe: all but how the run before got there.
-fn inherited(recipe: &Recipe) -> Recipe {
+pub(crate) fn inherited(recipe: &Recipe) -> Recipe {
     let mut recipe = recipe.clone();
     recipe.training.precision = Precision::Auto;
     recipe.training.accumulate = 1;
@@ -99,7 +99,7 @@ fn inherited(recipe: &Recipe) -> Recipe {
 
 /// The checkpoint's widths of heads where the recipe, but no `changes` of the user, has others: a recipe's are for heads
 /// that start anew.
-fn widths_of_heads(
+pub(crate) fn widths_of_heads(
     checkpoint: &Checkpoint,
     recipe: &Recipe,
     changes: &[Change],
@@ -121,7 +121,7 @@ fn widths_of_heads(
 }
 
 /// The recipe may leave the network to the checkpoint, but not contradict it.
-fn check_architecture(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<(), RunError> {
+pub(crate) fn check_architecture(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<(), RunError> {
     let found = &checkpoint.recipe;
     let same_method = recipe.method.name() == found.method.name();
     if checkpoint.is_of(&recipe.backbone) && (same_method || checkpoint.is_headless()) {

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::machine::batch;
 
 /// Images that the held-out ones are compared with, at most.
-const BANK: usize = 5000;
+pub(crate) const BANK: usize = 5000;
 /// Neighbours that vote.
 const K: usize = 20;
 /// A drop counts when it is more than this many standard errors. Every epoch is checked, so two
@@ -76,21 +76,35 @@ pub fn hold_out(
         Ok(Arc::new(Selection::new(from.clone(), indices)?))
     };
     let train = select(&dataset, rest)?;
-    let bank = subset::count(&*train, train.len().min(BANK), seed)?;
-    let bank = select(&train, bank)?;
     let held_out = select(&dataset, queries)?;
-    let guard = Guard {
-        bank_labels: subset::labels(&*bank)?,
-        labels: subset::labels(&*held_out)?,
-        bank,
-        held_out,
-        start: None,
-        threads,
-    };
+    let guard = Guard::over(&train, held_out, seed, threads)?;
     Ok((train, Some(guard)))
 }
 
 impl Guard {
+    /// A guard over the images `held_out`, which some of the `known` ones are compared with; all of
+    /// them have labels.
+    ///
+    /// # Errors
+    /// Where an image has no label, or there are none.
+    pub fn over(
+        known: &Arc<dyn Dataset>,
+        held_out: Arc<dyn Dataset>,
+        seed: u64,
+        threads: usize,
+    ) -> Result<Self, Error> {
+        let bank = subset::count(&**known, known.len().min(BANK), seed)?;
+        let bank: Arc<dyn Dataset> = Arc::new(Selection::new(known.clone(), bank)?);
+        Ok(Self {
+            bank_labels: subset::labels(&*bank)?,
+            labels: subset::labels(&*held_out)?,
+            bank,
+            held_out,
+            start: None,
+            threads,
+        })
+    }
+
     /// Held-out images, and images they are compared with.
     pub fn sizes(&self) -> (usize, usize) {
         (self.labels.len(), self.bank_labels.len())

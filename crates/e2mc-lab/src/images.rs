@@ -36,6 +36,20 @@ pub fn open(
     taken: DataOptions,
     notices: &Arc<dyn Notices>,
 ) -> Result<Arc<dyn Dataset>, Error> {
+    open_as(path, split, taken, false, notices)
+}
+
+/// As [`open`]; `beside`: images beside class folders are images without a label, and no error.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_as(
+    path: &Path,
+    split: Split,
+    taken: DataOptions,
+    beside: bool,
+    notices: &Arc<dyn Notices>,
+) -> Result<Arc<dyn Dataset>, Error> {
     let progress = |found: usize| {
         notices.tell(&Notice::Listing {
             folder: path.to_owned(),
@@ -57,6 +71,7 @@ pub fn open(
             }),
             BadNews::More => of_bad.tell(&Notice::MoreBadImages),
         })),
+        unlabelled_beside: beside,
     };
     let dataset = open_with(path, split, &options);
     notices.tell(&Notice::Listed);

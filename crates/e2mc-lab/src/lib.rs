@@ -5,6 +5,7 @@
 //! - [`continuation`]: the paper's second step, from a checkpoint that is already trained;
 //! - [`protocol`]: what a checkpoint's features of images are worth;
 //! - [`sweep`]: a grid of runs from one checkpoint, all judged alike; [`demo`]: the job on the sample;
+//! - [`improve`]: a better encoder or the old one, with proof;
 //! - [`features`]: what a network makes of images, through a map where there is one; [`adapt`]: what a
 //!   map is fitted to;
 //! - [`embed`], [`convert`], [`inspect`]: features in files, networks for others, a look at embeddings;
@@ -25,6 +26,7 @@ mod error;
 pub mod features;
 pub mod guard;
 pub mod images;
+pub mod improve;
 pub mod inspect;
 pub mod machine;
 pub mod notice;
@@ -33,4 +35,4 @@ pub mod recipe;
 pub mod run;
 pub mod sweep;
 
-pub use error::{Error, ProtocolError, RecipeError, RunError, SweepError};
+pub use error::{Error, ImproveError, ProtocolError, RecipeError, RunError, SweepError};

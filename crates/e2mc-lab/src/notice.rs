@@ -175,6 +175,16 @@ pub enum Notice {
         /// Its settings.
         settings: String,
     },
+    /// A part of an improvement begins or is done.
+    Improve {
+        /// One sentence.
+        text: String,
+    },
+    /// Something is taken for granted that may not hold.
+    Assumed {
+        /// One sentence.
+        text: String,
+    },
     /// The demo begins.
     DemoBase {
         /// The base model.
@@ -206,6 +216,7 @@ impl Notice {
             | Self::SmallGuard { .. }
             | Self::WorseFeatures { .. }
             | Self::Collapse { .. }
+            | Self::Assumed { .. }
             | Self::Result { .. } => Severity::Warning,
             _ => Severity::Note,
         }
@@ -231,6 +242,8 @@ impl fmt::Display for Notice {
             Self::DataSet { text }
             | Self::Foreign { text }
             | Self::Collapse { text }
+            | Self::Improve { text }
+            | Self::Assumed { text }
             | Self::Result { text } => f.write_str(text),
             Self::LackingClasses { split, names } => {
                 const NAMED: usize = 5;

@@ -3,7 +3,8 @@
 //! - [`RunFolder`], [`RunSettings`], [`Run`]: the files of a training run and what decides it;
 //! - [`Event`], [`EventWriter`], [`RunLog`]: the lines of `metrics.jsonl`, written and read;
 //! - [`EvaluationResult`]: the one type of every evaluation's `result.json`;
-//! - [`ResultFolder`], [`find_results`]: where results are written and how they are found again.
+//! - [`ResultFolder`], [`find_results`]: where results are written and how they are found again;
+//! - [`Improvement`]: what came of `improve`.
 //!
 //! Whoever writes a file uses these types, and whoever reads it does too. Each kind of file has a
 //! `format` number. A larger number than this library knows is refused by name; within one number
@@ -31,6 +32,7 @@
 mod error;
 mod event;
 mod hash;
+mod improvement;
 mod log;
 mod number;
 mod percent;
@@ -42,6 +44,10 @@ mod writer;
 pub use error::Error;
 pub use event::{Collapse, End, Epoch, Event, Guard, Resume, RunOutcome, Start, Step, Terms};
 pub use hash::{data_fingerprint, sha256, sha256_joined, subset_fingerprint};
+pub use improvement::{
+    IMPROVEMENT_FORMAT, Improvement, ImprovementImages, ImprovementPlan, ImprovementRow,
+    ImprovementVerdict, RowKind, UseVerdict,
+};
 pub use log::{RunLog, name_apart};
 pub use percent::{percent, rounded_percent};
 pub use result::find::{FoundResult, FoundResults, find_results};

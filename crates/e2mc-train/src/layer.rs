@@ -204,7 +204,7 @@ pub struct BatchNorm {
 
 impl BatchNorm {
     /// How far one batch moves the running statistics.
-    const MOMENTUM: f64 = 0.1;
+    pub(crate) const MOMENTUM: f64 = 0.1;
     /// Added to the variance.
     const EPSILON: f64 = 1e-5;
 

@@ -39,6 +39,7 @@ mod range;
 mod recipe;
 mod registry;
 mod settings;
+mod statistics;
 mod train;
 mod trainer;
 mod warmup;

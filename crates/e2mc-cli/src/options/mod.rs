@@ -13,6 +13,7 @@ mod embed;
 mod embeddings;
 mod finetune;
 mod images;
+mod improve;
 mod inspect;
 mod knn;
 mod machine;
@@ -41,6 +42,7 @@ pub use embed::{DtypeName, EmbedOptions, SplitName};
 pub use embeddings::EmbeddingsOptions;
 pub use finetune::{FinetuneOptions, FinetunePresetName};
 pub use images::ImageOptions;
+pub use improve::ImproveOptions;
 pub use inspect::InspectOptions;
 pub use knn::{KnnOptions, VoteName};
 pub use machine::MachineOptions;
@@ -90,6 +92,8 @@ impl Arguments {
 /// The commands with their options.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Improve a checkpoint within a time, verify the gain on held-out images, or keep it as it is
+    Improve(ImproveOptions),
     /// Train a self-supervised model from scratch
     Pretrain(PretrainOptions),
     /// Train a checkpoint for some more epochs, with the entropy criterion or without
@@ -146,6 +150,7 @@ impl Command {
             Self::Embed(options) => &options.machine,
             Self::Inspect(options) => &options.machine,
             Self::Demo(options) => &options.machine,
+            Self::Improve(options) => &options.machine,
             Self::Adapt(options) => return Some(&options.device),
             Self::Compare(_)
             | Self::Results(_)
@@ -163,7 +168,8 @@ impl Command {
     /// Whether a network is needed, and so `e2mc-engine`; files alone need none.
     pub fn needs_network(&self) -> bool {
         match self {
-            Self::Pretrain(_)
+            Self::Improve(_)
+            | Self::Pretrain(_)
             | Self::Continue(_)
             | Self::Sweep(_)
             | Self::Finetune(_)

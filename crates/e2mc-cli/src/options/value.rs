@@ -1,5 +1,7 @@
 //! Parsers of single values.
 
+use std::time::Duration;
+
 use e2mc_eval::Schedule;
 
 /// A fraction of the labels, above 0 and at most 1.
@@ -26,6 +28,22 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
         return Ok(seconds);
     }
     Err("expected 0.1 to 3600 seconds".to_owned())
+}
+
+/// A time above 0 with its unit: `90s`, `30m`, `8h`, `2d`; minutes without one.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a time such as 90s, 30m or 8h".to_owned();
+    let (digits, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_alphabetic()).len());
+    let unit = match unit {
+        "s" => 1.0,
+        "" | "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = digits.trim().parse().map_err(|_| wrong())?;
+    let time = Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())?;
+    Some(time).filter(|time| !time.is_zero()).ok_or_else(wrong)
 }
 
 /// A number of bytes, with K, M, G or T behind it or without.
@@ -75,6 +93,22 @@ mod tests {
         assert_eq!(bytes("1.5kB"), Ok(1536));
         for wrong in ["", "G", "-1", "0", "3 parsecs", "1e99"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_parse() {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("30m", 1800),
+            ("8h", 28_800),
+            ("2", 120),
+            ("1.5h", 5400),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for wrong in ["", "m", "0m", "-3s", "8 hours", "1e99h", "nan"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -56,14 +56,16 @@ struct Lister<'a> {
 
 /// The images in a folder of class folders, or in a flat folder. Class folders are searched to the
 /// bottom, several at a time; names that start with a dot are passed over. `progress` is told the
-/// number of images found so far.
+/// number of images found so far. With `beside`, images beside class folders come last and have no
+/// label.
 ///
 /// # Errors
 /// A folder cannot be listed, there are no images, a class has none, or images lie beside class
-/// folders.
+/// folders and must not.
 pub(super) fn list_images(
     root: &Path,
     progress: Option<&(dyn Fn(usize) + Sync)>,
+    beside: bool,
 ) -> Result<Index, Error> {
     let lister = Lister {
         root,
@@ -101,7 +103,7 @@ pub(super) fn list_images(
         index.classes.push(file_name(folder));
     }
     match (images.first(), index.classes.first(), empty) {
-        (Some(image), Some(class), _) => {
+        (Some(image), Some(class), _) if !beside => {
             let (image, class) = (file_name(image), format!("{class}/"));
             return Err(Error::MixedFolder {
                 path: root.to_owned(),
@@ -109,7 +111,7 @@ pub(super) fn list_images(
                 class,
             });
         }
-        (None, Some(_), Some(folder)) => {
+        (_, Some(_), Some(folder)) => {
             return Err(Error::EmptyClass {
                 path: folder.clone(),
                 extensions: EXTENSION_LIST,

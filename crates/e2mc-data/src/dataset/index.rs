@@ -24,7 +24,8 @@ const SETTLED: Duration = Duration::from_secs(2);
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Index {
     pub(crate) names: Names,
-    /// One for each image, or none at all.
+    /// One for each image, or none at all; or one for each of the first images, and the others have
+    /// no label.
     pub(crate) labels: Vec<u32>,
     pub(crate) classes: Vec<String>,
     /// Where each image lies, if it is not a file of its own.

@@ -83,8 +83,11 @@ pub(super) fn open_split(
 }
 
 fn list(folder: &Path, options: &OpenOptions<'_>) -> Result<Index, Error> {
-    let make = || list_images(folder, options.progress);
-    Index::cached(options.cache, folder, make)
+    let beside = options.unlabelled_beside;
+    let make = || list_images(folder, options.progress, beside);
+    // Others who open the folder must be told what lies beside class folders.
+    let cache = options.cache.filter(|_| !beside);
+    Index::cached(cache, folder, make)
 }
 
 /// The classes of a split, by its folders or by its list.

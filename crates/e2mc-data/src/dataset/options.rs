@@ -80,10 +80,12 @@ pub struct OpenOptions<'a> {
     pub max_bad: f64,
     /// Is told of each of these, once, with what is wrong.
     pub on_bad: Option<OnBad>,
+    /// Whether images beside class folders are images without a label; otherwise they are an error.
+    pub unlabelled_beside: bool,
 }
 
 impl Default for OpenOptions<'_> {
-    /// No report, no cache, no test split; one image in a thousand may be bad.
+    /// No report, no cache, no test split; one image in a thousand may be bad, none beside classes.
     fn default() -> Self {
         Self {
             progress: None,
@@ -91,6 +93,7 @@ impl Default for OpenOptions<'_> {
             test_fraction: None,
             max_bad: 0.001,
             on_bad: None,
+            unlabelled_beside: false,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use e2mc_data::{Dataset, Error, Image, Selection, Split, open, subset};
+use e2mc_data::{Dataset, Error, Image, OpenOptions, Selection, Split, open, open_with, subset};
 use flate2::{Compression, write::GzEncoder};
 use tempfile::{TempDir, tempdir};
 
@@ -263,6 +263,20 @@ fn a_flat_folder_has_no_labels() {
     assert_eq!(names(&*dataset, folder.path()), ["10.png", "2.png"]);
     assert_eq!((dataset.label(0), dataset.classes().len()), (None, 0));
     assert_eq!(dataset.warnings().len(), 2, "{:?}", dataset.warnings());
+}
+
+#[test]
+fn images_beside_class_folders_may_be_without_a_label() {
+    let mixed = folder(&[("loose.png", b""), ("cat/1.png", b""), ("dog/2.png", b"")]);
+    let options = OpenOptions {
+        unlabelled_beside: true,
+        ..OpenOptions::default()
+    };
+    let dataset = open_with(mixed.path(), Split::Train, &options).unwrap();
+    let labels: Vec<_> = (0..3).map(|index| dataset.label(index)).collect();
+    assert_eq!(labels, [Some(0), Some(1), None]);
+    assert!(dataset.name(2).ends_with("loose.png"));
+    assert_eq!(dataset.classes(), ["cat", "dog"]);
 }
 
 #[test]

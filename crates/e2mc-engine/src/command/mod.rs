@@ -5,6 +5,7 @@ pub(crate) mod convert;
 pub(crate) mod demo;
 pub(crate) mod embed;
 pub(crate) mod finetune;
+pub(crate) mod improve;
 pub(crate) mod inspect;
 pub(crate) mod knn;
 pub(crate) mod probe;

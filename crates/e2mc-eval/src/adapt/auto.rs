@@ -17,20 +17,16 @@ use e2mc::Matrix;
 use sha2::{Digest, Sha256};
 
 use super::duplicates::Groups;
-use super::gain::{Gain, permutation};
+use super::gain::Gain;
 use super::judge::{Learning, Task, retrieved, right};
 use super::split::Split;
 use super::statistics::hex;
+use super::versus::{Answers, COPIES, LEAST_HELD_OUT, Versus};
 use super::{
     AutoConfig, Candidate, Map, Method, Outcome, Statistics, Use, Verdict, Verified, count_look,
 };
 use crate::diagnostics::rows::{check_finite, pick, spread_rows};
 use crate::{Error, Rows, check};
-
-/// Fewer rows in a held-out part cannot tell one map from another.
-const LEAST_HELD_OUT: usize = 20;
-/// Similarity from which rows are copies of each other; see `duplicates`.
-const COPIES: f64 = 0.99;
 
 /// What a map is judged by.
 #[derive(Clone, Copy)]
@@ -253,9 +249,7 @@ impl Trial<'_> {
                 let map = refit(method, unit_length)?;
                 let (verified, detectable) =
                     self.verify(usage, &map, &kept_part, &verify_part, looks)?;
-                let sure =
-                    verified.interval.0 > 0.0 && verified.p <= (1.0 - verified.confidence) / 2.0;
-                outcome.verdict = if sure {
+                outcome.verdict = if verified.is_gain() {
                     outcome.map = map;
                     Verdict::Gain
                 } else {
@@ -397,21 +391,18 @@ impl Trial<'_> {
             unit_length: false,
             ..map.clone()
         };
-        let without = self.right(usage, &identity, kept, verify, subsets)?;
-        let with = self.right(usage, map, kept, verify, subsets)?;
-        let differences = differences(&with, &without);
-        let gain = Gain::of(&differences, &verify.groups);
-        let confidence = self.confidence();
-        let verified = Verified {
-            without: share(&without),
-            with: share(&with),
-            gain: gain.mean,
-            interval: gain.interval(confidence),
-            confidence,
-            p: permutation(&differences, &verify.groups, self.config.seed),
-            looks,
+        let answers = |map: &Map| -> Result<Answers, Error> {
+            let right = self.right(usage, map, kept, verify, subsets)?;
+            Ok(Answers { right })
         };
-        Ok((verified, gain.detectable(confidence, 1.0)))
+        let (without, with) = (answers(&identity)?, answers(map)?);
+        let (confidence, seed) = (self.confidence(), self.config.seed);
+        let versus = Versus::of(&with, &without, &verify.groups, confidence, seed);
+        let verified = Verified {
+            looks,
+            ..versus.verified
+        };
+        Ok((verified, versus.detectable))
     }
 
     /// Which queries are right after `map`, by label subset.
@@ -450,13 +441,13 @@ impl Trial<'_> {
     }
 }
 
-fn share(right: &[Vec<bool>]) -> f64 {
+pub(super) fn share(right: &[Vec<bool>]) -> f64 {
     let all: usize = right.iter().map(Vec::len).sum();
     let count = right.iter().flatten().filter(|right| **right).count();
     count as f64 / all as f64
 }
 
-fn differences(with: &[Vec<bool>], without: &[Vec<bool>]) -> Vec<Vec<f64>> {
+pub(super) fn differences(with: &[Vec<bool>], without: &[Vec<bool>]) -> Vec<Vec<f64>> {
     let number = |right: &bool| f64::from(u8::from(*right));
     let pairs = with.iter().zip(without);
     pairs

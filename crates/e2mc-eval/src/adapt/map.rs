@@ -72,6 +72,15 @@ impl Map {
         self.unit_length
     }
 
+    /// The same map, with mapped rows brought to length 1 as the last step or not.
+    #[must_use]
+    pub fn with_unit_length(self, unit_length: bool) -> Self {
+        Self {
+            unit_length,
+            ..self
+        }
+    }
+
     /// What it was fitted to.
     pub fn fitted(&self) -> &Fitted {
         &self.fitted

@@ -1,5 +1,6 @@
 //! What can go wrong in the lab, each with what was expected and what was found.
 
+mod improve;
 mod protocol;
 mod recipe;
 mod run;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use e2mc_train::Output;
 
+pub use improve::ImproveError;
 pub use protocol::ProtocolError;
 pub use recipe::RecipeError;
 pub use run::RunError;
@@ -30,6 +32,9 @@ pub enum Error {
     /// A sweep cannot be planned or resumed.
     #[error(transparent)]
     Sweep(#[from] SweepError),
+    /// An improvement cannot be begun or go on.
+    #[error(transparent)]
+    Improve(#[from] ImproveError),
 
     /// A list of training images names a test image.
     #[error("{}: {name:?} is a test image", list.display())]

@@ -55,6 +55,14 @@ pub struct Surroundings<'a> {
     pub notices: &'a Arc<dyn Notices>,
 }
 
+/// The images that a run trains on, and the check on others.
+pub(crate) struct RunImages {
+    /// Trained on.
+    pub(crate) train: Arc<dyn Dataset>,
+    /// Asked after each epoch whether the features got worse.
+    pub(crate) guard: Option<Guard>,
+}
+
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct FinishedRun {
@@ -141,6 +149,28 @@ pub fn train(
     plan: RunPlan,
     around: Surroundings<'_>,
 ) -> Result<FinishedRun, Error> {
+    let mut plan = plan;
+    plan.settings.seed = trainer.progress().seed;
+    let batch = trainer.recipe.training.batch;
+    let images = Images::open(&mut plan.settings, batch, plan.threads, around.notices)?;
+    let images = RunImages {
+        train: images.train,
+        guard: images.guard,
+    };
+    train_on(trainer, plan, images, around)
+}
+
+/// As [`train`], on images that are opened already: the plan's settings are taken as a record of
+/// them.
+///
+/// # Errors
+/// As [`train`], but for the images.
+pub(crate) fn train_on(
+    trainer: &mut Trainer,
+    plan: RunPlan,
+    images: RunImages,
+    around: Surroundings<'_>,
+) -> Result<FinishedRun, Error> {
     let RunPlan {
         place,
         mut settings,
@@ -152,12 +182,9 @@ pub fn train(
         observer,
         notices,
     } = around;
+    let RunImages { train, mut guard } = images;
     let folder = place.folder();
     settings.seed = trainer.progress().seed;
-    let batch = trainer.recipe.training.batch;
-    let Images {
-        train, mut guard, ..
-    } = Images::open(&mut settings, batch, threads, notices)?;
     notices.tell(&Notice::Precision {
         precision: trainer.recipe.training.precision,
         device: trainer.model.device(),

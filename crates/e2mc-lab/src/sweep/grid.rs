@@ -153,7 +153,7 @@ fn last_word(key: &str) -> &str {
 }
 
 /// A value as a reader writes it: no quotes, whole numbers without a point.
-pub(super) fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::String(word) => word.clone(),
         Value::Float(number) if *number != 0.0 && !(1e-4..1e7).contains(&number.abs()) => {

@@ -29,6 +29,7 @@ use crate::notice::{Notice, Notices};
 use crate::protocol::{self, Judged};
 use crate::run::{self, Place, RunObserver, RunPlan, Surroundings};
 
+pub(crate) use grid::text;
 pub use grid::{Axis, Grid, Point};
 pub use plan::{SweepFolder, SweepPlan};
 pub use results::{Measured, Metric, SweepResults, SweepRun, settings};

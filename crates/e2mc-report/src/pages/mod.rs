@@ -5,12 +5,14 @@
 //! - [`sweep`]: runs over a grid of settings;
 //! - [`images`]: what models do with single images, as sections of the others;
 //! - [`comparison`]: models against one that all are compared with;
+//! - [`improve`]: a better model or the old one, with what was tried;
 //! - [`demo`]: one base, continued with and without the entropy criterion.
 
 pub mod comparison;
 pub mod demo;
 pub mod embedding;
 pub mod images;
+pub mod improve;
 mod rows;
 pub mod run;
 pub mod sweep;

@@ -6,9 +6,7 @@ use super::confidence;
 use anyhow::Result;
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::CompareOptions;
-use e2mc_eval::{
-    CompareConfig, Comparison, CrossedComparison, compare, npz_names, read_labels,
-};
+use e2mc_eval::{CompareConfig, Comparison, CrossedComparison, compare, npz_names, read_labels};
 use e2mc_record::PREDICTIONS;
 use e2mc_report::pages::comparison::Line;
 use e2mc_report::pages::images::Images;

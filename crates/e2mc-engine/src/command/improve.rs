@@ -1,0 +1,156 @@
+//! `e2mc improve`: a better encoder or the old one, with proof.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use e2mc_cli::failure::STOPPED_EARLY;
+use e2mc_cli::options::ImproveOptions;
+use e2mc_cli::output;
+use e2mc_data::dataset::cache_folder;
+use e2mc_lab::improve::{self, Improve, Improved, Preview};
+use e2mc_lab::notice::Notices;
+use e2mc_lab::run::RunObserver;
+use e2mc_recipe::parse_change;
+use e2mc_record::Improvement;
+use e2mc_report::pages::improve::{findings, sentence};
+
+use crate::screen::{RunScreen, Screen, duration};
+use crate::settings;
+use crate::signals;
+
+pub(crate) fn run(options: &ImproveOptions) -> Result<ExitCode> {
+    let screen = Screen::new();
+    let notices: Arc<dyn Notices> = screen.clone();
+    let work = work(options)?;
+    if options.dry_run {
+        let preview = improve::preview(&work, &notices)?;
+        output::result(options.json, &preview, || plan(&preview, options));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut observer = || Box::new(RunScreen::new(&screen)) as Box<dyn RunObserver>;
+    let improved = improve::run(&work, signals::stop(), &mut observer, &notices)?;
+    let outcome = &improved.outcome;
+    output::result(options.json, outcome, || text(&improved));
+    Ok(match outcome.interrupted {
+        false => ExitCode::SUCCESS,
+        true => ExitCode::from(STOPPED_EARLY),
+    })
+}
+
+fn work(options: &ImproveOptions) -> Result<Improve> {
+    let changes = options.set.iter().map(|text| parse_change(text));
+    Ok(Improve {
+        checkpoint: options.checkpoint.clone(),
+        reading: settings::reading(&options.reading),
+        data: options.data.clone(),
+        taken: settings::taken(options.images),
+        out: options.out.clone(),
+        usage: options.usage.into(),
+        budget: options.budget,
+        recipe: options.recipe.clone(),
+        changes: changes.collect::<Result<_, _>>().context("--set")?,
+        looks: looks(&options.out),
+        machine: settings::machine(&options.machine),
+        command: output::command_line(),
+    })
+}
+
+/// One count for all improvements of a user, so that another `--out` does not begin it anew.
+fn looks(out: &Path) -> PathBuf {
+    const NAME: &str = "looks.json";
+    match cache_folder() {
+        Some(folder) => folder.with_file_name(NAME),
+        None => out.join(NAME),
+    }
+}
+
+/// What came out, and where it lies.
+fn text(improved: &Improved) -> String {
+    let outcome = &improved.outcome;
+    let mut text = format!("{}\n\n", sentence(outcome));
+    let others: Vec<_> = findings(outcome).into_iter().skip(1).collect();
+    text.push_str(&output::findings(&others));
+    text.push_str(&format!(
+        "\nmodel: {}{}",
+        outcome.model.display(),
+        of_model(outcome)
+    ));
+    if let Some(map) = &outcome.map {
+        text.push_str(&format!("\nmap for its features: {}", map.display()));
+    }
+    text.push_str(&format!(
+        "\npage: {}   ({} in all)",
+        improved.folder.report().display(),
+        duration(outcome.seconds)
+    ));
+    text
+}
+
+/// Whether the model is the old one.
+fn of_model(outcome: &Improvement) -> &'static str {
+    let changed = outcome.chosen_row().is_some_and(|row| {
+        outcome.verdict == e2mc_record::ImprovementVerdict::Better
+            && row.kind != e2mc_record::RowKind::Untouched
+    });
+    match changed {
+        true => "",
+        false => " (the old one)",
+    }
+}
+
+/// The plan for people.
+fn plan(preview: &Preview, options: &ImproveOptions) -> String {
+    let (plan, images) = (&preview.plan, &preview.images);
+    let mut text = format!(
+        "{}: {}\n{}: {} images, {} of them with labels of {} classes\n",
+        options.checkpoint.display(),
+        preview.network,
+        images.data.display(),
+        images.images,
+        images.labelled,
+        images.classes
+    );
+    if !preview.judges {
+        text.push_str("too few labels to check a gain: the old model would be kept\n");
+        return text;
+    }
+    text.push_str(&format!(
+        "about {} to train on, {} held out in A and {} in B; for {}\n\
+         {:.0} images a second trained, {:.0} embedded\n\
+         batches of {} in {} part(s), for an embedding of {} dimensions{}\n",
+        images.train,
+        images.choose,
+        images.verify,
+        options.usage(),
+        plan.images_per_s,
+        plan.embedded_per_s,
+        plan.batch,
+        plan.accumulate,
+        plan.dims,
+        plan.bytes.map_or_else(String::new, |bytes| format!(
+            "; a step takes {:.0} MB",
+            (bytes as f64 / 1e6).ceil()
+        ))
+    ));
+    for candidate in &plan.candidates {
+        text.push_str(&format!("candidate: {candidate}\n"));
+    }
+    if plan.candidates.is_empty() {
+        text.push_str("no candidate is trained: the budget or the images are too small\n");
+    }
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut sum = 0.0;
+    for (name, seconds) in &preview.stages {
+        sum += seconds;
+        rows.push(vec![name.clone(), duration(*seconds)]);
+    }
+    rows.push(vec![
+        format!("in all, of {}", duration(plan.budget_s)),
+        duration(sum),
+    ]);
+    text.push('\n');
+    text.push_str(&output::table(&rows));
+    text
+}

@@ -1,0 +1,287 @@
+//! What the machine does: images a second, memory a step, and the batch that follows from both.
+//!
+//! The criterion sees one batch at a time, and spacings and covariances of `d` dimensions are known
+//! from some `4 d` rows and not from fewer. So the batch grows from the recipe's until it has as
+//! many, where memory, images and time allow: with a larger batch come fewer steps, and small steps
+//! gain little unless there are many. What does not fit in memory goes through the backbone in parts.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use e2mc_data::Dataset;
+use e2mc_train::checkpoint::Checkpoint;
+use e2mc_train::{
+    Control, Device, EpochSummary, Model, Observer, Output, Recipe, RunOptions, StepLog, Trainer,
+    embed,
+};
+use serde::{Deserialize, Serialize};
+
+use super::pool::Pool;
+use crate::error::Error;
+use crate::machine::{BATCH, Machine};
+
+/// Rows for each dimension that the criterion should see.
+const ROWS: usize = 4;
+/// Steps of an epoch below which the batch is not made larger.
+const LEAST_STEPS: usize = 16;
+/// Steps of the whole budget below which the batch is not made larger.
+const BUDGET_STEPS: f64 = 3000.0;
+/// The share of the free memory that a step may take.
+const SHARE: f64 = 0.6;
+/// Steps that are measured, after as many that are not.
+const MEASURED: usize = 2;
+
+/// What was measured, and what was chosen from it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Measured {
+    /// Images a second, trained on.
+    pub(super) trained: f64,
+    /// Images a second, embedded.
+    pub(super) embedded: f64,
+    /// Dimensions of the embedding that the criterion sees.
+    pub(super) dims: usize,
+    /// Dimensions of the features.
+    pub(super) features: usize,
+    /// Images a step.
+    pub(super) batch: usize,
+    /// Parts that a batch goes through the backbone in.
+    pub(super) accumulate: usize,
+    /// Bytes that a step takes; none where it cannot be told.
+    pub(super) bytes: Option<u64>,
+}
+
+/// What is measured.
+pub(super) struct Subject<'a> {
+    pub(super) base: &'a Checkpoint,
+    pub(super) model: &'a Model,
+    /// As the candidates are trained.
+    pub(super) recipe: &'a Recipe,
+    pub(super) pool: &'a Pool,
+    pub(super) machine: &'a Machine,
+    pub(super) device: Device,
+    /// Images that may be trained on.
+    pub(super) images: usize,
+    /// Seconds that there are for training.
+    pub(super) seconds: f64,
+    /// Whether the user wants this batch and no other.
+    pub(super) fixed_batch: bool,
+}
+
+impl Subject<'_> {
+    /// Measures the machine.
+    pub(super) fn measure(&self) -> Result<Measured, Error> {
+        let embedded = self.embedding()?;
+        let dims = self.dims()?;
+        let training = &self.recipe.training;
+        let usual = training.batch.min(self.images).max(2);
+        let peak = self.train(usual.min(64), 1)?.bytes;
+        let whole = self.train(usual, training.accumulate)?;
+        let per_image = match (peak, whole.bytes) {
+            (Some(few), Some(many)) if usual > 64 && many > few => {
+                Some((many - few) as f64 / (usual - 64) as f64)
+            }
+            (_, Some(many)) => Some(many as f64 / usual as f64),
+            _ => None,
+        };
+        let room = free_memory().map(|bytes| SHARE * bytes as f64);
+        let (batch, accumulate) = match self.fixed_batch {
+            true => (usual, training.accumulate),
+            false => {
+                let affordable = self.seconds * whole.images_per_s;
+                self.batch((usual, dims), affordable, per_image, room)
+            }
+        };
+        let changed = (batch, accumulate) != (usual, training.accumulate);
+        let chosen = match changed {
+            true => self.train(batch, accumulate)?,
+            false => whole,
+        };
+        Ok(Measured {
+            trained: chosen.images_per_s,
+            embedded,
+            dims,
+            features: self.model.backbone.features(),
+            batch,
+            accumulate,
+            bytes: chosen.bytes,
+        })
+    }
+
+    /// The smallest batch of at least four rows a dimension that memory, images, the recipe and
+    /// `affordable` images of training allow, and the parts that it goes through the backbone in.
+    fn batch(
+        &self,
+        (usual, dims): (usize, usize),
+        affordable: f64,
+        per_image: Option<f64>,
+        room: Option<f64>,
+    ) -> (usize, usize) {
+        let mut batch = usual;
+        let fits = |batch: usize| {
+            self.images >= batch * LEAST_STEPS && affordable >= BUDGET_STEPS * batch as f64
+        };
+        while batch < ROWS * dims && fits(2 * batch) {
+            batch *= 2;
+        }
+        let parts = |batch: usize| match (per_image, room) {
+            (Some(bytes), Some(room)) => {
+                let mut parts = 1;
+                while batch / parts > 16
+                    && (batch / parts) as f64 * bytes > room
+                    && batch.is_multiple_of(2 * parts)
+                {
+                    parts *= 2;
+                }
+                parts
+            }
+            // Without knowledge of memory no part is larger than the recipe's batch.
+            _ => (batch / usual).max(1),
+        };
+        while batch > usual {
+            let mut recipe = self.recipe.clone();
+            (recipe.training.batch, recipe.training.accumulate) = (batch, parts(batch));
+            if recipe.check().is_ok() {
+                return (batch, recipe.training.accumulate);
+            }
+            batch /= 2;
+        }
+        (usual, parts(usual).max(self.recipe.training.accumulate))
+    }
+
+    /// Images a second through the backbone.
+    fn embedding(&self) -> Result<f64, Error> {
+        let images = self.pool.dataset.len().min(2 * BATCH);
+        let images: Vec<usize> = (0..images).collect();
+        let count = images.len();
+        let dataset = self.pool.select(images)?;
+        let (evaluation, threads) = (&self.recipe.evaluation, self.machine.threads);
+        let started = Instant::now();
+        embed(
+            self.model,
+            dataset,
+            evaluation,
+            Output::Backbone,
+            BATCH,
+            threads,
+        )?;
+        Ok(count as f64 / started.elapsed().as_secs_f64().max(1e-6))
+    }
+
+    /// The width of the embedding that the criterion sees.
+    fn dims(&self) -> Result<usize, Error> {
+        let model = Model::new(self.recipe, self.device, 0)?;
+        self.base.apply_to(&model)?;
+        let one = self.pool.select(vec![0])?;
+        let (evaluation, output) = (&self.recipe.evaluation, Output::Projector);
+        Ok(embed(&model, one, evaluation, output, 1, 1)?.cols())
+    }
+
+    /// Trains some steps of `batch` images, which are forgotten.
+    fn train(&self, batch: usize, accumulate: usize) -> Result<Pace, Error> {
+        let mut recipe = self.recipe.clone();
+        let training = &mut recipe.training;
+        (training.batch, training.accumulate) = (batch, accumulate);
+        (training.epochs, training.head_warmup_steps) = (2, None);
+        if !batch.is_multiple_of(accumulate) || batch / accumulate < 2 {
+            training.accumulate = 1;
+        }
+        let seed = self.machine.seed;
+        // What the images are does not matter, but there must be as many.
+        let count = MEASURED * batch;
+        let places: Vec<usize> = (0..self.pool.dataset.len()).cycle().take(count).collect();
+        let images: Arc<dyn Dataset> = self.pool.select(places)?;
+        let (mut trainer, _) = Trainer::from_weights(recipe, self.base, self.device, seed)?;
+        let options = RunOptions {
+            threads: self.machine.threads,
+            log_every: u64::MAX,
+            checkpoint: None,
+            save_every: None,
+        };
+        let before = forget_peak();
+        let mut pace = Pace::default();
+        trainer.run(images, &options, &AtomicBool::new(false), &mut pace)?;
+        pace.bytes = match (before, peak_memory()) {
+            (Some(before), Some(peak)) => Some(peak.saturating_sub(before)),
+            _ => None,
+        };
+        Ok(pace)
+    }
+}
+
+/// How fast steps are, and what they take.
+#[derive(Default)]
+struct Pace {
+    images_per_s: f64,
+    bytes: Option<u64>,
+}
+
+impl Observer for Pace {
+    fn step(&mut self, _: &StepLog) -> Result<(), e2mc_train::Error> {
+        Ok(())
+    }
+
+    fn epoch(&mut self, _: &Model, summary: &EpochSummary) -> Result<Control, e2mc_train::Error> {
+        // The last epoch stays: the first has warmed everything up.
+        self.images_per_s = summary.images_per_s;
+        Ok(Control::Continue)
+    }
+}
+
+/// The memory that the process has now, from where its peak is counted; Linux alone tells.
+fn forget_peak() -> Option<u64> {
+    fs::write("/proc/self/clear_refs", "5").ok()?;
+    status("VmRSS:")
+}
+
+fn peak_memory() -> Option<u64> {
+    status("VmHWM:")
+}
+
+fn status(key: &str) -> Option<u64> {
+    kibibytes(&fs::read_to_string("/proc/self/status").ok()?, key)
+}
+
+/// Bytes that may still be taken: of the machine, and of the process's group where that has less.
+fn free_memory() -> Option<u64> {
+    let machine = fs::read_to_string("/proc/meminfo").ok()?;
+    let machine = kibibytes(&machine, "MemAvailable:")?;
+    Some(machine.min(group_memory().unwrap_or(u64::MAX)))
+}
+
+/// What the limit of the process's group leaves (cgroup 2).
+fn group_memory() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let root = std::path::Path::new("/sys/fs/cgroup");
+    let own = root.join(path.trim_start_matches('/'));
+    [own.as_path(), root].into_iter().find_map(|group| {
+        let number = |name: &str| -> Option<u64> {
+            let text = fs::read_to_string(group.join(name)).ok()?;
+            text.trim().parse().ok()
+        };
+        Some(number("memory.max")?.saturating_sub(number("memory.current")?))
+    })
+}
+
+/// `VmRSS:     1234 kB` as bytes.
+fn kibibytes(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let number: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(1024 * number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_from_the_system_s_lines() {
+        let text = "Name:\te2mc\nVmHWM:\t  2048 kB\nVmRSS:\t  1024 kB\n";
+        assert_eq!(kibibytes(text, "VmRSS:"), Some(1 << 20));
+        assert_eq!(kibibytes(text, "VmHWM:"), Some(2 << 20));
+        assert_eq!(kibibytes(text, "VmSwap:"), None);
+    }
+}

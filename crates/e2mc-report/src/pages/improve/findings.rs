@@ -1,0 +1,109 @@
+//! What came of an improvement, in plain words, with the noise.
+
+use e2mc_record::{Improvement, ImprovementVerdict, UseVerdict};
+
+use super::named;
+use crate::number::{fixed, signed};
+use crate::verdict::{Finding, Verdict};
+
+/// The outcome in one sentence, with its number and interval.
+#[must_use]
+pub fn sentence(outcome: &Improvement) -> String {
+    let usage = &outcome.usage;
+    let chosen = outcome.chosen_row().map(named).unwrap_or_default();
+    match (outcome.verdict, &outcome.verified) {
+        (ImprovementVerdict::Better, Some(verified)) => format!(
+            "Better for {usage}: {chosen} gets {} % of the held-out images B right, the old model {} %: a gain of {}.",
+            fixed(verified.after, 2),
+            fixed(verified.before, 2),
+            gained(verified)
+        ),
+        (_, Some(verified)) => format!(
+            "The old model stays: the best on A was {chosen}, and on B its gain for {usage} is {}, which is not certain.",
+            gained(verified)
+        ),
+        (ImprovementVerdict::NothingBetter, None) => format!(
+            "The old model stays: for {usage} nothing was better than it on the held-out images A."
+        ),
+        _ => "The old model stays: there are too few images with labels to check a gain.".into(),
+    }
+}
+
+/// `+2.10 points (95 % interval +1.20 to +3.00)`
+fn gained(verdict: &UseVerdict) -> String {
+    let (low, high) = verdict.interval;
+    let confidence = fixed(100.0 * verdict.confidence, 1);
+    format!(
+        "{} points ({} % interval {} to {})",
+        signed(verdict.gain, 2),
+        confidence.trim_end_matches(".0"),
+        signed(low, 2),
+        signed(high, 2)
+    )
+}
+
+/// The findings, the outcome first.
+#[must_use]
+pub fn findings(outcome: &Improvement) -> Vec<Finding> {
+    let better = outcome.verdict == ImprovementVerdict::Better;
+    let mut found = vec![Finding {
+        verdict: match better {
+            true => Verdict::Better,
+            false => Verdict::NoDifference,
+        },
+        text: sentence(outcome),
+    }];
+    for other in &outcome.others {
+        let (low, high) = other.interval;
+        found.push(Finding {
+            verdict: match () {
+                () if high < 0.0 => Verdict::Worse,
+                () if low > 0.0 => Verdict::Better,
+                () => Verdict::NoDifference,
+            },
+            text: format!(
+                "For {} it gets {} % of B right, the old model {} %: {}.",
+                other.usage,
+                fixed(other.after, 2),
+                fixed(other.before, 2),
+                gained(other)
+            ),
+        });
+    }
+    if let (false, Some(gain)) = (better, outcome.detectable) {
+        found.push(Finding::note(format!(
+            "The smallest gain that the {} images of B would have shown, four times in five: {} points.",
+            fixed(outcome.images.verify as f64, 0),
+            fixed(gain, 2)
+        )));
+    }
+    for &(labels, gain) in &outcome.labels_would_show {
+        found.push(Finding::note(format!(
+            "With {} labelled images a gain of {} points would be seen, four times in five, if two models differ on a \
+             tenth of the images.",
+            fixed(labels as f64, 0),
+            fixed(gain, 1)
+        )));
+    }
+    if let Some(looks) = outcome.looks {
+        found.push(Finding::note(match looks {
+            1 => "B was looked at once.".to_owned(),
+            _ => format!(
+                "B was looked at {looks} times. The interval does not know of the earlier ones: each gives luck another \
+                 chance."
+            ),
+        }));
+    }
+    if outcome.interrupted {
+        found.push(Finding {
+            verdict: Verdict::Concern,
+            text: "A signal ended the search before its end; the same command goes on with it."
+                .into(),
+        });
+    }
+    found.extend(outcome.warnings.iter().map(|text| Finding {
+        verdict: Verdict::Concern,
+        text: text.clone(),
+    }));
+    found
+}
