@@ -46,8 +46,8 @@ pub fn engine(device: Option<&str>) -> Result<ExitCode> {
                 libtorch.lack()
             ),
             format!(
-                "run `pip install 'torch=={}.*'` in its environment (from source: `make build`), or \
-                 set E2MC_LIBTORCH to a folder with libtorch's lib/",
+                "run `pip install 'torch=={}.*'` in its environment (from source: `make build`), \
+                 or set E2MC_LIBTORCH to a folder with libtorch's lib/",
                 pytorch::SERIES
             ),
         ));
