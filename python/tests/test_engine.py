@@ -37,7 +37,7 @@ def test_a_model_is_continued(continued):
 def test_a_checkpoint_is_judged(continued, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ["--checkpoint", continued / "model.safetensors", "--data", SAMPLE]
-    found = json.loads(run("probe", *words, "--fractions", 0.1, "--seeds", 2, "--out", "probe", "--json").stdout)
+    found = json.loads(run("probe", *words, "--probe", "logistic", "--fractions", 0.1, "--seeds", 2, "--out", "probe", "--json").stdout)
     assert found["probes"][0]["accuracy"] > 50
     assert (tmp_path / "probe" / "result.json").is_file()
 

@@ -53,7 +53,7 @@ def test_both_ways_to_start_it_are_the_same(program, files):
 def test_evaluations_of_files_are_those_of_the_functions(files, blobs):
     found = json.loads(run("knn", *files, "--k", 5, "--vote", "majority", "--out", "knn", "--json").stdout)
     same = e2mc.knn(*blobs, k=5, vote="majority")
-    assert found["neighbours"] == same.record["neighbours"]
+    assert found["results"] == same.record["results"]
     run("svm", *files, "-C", 0.1, "--out", "svm")
     run("probe", *files, "--fractions", "0.1,1", "--seeds", 3, "--out", "probe")
     run("adapt", "train.npy", "--method", "whiten", "--out", "map.safetensors")
@@ -61,8 +61,9 @@ def test_evaluations_of_files_are_those_of_the_functions(files, blobs):
     mapped = e2mc.Adapter.load("map.safetensors").transform(blobs[2])
     assert np.allclose(np.load("mapped.npy"), mapped, atol=1e-5)
     run("probe", *files, "--map", "map.safetensors", "--fractions", "0.1,1", "--seeds", 3, "--out", "mapped")
-    lines = json.loads(run("compare", "probe", "mapped", "--json").stdout)
-    assert lines and "10 % of labels" in run("results", ".").stdout
+    compared = json.loads(run("compare", "probe", "mapped", "--json").stdout)
+    assert compared["lines"][0]["name"] == "logistic, 10 % of labels"
+    assert "linear 10 % (logistic)" in run("results", ".").stdout
     run("inspect", "train.npy", "--report", "page.html")
     assert Path("page.html").stat().st_size > 50_000
 

@@ -3,8 +3,9 @@
     eval.py data DIR [IDX_DIR]   write the data; with a folder of Fashion-MNIST's IDX files its pixels too
     eval.py DIR CASE...          time the cases, one JSON object each; the accuracies go to standard error too
 
-Cases: knn-cosine, knn-euclidean (on rows of length 1, which gives the same neighbours), svm-C, logistic, logistic-cv
-(the penalty chosen by five folds, for scripts/bench-python.sh alone); with -fashion before what follows (knn-fashion-cosine, svm-fashion-C, logistic-fashion) on Fashion-MNIST."""
+Cases: knn-cosine, knn-euclidean (on rows of length 1, which gives the same neighbours), svm-C, logistic; with
+-fashion before what follows (knn-fashion-cosine, svm-fashion-C, logistic-fashion) on Fashion-MNIST; logistic-cv, the
+penalty chosen by five folds, for scripts/bench-python.sh."""
 
 import gzip
 import json

@@ -106,8 +106,8 @@ impl Libtorch {
             })
     }
 
-    /// What has to be set: the path to the libraries, unless the loader takes them by itself, and, for a
-    /// CUDA device, the library of a CUDA torch. `given` is what the user set.
+    /// What has to be set: the path to the libraries, unless the loader takes them by itself, and, for
+    /// a CUDA device, the library of a CUDA torch. `given` is what the user set.
     pub(super) fn environment(
         &self,
         given: impl Fn(&str) -> Option<OsString>,

@@ -46,8 +46,8 @@ pub fn engine(device: Option<&str>) -> Result<ExitCode> {
                 libtorch.lack()
             ),
             format!(
-                "run `pip install 'torch=={}.*'` in its environment (from source: `make build`), or set E2MC_LIBTORCH \
-                 to a folder with libtorch's lib/",
+                "run `pip install 'torch=={}.*'` in its environment (from source: `make build`), \
+                 or set E2MC_LIBTORCH to a folder with libtorch's lib/",
                 pytorch::SERIES
             ),
         ));
@@ -71,8 +71,8 @@ fn find() -> Result<PathBuf> {
         );
         Failure::new(
             format!("{} is missing, and {named}", beside.display()),
-            "what needs a network is done by that program: run `pip install \"e2mc[train]\"`, or from source \
-             `make build`, which makes both",
+            "what needs a network is done by that program: run `pip install \"e2mc[train]\"`, or \
+             from source `make build`, which makes both",
         )
     })
 }

@@ -1,7 +1,7 @@
 //! The PyTorch beside an engine that pip installed: where its libraries are, and of which version.
 //!
-//! The engine has no path to them of its own. A path relative to it could only list versions of Python,
-//! misses environments that share packages, and cannot tell one version of PyTorch from another.
+//! The engine has no path to them of its own. A path relative to it would list versions of Python, miss
+//! environments that share packages, and not tell one version of PyTorch from another.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,15 @@ use std::process::{Command, Stdio};
 /// The series of PyTorch that the engine is compiled for: its libraries change with every series.
 pub(super) const SERIES: &str = "2.11";
 
-/// Prints where `import torch` would find PyTorch, which is not loaded; the current folder does not count.
+/// Prints where `import torch` would find PyTorch, without loading it. The current folder does not
+/// count.
 const ASK: &str = "import importlib.util, sys\n\
     sys.path = [place for place in sys.path if place]\n\
     found = importlib.util.find_spec('torch')\n\
     print(*(found.submodule_search_locations or []) if found else [], sep='\\n')";
 
-/// The libraries of each PyTorch in the environment whose programs are in `bin`: one for each version of
-/// Python, or beside `bin` after `pip install --target`.
+/// The libraries of each PyTorch in the environment whose programs are in `bin`: one for each version
+/// of Python, or beside `bin` after `pip install --target`.
 pub(super) fn beside(bin: &Path) -> Vec<PathBuf> {
     let Some(prefix) = bin.parent() else {
         return Vec::new();
@@ -42,7 +43,8 @@ pub(super) fn beside(bin: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The libraries of the PyTorch that the Python in `bin` imports, else of the one that `python3` imports.
+/// The libraries of the PyTorch that the Python in `bin` imports, else of the one that `python3`
+/// imports.
 pub(super) fn imported(bin: &Path) -> Option<PathBuf> {
     let pythons = [bin.join("python3"), bin.join("python"), "python3".into()];
     pythons.iter().find_map(|python| {
@@ -83,7 +85,8 @@ pub(super) fn version(lib: &Path) -> Option<String> {
     })
 }
 
-/// Whether the engine can run on the libraries in `lib`. Those that do not tell their version are tried.
+/// Whether the engine can run on the libraries in `lib`. Those that do not tell their version are
+/// tried.
 pub(super) fn fits(lib: &Path) -> bool {
     version(lib).is_none_or(|version| {
         let rest = version.strip_prefix(SERIES);
