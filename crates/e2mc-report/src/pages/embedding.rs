@@ -21,6 +21,7 @@ pub(super) use change::changes as changes_of;
 pub use findings::findings;
 pub use numbers::{Quantity, json, quantities};
 pub use subject::Subject;
+pub(super) use subject::short;
 
 /// The page of at least one subject; `command` is what was typed to get it. The first of several is what the others are
 /// compared with.
