@@ -71,8 +71,18 @@ impl Table {
         out.write_str("<div class=\"scroll\" tabindex=\"0\"><table><thead>")?;
         self.render_groups(out)?;
         out.write_str("<tr>")?;
-        for column in &self.columns {
-            write!(out, "<th scope=\"col\">{}</th>", whole_words(&column.name))?;
+        for (index, column) in self.columns.iter().enumerate() {
+            // Words are on the left, and so is what stands over them.
+            let first = self.rows.first().and_then(|row| row.get(index));
+            let class = match first {
+                Some(Cell::Text(_)) if index > 0 => " class=\"text\"",
+                _ => "",
+            };
+            write!(
+                out,
+                "<th scope=\"col\"{class}>{}</th>",
+                whole_words(&column.name)
+            )?;
         }
         out.write_str("</tr></thead><tbody>\n")?;
         for row in &self.rows {

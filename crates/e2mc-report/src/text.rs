@@ -82,6 +82,15 @@ pub(crate) fn shorten(text: &str, limit: usize) -> String {
     out
 }
 
+/// What a class is called among others; a bare number says what it is.
+pub(crate) fn class_name(classes: &[String], class: usize) -> String {
+    match classes.get(class) {
+        Some(name) if name.chars().all(|letter| letter.is_ascii_digit()) => format!("class {name}"),
+        Some(name) => name.clone(),
+        None => format!("class {class}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +121,13 @@ mod tests {
             "s1-what-we-found-1-more"
         );
         assert_ne!(anchor(1, "same"), anchor(2, "same"));
+    }
+
+    #[test]
+    fn classes_that_are_numbers_say_what_they_are() {
+        let classes = ["cat", "7"].map(str::to_owned);
+        let names = [0, 1, 9].map(|class| class_name(&classes, class));
+        assert_eq!(names, ["cat", "class 7", "class 9"]);
     }
 
     #[test]

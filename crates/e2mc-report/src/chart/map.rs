@@ -11,7 +11,7 @@ use super::panel::{Figure, Hit, Panel, left_out};
 use crate::legend::Entry;
 use crate::number::fixed;
 use crate::picture::{Shot, Thumbnail};
-use crate::text::{escape, plain, shorten, text_width};
+use crate::text::{class_name, escape, plain, shorten, text_width};
 
 /// The side of a panel.
 const SIDE: f64 = 336.0;
@@ -101,8 +101,7 @@ impl Map {
 
     /// What a class is called.
     fn class(&self, class: usize) -> String {
-        let name = self.classes.get(class).cloned();
-        name.unwrap_or_else(|| format!("class {class}"))
+        class_name(&self.classes, class)
     }
 
     fn panel(&self, panel: &MapPanel) -> Panel {

@@ -121,7 +121,12 @@ impl<'a> Labels<'a> {
     /// that is free.
     fn event(&mut self, frame: &Frame, x: f64, label: &str) -> Option<(&'static str, f64, f64)> {
         let width = text_width(&shorten(label, LONGEST));
-        let start = (frame.x(x) + 4.0).min(frame.right - width);
+        // To the left where there is no room to the right.
+        let right = frame.x(x) + 4.0;
+        let start = match right + width > frame.right {
+            true => (frame.x(x) - 4.0 - width).max(frame.left),
+            false => right,
+        };
         let base = |line: usize| frame.top - 6.0 + LINE * line as f64;
         // The first line of text is over the plot, the others are in it.
         let clear = |line: usize| {

@@ -24,6 +24,7 @@ pub use numbers::{Quantity, json, quantities};
 pub(super) use rescaled::table as scaled_table;
 pub use rescaled::{Scaled, scaled};
 pub use subject::Subject;
+pub(super) use subject::short;
 
 /// The page of at least one subject; `command` is what was typed to get it. The first of several is what the others are
 /// compared with.

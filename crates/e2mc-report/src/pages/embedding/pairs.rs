@@ -2,8 +2,7 @@
 
 use e2mc_eval::diagnostics::{Pair, unit_square};
 
-use super::Subject;
-use super::subject::short;
+use super::{Subject, short};
 use crate::chart::scatter::{Scatter, ScatterPanel};
 use crate::number::fixed;
 use crate::page::Block;

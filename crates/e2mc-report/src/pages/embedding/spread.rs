@@ -2,7 +2,8 @@
 
 use super::Subject;
 use super::marginals::marginals;
-use super::subject::{names, short};
+use super::short;
+use super::subject::names;
 use crate::chart::histograms::{HistogramPanel, Histograms};
 use crate::chart::lines::Lines;
 use crate::chart::marks::Mark;

@@ -81,7 +81,7 @@ pub(super) fn names(subjects: &[Subject]) -> Vec<String> {
 }
 
 /// The state that a name begins with, as in `before: FILE`; otherwise the name.
-pub(super) fn short(name: &str) -> &str {
+pub(in crate::pages) fn short(name: &str) -> &str {
     match name.split_once(": ") {
         Some((state @ ("before" | "after"), _)) => state,
         _ => name,

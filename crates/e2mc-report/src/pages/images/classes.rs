@@ -31,7 +31,7 @@ fn of(images: &Images, judged: &Judged) -> Vec<Block> {
         return Vec::new();
     }
     let alone = judged.answers.second.is_empty();
-    let (first, second) = (images.name(0), images.name(judged.model));
+    let (first, second) = (images.short(0), images.short(judged.model));
     let mut blocks = Vec::new();
     if !alone {
         let row = |at: usize| {
@@ -48,7 +48,7 @@ fn of(images: &Images, judged: &Judged) -> Vec<Block> {
         let forest = Forest {
             title: format!("Accuracy by class over {first}"),
             caption: format!(
-                "{}, {} test images, sorted{}. Intervals hold for all classes at once in 95 of 100 cases.",
+                "By {}: {} test images, sorted{}. Intervals hold for all classes at once in 95 of 100 cases.",
                 judged.line,
                 fixed(judged.answers.labels.len() as f64, 0),
                 left_out(classes.len(), shown.len())
@@ -56,7 +56,7 @@ fn of(images: &Images, judged: &Judged) -> Vec<Block> {
             unit: "points".into(),
             decimals: 1,
             panels: vec![ForestPanel {
-                title: second.to_owned(),
+                title: images.name(judged.model).to_owned(),
                 rows: shown.into_iter().map(row).collect(),
             }],
         };
@@ -154,7 +154,7 @@ fn table(
         columns,
         rows: rows.collect(),
         note: format!(
-            "{}{}. {kind}",
+            "By {}{}. {kind}",
             judged.line,
             left_out(classes.len(), shown.len())
         ),
@@ -190,7 +190,7 @@ fn confused(
         columns,
         rows: rows.collect(),
         note: format!(
-            "Test images, {}: {}. Counts have no interval.",
+            "Test images, {}, by {}. Counts have no interval.",
             match judged.answers.each() {
                 1 => "counted once".to_owned(),
                 fits => format!("mean of {fits} fits"),

@@ -19,6 +19,7 @@ use e2mc_eval::diagnostics::Surroundings;
 
 use crate::page::Section;
 use crate::picture::{Shot, Thumbnail};
+use crate::text::class_name;
 use crate::verdict::Finding;
 
 pub(super) use results::identity;
@@ -240,10 +241,14 @@ impl Images {
         self.models.get(model).map_or("", |model| &model.name)
     }
 
+    /// A model in a sentence: its state where its name begins with one.
+    fn short(&self, model: usize) -> &str {
+        super::embedding::short(self.name(model))
+    }
+
     /// What a class is called.
     fn class(&self, class: usize) -> String {
-        let name = self.classes.get(class).cloned();
-        name.unwrap_or_else(|| format!("class {class}"))
+        class_name(&self.classes, class)
     }
 
     fn shot(&self, id: ImageId, class: Option<usize>) -> Shot {

@@ -52,18 +52,18 @@ pub(super) fn blocks(images: &Images) -> Vec<Block> {
 pub(super) fn finding(images: &Images, judged: &Judged) -> Finding {
     let (gained, lost) = (judged.answers.gained().len(), judged.answers.lost().len());
     Finding::note(format!(
-        "{}: of {} test images {} gets {} right more often than {}, and {} less often.",
+        "By {}: of {} test images {} gets {} right more often than {}, and {} less often.",
         judged.line,
         fixed(judged.answers.labels.len() as f64, 0),
-        images.name(judged.model),
+        images.short(judged.model),
         fixed(gained as f64, 0),
-        images.name(0),
+        images.short(0),
         fixed(lost as f64, 0)
     ))
 }
 
 fn examples(images: &Images, judged: &Judged) -> Vec<Block> {
-    let (first, second) = (images.name(0), images.name(judged.model));
+    let (first, second) = (images.short(0), images.short(judged.model));
     let titles = match judged.answers.second.is_empty() {
         true => vec![format!("Images that {first} gets wrong")],
         false => vec![
@@ -113,7 +113,7 @@ fn examples(images: &Images, judged: &Judged) -> Vec<Block> {
                         1 => "in the order of the data",
                         _ => "the clearest first: what most of the fits say",
                     },
-                    format_args!("; {}", judged.line)
+                    format_args!("; by {}", judged.line)
                 ),
                 cards: list.iter().map(card).collect(),
             })
@@ -125,7 +125,7 @@ fn examples(images: &Images, judged: &Judged) -> Vec<Block> {
 fn strips(images: &Images, group: &Group) -> Strips {
     let known = |index: &usize| images.models[*index].surroundings.is_some();
     let models: Vec<usize> = (0..images.models.len()).filter(known).collect();
-    let name = |at: Option<&usize>| at.map_or("", |&model| images.name(model));
+    let name = |at: Option<&usize>| at.map_or("", |&model| images.short(model));
     let (first, last) = (name(models.first()), name(models.last()));
     let (title, how) = match group.kind {
         Kind::More => (

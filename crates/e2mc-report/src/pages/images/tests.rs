@@ -203,7 +203,7 @@ fn findings_count_what_was_gained_and_lost() {
     let findings = images(&|row| row.to_string(), 300).findings();
     assert_eq!(
         findings[0].text,
-        "logistic, 10 % of labels: of 400 test images after gets 30 right more often than base, and 0 less often."
+        "By logistic, 10 % of labels: of 400 test images after gets 30 right more often than base, and 0 less often."
     );
 }
 
