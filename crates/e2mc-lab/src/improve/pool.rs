@@ -245,8 +245,14 @@ mod tests {
         let dealt = pool.deal(&sample, &held_out);
         // 4 is a copy of 3 in B; 5 was not looked at.
         assert_eq!(dealt.train, [0, 2, 5]);
-        assert_eq!((dealt.bank.images, dealt.bank.labels), (vec![0, 2], vec![0, 1]));
-        assert_eq!((dealt.verify.images, dealt.verify.groups), (vec![3], vec![3]));
+        assert_eq!(
+            (dealt.bank.images, dealt.bank.labels),
+            (vec![0, 2], vec![0, 1])
+        );
+        assert_eq!(
+            (dealt.verify.images, dealt.verify.groups),
+            (vec![3], vec![3])
+        );
         assert!(!dealt.judges, "A and B are too small");
     }
 }

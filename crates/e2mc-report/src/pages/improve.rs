@@ -78,9 +78,8 @@ fn pairs(outcome: &Improvement) -> Vec<Pair<'_>> {
     }
     let pairs = names.into_iter().filter_map(|name| {
         let last = || outcome.rows.iter().rev().filter(|row| row.model == name);
-        let judged = |mapped: bool| {
-            last().find(|row| row.accuracy.is_some() && row.map.is_some() == mapped)
-        };
+        let judged =
+            |mapped: bool| last().find(|row| row.accuracy.is_some() && row.map.is_some() == mapped);
         Some(Pair {
             plain: judged(false).or_else(|| last().next())?,
             mapped: judged(true),
