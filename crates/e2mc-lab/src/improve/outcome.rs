@@ -228,7 +228,7 @@ impl Ending<'_> {
 
     /// The untouched model's features, multiplied about their mean to the trained model's spread.
     fn rescaled(&self) -> Result<Option<ImprovementRow>, Error> {
-        let Some(factor) = self.state.spread else {
+        let Some(factor) = self.state.spread.filter(|factor| factor.is_finite()) else {
             return Ok(None);
         };
         let bank = &self.own.bank;

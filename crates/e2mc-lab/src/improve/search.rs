@@ -32,6 +32,7 @@ const WORSE: &str = "the guard saw its features get worse";
 /// A candidate that is worse than the untouched model by this many standard errors is not trained
 /// on to the end.
 const HOPELESS: f64 = 3.0;
+const NOT_FINITE: &str = "its features are not finite";
 /// The share of an epoch's time that the guard's check may take.
 pub(super) const GUARD_SHARE: f64 = 0.15;
 
@@ -334,7 +335,7 @@ impl Search<'_> {
         match self.judge(&key, &contender, last) {
             Ok(score) => Ok(Some(score)),
             Err(Error::Eval(e2mc_eval::Error::NotFinite { .. })) => {
-                self.failed(&key, candidate, epochs, "its features are not finite")?;
+                self.failed(&key, candidate, epochs, NOT_FINITE)?;
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -424,6 +425,9 @@ impl Search<'_> {
             Err(Error::Train(e2mc_train::Error::NonFinite { epoch, .. })) => {
                 return Ok(Trained::Stopped("its loss diverged", epoch));
             }
+            Err(Error::Eval(e2mc_eval::Error::NotFinite { .. })) => {
+                return Ok(Trained::Stopped(NOT_FINITE, 0));
+            }
             Err(error) => return Err(error),
             Ok(finished) => match finished.outcome {
                 RunOutcome::StoppedByGuard => {
@@ -478,12 +482,9 @@ impl Search<'_> {
             recipe: &snapshot.recipe,
         };
         match self.judge(&key, &contender, false) {
-            Err(Error::Eval(e2mc_eval::Error::NotFinite { .. })) => self.failed(
-                &key,
-                candidate,
-                snapshot.epochs,
-                "its features are not finite",
-            ),
+            Err(Error::Eval(e2mc_eval::Error::NotFinite { .. })) => {
+                self.failed(&key, candidate, snapshot.epochs, NOT_FINITE)
+            }
             other => other.map(drop),
         }
     }

@@ -56,10 +56,10 @@ pub fn findings(outcome: &Improvement) -> Vec<Finding> {
     for other in &outcome.others {
         let (low, high) = other.interval;
         found.push(Finding {
-            verdict: match () {
-                () if high < 0.0 => Verdict::Worse,
-                () if low > 0.0 => Verdict::Better,
-                () => Verdict::NoDifference,
+            verdict: match (low > 0.0, high < 0.0) {
+                (true, _) => Verdict::Better,
+                (_, true) => Verdict::Worse,
+                _ => Verdict::NoDifference,
             },
             text: format!(
                 "For {} it gets {} % of B right, the old model {} %: {}.",
