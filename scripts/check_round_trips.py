@@ -48,7 +48,7 @@ def with_timm(folder, batch):
     config = json.loads((folder / 'config.json').read_text())
     model = timm.create_model(f'local-dir:{folder}', pretrained=True).eval()
     again = timm.create_model(
-        config['architecture'], pretrained=True, num_classes=0, global_pool=config['global_pool'],
+        config['architecture'], pretrained=True, num_classes=0,
         pretrained_cfg_overlay={'file': str(folder / 'model.safetensors')}, **config['model_args'],
     ).eval()
     features = of_timm(model, batch)
@@ -92,7 +92,11 @@ def main():
                 line = [program, 'convert', place / 'in.safetensors', out, '--names', library, *heads]
                 subprocess.run(line, check=True, capture_output=True)
                 load = {'timm': with_timm, 'hf': with_hugging_face, 'torchvision': with_torchvision}[library]
-                error = ((load(out, batch) - expected).abs().max() / expected.abs().max()).item()
+                try:
+                    error = ((load(out, batch) - expected).abs().max() / expected.abs().max()).item()
+                except Exception as problem:
+                    error = float('inf')
+                    print(f'{type(problem).__name__}: {problem}')
                 worst = max(worst, error)
                 print(f'{name:22} {library:12} {error:.1e}')
     return int(worst > 1e-4)

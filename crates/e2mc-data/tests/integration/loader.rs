@@ -372,7 +372,7 @@ fn channels_become_those_of_the_recipe() {
         std: vec![1.0; channels],
         resize: Some(8),
         crop: 8,
-        ..Preprocessing::small_grey()
+        ..Preprocessing::imagenet()
     };
     let first = |dataset: Noise, channels| {
         let config = LoaderConfig {

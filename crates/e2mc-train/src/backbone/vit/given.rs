@@ -233,6 +233,7 @@ impl VitConfig {
             "embed_dim": self.width,
             "depth": self.depth,
             "num_heads": self.heads,
+            "global_pool": pool,
             // timm cuts off the product with the width.
             "mlp_ratio": (rows as f64 + 0.25) / self.width as f64,
         });

@@ -68,9 +68,9 @@ pub(super) fn infer(found: &Found<'_>) -> Result<VitConfig, Problem> {
     let &[_, hidden] = needed(found, second)? else {
         return Err(misfit(second, "[width, hidden]".into()));
     };
-    let mlp = match needed(found, first)? {
-        &[rows, _] if rows == hidden => Mlp::Plain,
-        &[rows, _] if Some(rows) == hidden.checked_mul(2) => Mlp::Swiglu,
+    let mlp = match *needed(found, first)? {
+        [rows, _] if rows == hidden => Mlp::Plain,
+        [rows, _] if Some(rows) == hidden.checked_mul(2) => Mlp::Swiglu,
         _ => return Err(misfit(first, format!("[{hidden}, {width}]"))),
     };
     let class_token = found.has("cls_token");
