@@ -17,7 +17,7 @@ use e2mc_base::write_atomically;
 use e2mc_data::Dataset;
 use e2mc_record::{EventWriter, RunOutcome, RunSettings};
 use e2mc_train::checkpoint;
-use e2mc_train::{EpochSummary, Outcome, RunOptions, Trainer};
+use e2mc_train::{EpochSummary, Outcome, RunOptions, Trainer, TrainingConfig};
 
 use crate::error::{Error, RunError};
 use crate::guard::Guard;
@@ -85,7 +85,7 @@ impl Images {
     /// Opens them; `settings` learn how many there are, and which.
     fn open(
         settings: &mut RunSettings,
-        batch: usize,
+        training: &TrainingConfig,
         threads: usize,
         notices: &Arc<dyn Notices>,
     ) -> Result<Self, Error> {
@@ -111,6 +111,7 @@ impl Images {
             notices.tell(&Notice::DataSet { text });
         }
         let (train, guard) = settings::hold_out(data, dataset, seed, threads)?;
+        let batch = training.batch;
         if train.len() < batch {
             return Err(RunError::LargeBatch {
                 data: data.data.clone(),
@@ -120,6 +121,7 @@ impl Images {
             }
             .into());
         }
+        training.check_head_warmup((train.len() / batch) as u64)?;
         if guard.is_none() && data.knn_every > 0 {
             notices.tell(&Notice::NoGuard);
         }
@@ -154,10 +156,10 @@ pub fn train(
     } = around;
     let folder = place.folder();
     settings.seed = trainer.progress().seed;
-    let batch = trainer.recipe.training.batch;
+    let training = &trainer.recipe.training;
     let Images {
         train, mut guard, ..
-    } = Images::open(&mut settings, batch, threads, notices)?;
+    } = Images::open(&mut settings, training, threads, notices)?;
     notices.tell(&Notice::Precision {
         precision: trainer.recipe.training.precision,
         device: trainer.model.device(),
