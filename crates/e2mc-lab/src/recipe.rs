@@ -104,18 +104,21 @@ fn at_fault(unchanged: &Table, changes: &[Change]) -> Option<RecipeError> {
     None
 }
 
-/// The key that is there, or that the message names as possible, and is closest to the one given.
+/// The key that is there, or that the message names as possible, and is closest to the one given; where
+/// the key is right, with the value that is closest.
 fn meant(key: &str, table: &Table, message: &str) -> Option<String> {
     let mut keys = Vec::new();
     gather("", table, &mut keys);
+    let (_, expected) = message.split_once("expected").unwrap_or_default();
+    let named = || expected.split('`').skip(1).step_by(2);
     if keys.iter().any(|known| known == key) {
         // The value is unknown, not the key.
-        return None;
+        let value = message.split('`').nth(1)?;
+        let meant = e2mc_recipe::nearest(value, named())?;
+        return Some(format!("{key}={meant}"));
     }
     let above = key.rsplit_once('.').map_or("", |(above, _)| above);
-    let (_, expected) = message.split_once("expected").unwrap_or_default();
-    let named = expected.split('`').skip(1).step_by(2);
-    keys.extend(named.map(|name| below(above, name)));
+    keys.extend(named().map(|name| below(above, name)));
     e2mc_recipe::nearest(key, keys.iter().map(String::as_str)).map(str::to_owned)
 }
 

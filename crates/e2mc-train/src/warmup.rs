@@ -20,8 +20,11 @@ impl TrainingConfig {
         self.head_warmup_steps.unwrap_or(0)
     }
 
-    /// Refuses a run that would end before the backbone is trained.
-    pub(crate) fn check_head_warmup(&self, batches: u64) -> Result<(), Error> {
+    /// Refuses a run of so many batches an epoch that would end before the backbone is trained.
+    ///
+    /// # Errors
+    /// Where its heads would train alone to the end.
+    pub fn check_head_warmup(&self, batches: u64) -> Result<(), Error> {
         let steps = self.epochs * batches;
         let warmup = self.head_warmup();
         if warmup > 0 && warmup >= steps {

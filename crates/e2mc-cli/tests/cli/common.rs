@@ -118,16 +118,26 @@ pub(super) fn until(what: &str, happened: impl Fn() -> bool) {
             started.elapsed() < Duration::from_secs(120),
             "{what}: it does not happen"
         );
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
 /// Sends a signal, such as `-TERM`.
+#[cfg(unix)]
 pub(super) fn signal(child: &Child, name: &str) {
-    let sent = std::process::Command::new("kill")
-        .args([name, &child.id().to_string()])
-        .status();
-    assert!(sent.unwrap().success());
+    let number = match name {
+        "-TERM" => libc::SIGTERM,
+        "-INT" => libc::SIGINT,
+        "-USR1" => libc::SIGUSR1,
+        "-USR2" => libc::SIGUSR2,
+        "-HUP" => libc::SIGHUP,
+        "-KILL" => libc::SIGKILL,
+        other => panic!("no signal is called {other}"),
+    };
+    // At once: another program to send it would start late on a busy machine.
+    // SAFETY: the call takes numbers alone, and the child is not waited for yet.
+    let sent = unsafe { libc::kill(child.id() as libc::pid_t, number) };
+    assert_eq!(sent, 0, "{name} is not sent");
 }
 
 /// What a started program did, once it has ended.

@@ -104,10 +104,14 @@ fn names_that_are_nearly_right_are_understood() {
         error.starts_with("setting `training.bacth`: unknown field"),
         "{error}"
     );
+    hint(
+        &format!("pretrain {TINY} --data data --set optimizer.name=lras"),
+        "did you mean optimizer.name=lars?",
+    );
     for (wrong, part) in [
         (
-            "training.epochs=none",
-            "setting `training.epochs`: invalid type: string \"none\"",
+            "training.learning_rate=none",
+            "setting `training.learning_rate`: invalid type: string \"none\"",
         ),
         (
             "optimizer.name=lras",

@@ -98,7 +98,7 @@ fn what_a_kill_after_the_training_kept_from_being_written_is_written() {
     let whole = fs::read_to_string(world.path("run/metrics.jsonl")).unwrap();
     let without_end: String = whole
         .lines()
-        .filter(|line| !line.contains("\"end\""))
+        .filter(|line| !line.contains("\"event\":\"end\""))
         .map(|line| format!("{line}\n"))
         .collect();
     for again in [

@@ -22,7 +22,7 @@ pub enum RecipeError {
         key: String,
         /// What was expected, and what was found.
         message: String,
-        /// The setting that was probably meant, where there is none of that name.
+        /// The key that was probably meant, with its value where that was wrong.
         nearest: Option<String>,
     },
     /// A setting is out of range.

@@ -17,7 +17,7 @@ use e2mc_base::write_atomically;
 use e2mc_data::Dataset;
 use e2mc_record::{EventWriter, RunOutcome, RunSettings};
 use e2mc_train::checkpoint;
-use e2mc_train::{EpochSummary, Outcome, RunOptions, Trainer};
+use e2mc_train::{EpochSummary, Outcome, RunOptions, Trainer, TrainingConfig};
 
 use crate::error::{Error, RunError};
 use crate::guard::Guard;
@@ -93,7 +93,7 @@ impl Images {
     /// Opens them; `settings` learn how many there are, and which.
     fn open(
         settings: &mut RunSettings,
-        batch: usize,
+        training: &TrainingConfig,
         threads: usize,
         notices: &Arc<dyn Notices>,
     ) -> Result<Self, Error> {
@@ -119,6 +119,7 @@ impl Images {
             notices.tell(&Notice::DataSet { text });
         }
         let (train, guard) = settings::hold_out(data, dataset, seed, threads)?;
+        let batch = training.batch;
         if train.len() < batch {
             return Err(RunError::LargeBatch {
                 data: data.data.clone(),
@@ -128,6 +129,7 @@ impl Images {
             }
             .into());
         }
+        training.check_head_warmup((train.len() / batch) as u64)?;
         if guard.is_none() && data.knn_every > 0 {
             notices.tell(&Notice::NoGuard);
         }
@@ -151,8 +153,8 @@ pub fn train(
 ) -> Result<FinishedRun, Error> {
     let mut plan = plan;
     plan.settings.seed = trainer.progress().seed;
-    let batch = trainer.recipe.training.batch;
-    let images = Images::open(&mut plan.settings, batch, plan.threads, around.notices)?;
+    let training = &trainer.recipe.training;
+    let images = Images::open(&mut plan.settings, training, plan.threads, around.notices)?;
     let images = RunImages {
         train: images.train,
         guard: images.guard,

@@ -55,8 +55,7 @@ pub fn rehearse(
     FolderLock::check(folder.root()).map_err(e2mc_record::Error::from)?;
     let training = trainer.recipe.training.clone();
     let mut settings = settings.clone();
-    let Images { train, guard, all } =
-        Images::open(&mut settings, training.batch, threads, notices)?;
+    let Images { train, guard, all } = Images::open(&mut settings, &training, threads, notices)?;
     let (held_out, steps) = (all - train.len(), train.len() / training.batch);
     let (checks, seconds_per_check) = match &guard {
         None => (0, 0.0),
