@@ -375,6 +375,7 @@ mod tests {
                 runs: seeds.iter().map(fit).collect(),
             });
         }
+        folder.write(&result).unwrap();
         (outside, result)
     }
 

@@ -292,6 +292,7 @@ fn an_older_result_is_refused_or_replaced_without_a_rest() {
     let mut folder = create(false).unwrap();
     folder.set_first("first");
     leave(&folder, &probe());
+    drop(folder);
     fs::write(out.join("notes.txt"), "mine").unwrap();
     assert_eq!(names(&out), ["notes.txt", "other", PREDICTIONS, RESULT]);
 

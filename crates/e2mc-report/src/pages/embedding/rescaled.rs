@@ -151,7 +151,7 @@ mod tests {
         let value = |i: usize| {
             let u = (i as f64 * 0.618_033_988_75 + (i % cols) as f64 * 0.37).fract();
             let x = ((u + 0.01) / (1.01 - u)).ln();
-            (2.0 + scale * (x + bend * x * x)) as f32
+            (0.5 + 0.6 * scale * (x + bend * x * x)) as f32
         };
         let z = Matrix::new((0..rows * cols).map(value).collect(), rows, cols).unwrap();
         Subject::of_matrix(name, z.view(), Transform::Gaussian).unwrap()

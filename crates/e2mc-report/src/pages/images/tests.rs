@@ -157,7 +157,7 @@ fn the_same_images_are_wanted_as_are_shown() {
         ..images
     };
     let html = page(&bare).to_html();
-    assert!(!html.contains("<symbol ") && !html.contains("data:"));
+    assert!(!html.contains("<symbol ") && !html.contains("data:image"));
     assert!(html.contains("they are gone.") && html.contains("name 1001"));
     bare.models.clear();
     bare.judged.clear();
