@@ -14,7 +14,7 @@ impl ConvnextConfig {
         let v1 = self.layer_scale && !self.response_norm;
         let v2 = self.response_norm && !self.layer_scale;
         match library {
-            "timm" => self.head_norm && self.expansion == 4,
+            "timm" => self.head_norm && self.expansion == 4 && (v1 || self.response_norm),
             "convnext" => usual && (v1 || v2),
             "torchvision" => usual && v1 && self.patch == 4,
             "hf" => usual && (v1 || v2),

@@ -138,7 +138,7 @@ impl VitConfig {
             let all = Tensor::f_cat(&[before, patches], 1)?;
             tensors.insert(POSITIONS.into(), all);
         }
-        if given == Given::HfDinov2 && !self.layer_scale {
+        if !self.layer_scale && self.is_scaled_in(given) {
             for block in 0..self.depth {
                 for scale in ["ls1", "ls2"] {
                     let ones = Tensor::f_ones([self.width as i64], tch::kind::FLOAT_CPU)?;
@@ -147,6 +147,17 @@ impl VitConfig {
             }
         }
         Ok(())
+    }
+
+    /// Whether the library's network scales its residual branches, whatever it is asked for: by 1 where
+    /// this one does not.
+    fn is_scaled_in(&self, given: Given) -> bool {
+        match given {
+            Given::HfDinov2 => true,
+            // The one gated network is DINOv2's.
+            Given::Timm => self.mlp == Mlp::Swiglu,
+            Given::TimmRope | Given::Torchvision | Given::HfVit | Given::HfDinov3 => false,
+        }
     }
 
     /// The files beside the weights in a library's folder.
@@ -251,7 +262,7 @@ impl VitConfig {
                 "qkv_bias": self.qkv_bias,
                 "qk_norm": self.qk_norm,
                 "pre_norm": self.pre_norm,
-                "init_values": self.layer_scale.then_some(1e-5),
+                "init_values": (self.layer_scale || self.is_scaled_in(given)).then_some(1e-5),
                 "fc_norm": self.norm_after_pool,
             }),
         };
