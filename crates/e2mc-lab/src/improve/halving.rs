@@ -2,8 +2,8 @@
 //! and so on; the last is trained for what is left of the time.
 //!
 //! Every candidate goes on where it was: a run of 4 epochs that is extended to 8 costs 4. So after
-//! rung `r` a candidate has been trained for `2^r` units. Half of the time is for the rungs, half for
-//! the last candidate. Where the time is too short for all candidates, the later ones of the list
+//! rung `r` a candidate has been trained for `2^r` units. Half of the time is for the rungs, half
+//! for the last candidate. Where the time is too short for all candidates, the later ones of the list
 //! are left out; where one pass over the images is too long, an epoch is of some of them.
 
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,8 @@
 //! The criterion sees one batch at a time, and spacings and covariances of `d` dimensions are known
 //! from some `4 d` rows and not from fewer. So the batch grows from the recipe's until it has as
 //! many, where memory, images and time allow: with a larger batch come fewer steps, and small steps
-//! gain little unless there are many. What does not fit in memory goes through the backbone in parts.
+//! gain little unless there are many. What does not fit in memory goes through the backbone in
+//! parts.
 
 use std::fs;
 use std::sync::Arc;

@@ -142,8 +142,9 @@ impl Stage<'_> {
         let flip = views.map(|view| view.flip).fold(0.0, f32::max);
         if assumed && flip > 0.0 {
             self.warn(format!(
-                "the views are those of {}, and are mirrored with probability {flip}: images that mean \
-                 something else in a mirror, such as letters or signs, need a recipe without flips",
+                "the views are those of {}, and are mirrored with probability {flip}: images that \
+                 mean something else in a mirror, such as letters or signs, need a recipe without \
+                 flips",
                 self.common.method.name()
             ));
         }
@@ -290,8 +291,8 @@ fn work_on(
         return outcome::not_judged(&stage, pool, Some(&dealt));
     }
     stage.say(format!(
-        "{} images to train on, {} of them with labels; held out: {} images A to choose on, {} images B to \
-         verify on",
+        "{} images to train on, {} of them with labels; held out: {} images A to choose on, {} \
+         images B to verify on",
         dealt.train.len(),
         dealt.bank.images.len(),
         dealt.choose.images.len(),

@@ -55,8 +55,8 @@ impl Stage<'_> {
     pub(super) fn say_plan(&self, plan: &Plan) {
         let (measured, training) = (&plan.measured, &plan.recipe.training);
         self.say(format!(
-            "{:.0} images a second trained, {:.0} embedded; batches of {} in {} part{}, for an embedding of {} \
-             dimensions",
+            "{:.0} images a second trained, {:.0} embedded; batches of {} in {} part{}, for an \
+             embedding of {} dimensions",
             measured.trained,
             measured.embedded,
             training.batch,
@@ -66,21 +66,23 @@ impl Stage<'_> {
         ));
         if training.batch < 4 * measured.dims {
             self.say(format!(
-                "the criterion sees {} rows of {} dimensions, fewer than four a dimension: images, memory or the \
-                 recipe allow no larger batch",
+                "the criterion sees {} rows of {} dimensions, fewer than four a dimension: images, \
+                 memory, time or the recipe allow no larger batch",
                 training.batch, measured.dims
             ));
         }
         match &plan.schedule {
             Some(schedule) => self.say(format!(
-                "{} candidates: {}; compared after {:?} epochs of {} images, the last one trained to {}",
+                "{} candidates: {}; compared after {:?} epochs of {} images, the last one trained \
+                 to {}",
                 plan.candidates.len(),
                 plan.candidates.join("; "),
                 schedule.rungs,
                 schedule.epoch_images,
                 schedule.last
             )),
-            None => self.say("the budget or the images are too small for training: maps alone are tried"),
+            None => self
+                .say("the budget or the images are too small for training: maps alone are tried"),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The verdict on held-out images B: the best of A against the untouched model, once.
 //!
 //! The map is fitted again, on the images to learn from and A. The deciding use makes the claim, at
-//! 5 %: interval and permutation test as in [`e2mc_eval::adapt`]. The other uses are looked at for a
-//! loss, at 5 % in all.
+//! 5 %: interval and permutation test as in [`e2mc_eval::adapt`]. The other uses are looked at for
+//! a loss, at 5 % in all.
 
 use e2mc::Matrix;
 use e2mc_base::stop::Stop;
