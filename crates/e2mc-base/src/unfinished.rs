@@ -77,7 +77,14 @@ impl Item {
         let _ = match self.kind {
             Kind::File => fs::remove_file(&self.path),
             Kind::Folder => fs::remove_dir(&self.path),
-            Kind::Tree => fs::remove_dir_all(&self.path),
+            Kind::Tree => {
+                // Under another name first: threads that still write there must not fill it anew.
+                let gone = self.path.with_extension("gone");
+                match fs::rename(&self.path, &gone) {
+                    Ok(()) => fs::remove_dir_all(&gone),
+                    Err(_) => fs::remove_dir_all(&self.path),
+                }
+            }
         };
     }
 }

@@ -235,6 +235,7 @@ fn option_of(key: &str) -> String {
     let key = key.strip_prefix("recipe.").unwrap_or(key);
     let key = key.strip_prefix("settings.").unwrap_or(key);
     let option = match key {
+        "training.epochs" => "--epochs",
         "training.batch" => "--batch",
         "training.accumulate" => "--accumulate",
         "training.head_warmup_steps" => "--head-warmup",

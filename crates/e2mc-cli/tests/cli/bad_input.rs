@@ -80,7 +80,7 @@ fn data_that_cannot_be_trained_on() {
         ("nothing", vec!["nothing"]),
         (
             "one",
-            vec!["one: a batch of 16 is larger than the data set of 1 images"],
+            vec!["one: a batch of 16 is larger than the data set of 1 image, 0 of"],
         ),
         (
             "ten",

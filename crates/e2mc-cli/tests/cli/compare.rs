@@ -368,7 +368,8 @@ fn the_page_has_a_forest_plot() {
     let ran = world.run("compare a b --report page.html --json");
     assert_eq!(ran.json()["report"], "page.html");
     let html = fs::read_to_string(world.path("page.html")).unwrap();
-    assert_eq!(html.matches("class=\"whisker\"").count(), 5);
+    // The lines compared, three fits and two rows of the two classes' changes.
+    assert_eq!(html.matches("class=\"whisker\"").count(), 7);
     assert!(html.contains("not other training seeds"));
     predictions(&world, "c", &classes(200), &predicted(&classes(200), 9, 0));
     let ran = world.run("compare a/predictions.npz c --report bare.html");

@@ -143,7 +143,7 @@ fn a_convnext_goes_the_whole_way() {
 fn views_change_with_the_size_of_images() {
     let world = World::new();
     world.data("data", 40, 4);
-    let line = "pretrain --recipe photos-96 --data data --out run --dry-run --json";
+    let line = "pretrain --recipe photos-96 --batch 16 --data data --out run --dry-run --json";
     let ran = world.run(&format!(
         "{line} --image-size 64 --set augmentation.views.1.flip=0.25"
     ));

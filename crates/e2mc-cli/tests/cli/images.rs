@@ -256,7 +256,7 @@ fn a_split_that_lacks_a_class_keeps_the_numbers_of_the_others() {
     let from = "--checkpoint run/model.safetensors --data data";
     let ran = world.run(&format!("knn {from} --k 1"));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    let lacking = "warning: the test split has no image of 1 classes: b";
+    let lacking = "warning: the test split has no image of 1 class: b";
     assert!(ran.stderr.contains(lacking), "{}", ran.stderr);
     let ran = world.run(&format!("embed {from} --split test --out test.npy"));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);

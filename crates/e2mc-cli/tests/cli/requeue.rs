@@ -178,9 +178,9 @@ fn other_settings_than_the_runs_are_refused_by_name() {
             "--max-images",
         ),
         (
-            "--set criterion.name=none",
-            "criterion.",
-            "--set criterion.",
+            "--set optimizer.weight_decay=0.3",
+            "optimizer.weight_decay is",
+            "--recipe or --set optimizer.weight_decay",
         ),
         (
             "--set training.learning_rate=0.5",

@@ -68,11 +68,14 @@ impl ResultFolder {
             (true, true) => Some(Box::new(EvaluationResult::read(&path)?)),
         };
         tempfile::tempfile_in(folder).map_err(Error::io("write to", folder))?;
+        let path = folder.join(ASIDE);
+        let aside = Unfinished::tree(&path);
+        fs::create_dir(&path).map_err(Error::io("make", &path))?;
         Ok(Self {
             out: Some(Out {
                 waiting: Mutex::default(),
                 older: Mutex::new(older),
-                _aside: Unfinished::tree(&folder.join(ASIDE)),
+                _aside: aside,
                 _lock: lock,
                 folder: folder.to_owned(),
             }),
@@ -148,7 +151,14 @@ impl Out {
     /// Where the file of this place is until the result is whole, and the place.
     fn aside(&self, place: PathBuf) -> Result<(PathBuf, PathBuf), Error> {
         let path = self.folder.join(ASIDE).join(&place);
-        make_parent(&path)?;
+        let parent = path.parent().unwrap_or(&self.folder);
+        // The fit's folder alone: where what is aside has been removed, nothing may come back.
+        match fs::create_dir(parent) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(Error::io("make", parent)(error));
+            }
+            _ => {}
+        }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.push(place.clone());
         Ok((path, place))

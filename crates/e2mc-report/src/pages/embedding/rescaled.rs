@@ -169,8 +169,9 @@ mod tests {
         assert!((alone.factor - 1.6).abs() < 1e-4, "{alone:?}");
         assert!((alone.deviation - to.deviation).abs() < 1e-6);
         assert!(to.entropy > from.entropy + 0.01, "{from:?} {to:?}");
+        // Neighbouring values are close, so their spacings are rounded in float32.
         assert!(
-            (alone.entropy - to.entropy).abs() < 1e-4,
+            (alone.entropy - to.entropy).abs() < 2e-3,
             "{alone:?} {to:?}"
         );
         assert!((alone.covariance - to.covariance).abs() < 1e-5);
