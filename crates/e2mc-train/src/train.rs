@@ -60,7 +60,8 @@ pub trait Observer {
     /// An error ends the run.
     fn step(&mut self, log: &StepLog) -> Result<(), Error>;
 
-    /// After each epoch, before its checkpoint is written. The model may be evaluated.
+    /// After each epoch, before its checkpoint is written. The model may be evaluated. Of many processes
+    /// each has an observer; the run stops if any of them asks for it.
     ///
     /// # Errors
     /// An error ends the run.
@@ -185,6 +186,38 @@ impl Trainer {
         Ok(trainer)
     }
 
+    /// Trains together with the other processes of `world`, which have the same recipe, weights and
+    /// images. The recipe's batch is that of all of them.
+    ///
+    /// # Errors
+    /// Where the batch cannot be dealt out evenly, or the processes differ in recipe or progress.
+    pub fn join(&mut self, world: World) -> Result<(), Error> {
+        let training = &self.recipe.training;
+        let parts = world.size() * training.accumulate;
+        if !training.batch.is_multiple_of(parts) {
+            let expected = format!(
+                "a multiple of {parts}: {} processes, each with {} accumulation parts",
+                world.size(),
+                training.accumulate
+            );
+            return Err(Error::config("training.batch", expected, training.batch));
+        }
+        let recipe = serde_json::to_string_pretty(&self.recipe);
+        let recipe = recipe.expect("a recipe holds only what JSON can");
+        world.same(&[
+            ("recipe", recipe),
+            ("starting point", format!("{:?}", self.progress)),
+            ("set of weights", self.model.fingerprint()?),
+        ])?;
+        self.world = world;
+        Ok(())
+    }
+
+    /// The processes that train together.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
     /// How far the run has come.
     pub fn progress(&self) -> Progress {
         self.progress
@@ -242,6 +275,7 @@ impl Trainer {
                 loader.recycle(batch);
                 let last = self.progress.batch == batches;
                 let waited = epoch.waited().as_secs_f64();
+                let images = images * self.world.size();
                 whole.add(&objective, images, waited);
                 recent.add(&objective, images, waited);
                 if self.progress.step.is_multiple_of(options.log_every) || last {
@@ -255,6 +289,7 @@ impl Trainer {
                     self.check_finite(&whole, saved.as_deref())?;
                     self.so_far = whole.so_far();
                     self.save_to(options.checkpoint.as_deref(), &mut saved)?;
+                    self.world.after_first()?;
                     return Ok(Outcome::Interrupted);
                 }
             }
@@ -262,10 +297,12 @@ impl Trainer {
             self.progress.epoch += 1;
             self.progress.batch = 0;
             let embedding = embedding.expect("an epoch has at least one batch, the loader checks");
+            let embedding = self.world.gather(&embedding.detach())?;
             let collapse = Collapse::measure(&embedding, self.recipe.transform())?;
             let control = observer.epoch(&self.model, &whole.summary(self.progress, collapse))?;
             self.save_to(options.checkpoint.as_deref(), &mut saved)?;
-            if control == Control::Stop {
+            self.world.after_first()?;
+            if self.world.any(control == Control::Stop)? {
                 return Ok(Outcome::StoppedByObserver);
             }
             let stops = self.world.any(stop.load(Ordering::Relaxed))?;
@@ -337,6 +374,7 @@ impl Trainer {
                 }
                 other => other,
             })?;
+        let loss = objective.of_the_batch(&self.world)?;
         if device == Device::Cpu {
             // Reading a scalar costs nothing here; on other devices it would stop the stream, so
             // there the check comes with the log.
@@ -351,6 +389,8 @@ impl Trainer {
         self.optimizer.zero_grad();
         objective.loss.f_backward()?;
         encoder.backward()?;
+        self.world.sum_gradients(&self.optimizer.gradients()?)?;
+        objective.loss = loss;
         self.optimizer.step(learning_rate)?;
         self.progress.step += 1;
         let Model {
@@ -388,7 +428,9 @@ impl Trainer {
 
     fn save_to(&self, path: Option<&Path>, saved: &mut Option<PathBuf>) -> Result<(), Error> {
         if let Some(path) = path {
-            self.save(path)?;
+            if self.world.is_first() {
+                self.save(path)?;
+            }
             *saved = Some(path.to_owned());
         }
         Ok(())
