@@ -48,7 +48,12 @@ fn main() {
 
 /// What ProcessGroupNCCL.hpp includes and PyTorch's wheels lack, for instance of the wheels
 /// nvidia-nccl-cu13, nvidia-cuda-runtime, nvidia-cuda-crt and nvidia-cuda-cccl.
-const CUDA_HEADERS: [&str; 3] = ["nccl.h", "cuda_runtime_api.h", "crt/host_defines.h"];
+const CUDA_HEADERS: [&str; 4] = [
+    "nccl.h",
+    "cuda_runtime_api.h",
+    "crt/host_defines.h",
+    "nv/target",
+];
 
 /// Compiles `src/world/shim` from libtorch's headers, with NCCL where libtorch has CUDA and CUDA's
 /// headers are at hand: in `include` beside libtorch's own, or in `CUDA_HOME`.
@@ -100,7 +105,8 @@ fn cuda_headers(include: &Path) -> Option<Vec<PathBuf>> {
     // As PyPI's wheels lay them out, beside the folder of torch.
     let site = include.canonicalize().ok()?;
     let site = site.parent()?.parent()?.join("nvidia");
-    let beside = ["cu13", "nccl"].map(|wheel| site.join(wheel).join("include"));
+    let beside =
+        ["cu13/include", "cu13/include/cccl", "nccl/include"].map(|folder| site.join(folder));
     let mut folders: Vec<PathBuf> = beside.into_iter().chain(home).collect();
     folders.retain(|folder| folder.exists());
     for header in CUDA_HEADERS {

@@ -13,6 +13,7 @@ mod cli {
     mod inspect;
     mod launch;
     mod methods;
+    mod processes;
     mod rivals;
     mod score;
     mod stop;

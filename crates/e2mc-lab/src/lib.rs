@@ -23,9 +23,10 @@ pub mod images;
 pub mod inspect;
 pub mod machine;
 pub mod notice;
+pub mod processes;
 pub mod protocol;
 pub mod recipe;
 pub mod run;
 pub mod sweep;
 
-pub use error::{Error, ProtocolError, RecipeError, RunError, SweepError};
+pub use error::{Error, ProcessError, ProtocolError, RecipeError, RunError, SweepError};

@@ -38,6 +38,7 @@ mod range;
 mod recipe;
 mod registry;
 mod settings;
+mod together;
 mod train;
 mod warmup;
 pub mod world;

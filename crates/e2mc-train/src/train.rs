@@ -77,7 +77,7 @@ pub struct Trainer {
     pub model: Model,
     optimizer: Optimizer,
     criterion: Criterion,
-    world: World,
+    pub(crate) world: World,
     progress: Progress,
     /// Of the epoch in whose middle the run was stopped.
     so_far: EpochSoFar,
@@ -186,38 +186,6 @@ impl Trainer {
         Ok(trainer)
     }
 
-    /// Trains together with the other processes of `world`, which have the same recipe, weights and
-    /// images. The recipe's batch is that of all of them.
-    ///
-    /// # Errors
-    /// Where the batch cannot be dealt out evenly, or the processes differ in recipe or progress.
-    pub fn join(&mut self, world: World) -> Result<(), Error> {
-        let training = &self.recipe.training;
-        let parts = world.size() * training.accumulate;
-        if !training.batch.is_multiple_of(parts) {
-            let expected = format!(
-                "a multiple of {parts}: {} processes, each with {} accumulation parts",
-                world.size(),
-                training.accumulate
-            );
-            return Err(Error::config("training.batch", expected, training.batch));
-        }
-        let recipe = serde_json::to_string_pretty(&self.recipe);
-        let recipe = recipe.expect("a recipe holds only what JSON can");
-        world.same(&[
-            ("recipe", recipe),
-            ("starting point", format!("{:?}", self.progress)),
-            ("set of weights", self.model.fingerprint()?),
-        ])?;
-        self.world = world;
-        Ok(())
-    }
-
-    /// The processes that train together.
-    pub fn world(&self) -> &World {
-        &self.world
-    }
-
     /// How far the run has come.
     pub fn progress(&self) -> Progress {
         self.progress
@@ -302,7 +270,8 @@ impl Trainer {
             let control = observer.epoch(&self.model, &whole.summary(self.progress, collapse))?;
             self.save_to(options.checkpoint.as_deref(), &mut saved)?;
             self.world.after_first()?;
-            if self.world.any(control == Control::Stop)? {
+            let control = self.agreed(control)?;
+            if control == Control::Stop {
                 return Ok(Outcome::StoppedByObserver);
             }
             let stops = self.world.any(stop.load(Ordering::Relaxed))?;

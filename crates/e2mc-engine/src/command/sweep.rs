@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use e2mc_cli::failure::STOPPED_EARLY;
+use e2mc_cli::failure::{Failure, STOPPED_EARLY};
 use e2mc_cli::options::SweepOptions;
 use e2mc_cli::output;
 use e2mc_lab::notice::Notices;
@@ -22,6 +22,12 @@ use crate::signals::stop_flag;
 
 pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
     let train = &options.from.train;
+    if train.processes.nproc.is_some_and(|wanted| wanted > 1) {
+        return Err(Failure::usage(
+            "a sweep trains in one process",
+            "leave --nproc out, or train each combination with `e2mc continue --nproc`",
+        ));
+    }
     let (folder, machine) = (
         SweepFolder::new(train.out()),
         settings::machine(&train.machine),

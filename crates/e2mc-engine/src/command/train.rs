@@ -12,18 +12,36 @@ use e2mc_lab::notice::Notices;
 use e2mc_lab::recipe;
 use e2mc_lab::run::{self, FinishedRun, RunPlan, Surroundings, base_checkpoint};
 use e2mc_record::{RunFolder, RunOutcome, RunSettings};
-use e2mc_train::{Recipe, Trainer, device};
+use e2mc_train::world::threads_each;
+use e2mc_train::{Device, Recipe, Trainer, World, device};
 use serde_json::{Map, Value, json};
 
+use crate::processes;
 use crate::screen::{RunScreen, Screen};
 use crate::settings;
 use crate::signals::stop_flag;
 
 pub(crate) fn pretrain(options: &PretrainOptions) -> Result<ExitCode> {
     let options = &options.train;
-    let (screen, device) = (Screen::new(), device(&options.machine.device)?);
+    together(options, |world, device| pretrain_in(world, device, options))
+}
+
+/// Does `work` with all processes that take part; a plan is printed by one.
+fn together(
+    options: &TrainOptions,
+    work: impl FnOnce(&World, Device) -> Result<ExitCode>,
+) -> Result<ExitCode> {
+    let name = &options.machine.device;
+    match options.dry_run {
+        true => work(&World::solo(), device(name)?),
+        false => processes::with(options.processes, name, work),
+    }
+}
+
+fn pretrain_in(world: &World, device: Device, options: &TrainOptions) -> Result<ExitCode> {
+    let screen = Screen::of(world);
     if options.resume {
-        return go_on(options, &screen);
+        return go_on(world, device, options, &screen);
     }
     let changes = settings::changes(options)?;
     let recipe = recipe::resolve(None, options.recipe.as_deref(), &changes)?;
@@ -31,14 +49,20 @@ pub(crate) fn pretrain(options: &PretrainOptions) -> Result<ExitCode> {
         return print_plan(&recipe, options, &screen);
     }
     let trainer = Trainer::new(recipe, device, options.machine.seed)?;
-    execute(trainer, settings::run_settings(options), options, &screen)
+    let run = settings::run_settings(options);
+    execute(world, trainer, run, options, &screen)
 }
 
 pub(crate) fn continue_(command: &ContinueOptions) -> Result<ExitCode> {
     let options = &command.train;
-    let (screen, device) = (Screen::new(), device(&options.machine.device)?);
+    together(options, |world, device| continue_in(world, device, command))
+}
+
+fn continue_in(world: &World, device: Device, command: &ContinueOptions) -> Result<ExitCode> {
+    let options = &command.train;
+    let screen = Screen::of(world);
     let Some(continuation) = continuation(command)? else {
-        return go_on(options, &screen);
+        return go_on(world, device, options, &screen);
     };
     let (checkpoint, recipe) = continuation.plan(&*screen)?;
     if options.dry_run {
@@ -48,7 +72,7 @@ pub(crate) fn continue_(command: &ContinueOptions) -> Result<ExitCode> {
     let trainer = continuation::start(recipe, &checkpoint, device, seed, &*screen)?;
     let mut run = settings::run_settings(options);
     run.base = Some(base_checkpoint(&continuation.checkpoint)?);
-    execute(trainer, run, options, &screen)
+    execute(world, trainer, run, options, &screen)
 }
 
 /// What is continued; `None` where a run in `--out` goes on instead.
@@ -67,16 +91,16 @@ pub(super) fn continuation(command: &ContinueOptions) -> Result<Option<Continuat
 }
 
 /// Goes on with the run in `--out`.
-fn go_on(options: &TrainOptions, screen: &Arc<Screen>) -> Result<ExitCode> {
+fn go_on(
+    world: &World,
+    device: Device,
+    options: &TrainOptions,
+    screen: &Arc<Screen>,
+) -> Result<ExitCode> {
     let checkpoint = continuation::interrupted(&RunFolder::new(options.out()).checkpoint())?;
-    let device = device(&options.machine.device)?;
     let trainer = Trainer::resume(&checkpoint, device, options.epochs)?;
-    execute(
-        trainer,
-        settings::interrupted_settings(options)?,
-        options,
-        screen,
-    )
+    let run = settings::interrupted_settings(options)?;
+    execute(world, trainer, run, options, screen)
 }
 
 /// Prints the plan of `--dry-run`.
@@ -108,16 +132,19 @@ fn print_plan(recipe: &Recipe, options: &TrainOptions, screen: &Arc<Screen>) -> 
 
 /// Trains, then says how it ended.
 fn execute(
+    world: &World,
     mut trainer: Trainer,
     settings: RunSettings,
     options: &TrainOptions,
     screen: &Arc<Screen>,
 ) -> Result<ExitCode> {
+    trainer.join(world.clone())?;
     let folder = RunFolder::new(options.out());
+    let typed = options.machine.threads.map(usize::from);
     let plan = RunPlan {
         folder: folder.clone(),
         settings,
-        threads: options.machine.threads(),
+        threads: typed.unwrap_or_else(|| threads_each(world.local_size())),
         resumed: options.resume,
     };
     let stop = stop_flag()?;
@@ -131,7 +158,9 @@ fn execute(
             notices: &notices,
         },
     )?;
-    report(options, &folder, &finished, trainer.recipe.training.epochs);
+    if world.is_first() {
+        report(options, &folder, &finished, trainer.recipe.training.epochs);
+    }
     Ok(match finished.outcome {
         RunOutcome::Finished => ExitCode::SUCCESS,
         _ => ExitCode::from(STOPPED_EARLY),

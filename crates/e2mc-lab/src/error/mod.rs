@@ -1,5 +1,6 @@
 //! What can go wrong in the lab, each with what was expected and what was found.
 
+mod process;
 mod protocol;
 mod recipe;
 mod run;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use e2mc_train::Output;
 
+pub use process::ProcessError;
 pub use protocol::ProtocolError;
 pub use recipe::RecipeError;
 pub use run::RunError;
@@ -27,6 +29,9 @@ pub enum Error {
     /// Features cannot be judged.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
+    /// Processes on this machine failed.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
     /// A sweep cannot be planned or resumed.
     #[error(transparent)]
     Sweep(#[from] SweepError),

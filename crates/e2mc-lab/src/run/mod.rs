@@ -1,5 +1,6 @@
 //! A training run from its plan to its result: what every command that trains shares.
 
+mod member;
 mod recording;
 mod settings;
 mod tensorboard;
@@ -135,6 +136,11 @@ pub fn train(
         );
         notices.tell(&Notice::DataSet { text });
     }
+    let world = trainer.world().clone();
+    world.same(&[
+        ("set of images", format!("{images} images, {found}")),
+        ("seed", seed.to_string()),
+    ])?;
     let (dataset, mut guard) = settings::hold_out(data, dataset, seed, threads)?;
     if dataset.len() < batch {
         return Err(RunError::LargeBatch {
@@ -144,6 +150,9 @@ pub fn train(
             held_out: images - dataset.len(),
         }
         .into());
+    }
+    if !world.is_first() {
+        return member::train(trainer, dataset, &settings, (threads, stop));
     }
     if guard.is_none() && data.knn_every > 0 {
         notices.tell(&Notice::NoGuard);
@@ -175,6 +184,7 @@ pub fn train(
         Some(step) => recording.resume(step, before)?,
         None => recording.start(&trainer.model)?,
     }
+    world.after_first()?;
 
     let options = RunOptions {
         threads,
@@ -195,6 +205,7 @@ pub fn train(
         let storage = storage(&settings);
         checkpoint::save_model(&folder.model(), &recipe, &trainer.model, storage)?;
     }
+    world.after_first()?;
     Ok(FinishedRun {
         outcome,
         knn,

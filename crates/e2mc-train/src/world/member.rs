@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{Builder, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,8 @@ pub(super) struct Member {
     store: Arc<Store>,
     /// Gone once this process has failed.
     group: RwLock<Option<Group>>,
+    /// Processes that are known to be lost.
+    lost: Mutex<Vec<usize>>,
     /// Numbers the things that are agreed on in the store; all processes count alike.
     agreed: AtomicU64,
     /// Ends the beats when dropped.
@@ -81,11 +83,16 @@ impl Member {
             timeout,
             store,
             group: RwLock::new(None),
+            lost: Mutex::default(),
             agreed: AtomicU64::new(0),
             beats: Some(beats),
             place,
         };
-        member.meet()?;
+        if let Err(error) = member.meet() {
+            // Whoever serves the store stays until the others know, too.
+            member.fail(&error.to_string(), false);
+            return Err(error);
+        }
         let interface = std::env::var("GLOO_SOCKET_IFNAME").ok();
         let address = own_address(&member.place).to_string();
         let Place { rank, size, .. } = member.place;
@@ -97,7 +104,11 @@ impl Member {
             cuda,
             timeout,
         );
-        let group = group.map_err(|message| member.diagnose("connecting", message))?;
+        let group = group.map_err(|message| {
+            let error = member.diagnose("connecting", message);
+            member.fail(&error.to_string(), error.is_of_another());
+            error
+        })?;
         member.group = RwLock::new(Some(group));
         Ok(member)
     }
@@ -262,11 +273,16 @@ impl Member {
     }
 
     fn lost(&self, ranks: Vec<usize>, doing: &'static str) -> WorldError {
+        self.known_lost().extend(&ranks);
         WorldError::Lost {
             ranks,
             size: self.place.size,
             doing,
         }
+    }
+
+    fn known_lost(&self) -> MutexGuard<'_, Vec<usize>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Leaves `message` for the others and cuts the connections, so that they look for it.
@@ -293,7 +309,8 @@ impl Member {
             keys.iter()
                 .any(|key| matches!(self.store.get(key), Ok(Some(_))))
         };
-        let mut others: Vec<usize> = (1..size).collect();
+        let lost = self.known_lost().clone();
+        let mut others: Vec<usize> = (1..size).filter(|rank| !lost.contains(rank)).collect();
         while since.elapsed() < FAREWELL && !others.is_empty() {
             others.retain(|&rank| !knows(rank));
             sleep(Duration::from_millis(50));

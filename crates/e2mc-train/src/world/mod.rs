@@ -87,6 +87,22 @@ impl World {
         }
     }
 
+    /// This process's number among those of its machine.
+    pub fn local_rank(&self) -> usize {
+        match &self.members {
+            Members::Solo => 0,
+            Members::Many(member) => member.place.local_rank,
+        }
+    }
+
+    /// How many of the processes are on this machine, at least 1.
+    pub fn local_size(&self) -> usize {
+        match &self.members {
+            Members::Solo => 1,
+            Members::Many(member) => member.place.local_size,
+        }
+    }
+
     /// Whether this process is the one that writes and reports.
     pub fn is_first(&self) -> bool {
         self.rank() == 0

@@ -51,6 +51,8 @@ pub mod variable {
     pub const PORT: &str = "MASTER_PORT";
     /// The run's name.
     pub const RUN: &str = "E2MC_RUN_ID";
+    /// Whether this program's own launcher started the process: its process number.
+    pub const LAUNCHER: &str = "E2MC_LAUNCHER";
     /// Set where process 0's standard input is the socket that the store is served at.
     pub const SOCKET: &str = "E2MC_STORE_SOCKET";
 }

@@ -1,6 +1,7 @@
 // The processes that train together, on libtorch's own c10d. Each function returns nullptr, or a
 // message to be freed with e2mc_free; no exception leaves. Tensors are tch's, that is at::Tensor.
 #include <ATen/ATen.h>
+#include <c10/util/Flags.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
@@ -11,6 +12,8 @@
 #endif
 #include <cstdlib>
 #include <cstring>
+
+C10_DECLARE_int(caffe2_log_level);
 
 using at::Tensor;
 using torch::autograd::AutogradContext;
@@ -171,6 +174,8 @@ void e2mc_free(void* memory) noexcept { free(memory); }
 char* e2mc_store(const char* host, int port, int listen_fd, const char* prefix, int64_t timeout_ms,
     E2mcStore** out) noexcept {
   return guarded([&] {
+    // c10d logs what it throws as well, with its stack; errors alone are for the user.
+    if (!getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = 3;
     c10d::TCPStoreOptions options;
     options.port = port;
     options.isServer = listen_fd >= 0;

@@ -3,20 +3,18 @@
 //! Each test starts processes of this very program. They run the test `member`, which does what the
 //! environment says; without that it does nothing.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod exact;
 
-use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio, exit};
 use std::time::{Duration, Instant};
 
-use common::{recipe, simsiam, swav, train, vicreg};
-use e2mc_train::criterion::{CriterionConfig, SpaceName, TransformName};
-use e2mc_train::method::{MethodConfig, SwavConfig, VicregConfig};
-use e2mc_train::optim::ScheduleConfig;
+use common::{recipe, swav, train, vicreg};
 use e2mc_train::world::{Place, variable};
-use e2mc_train::{Error, Outcome, Recipe, Trainer, World};
+use e2mc_train::{Error, Outcome, Trainer, World};
 use tch::{Device, Kind, Tensor};
 
 /// What the processes of a test are to do.
@@ -121,8 +119,10 @@ fn member() {
 
 fn play(case: &str, world: &World) -> Result<(), Error> {
     match case {
-        "exchange" => exchange(world),
-        "steps" => steps(world),
+        "exchange" => exact::exchange(world),
+        "batch norm" => exact::batch_norm(world),
+        "objectives" => exact::objectives(world),
+        "steps" => exact::steps(world),
         "resume" => resume(world),
         "killed" => lost(world, || exit(9)),
         "stopped" => lost(world, || {
@@ -136,7 +136,7 @@ fn play(case: &str, world: &World) -> Result<(), Error> {
             lost(world, || ())
         }
         "other recipe" => {
-            let mut recipe = plain(vicreg(), 8);
+            let mut recipe = exact::plain(vicreg(), 9);
             recipe.training.learning_rate = 0.5 + world.rank() as f64;
             Trainer::new(recipe, Device::Cpu, 3)?.join(world.clone())
         }
@@ -153,179 +153,6 @@ fn lost(world: &World, how: impl Fn()) -> Result<(), Error> {
         let _ = world.sum(Tensor::ones([1000], (Kind::Float, Device::Cpu)))?;
         std::thread::sleep(Duration::from_millis(1));
     }
-    Ok(())
-}
-
-/// Numbers that tell row and column.
-fn numbered(rows: i64, cols: i64) -> Tensor {
-    Tensor::arange(rows * cols, (Kind::Float, Device::Cpu)).view([rows, cols])
-}
-
-fn exchange(world: &World) -> Result<(), Error> {
-    let (size, rank) = (world.size() as i64, world.rank() as i64);
-    for d in [1, 3, 8, 9] {
-        let all = numbered(2 * size, d);
-        let own = all.narrow(0, 2 * rank, 2).copy().set_requires_grad(true);
-        assert_eq!(world.gather(&own)?, all);
-        assert_eq!(world.own_rows(&all)?, own.detach());
-        let columns = world.columns(&own)?;
-        let mine = world.own_columns(d as usize);
-        let expected = all.narrow(1, mine.start as i64, mine.len() as i64);
-        assert_eq!(columns.detach(), expected);
-        assert_eq!(world.rows(&columns.detach(), d as usize)?, own.detach());
-
-        // A loss that differs by process: a row's gradient is the sum of what all give it.
-        let weight = (rank + 1) as f64;
-        (world.gather(&own)? * &all * weight)
-            .sum(Kind::Float)
-            .backward();
-        let sum = (size * (size + 1) / 2) as f64;
-        assert_eq!(own.grad(), all.narrow(0, 2 * rank, 2) * sum);
-        let mut gradient = own.grad();
-        let _ = gradient.zero_();
-        (world.columns(&own)? * expected)
-            .sum(Kind::Float)
-            .backward();
-        assert_eq!(own.grad(), all.narrow(0, 2 * rank, 2));
-    }
-    let flag = Tensor::from_slice(&[world.rank() as f32, -1.0]);
-    let sum: Vec<f32> = world.sum(flag.shallow_clone())?.try_into().unwrap();
-    assert_eq!(sum, [(size * (size - 1) / 2) as f32, -size as f32]);
-    let max: Vec<f32> = world.max(flag)?.try_into().unwrap();
-    assert_eq!(max, [(size - 1) as f32, -1.0]);
-    assert!(world.any(world.rank() == 1)? && !world.any(false)?);
-    Ok(())
-}
-
-/// Steps are gradients, and weights do not move.
-fn plain(method: MethodConfig, batch: usize) -> Recipe {
-    let mut recipe = recipe(method, "sgd");
-    recipe.training.batch = batch;
-    recipe.training.learning_rate = 1e-30;
-    recipe.schedule = ScheduleConfig::Constant { warmup: 0.0 };
-    if let MethodConfig::Simsiam(config) = &mut recipe.method {
-        config.predictor_learning_rate = None;
-    }
-    recipe
-}
-
-fn vicreg_of(width: usize) -> MethodConfig {
-    MethodConfig::Vicreg(VicregConfig {
-        projector: vec![16, width],
-        ..VicregConfig::default()
-    })
-}
-
-fn criteria() -> Vec<CriterionConfig> {
-    let vcreg = |space| CriterionConfig::Vcreg {
-        space,
-        variance: 3.0,
-        covariance: 2.0,
-    };
-    vec![
-        CriterionConfig::None,
-        CriterionConfig::E2mc {
-            transform: TransformName::Sigmoid,
-            beta: 10.0,
-            gamma: 10.0,
-            epsilon: 1e-3,
-        },
-        vcreg(SpaceName::Hypersphere),
-        vcreg(SpaceName::Projector),
-        CriterionConfig::Uniformity {
-            weight: 3.0,
-            t: 2.0,
-        },
-        CriterionConfig::Mmcr { weight: 3.0 },
-        CriterionConfig::Sigreg {
-            weight: 3.0,
-            slices: 24,
-            knots: 9,
-            t_max: 3.0,
-        },
-    ]
-}
-
-struct Step {
-    losses: Vec<f64>,
-    gradients: BTreeMap<String, Tensor>,
-    statistics: BTreeMap<String, Tensor>,
-}
-
-fn step(recipe: &Recipe, steps: u64, world: Option<&World>) -> Result<Step, Error> {
-    let mut trainer = Trainer::new(recipe.clone(), Device::Cpu, 3)?;
-    if let Some(world) = world {
-        trainer.join(world.clone())?;
-    }
-    let (_, losses, _) = train(&mut trainer, steps, None, 1);
-    let (mut gradients, mut statistics) = (BTreeMap::new(), BTreeMap::new());
-    for (name, tensor) in trainer.model.tensors() {
-        if tensor.requires_grad() {
-            let gradient = tensor.grad();
-            if gradient.defined() {
-                gradients.insert(name, gradient.copy());
-            }
-        } else {
-            statistics.insert(name, tensor.copy());
-        }
-    }
-    Ok(Step {
-        losses,
-        gradients,
-        statistics,
-    })
-}
-
-/// How far `found` is from `expected`, of the length of all.
-fn distance(found: &BTreeMap<String, Tensor>, expected: &BTreeMap<String, Tensor>) -> f64 {
-    let square = |tensor: &Tensor| tensor.square().sum(Kind::Double).double_value(&[]);
-    assert_eq!(found.len(), expected.len());
-    let (mut off, mut length) = (0.0, 0.0);
-    for (name, expected) in expected {
-        off += square(&(&found[name] - expected));
-        length += square(expected);
-    }
-    (off / length).sqrt()
-}
-
-fn steps(world: &World) -> Result<(), Error> {
-    let early = |method| match method {
-        MethodConfig::Swav(config) => MethodConfig::Swav(SwavConfig {
-            queue_epoch: 0,
-            ..config
-        }),
-        other => other,
-    };
-    let mut cases = Vec::new();
-    for criterion in criteria() {
-        cases.push((vicreg_of(10), criterion.clone(), 40, 1, 1));
-        cases.push((vicreg_of(64), criterion.clone(), 40, 1, 1));
-        cases.push((early(swav()), criterion.clone(), 8, 4, 1));
-        cases.push((simsiam(), criterion, 40, 1, 1));
-    }
-    let mut worst: f64 = 0.0;
-    for (method, criterion, batch, steps, parts) in cases {
-        let mut recipe = plain(method, batch);
-        recipe.criterion = criterion;
-        recipe.training.accumulate = parts;
-        let alone = step(&recipe, steps, None)?;
-        let together = step(&recipe, steps, Some(world))?;
-        let value = alone.losses.iter().zip(&together.losses);
-        let value = value
-            .map(|(a, b)| (a - b).abs() / a.abs())
-            .fold(0.0, f64::max);
-        let gradient = distance(&together.gradients, &alone.gradients);
-        let statistics = distance(&together.statistics, &alone.statistics);
-        if world.is_first() {
-            println!(
-                "{} {:?}: value {value:.1e}, gradient {gradient:.1e}, statistics {statistics:.1e}",
-                recipe.method.name(),
-                recipe.criterion
-            );
-        }
-        worst = worst.max(value).max(gradient).max(statistics);
-    }
-    assert!(worst <= 1e-5, "{worst}");
     Ok(())
 }
 
@@ -367,6 +194,20 @@ fn resume(world: &World) -> Result<(), Error> {
 fn rows_and_columns_reach_all_and_gradients_come_back() {
     for size in [2, 3] {
         succeeds("exchange", size);
+    }
+}
+
+#[test]
+fn batch_norm_goes_by_the_statistics_of_all() {
+    for size in [2, 4] {
+        succeeds("batch norm", size);
+    }
+}
+
+#[test]
+fn losses_and_their_gradients_are_those_of_one_process() {
+    for size in [2, 4] {
+        succeeds("objectives", size);
     }
 }
 
