@@ -60,7 +60,9 @@ fn take_part(
     let result = work(&world, device);
     match &result {
         // All is written; whoever is lost now takes nothing with it.
-        Ok(_) => drop(world.leave()),
+        Ok(_) => {
+            let _ = world.leave();
+        }
         Err(error) => world.fail(&format!("{error:#}"), is_of_another(error)),
     }
     result
