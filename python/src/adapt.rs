@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use e2mc_eval::adapt::{AutoConfig, Evidence, Map, Method, Outcome, Use, Whiten, auto, fit};
+use e2mc_eval::adapt::{AutoConfig, Evidence, Map, Method, MapChoice, Use, Whiten, auto, fit};
 use numpy::{PyArray1, PyArray2, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -196,7 +196,7 @@ pub(crate) fn auto_map<'py>(
     Ok((NativeMap(outcome.map), text))
 }
 
-fn describe(outcome: &Outcome) -> String {
+fn describe(outcome: &MapChoice) -> String {
     let candidates = outcome.candidates.iter().map(|candidate| {
         json!({
             "method": candidate.method.to_string(),

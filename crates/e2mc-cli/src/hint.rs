@@ -11,6 +11,7 @@ use e2mc_base::lock::LockError;
 use e2mc_eval::protocol;
 
 use crate::failure::Failure;
+use crate::options::WrongUse;
 
 /// A hint for an error, if there is one.
 pub type Hints = fn(&(dyn Error + 'static)) -> Option<String>;
@@ -19,6 +20,9 @@ pub type Hints = fn(&(dyn Error + 'static)) -> Option<String>;
 pub fn of(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(failure) = error.downcast_ref::<Failure>() {
         return Some(failure.hint().to_owned()).filter(|hint| !hint.is_empty());
+    }
+    if let Some(error) = error.downcast_ref::<WrongUse>() {
+        return Some(error.hint.clone());
     }
     if let Some(error) = error.downcast_ref::<e2mc_recipe::Error>() {
         return Some(of_recipe(error));
@@ -45,6 +49,9 @@ pub fn of(error: &(dyn Error + 'static)) -> Option<String> {
 pub fn is_usage(error: &(dyn Error + 'static)) -> bool {
     if let Some(failure) = error.downcast_ref::<Failure>() {
         return failure.is_usage();
+    }
+    if error.is::<WrongUse>() {
+        return true;
     }
     if let Some(error) = error.downcast_ref::<protocol::Error>() {
         use protocol::Error;

@@ -9,6 +9,7 @@ pub mod failure;
 pub mod hint;
 pub mod inspection;
 pub mod launch;
-pub mod options;
 pub mod output;
 pub mod signals;
+
+pub use e2mc_options as options;

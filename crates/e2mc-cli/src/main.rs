@@ -16,7 +16,8 @@ use e2mc_cli::{failure, hint, launch, signals};
 
 fn main() -> ExitCode {
     signals::block();
-    let done = Arguments::read().and_then(|arguments| match arguments.command {
+    let arguments = Arguments::read().map_err(anyhow::Error::from);
+    let done = arguments.and_then(|arguments| match arguments.command {
         command if command.needs_network() => launch::engine(command.device()),
         command => {
             match command {

@@ -38,7 +38,7 @@ mod error;
 mod image;
 mod vectorised;
 
-pub use augment::{Augmentation, Blur, Filter, Jitter, Operation, Outcome, ViewRecipe};
+pub use augment::{Augmentation, Augmented, Blur, Filter, Jitter, Operation, ViewRecipe};
 pub use dataset::{Dataset, OpenOptions, Selection, Split, open, open_with};
 pub use dataset::{VOC_CLASSES, VocImages, VocShown, is_voc};
 pub use error::Error;

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         Some("demo") => Some("run it again"),
         _ => None,
     };
-    let read = signals::watch(go_on).and_then(|_| Arguments::read());
+    let read = signals::watch(go_on).and_then(|_| Ok(Arguments::read()?));
     let done = read.and_then(|arguments| dispatch(&arguments.command));
     done.unwrap_or_else(|error| {
         let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());

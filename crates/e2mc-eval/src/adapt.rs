@@ -54,7 +54,7 @@ pub use learn::Learn;
 pub use looks::count_look;
 pub use map::{Fitted, Map, Mapped};
 pub use method::{Method, Whiten};
-pub use outcome::{Candidate, MapDescription, Outcome, Verdict, Verified};
+pub use outcome::{Candidate, MapChoice, MapDescription, Verdict, Verified};
 pub use shrinkage::Shrinkage;
 pub use split::Parts;
 pub use statistics::Statistics;

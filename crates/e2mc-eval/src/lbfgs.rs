@@ -20,7 +20,7 @@ pub(crate) struct Settings {
 
 /// Where the minimisation ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Outcome {
+pub(crate) struct Minimum {
     /// Steps taken.
     pub(crate) iterations: usize,
     /// The largest component of the gradient, in magnitude.
@@ -37,7 +37,7 @@ pub(crate) fn minimise(
     x: &mut [f64],
     mut function: impl FnMut(&[f64], &mut [f64]) -> f64,
     settings: &Settings,
-) -> Outcome {
+) -> Minimum {
     let mut gradient = vec![0.0; x.len()];
     let mut value = function(x, &mut gradient);
     let mut history = History::default();
@@ -82,7 +82,7 @@ pub(crate) fn minimise(
         iterations += 1;
     }
     let gradient_norm = largest(&gradient);
-    Outcome {
+    Minimum {
         iterations,
         gradient_norm,
         converged: gradient_norm <= settings.tolerance,

@@ -14,7 +14,7 @@ mod objective;
 use e2mc::MatrixView;
 
 use crate::classifier::LinearClassifier;
-use crate::lbfgs::{self, Outcome};
+use crate::lbfgs::{self, Minimum};
 use crate::standardise::Standardiser;
 use crate::{Error, check};
 use objective::Objective;
@@ -170,7 +170,7 @@ pub(crate) fn fit(
     };
     let mut objective = Objective::new(features.view(), &labels, outputs.len(), None);
     let mut parameters = vec![0.0; objective.parameters()];
-    let Outcome {
+    let Minimum {
         iterations,
         gradient_norm,
         converged,

@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use crate::classifier::LinearClassifier;
 use crate::standardise::Standardiser;
 use crate::{Error, Presence, Targets, check};
-use dual::{Outcome, Problem};
+use dual::{Problem, Solution};
 
 /// How much errors count against the norm of the weights.
 #[derive(Clone, Debug, PartialEq)]
@@ -202,7 +202,7 @@ pub fn svm(
             }
         }
     };
-    let fits: Vec<(Vec<f64>, Outcome)> = fitted
+    let fits: Vec<(Vec<f64>, Solution)> = fitted
         .par_iter()
         .zip(&chosen)
         .map(|(task, &(cost, _))| {

@@ -56,7 +56,7 @@ pub use model::Model;
 pub use recipe::{Recipe, TrainingConfig};
 pub use settings::{Settings, read_settings, settings_of};
 pub use tch::Device;
-pub use train::{Control, Observer, Outcome, RunOptions};
+pub use train::{Control, Ending, Observer, RunOptions};
 pub use trainer::Trainer;
 pub use warmup::DEFAULT_HEAD_WARMUP;
 pub use world::World;

@@ -43,7 +43,7 @@ pub enum Control {
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Ending {
     /// All epochs are done.
     Finished,
     /// The stop flag was raised; the checkpoint holds the state.
@@ -79,7 +79,7 @@ impl Trainer {
         options: &RunOptions,
         stop: &AtomicBool,
         observer: &mut dyn Observer,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<Ending, Error> {
         let loader = self.loader(dataset, options)?;
         let batches = loader.batches_per_epoch() as u64;
         self.recipe.training.check_head_warmup(batches)?;
@@ -128,7 +128,7 @@ impl Trainer {
                     self.save_to(options.checkpoint.as_deref(), &mut saved)?;
                 }
                 if stops {
-                    return Ok(Outcome::Interrupted);
+                    return Ok(Ending::Interrupted);
                 }
             }
             drop(epoch);
@@ -153,15 +153,15 @@ impl Trainer {
             self.save_to(options.checkpoint.as_deref(), &mut saved)?;
             match control {
                 Control::Continue => {}
-                Control::Stop => return Ok(Outcome::StoppedByObserver),
-                Control::Interrupt => return Ok(Outcome::Interrupted),
+                Control::Stop => return Ok(Ending::StoppedByObserver),
+                Control::Interrupt => return Ok(Ending::Interrupted),
             }
             let stops = self.world.any(stop.load(Ordering::Relaxed))?;
             if stops && self.progress.epoch < self.recipe.training.epochs {
-                return Ok(Outcome::Interrupted);
+                return Ok(Ending::Interrupted);
             }
         }
-        Ok(Outcome::Finished)
+        Ok(Ending::Finished)
     }
 
     fn loader(&self, dataset: Arc<dyn Dataset>, options: &RunOptions) -> Result<Loader, Error> {

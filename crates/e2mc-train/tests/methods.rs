@@ -11,7 +11,7 @@ use e2mc_data::{Loader, LoaderConfig, Pipeline};
 use e2mc_train::criterion::{CriterionConfig, TransformName};
 use e2mc_train::method::{MethodConfig, SimsiamConfig};
 use e2mc_train::optim::ScheduleConfig;
-use e2mc_train::{Outcome, Recipe, Trainer};
+use e2mc_train::{Ending, Recipe, Trainer};
 use tch::{Device, Kind, Tensor};
 
 const SEED: u64 = 11;
@@ -216,7 +216,7 @@ fn agrees(
     let mut trainer = Trainer::new(recipe.clone(), Device::Cpu, SEED).unwrap();
     let mut twin = Twin::of(&trainer);
     let (outcome, losses, _) = train(&mut trainer, u64::MAX, None, 2);
-    assert_eq!((outcome, losses.len()), (Outcome::Finished, 10));
+    assert_eq!((outcome, losses.len()), (Ending::Finished, 10));
     let batches = batches(&recipe);
     assert_eq!(batches.len(), 10);
     let start = Twin::of(&Trainer::new(recipe, Device::Cpu, SEED).unwrap());

@@ -13,7 +13,7 @@ use common::{Bars, options, recipe, swav, vicreg};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::layer::Precision;
 use e2mc_train::{
-    Collapse, Control, EpochSummary, Error, Model, Observer, Outcome, Recipe, RunOptions, StepLog,
+    Collapse, Control, Ending, EpochSummary, Error, Model, Observer, Recipe, RunOptions, StepLog,
     Trainer,
 };
 use tch::Device;
@@ -72,7 +72,7 @@ impl Observer for Watch {
     }
 }
 
-fn run(trainer: &mut Trainer, options: &RunOptions, watch: &mut Watch) -> Result<Outcome, Error> {
+fn run(trainer: &mut Trainer, options: &RunOptions, watch: &mut Watch) -> Result<Ending, Error> {
     trainer.run(Arc::new(Bars(40)), options, &AtomicBool::new(false), watch)
 }
 
@@ -161,7 +161,7 @@ fn an_epoch_that_was_stopped_before_its_end_was_recorded_is_ended_by_the_next_pr
             ..Watch::default()
         };
         let outcome = run(&mut trainer, &options, &mut watch).unwrap();
-        assert_eq!(outcome, Outcome::Interrupted);
+        assert_eq!(outcome, Ending::Interrupted);
         let checkpoint = Checkpoint::read(&path).unwrap();
         let progress = checkpoint.progress.unwrap();
         assert_eq!((progress.epoch, progress.batch), (epoch - 1, 5));
@@ -170,7 +170,7 @@ fn an_epoch_that_was_stopped_before_its_end_was_recorded_is_ended_by_the_next_pr
         let mut rest = Watch::default();
         assert_eq!(
             run(&mut trainer, &options, &mut rest).unwrap(),
-            Outcome::Finished
+            Ending::Finished
         );
         let mut whole = watch.log;
         whole.steps.extend(rest.log.steps);
@@ -194,7 +194,7 @@ fn a_stop_at_an_epochs_last_step_loses_nothing() {
     for step in 1..=9 {
         let images = Arc::new(Bars(40));
         let outcome = trainer.run(images, &saving, &stop, &mut Watch::default());
-        assert_eq!(outcome.unwrap(), Outcome::Interrupted);
+        assert_eq!(outcome.unwrap(), Ending::Interrupted);
         let checkpoint = Checkpoint::read(&path).unwrap();
         assert_eq!(checkpoint.progress.unwrap().step, step);
         trainer = Trainer::resume(&checkpoint, Device::Cpu, None).unwrap();

@@ -13,7 +13,7 @@ use e2mc_train::checkpoint::{self, Checkpoint, Layout, ReadOptions};
 use e2mc_train::layer::Precision;
 use e2mc_train::method::MethodConfig;
 use e2mc_train::optim::ScheduleConfig;
-use e2mc_train::{Error, Model, Outcome, Output, Recipe, Trainer, embed};
+use e2mc_train::{Ending, Error, Model, Output, Recipe, Trainer, embed};
 use tch::Device;
 
 fn recipe(optimizer: &str) -> Recipe {
@@ -33,15 +33,15 @@ fn resumes_exactly(recipe: &Recipe, step: u64) {
     let path = folder.path().join("checkpoint.safetensors");
     let mut whole = Trainer::new(recipe.clone(), Device::Cpu, 3).unwrap();
     let (outcome, losses, entropies) = train(&mut whole, u64::MAX, None, 2);
-    assert_eq!((outcome, losses.len()), (Outcome::Finished, 10));
+    assert_eq!((outcome, losses.len()), (Ending::Finished, 10));
 
     let mut first = Trainer::new(recipe.clone(), Device::Cpu, 3).unwrap();
     let (outcome, mut pieces, mut means) = train(&mut first, step, Some(&path), 2);
-    assert_eq!((outcome, pieces.len() as u64), (Outcome::Interrupted, step));
+    assert_eq!((outcome, pieces.len() as u64), (Ending::Interrupted, step));
     let checkpoint = Checkpoint::read(&path).unwrap();
     let mut second = Trainer::resume(&checkpoint, Device::Cpu, None).unwrap();
     let (outcome, rest, rest_means) = train(&mut second, u64::MAX, None, 1);
-    assert_eq!(outcome, Outcome::Finished);
+    assert_eq!(outcome, Ending::Finished);
     pieces.extend(rest);
     assert_eq!(pieces, losses);
     means.extend(rest_means);
@@ -412,7 +412,7 @@ fn new_heads_train_alone_until_they_are_warm() {
     let (start, heads) = (snapshot(&model, false), snapshot(&trainer.model, true));
     assert_eq!(snapshot(&trainer.model, false), start);
     let (outcome, ..) = train(&mut trainer, 3, Some(&path), 1);
-    assert_eq!(outcome, Outcome::Interrupted);
+    assert_eq!(outcome, Ending::Interrupted);
     assert_eq!(
         snapshot(&trainer.model, false),
         start,

@@ -12,7 +12,7 @@ use e2mc_cli::options::AugmentOptions;
 use e2mc_cli::output;
 use e2mc_data::augment::Augmenter;
 use e2mc_data::decode::decode;
-use e2mc_data::{Augmentation, Filter, Image, Operation, Outcome, stream};
+use e2mc_data::{Augmentation, Augmented, Filter, Image, Operation, stream};
 use e2mc_eval::write_npy_tensor;
 use e2mc_report::colour;
 use e2mc_report::contact_sheet::{Cell, Pixels, Region, draw, outline};
@@ -32,11 +32,11 @@ pub(crate) fn run(options: &AugmentOptions) -> Result<ExitCode> {
         stored.with_channels(3, &mut image);
         let operation = operation(name, &options.params)?;
         let shape = match operation.apply(image)? {
-            Outcome::Image(image) => {
+            Augmented::Image(image) => {
                 write_png(&options.out, &image)?;
                 [image.channels, image.height, image.width]
             }
-            Outcome::Floats { shape, data } => {
+            Augmented::Floats { shape, data } => {
                 demand_extension(&options.out, "npy")?;
                 write_npy_tensor(&options.out, &shape, &data)?;
                 shape
@@ -163,8 +163,8 @@ fn reduced(image: &Image) -> Result<Image> {
         filter: Filter::Bilinear,
     };
     match whole.apply(colour)? {
-        Outcome::Image(image) => Ok(image),
-        Outcome::Floats { .. } => unreachable!("a crop gives an image"),
+        Augmented::Image(image) => Ok(image),
+        Augmented::Floats { .. } => unreachable!("a crop gives an image"),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use e2mc_base::counted;
-use e2mc_eval::adapt::{Method, Outcome, Verdict, Verified};
+use e2mc_eval::adapt::{MapChoice, Method, Verdict, Verified};
 
 use super::table;
 
@@ -20,7 +20,7 @@ pub struct Adaptation<'a> {
     /// Their dimensions.
     pub dims: usize,
     /// One for each use.
-    pub outcomes: &'a [Outcome],
+    pub outcomes: &'a [MapChoice],
     /// Where the map of each was written.
     pub maps: Vec<PathBuf>,
     /// Whether labels judged, rather than a second view.
@@ -72,7 +72,7 @@ impl Adaptation<'_> {
         text
     }
 
-    fn verdict(&self, outcome: &Outcome) -> String {
+    fn verdict(&self, outcome: &MapChoice) -> String {
         let stays = "the embeddings stay as they are (the map is the identity).";
         let right = match self.labelled {
             true => "right",
@@ -127,7 +127,7 @@ fn percent(confidence: f64) -> String {
     text.trim_end_matches(".0").to_owned()
 }
 
-fn detectable(outcome: &Outcome) -> String {
+fn detectable(outcome: &MapChoice) -> String {
     let Some(gain) = outcome.detectable else {
         return String::new();
     };
@@ -147,7 +147,7 @@ fn looks_said(looks: u64) -> String {
 }
 
 /// None, then the best on A.
-fn candidates(outcome: &Outcome) -> String {
+fn candidates(outcome: &MapChoice) -> String {
     let Some((none, others)) = outcome.candidates.split_first() else {
         return String::new();
     };
@@ -178,14 +178,14 @@ mod tests {
 
     use super::*;
 
-    fn outcome(verdict: Verdict) -> Outcome {
+    fn outcome(verdict: Verdict) -> MapChoice {
         let rows = Matrix::new(vec![0.0, 1.0, 2.0, 5.0], 2, 2).unwrap();
         let candidate = |method, accuracy| Candidate {
             method,
             unit_length: false,
             accuracy,
         };
-        Outcome {
+        MapChoice {
             usage: Use::Neighbours,
             verdict,
             map: fit(&rows.view(), &Method::None, false, 0).unwrap(),
@@ -215,7 +215,7 @@ mod tests {
         }
     }
 
-    fn text(outcome: Outcome) -> String {
+    fn text(outcome: MapChoice) -> String {
         Adaptation {
             name: "z.npy",
             rows: 100,
@@ -250,7 +250,7 @@ mod tests {
             not.contains("stay as they are") && not.contains("no certain gain"),
             "{not}"
         );
-        let nothing = text(Outcome {
+        let nothing = text(MapChoice {
             chosen: Some(0),
             verified: None,
             ..outcome(Verdict::NothingBetter)
@@ -259,7 +259,7 @@ mod tests {
         for text in [not, nothing] {
             assert!(text.contains("four times in five: 10.00 points"), "{text}");
         }
-        let few = text(Outcome {
+        let few = text(MapChoice {
             chosen: None,
             verified: None,
             detectable: None,

@@ -18,5 +18,5 @@ mod transpose;
 
 pub use augmenter::{Augmenter, ViewParameters};
 pub use normalise::Normaliser;
-pub use operation::{Operation, Outcome};
+pub use operation::{Augmented, Operation};
 pub use recipe::{Augmentation, Blur, Filter, Jitter, ViewRecipe};

@@ -86,7 +86,7 @@ pub enum Operation {
 
 /// What an operation gives.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum Augmented {
     /// An image.
     Image(Image),
     /// Floats, `(channels, height, width)`.
@@ -118,7 +118,7 @@ impl Operation {
     ///
     /// # Errors
     /// A parameter is out of range, or does not fit the image.
-    pub fn apply(&self, mut image: Image) -> Result<Outcome, Error> {
+    pub fn apply(&self, mut image: Image) -> Result<Augmented, Error> {
         let mut out = Image::default();
         match *self {
             Self::ResizedCrop {
@@ -148,7 +148,7 @@ impl Operation {
                 };
                 let target = Target::whole(new_width, new_height);
                 Resizer::default().resize(&image, region, filter, target, &mut out);
-                return Ok(Outcome::Image(out));
+                return Ok(Augmented::Image(out));
             }
             Self::ResizeCenterCrop {
                 resize,
@@ -162,7 +162,7 @@ impl Operation {
                 let target = centre_crop(&image, resize, crop, || "the image".to_owned())?;
                 let whole = Region::whole(&image);
                 Resizer::default().resize(&image, whole, filter, target, &mut out);
-                return Ok(Outcome::Image(out));
+                return Ok(Augmented::Image(out));
             }
             Self::Hflip {} => crop::flip(&mut image),
             Self::Brightness { factor } => change(&mut image, Change::Brightness(factor))?,
@@ -181,10 +181,10 @@ impl Operation {
                 let mut data = vec![0.0; image.pixels.len()];
                 Normaliser::new(mean, std).normalise(&image, &mut data);
                 let shape = [image.channels, image.height, image.width];
-                return Ok(Outcome::Floats { shape, data });
+                return Ok(Augmented::Floats { shape, data });
             }
         }
-        Ok(Outcome::Image(image))
+        Ok(Augmented::Image(image))
     }
 }
 

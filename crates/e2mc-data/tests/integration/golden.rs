@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use e2mc_data::decode::decode;
 use e2mc_data::preprocess::Preprocessor;
-use e2mc_data::{Error, Image, Operation, Outcome, Preprocessing};
+use e2mc_data::{Augmented, Error, Image, Operation, Preprocessing};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -54,10 +54,10 @@ fn operations_agree_with_torchvision() {
         let operation: Operation = serde_json::from_value(case).unwrap();
         match operation.apply(source.clone()).unwrap() {
             // Integer arithmetic that can be, and is, reproduced exactly.
-            Outcome::Image(image) => {
+            Augmented::Image(image) => {
                 assert_close(name, &image.to_interleaved(), &expected(name), 0.0, 0);
             }
-            Outcome::Floats { shape, data } => {
+            Augmented::Floats { shape, data } => {
                 assert_eq!(shape, [3, source.height, source.width]);
                 for (found, expected) in data.iter().zip(expected(name).chunks_exact(4)) {
                     let expected = f32::from_le_bytes(expected.try_into().unwrap());

@@ -23,7 +23,7 @@ use super::split::Split;
 use super::statistics::hex;
 use super::versus::{Answers, COPIES, LEAST_HELD_OUT, Versus};
 use super::{
-    AutoConfig, Candidate, Map, Method, Outcome, Statistics, Use, Verdict, Verified, count_look,
+    AutoConfig, Candidate, Map, MapChoice, Method, Statistics, Use, Verdict, Verified, count_look,
 };
 use crate::diagnostics::rows::{check_finite, pick, spread_rows};
 use crate::{Error, Rows, check};
@@ -55,7 +55,7 @@ pub fn auto(
     rows: &dyn Rows,
     evidence: Evidence<'_>,
     config: &AutoConfig,
-) -> Result<Vec<Outcome>, Error> {
+) -> Result<Vec<MapChoice>, Error> {
     config.check()?;
     config
         .methods
@@ -191,7 +191,7 @@ struct Part {
 }
 
 impl Trial<'_> {
-    fn run(self) -> Result<Vec<Outcome>, Error> {
+    fn run(self) -> Result<Vec<MapChoice>, Error> {
         let config = self.config;
         let Split {
             train,
@@ -235,7 +235,7 @@ impl Trial<'_> {
                 again.fit(&kept_part.first.view(), method, unit_length, config.seed)
             };
             let identity = refit(&Method::None, false)?;
-            let mut outcome = Outcome {
+            let mut outcome = MapChoice {
                 verdict: Verdict::NothingBetter,
                 chosen: Some(chosen),
                 detectable: Some(detectable),
@@ -265,8 +265,8 @@ impl Trial<'_> {
     }
 
     /// An outcome in which nothing was judged.
-    fn outcome(&self, usage: Use, identity: Map) -> Outcome {
-        Outcome {
+    fn outcome(&self, usage: Use, identity: Map) -> MapChoice {
+        MapChoice {
             usage,
             verdict: Verdict::NotJudged,
             map: identity,

@@ -50,7 +50,7 @@ pub enum Verdict {
 
 /// The answer for one use. Serialised, it says everything but the map's numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Outcome {
+pub struct MapChoice {
     /// What for.
     #[serde(rename = "use")]
     pub usage: Use,

@@ -7,7 +7,7 @@
 use e2mc::MatrixView;
 use rayon::prelude::*;
 
-use crate::lbfgs::{self, Outcome, Settings};
+use crate::lbfgs::{self, Minimum, Settings};
 use crate::product::{Operand, multiply, multiply_add};
 use crate::softmax::{argmax, cross_entropy};
 
@@ -109,7 +109,7 @@ impl<'a> Objective<'a> {
         parameters: &mut [f64],
         l2: f64,
         settings: &Settings,
-    ) -> Outcome {
+    ) -> Minimum {
         lbfgs::minimise(
             parameters,
             |p, gradient| self.evaluate(p, l2, gradient),

@@ -39,7 +39,7 @@ pub struct NeighbourPlan {
 /// warnings.
 ///
 /// # Errors
-/// As [`knn_within`]; training labels of one class; where predictions cannot be written.
+/// As [`knn_keeping`](crate::knn_keeping); training labels of one class; where predictions cannot be written.
 pub fn evaluate_neighbours(
     mut result: EvaluationResult,
     data: &NeighbourData<'_>,

@@ -21,7 +21,7 @@ pub(super) struct Settings {
 
 /// How a fit ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Outcome {
+pub(super) struct Solution {
     pub(super) epochs: usize,
     pub(super) converged: bool,
 }
@@ -79,17 +79,17 @@ struct Descent<'s, 'p> {
 }
 
 impl Kernel for Descent<'_, '_> {
-    type Output = Outcome;
+    type Output = Solution;
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> Outcome {
+    fn run<S: Simd>(self, _: S) -> Solution {
         self.solver.descend(self.cost, self.settings)
     }
 }
 
 impl Solver<'_> {
     /// Descends until the tolerance is met.
-    pub(super) fn solve(&mut self, cost: f64, settings: &Settings) -> Outcome {
+    pub(super) fn solve(&mut self, cost: f64, settings: &Settings) -> Solution {
         Level::detect().run(Descent {
             solver: self,
             cost,
@@ -98,7 +98,7 @@ impl Solver<'_> {
     }
 
     #[inline(always)]
-    fn descend(&mut self, cost: f64, settings: &Settings) -> Outcome {
+    fn descend(&mut self, cost: f64, settings: &Settings) -> Solution {
         let Self {
             problem,
             dual,
@@ -155,7 +155,7 @@ impl Solver<'_> {
             }
             if largest - smallest <= settings.tolerance {
                 if active == order.len() {
-                    return Outcome {
+                    return Solution {
                         epochs: epoch,
                         converged: true,
                     };
@@ -171,7 +171,7 @@ impl Solver<'_> {
                 f64::INFINITY
             };
         }
-        Outcome {
+        Solution {
             epochs: settings.max_epochs,
             converged: false,
         }

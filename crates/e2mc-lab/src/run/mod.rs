@@ -17,7 +17,7 @@ use e2mc_base::write_atomically;
 use e2mc_data::Dataset;
 use e2mc_record::{EventWriter, RunOutcome, RunSettings};
 use e2mc_train::checkpoint;
-use e2mc_train::{EpochSummary, Outcome, RunOptions, Trainer, TrainingConfig};
+use e2mc_train::{Ending, EpochSummary, RunOptions, Trainer, TrainingConfig};
 
 use crate::error::{Error, RunError};
 use crate::guard::Guard;
@@ -246,9 +246,9 @@ pub(crate) fn train_on(
         .run(train, &options, stop.flag(), &mut recording)
         .map_err(of_observer)?;
     let outcome = match outcome {
-        Outcome::Finished => RunOutcome::Finished,
-        Outcome::Interrupted => RunOutcome::Interrupted,
-        Outcome::StoppedByObserver => RunOutcome::StoppedByGuard,
+        Ending::Finished => RunOutcome::Finished,
+        Ending::Interrupted => RunOutcome::Interrupted,
+        Ending::StoppedByObserver => RunOutcome::StoppedByGuard,
     };
     recording.finish(outcome.clone())?;
     let (knn, knn_change, last) = (recording.knn, recording.knn_change, recording.last);

@@ -41,13 +41,13 @@ fn configs() -> Vec<CriterionConfig> {
 }
 
 /// What one path makes of two views and two small crops: the loss, each term, and the gradients.
-struct Outcome {
+struct Evaluated {
     loss: f64,
     terms: Vec<(&'static str, f64, f64)>,
     gradients: Vec<Tensor>,
 }
 
-fn run(config: &CriterionConfig, views: &[Tensor], in_tensors: bool) -> Outcome {
+fn run(config: &CriterionConfig, views: &[Tensor], in_tensors: bool) -> Evaluated {
     let leaves: Vec<_> = views
         .iter()
         .map(|z| z.detach().copy().set_requires_grad(true))
@@ -70,7 +70,7 @@ fn run(config: &CriterionConfig, views: &[Tensor], in_tensors: bool) -> Outcome 
     }
     objective.loss.backward();
     let terms = objective.terms.iter();
-    Outcome {
+    Evaluated {
         loss: objective.loss.double_value(&[]),
         terms: terms
             .map(|term| (term.name, term.weight, term.value.double_value(&[])))

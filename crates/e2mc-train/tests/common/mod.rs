@@ -13,7 +13,7 @@ use e2mc_train::criterion::{CriterionConfig, TransformName};
 use e2mc_train::method::{MethodConfig, SimsiamConfig, SwavConfig, VicregConfig};
 use e2mc_train::optim::{OptimizerConfig, ScheduleConfig};
 use e2mc_train::{
-    Control, EpochSummary, Error, Model, Observer, Outcome, Recipe, RunOptions, StepLog, Trainer,
+    Control, Ending, EpochSummary, Error, Model, Observer, Recipe, RunOptions, StepLog, Trainer,
     TrainingConfig,
 };
 use tch::{Device, Kind, Tensor};
@@ -178,7 +178,7 @@ pub(crate) fn train(
     step: u64,
     checkpoint: Option<&Path>,
     threads: usize,
-) -> (Outcome, Vec<f64>, Vec<f64>) {
+) -> (Ending, Vec<f64>, Vec<f64>) {
     let flag = AtomicBool::new(false);
     let mut observer = StopAfter {
         step,

@@ -16,7 +16,7 @@ use e2mc_train::backbone::{BackboneConfig, register_family};
 use e2mc_train::checkpoint::{Checkpoint, Export, Layout, Names, ReadOptions, export};
 use e2mc_train::method::{MethodConfig, MethodSettings, register_method};
 use e2mc_train::optim::Role;
-use e2mc_train::{Model, Outcome, Output, Recipe, Trainer};
+use e2mc_train::{Ending, Model, Output, Recipe, Trainer};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
@@ -74,14 +74,14 @@ fn a_run_trains_stops_and_goes_on_as_if_it_had_never_stopped() {
             let mut whole = Trainer::new(recipe.clone(), Device::Cpu, 3).unwrap();
             let start = copies(&whole.model);
             let (outcome, losses, _) = train(&mut whole, u64::MAX, None, 2);
-            assert_eq!((outcome, losses.len()), (Outcome::Finished, 10));
+            assert_eq!((outcome, losses.len()), (Ending::Finished, 10));
             for (name, tensor) in copies(&whole.model) {
                 assert!(tensor != start[&name], "{name} has not moved");
             }
 
             let mut first = Trainer::new(recipe, Device::Cpu, 3).unwrap();
             let (outcome, mut pieces, _) = train(&mut first, 4, Some(&path), 2);
-            assert_eq!(outcome, Outcome::Interrupted);
+            assert_eq!(outcome, Ending::Interrupted);
             let checkpoint = Checkpoint::read(&path).unwrap();
             assert!(checkpoint.foreign.is_none());
             let mut second = Trainer::resume(&checkpoint, Device::Cpu, None).unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use e2mc_train::backbone::BackboneConfig;
 use e2mc_train::checkpoint::Checkpoint;
-use e2mc_train::{Device, Model, Outcome, Recipe, Trainer};
+use e2mc_train::{Device, Ending, Model, Recipe, Trainer};
 use serde_json::json;
 use tch::Tensor;
 
@@ -43,7 +43,7 @@ fn a_run_stops_and_goes_on_as_if_it_had_never_stopped() {
             let mut whole = Trainer::new(recipe.clone(), Device::Cpu, 3).unwrap();
             let start = copies(&whole.model);
             let (outcome, losses, _) = train(&mut whole, u64::MAX, None, 2);
-            assert_eq!((outcome, losses.len()), (Outcome::Finished, 10));
+            assert_eq!((outcome, losses.len()), (Ending::Finished, 10));
             for (name, tensor) in copies(&whole.model) {
                 assert!(tensor != start[&name], "{name} has not moved");
             }

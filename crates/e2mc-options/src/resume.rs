@@ -1,11 +1,10 @@
 //! What may be typed beside `--resume`. A run goes on with its own settings: an option that would do
 //! nothing is refused, not passed over.
 
-use anyhow::Result;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 
-use crate::failure::Failure;
+use crate::WrongUse;
 
 /// Of a run: where it is, what it is run on, and what a resumed run may have otherwise.
 const OF_A_RUN: [&str; 11] = [
@@ -28,7 +27,7 @@ const OF_A_SWEEP: [&str; 5] = ["out", "data", "device", "threads", "json"];
 ///
 /// # Errors
 /// Where an option does not go with the `--resume` beside it.
-pub(super) fn check(command: &Command, matches: &ArgMatches) -> Result<()> {
+pub(super) fn check(command: &Command, matches: &ArgMatches) -> Result<(), WrongUse> {
     let Some((name, typed)) = matches.subcommand() else {
         return Ok(());
     };
@@ -55,14 +54,14 @@ pub(super) fn check(command: &Command, matches: &ArgMatches) -> Result<()> {
         return Ok(());
     }
     let verb = if refused.len() == 1 { "does" } else { "do" };
-    Err(Failure::usage(
-        format!(
+    Err(WrongUse {
+        message: format!(
             "--resume goes on with the settings of the {what}; {} {verb} not go with it",
             refused.join(" and ")
         ),
-        format!(
+        hint: format!(
             "start a new {what} for other settings; with --resume go {}",
             possible.join(", ")
         ),
-    ))
+    })
 }

@@ -59,7 +59,6 @@ pub use throughput::ThroughputOptions;
 pub use train::{ContinueOptions, CriterionName, GuardAction, PretrainOptions, TrainOptions};
 pub use watch::WatchOptions;
 
-use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
@@ -81,12 +80,22 @@ impl Arguments {
     ///
     /// # Errors
     /// Where an option does not go with the `--resume` beside it.
-    pub fn read() -> Result<Self> {
+    pub fn read() -> Result<Self, WrongUse> {
         let mut command = Self::command();
         let mut matches = command.get_matches_mut();
         resume::check(&command, &matches)?;
         Ok(Self::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit()))
     }
+}
+
+/// Options that do not go together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct WrongUse {
+    /// Which.
+    pub message: String,
+    /// What goes instead.
+    pub hint: String,
 }
 
 /// The commands with their options.
