@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::unfinished::Unfinished;
+use crate::unfinished::{self, Unfinished};
 
 /// The file in a folder that its one writer holds.
 const LOCK: &str = ".lock";
@@ -112,10 +112,15 @@ impl FolderLock {
             }
         };
         for _ in 0..TRIES {
-            let made = make(folder).map_err(io("make"))?;
             let path = folder.join(LOCK);
-            let file = match open_locked(&path) {
-                Ok(Some(file)) => file,
+            let (made, opened) = unfinished::in_one_step(|| {
+                let made = make(folder).map_err(io("make"))?;
+                let opened = open_locked(&path);
+                let opened = opened.map(|file| file.map(|file| (file, Unfinished::file(&path))));
+                Ok((made, opened))
+            })?;
+            let (file, name) = match opened {
+                Ok(Some(opened)) => opened,
                 Ok(None) => {
                     return Err(LockError::Busy {
                         folder: folder.to_owned(),
@@ -128,7 +133,6 @@ impl FolderLock {
                 }
                 Err(error) => return Err(io("write to")(error)),
             };
-            let name = Unfinished::file(&path);
             remove_rests(folder);
             // Who holds the lock is told for the message alone.
             let _ = file.set_len(0);
@@ -188,16 +192,28 @@ fn make(folder: &Path) -> io::Result<Vec<Unfinished>> {
         .collect())
 }
 
+/// Folders in which unfinished files wait, and their name while they are removed.
+const REST_FOLDERS: [&str; 2] = [".e2mc-unfinished", ".e2mc-unfinished.gone"];
+/// Letters and digits after the prefix of a temporary file.
+const RANDOM: usize = 6;
+
+/// Whether a file is one that was being written: others' files may begin alike.
+fn is_rest(name: &str) -> bool {
+    let random = name.strip_prefix(crate::file::TEMPORARY);
+    random.is_some_and(|random| {
+        random.len() == RANDOM && random.chars().all(|c| c.is_ascii_alphanumeric())
+    })
+}
+
 /// Removes what a kill left of files that were being written: nobody else writes here now.
 fn remove_rests(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        if !name.to_string_lossy().starts_with(crate::file::TEMPORARY) {
-            continue;
-        }
+        let name = name.to_string_lossy();
         let _ = match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            true => fs::remove_dir_all(entry.path()),
-            false => fs::remove_file(entry.path()),
+            true if REST_FOLDERS.contains(&&*name) => fs::remove_dir_all(entry.path()),
+            false if is_rest(&name) => fs::remove_file(entry.path()),
+            _ => continue,
         };
     }
 }

@@ -12,6 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Everything that is unfinished now, in the order in which it began.
 static LIST: Mutex<BTreeMap<u64, Item>> = Mutex::new(BTreeMap::new());
+/// Held while something is made and entered, so that the end of the process does not come between.
+static GATE: Mutex<()> = Mutex::new(());
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 #[derive(Clone, Debug)]
@@ -91,16 +93,27 @@ impl Item {
 
 /// Keeps other threads from beginning anything that would have to be removed.
 #[must_use]
-pub struct AllRemoved(#[allow(dead_code)] MutexGuard<'static, BTreeMap<u64, Item>>);
+pub struct AllRemoved(
+    #[allow(dead_code)] MutexGuard<'static, BTreeMap<u64, Item>>,
+    #[allow(dead_code)] MutexGuard<'static, ()>,
+);
+
+/// Makes something and enters it as [`Unfinished`] in one step: a process that is being ended has
+/// either both or neither. Not to be called within itself.
+pub fn in_one_step<T>(work: impl FnOnce() -> T) -> T {
+    let _gate = GATE.lock().unwrap_or_else(PoisonError::into_inner);
+    work()
+}
 
 /// Removes all that is unfinished, the latest first. While the returned value lives other threads
 /// wait where they begin or end such a thing: end the process before it is dropped.
 pub fn remove_all() -> AllRemoved {
+    let gate = GATE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut list = list();
     while let Some((_, item)) = list.pop_last() {
         item.remove();
     }
-    AllRemoved(list)
+    AllRemoved(list, gate)
 }
 
 fn list() -> MutexGuard<'static, BTreeMap<u64, Item>> {

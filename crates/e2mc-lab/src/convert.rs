@@ -65,6 +65,8 @@ pub fn convert(
     }
     let heads = !(settings.backbone_only || checkpoint.is_headless());
     let (format, tensors) = export(&checkpoint, output, settings)?;
+    // A library's folder has no place for heads.
+    let heads = heads && format != "folder";
     let recipe = &checkpoint.recipe;
     let map = checkpoint.folded.as_ref().map(|map| {
         Ok::<_, Error>(ConvertedMap {

@@ -13,7 +13,7 @@ use e2mc_eval::protocol::MapFile;
 use e2mc_eval::{RowWriter, Stored, read_images, write_labels};
 use e2mc_record::{DataOptions, MapOrigin};
 use e2mc_train::checkpoint::Checkpoint;
-use e2mc_train::{EmbedOptions, Model, Output, device, embed_images};
+use e2mc_train::{EmbedOptions, Model, Output, Recipe, device, embed_images};
 use serde::Serialize;
 use serde_json::json;
 
@@ -175,7 +175,7 @@ fn of_split(
     let rows = dataset.len();
     let usual = || batch(&checkpoint.recipe.evaluation, model.device());
     let batch = work.batch.unwrap_or_else(usual);
-    let identity = identity(work, batch)?;
+    let identity = identity(work, &checkpoint.recipe, batch)?;
     let mut writer = RowWriter::open(&work.out, rows, work.stored, &identity)?;
     // Whole batches, so that what follows is cut as it would have been.
     if !writer.done().is_multiple_of(batch) && writer.done() != rows {
@@ -218,7 +218,7 @@ fn of_split(
 
 /// Everything that a row depends on: with another, rows of an earlier run are of no use. The last
 /// bits of a product may depend on how many images it takes.
-fn identity(work: &Embedding, batch: usize) -> Result<String, Error> {
+fn identity(work: &Embedding, recipe: &Recipe, batch: usize) -> Result<String, Error> {
     let Pictures::Split { data, taken, split } = &work.pictures else {
         return Ok("tensor".to_owned());
     };
@@ -228,6 +228,8 @@ fn identity(work: &Embedding, batch: usize) -> Result<String, Error> {
         "output": work.output.to_string(), "batch": batch, "device": work.machine.device,
         "reading": work.reading, "max_bad_images": max_bad_images(*taken),
         "val": taken.val_fraction, "val_seed": taken.val_seed,
+        // What files beside the weights say.
+        "evaluation": recipe.evaluation, "backbone": recipe.backbone,
     });
     if let Some(map) = &work.map {
         identity["map"] = json!(map.origin.sha256);

@@ -111,7 +111,13 @@ fn one(
     let recipe = &checkpoint.recipe;
     let output = match &inspection.output {
         Some(output) => output.clone(),
-        None if checkpoint.is_headless() => Output::Backbone,
+        // Maps are fitted to the backbone's features.
+        None if checkpoint.is_headless()
+            || checkpoint.folded.is_some()
+            || inspection.map.is_some() =>
+        {
+            Output::Backbone
+        }
         None => Output::Projector,
     };
     check_output(&output, &checkpoint)?;

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use e2mc_eval::adapt::{AutoConfig, Method, Shrinkage, Use, Whiten};
 
 use super::value::level;
-use super::{CheckpointOptions, DtypeName, ImageOptions, machine};
+use super::{CheckpointOptions, DtypeName, ImageOptions, PreparationOptions, machine};
 
 /// Options of `adapt`.
 #[derive(Args, Debug)]
@@ -32,6 +32,9 @@ pub struct AdaptOptions {
     /// How the images are opened.
     #[command(flatten)]
     pub images: ImageOptions,
+    /// How they are prepared for the network.
+    #[command(flatten)]
+    pub preparation: PreparationOptions,
     /// What is taken from the network: backbone or another output that `embed` knows
     #[arg(
         long,

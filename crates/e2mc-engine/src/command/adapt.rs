@@ -27,7 +27,7 @@ pub(crate) fn run(options: &AdaptOptions) -> Result<ExitCode> {
     let data = options.data.as_ref();
     let data = data.expect("the parser demands --data with --checkpoint");
     let source = NetworkSource {
-        reading: settings::reading(&options.reading),
+        reading: settings::reading_for(&options.reading, &options.preparation),
         taken: settings::taken(options.images),
         output: settings::output(&options.output),
         machine: Machine {

@@ -205,7 +205,10 @@ impl Subject<'_> {
         let mut pace = Pace::default();
         trainer.run(images, &options, &AtomicBool::new(false), &mut pace)?;
         pace.bytes = match (before, peak_memory()) {
-            (Some(before), Some(peak)) => Some(peak.saturating_sub(before)),
+            // The memory of another device is not the process's.
+            (Some(before), Some(peak)) if self.device == Device::Cpu => {
+                Some(peak.saturating_sub(before))
+            }
             _ => None,
         };
         Ok(pace)

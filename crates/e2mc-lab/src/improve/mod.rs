@@ -32,10 +32,11 @@ use e2mc::Matrix;
 use e2mc_base::stop::{Phase, Stop};
 use e2mc_data::is_voc;
 use e2mc_eval::adapt::HeldOut;
-use e2mc_record::{Improvement, sha256};
+use e2mc_record::{Improvement, RunFolder};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Output, device, embed};
 
+use crate::checkpoint::{check_unfolded, digest};
 use crate::error::{Error, ImproveError};
 use crate::machine::BATCH;
 use crate::notice::Notices;
@@ -88,6 +89,7 @@ pub fn run(
     let _heeding = stop.enter(Phase::Heeding);
     let folder = ImproveFolder::new(&work.out);
     outcome::check_folder(work, &folder)?;
+    let _lock = RunFolder::new(&work.out).lock()?;
     let stage = open(work, folder, notices)?;
     let pool = Pool::open(&work.data, work.taken, notices)?;
     if let Some(outcome) = outcome::finished(&stage, &pool)? {
@@ -113,6 +115,7 @@ fn open<'a>(
     }
     let device = device(&work.machine.device)?;
     let base = work.reading.read(&work.checkpoint, &**notices)?;
+    check_unfolded(&base)?;
     let common = candidate::common(&base, &wanted(work))?;
     let stage = Stage {
         work,
@@ -423,5 +426,5 @@ impl Costs {
 
 /// The SHA-256 of the checkpoint.
 fn base_hash(work: &Improve) -> Result<String, Error> {
-    Ok(sha256(&work.checkpoint)?)
+    digest(&work.checkpoint)
 }

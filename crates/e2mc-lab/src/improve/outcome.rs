@@ -3,8 +3,9 @@
 use std::fs;
 
 use e2mc::Matrix;
-use e2mc_base::stop::Stop;
+use e2mc_base::stop::{Phase, Stop};
 use e2mc_base::write_atomically;
+use e2mc_eval::adapt::Use;
 use e2mc_eval::adapt::{Answers, detectable_gain};
 use e2mc_record::{
     BaseCheckpoint, IMPROVEMENT_FORMAT, Improvement, ImprovementRow, ImprovementVerdict, RowKind,
@@ -184,7 +185,17 @@ impl Ending<'_> {
             looks,
             map,
         } = verdict::verify(stage, self.bench, &rivals, stop)?;
+        // From here on files are written that belong together.
+        let _finishing = stop.enter(Phase::Finishing);
+        let earlier = stage.folder.outcome();
+        if earlier.exists() {
+            fs::remove_file(&earlier).map_err(|source| Error::io("remove", &earlier, source))?;
+        }
         outcome.verified = Some(verified);
+        if others.len() + 1 < Use::ALL.len() {
+            let text = "the other uses were not all looked at: a loss there is not excluded";
+            outcome.warnings.push(text.to_owned());
+        }
         outcome.others = others;
         outcome.detectable = Some(detectable);
         outcome.looks = Some(looks);
@@ -194,13 +205,17 @@ impl Ending<'_> {
             return finish(stage, outcome);
         }
         outcome.verdict = ImprovementVerdict::Better;
-        keep_old(stage)?;
-        if leader.changed {
-            copy(&stage.folder.leader(), &stage.folder.model())?;
+        match leader.changed {
+            true => remove_map(stage)?,
+            false => keep_old(stage)?,
         }
         if let Some(map) = map {
             map.save(stage.folder.map())?;
             outcome.map = Some(stage.folder.map());
+        }
+        // After its map: a better model may need it.
+        if leader.changed {
+            copy(&stage.folder.leader(), &stage.folder.model())?;
         }
         finish(stage, outcome)
     }
@@ -208,9 +223,7 @@ impl Ending<'_> {
     fn leader(&self) -> Result<Model, Error> {
         let mut checkpoint = Checkpoint::read(&self.stage.folder.leader())?;
         checkpoint.recipe.training.precision = Precision::F32;
-        let model = Model::new(&checkpoint.recipe, self.stage.device, 0)?;
-        checkpoint.apply_to(&model)?;
-        Ok(model)
+        Ok(checkpoint.to_model(self.stage.device)?)
     }
 
     /// The smallest gain that B would have shown, going by the best of A.
@@ -274,14 +287,22 @@ impl Ending<'_> {
 /// The old model in the place where scripts look for a model, and no map.
 fn keep_old(stage: &Stage<'_>) -> Result<(), Error> {
     let path = stage.folder.model();
-    match stage.base.foreign {
-        None => copy(&stage.work.checkpoint, &path)?,
+    let checkpoint = &stage.work.checkpoint;
+    let is_safetensors = checkpoint
+        .extension()
+        .is_some_and(|end| end == "safetensors");
+    match stage.base.foreign.is_none() && is_safetensors {
+        true => copy(checkpoint, &path)?,
         // In the format that its name says.
-        Some(_) => {
+        false => {
             let recipe = &stage.base.recipe;
             checkpoint::save_model(&path, recipe, &stage.load_base()?, Storage::F32)?;
         }
     }
+    remove_map(stage)
+}
+
+fn remove_map(stage: &Stage<'_>) -> Result<(), Error> {
     let map = stage.folder.map();
     if map.exists() {
         fs::remove_file(&map).map_err(|source| Error::io("remove", &map, source))?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use e2mc_base::lock::FolderLock;
 use e2mc_record::{ImprovementImages, ImprovementPlan};
 use serde::Serialize;
 
@@ -40,6 +41,7 @@ pub struct Preview {
 /// # Errors
 /// As [`run`](super::run).
 pub fn preview(work: &Improve, notices: &Arc<dyn Notices>) -> Result<Preview, Error> {
+    FolderLock::check(&work.out).map_err(e2mc_record::Error::Lock)?;
     let stage = open(work, ImproveFolder::new(&work.out), notices)?;
     let pool = Pool::open(&work.data, work.taken, notices)?;
     let measured = stage.measure(&pool)?;

@@ -448,10 +448,8 @@ impl Search<'_> {
         let progress = checkpoint.progress.unwrap_or_default();
         let recipe = checkpoint.recipe.clone();
         checkpoint.recipe.training.precision = Precision::F32;
-        let model = Model::new(&checkpoint.recipe, self.stage.device, 0)?;
-        checkpoint.apply_to(&model)?;
         Ok(Box::new(Snapshot {
-            model,
+            model: checkpoint.to_model(self.stage.device)?,
             recipe,
             epochs: progress.epoch,
             steps: progress.step,

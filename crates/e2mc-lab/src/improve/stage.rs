@@ -28,11 +28,9 @@ pub(super) struct Stage<'a> {
 impl Stage<'_> {
     /// The untouched model in float32, as it is judged.
     pub(super) fn load_base(&self) -> Result<Model, Error> {
-        let mut recipe = self.base.recipe.clone();
-        recipe.training.precision = Precision::F32;
-        let model = Model::new(&recipe, self.device, 0)?;
-        self.base.apply_to(&model)?;
-        Ok(model)
+        let mut base = self.reopen_base()?;
+        base.recipe.training.precision = Precision::F32;
+        Ok(base.to_model(self.device)?)
     }
 
     /// The base once more, without a word on what was found in it.

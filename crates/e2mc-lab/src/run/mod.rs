@@ -242,6 +242,11 @@ pub(crate) fn train_on(
         checkpoint: Some(folder.checkpoint()),
         save_every: settings.save_every,
     };
+    // A run that goes on beyond its end has another model at the new one.
+    let model = folder.model();
+    if resumed && model.exists() {
+        std::fs::remove_file(&model).map_err(|source| Error::io("remove", &model, source))?;
+    }
     let outcome = trainer
         .run(train, &options, stop.flag(), &mut recording)
         .map_err(of_observer)?;

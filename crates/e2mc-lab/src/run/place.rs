@@ -119,7 +119,7 @@ impl Left {
                 seconds: before.seconds,
             }))?;
         }
-        if !self.has_model {
+        if !self.is_complete() || !self.has_model {
             let storage = storage(&RunSettings::read(folder)?);
             let model = self.checkpoint.to_model(Device::Cpu)?;
             checkpoint::save_model(&folder.model(), &self.checkpoint.recipe, &model, storage)?;

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use e2mc_base::lock::FolderLock;
-use e2mc_base::unfinished::Unfinished;
+use e2mc_base::unfinished::{Unfinished, in_one_step};
 
 use super::EvaluationResult;
 use crate::Error;
@@ -69,8 +69,10 @@ impl ResultFolder {
         };
         tempfile::tempfile_in(folder).map_err(Error::io("write to", folder))?;
         let path = folder.join(ASIDE);
-        let aside = Unfinished::tree(&path);
-        fs::create_dir(&path).map_err(Error::io("make", &path))?;
+        let aside = in_one_step(|| {
+            let made = fs::create_dir(&path).map_err(Error::io("make", &path));
+            made.map(|()| Unfinished::tree(&path))
+        })?;
         Ok(Self {
             out: Some(Out {
                 waiting: Mutex::default(),

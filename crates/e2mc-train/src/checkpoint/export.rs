@@ -14,7 +14,6 @@ use crate::advice::Advice;
 use crate::archive::FOLDED_KEY;
 use crate::backbone::{BackboneConfig, Naming};
 use crate::method::MethodConfig;
-use crate::model::Model;
 
 /// Whose names the tensors get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,8 +109,7 @@ pub fn export(
         _ => None,
     };
     let mut recipe = checkpoint.recipe.clone();
-    let model = Model::new(&recipe, Device::Cpu, 0)?;
-    checkpoint.apply_to(&model)?;
+    let model = checkpoint.to_model(Device::Cpu)?;
     let backbone_only =
         options.backbone_only || checkpoint.is_headless() || format == Format::Folder;
     if backbone_only {

@@ -63,7 +63,10 @@ pub(super) fn models<'a>(runs: &'a [Run], logs: &[RunLog]) -> Vec<Model<'a>> {
 /// this folder.
 fn own_checkpoint(run: &Run) -> Option<String> {
     let of_run = run.results.results.iter().map(|found| &found.result);
-    let of_run: Vec<&EvaluationResult> = of_run.filter(|result| !is_base(run, result)).collect();
+    let mut of_run: Vec<&EvaluationResult> =
+        of_run.filter(|result| !is_base(run, result)).collect();
+    // What was seen through a map is the run's own only where there is nothing else.
+    of_run.sort_by_key(|result| result.map.is_some());
     let files = [run.folder.model(), run.folder.checkpoint()];
     let in_folder = |result: &&&EvaluationResult| {
         let root = run.folder.root().file_name();
@@ -95,6 +98,14 @@ fn checkpoint(result: &EvaluationResult) -> Option<&CheckpointOrigin> {
 
 /// A text that is the same for results of the same model.
 fn judged(result: &EvaluationResult) -> String {
+    let model = judged_without_map(result);
+    match &result.map {
+        Some(map) => format!("{model}\n{}", map.sha256),
+        None => model,
+    }
+}
+
+fn judged_without_map(result: &EvaluationResult) -> String {
     match &result.origin {
         Origin::Checkpoint(origin) => {
             let path = || origin.checkpoint.display().to_string();
@@ -117,7 +128,7 @@ fn is_base(run: &Run, result: &EvaluationResult) -> bool {
             None => origin.checkpoint == base.path,
         }
     });
-    untouched || began
+    (untouched || began) && result.map.is_none()
 }
 
 /// All figures as dots, a panel a classifier and fraction; none without results.
