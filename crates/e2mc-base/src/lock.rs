@@ -264,7 +264,7 @@ mod tests {
     fn a_lock_that_a_kill_or_a_reboot_left_is_taken() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(LOCK), "process 1 on elsewhere").unwrap();
-        fs::write(folder.path().join(".e2mc-x1"), "half a checkpoint").unwrap();
+        fs::write(folder.path().join(".e2mc-x1b2c3"), "half a checkpoint").unwrap();
         fs::create_dir(folder.path().join(".e2mc-unfinished")).unwrap();
         let lock = FolderLock::acquire(folder.path()).unwrap();
         let names: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();

@@ -133,7 +133,7 @@ fn a_start_that_was_killed_before_its_first_checkpoint_starts_anew() {
             "{\"event\":\"start\",\"format\":1}\n{\"event\":\"epo",
         ),
         (".lock", "process 1 on elsewhere\n"),
-        (".e2mc-half", "half a checkpoint"),
+        (".e2mc-hA1f03", "half a checkpoint"),
         ("events.out.tfevents.0000000001.e2mc", ""),
     ] {
         fs::write(world.path("run").join(file), text).unwrap();
