@@ -6,6 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::process;
+
 /// Where the system shows the groups.
 const MOUNT: &str = "/sys/fs/cgroup";
 
@@ -97,10 +99,7 @@ fn left(groups: &str, mount: &Path) -> Option<u64> {
 
 /// What the machine has free or can free, as it says of itself.
 fn free(meminfo: &str) -> Option<u64> {
-    let mut lines = meminfo.lines();
-    let text = lines.find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kilobytes: u64 = text.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
+    process::bytes(meminfo, "MemAvailable:")
 }
 
 /// Processors' worth of time: the smallest limit on the way from the process's group to the root.

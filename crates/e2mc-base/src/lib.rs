@@ -4,6 +4,7 @@
 //! - [`lock`]: folders and files that one process alone writes to;
 //! - [`stop`], [`unfinished`]: ending early, and what has to go where the process does;
 //! - [`cgroup`]: what a container or a scheduler's job may use;
+//! - [`process`]: what this process takes;
 //! - [`counted`]: `1 epoch`, `2 epochs`;
 //! - [`random`]: random numbers by position, which no thread and no order changes;
 //! - [`schedule`]: how a rate goes over a run;
@@ -14,6 +15,7 @@ pub mod cgroup;
 mod count;
 mod file;
 pub mod lock;
+pub mod process;
 pub mod random;
 pub mod schedule;
 pub mod simd;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::{ImageOptions, InspectOptions};
-use e2mc_data::dataset::{cache_folder, is_of_rows, name_below};
-use e2mc_data::{Dataset, OpenOptions, Split, Thumbnail, open_with};
+use e2mc_data::dataset::{cache_folder, is_of_rows, name_below, shown};
+use e2mc_data::{Dataset, OpenOptions, Split, open_with};
 use e2mc_record::{SplitRecord, data_fingerprint};
 use e2mc_report::pages::images::{Images, Picture, Set, Source, WITHOUT};
 
@@ -118,11 +118,7 @@ pub(crate) fn picture(
     row: usize,
     thumbnails: bool,
 ) -> Option<Picture> {
-    (row < dataset.len()).then(|| {
-        let small = thumbnails
-            .then(|| Thumbnail::of(dataset, row).ok())
-            .flatten();
-        let small = small.map(|small| (small.width, small.height, small.bytes));
-        Picture::new(name_below(root, dataset, row), small)
-    })
+    let (name, small) = shown((root, dataset), row, thumbnails)?;
+    let small = small.map(|small| (small.width, small.height, small.bytes));
+    Some(Picture::new(name, small))
 }

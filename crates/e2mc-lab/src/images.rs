@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use e2mc_data::dataset::{BadNews, cache_folder, first_bad, name_below};
-use e2mc_data::{Dataset, OpenOptions, Split, Thumbnail, open_with, subset};
+use e2mc_data::dataset::{BadNews, cache_folder, first_bad, name_below, shown};
+use e2mc_data::{Dataset, OpenOptions, Split, open_with, subset};
 use e2mc_record::{DataOptions, data_fingerprint};
 use e2mc_report::pages::images::Picture;
 
@@ -91,13 +91,9 @@ pub(crate) fn picture(
     row: usize,
     thumbnails: bool,
 ) -> Option<Picture> {
-    (row < dataset.len()).then(|| {
-        let small = thumbnails
-            .then(|| Thumbnail::of(dataset, row).ok())
-            .flatten();
-        let small = small.map(|small| (small.width, small.height, small.bytes));
-        Picture::new(name_below(root, dataset, row), small)
-    })
+    let (name, small) = shown((root, dataset), row, thumbnails)?;
+    let small = small.map(|small| (small.width, small.height, small.bytes));
+    Some(Picture::new(name, small))
 }
 
 /// Images with their labels.

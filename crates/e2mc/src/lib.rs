@@ -34,5 +34,5 @@ mod transform;
 pub use criterion::{Criterion, Value, Workspace};
 pub use error::Error;
 pub use matrix::{Matrix, MatrixView};
-pub use shape::{Shape, mean_deviation, rescaled};
+pub use shape::{Shape, mean_deviation, rescaled, rescaled_like};
 pub use transform::Transform;

@@ -63,11 +63,21 @@ pub fn mean_deviation(z: MatrixView) -> f64 {
 /// `z` `(n, d)` with each dimension stretched by `factor` about its mean: the base embedding with
 /// another spread.
 pub fn rescaled(z: MatrixView, factor: f64) -> Matrix {
+    rescaled_like(z, z, factor)
+}
+
+/// `z` `(n, d)` with each dimension stretched by `factor` about the mean that it has in `known`
+/// `(m, d)`.
+///
+/// # Panics
+/// `known` has another number of dimensions.
+pub fn rescaled_like(known: MatrixView, z: MatrixView, factor: f64) -> Matrix {
+    assert_eq!(known.cols(), z.cols(), "both have the same dimensions");
     let mut out = Matrix::zeros(z.rows(), z.cols());
     if z.data().is_empty() {
         return out;
     }
-    let moments = moments(z);
+    let moments = moments(known);
     let rows = out.data_mut().chunks_exact_mut(z.cols());
     for (out, row) in rows.zip(z.data().chunks_exact(z.cols())) {
         for ((out, &value), m) in out.iter_mut().zip(row).zip(&moments) {

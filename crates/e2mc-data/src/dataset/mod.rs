@@ -33,7 +33,7 @@ pub use voc::{VOC_CLASSES, VocImages, VocShown, is_voc};
 use std::path::Path;
 
 use crate::decode::Wanted;
-use crate::{Error, Image};
+use crate::{Error, Image, Thumbnail};
 
 /// The name of an image below the folder of its data set, so that it stays the same where the folder is moved.
 pub fn name_below(root: &Path, dataset: &dyn Dataset, index: usize) -> String {
@@ -42,6 +42,19 @@ pub fn name_below(root: &Path, dataset: &dyn Dataset, index: usize) -> String {
     below
         .trim_start_matches(std::path::MAIN_SEPARATOR)
         .to_owned()
+}
+
+/// What is shown of the image `index`: its name [below the folder](name_below) and, with `thumbnails`
+/// and where it can be read, a small picture. None where there is no such image.
+pub fn shown(
+    (root, dataset): (&Path, &dyn Dataset),
+    index: usize,
+    thumbnails: bool,
+) -> Option<(String, Option<Thumbnail>)> {
+    (index < dataset.len()).then(|| {
+        let small = thumbnails.then(|| Thumbnail::of(dataset, index).ok());
+        (name_below(root, dataset, index), small.flatten())
+    })
 }
 
 /// Whether a data set in the folder `root` can be what rows of embeddings are of: as many images as rows and, of a list

@@ -6,11 +6,12 @@
 //! gain little unless there are many. What does not fit in memory goes through the backbone in
 //! parts.
 
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use e2mc_base::cgroup;
+use e2mc_base::process::{forget_peak_memory, peak_memory};
 use e2mc_data::Dataset;
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{
@@ -87,7 +88,7 @@ impl Subject<'_> {
             (_, Some(many)) => Some(many as f64 / usual as f64),
             _ => None,
         };
-        let room = free_memory().map(|bytes| SHARE * bytes as f64);
+        let room = cgroup::memory().map(|bytes| SHARE * bytes as f64);
         let (batch, accumulate) = match self.fixed_batch {
             true => (usual, training.accumulate),
             false => {
@@ -201,7 +202,7 @@ impl Subject<'_> {
             checkpoint: None,
             save_every: None,
         };
-        let before = forget_peak();
+        let before = forget_peak_memory();
         let mut pace = Pace::default();
         trainer.run(images, &options, &AtomicBool::new(false), &mut pace)?;
         pace.bytes = match (before, peak_memory()) {
@@ -231,61 +232,5 @@ impl Observer for Pace {
         // The last epoch stays: the first has warmed everything up.
         self.images_per_s = summary.images_per_s;
         Ok(Control::Continue)
-    }
-}
-
-/// The memory that the process has now, from where its peak is counted; Linux alone tells.
-fn forget_peak() -> Option<u64> {
-    fs::write("/proc/self/clear_refs", "5").ok()?;
-    status("VmRSS:")
-}
-
-fn peak_memory() -> Option<u64> {
-    status("VmHWM:")
-}
-
-fn status(key: &str) -> Option<u64> {
-    kibibytes(&fs::read_to_string("/proc/self/status").ok()?, key)
-}
-
-/// Bytes that may still be taken: of the machine, and of the process's group where that has less.
-fn free_memory() -> Option<u64> {
-    let machine = fs::read_to_string("/proc/meminfo").ok()?;
-    let machine = kibibytes(&machine, "MemAvailable:")?;
-    Some(machine.min(group_memory().unwrap_or(u64::MAX)))
-}
-
-/// What the limit of the process's group leaves (cgroup 2).
-fn group_memory() -> Option<u64> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let root = std::path::Path::new("/sys/fs/cgroup");
-    let own = root.join(path.trim_start_matches('/'));
-    [own.as_path(), root].into_iter().find_map(|group| {
-        let number = |name: &str| -> Option<u64> {
-            let text = fs::read_to_string(group.join(name)).ok()?;
-            text.trim().parse().ok()
-        };
-        Some(number("memory.max")?.saturating_sub(number("memory.current")?))
-    })
-}
-
-/// `VmRSS:     1234 kB` as bytes.
-fn kibibytes(text: &str, key: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-    let number: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(1024 * number)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_is_read_from_the_system_s_lines() {
-        let text = "Name:\te2mc\nVmHWM:\t  2048 kB\nVmRSS:\t  1024 kB\n";
-        assert_eq!(kibibytes(text, "VmRSS:"), Some(1 << 20));
-        assert_eq!(kibibytes(text, "VmHWM:"), Some(2 << 20));
-        assert_eq!(kibibytes(text, "VmSwap:"), None);
     }
 }

@@ -2,11 +2,10 @@
 
 use std::fs;
 
-use e2mc::Matrix;
+use e2mc::{Matrix, rescaled, rescaled_like};
 use e2mc_base::stop::{Phase, Stop};
 use e2mc_base::write_atomically;
-use e2mc_eval::adapt::Use;
-use e2mc_eval::adapt::{Answers, detectable_gain};
+use e2mc_eval::adapt::{Answers, Use, detectable_gain};
 use e2mc_record::{
     BaseCheckpoint, IMPROVEMENT_FORMAT, Improvement, ImprovementRow, ImprovementVerdict, RowKind,
 };
@@ -244,27 +243,10 @@ impl Ending<'_> {
         let Some(factor) = self.state.spread.filter(|factor| factor.is_finite()) else {
             return Ok(None);
         };
-        let bank = &self.own.bank;
-        let dims = bank.cols();
-        let mut mean = vec![0.0_f64; dims];
-        for row in bank.data().chunks_exact(dims) {
-            mean.iter_mut()
-                .zip(row)
-                .for_each(|(m, &v)| *m += f64::from(v));
-        }
-        mean.iter_mut().for_each(|m| *m /= bank.rows() as f64);
-        let scaled = |features: &Matrix| {
-            let mut scaled = features.clone();
-            for row in scaled.data_mut().chunks_exact_mut(dims) {
-                for (value, m) in row.iter_mut().zip(&mean) {
-                    *value = (m + factor * (f64::from(*value) - m)) as f32;
-                }
-            }
-            scaled
-        };
+        let bank = self.own.bank.view();
         let features = Features {
-            bank: scaled(bank),
-            queries: scaled(&self.own.queries),
+            bank: rescaled(bank, factor),
+            queries: rescaled_like(bank, self.own.queries.view(), factor),
         };
         let judged = self.bench.on_a(&features, Maps::Nothing)?;
         let answers = &judged[0].answers;

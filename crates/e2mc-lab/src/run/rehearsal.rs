@@ -1,12 +1,12 @@
 //! What a run would do, tried: everything that a run refuses is refused, and a few steps are measured.
 //! Nothing is written.
 
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use e2mc_base::lock::FolderLock;
+use e2mc_base::process::peak_memory;
 use e2mc_record::{RunFolder, RunSettings};
 use e2mc_train::{Control, EpochSummary, Model, Observer, RunOptions, StepLog, Trainer};
 use serde::Serialize;
@@ -126,13 +126,4 @@ impl Observer for Clock<'_> {
             false => Control::Continue,
         })
     }
-}
-
-/// The most memory that the process has had, in bytes.
-fn peak_memory() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let mut lines = status.lines();
-    let text = lines.find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = text.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
 }

@@ -201,7 +201,8 @@ impl Sweep {
         notices: &Arc<dyn Notices>,
     ) -> Result<SweptSoFar, Error> {
         let plan = &self.plan;
-        let _kept = stop.enter(Phase::Kept);
+        // The plan is written to its end: what is kept can then go on.
+        let writing = stop.enter(Phase::Finishing);
         match self.beginning {
             Beginning::GoOn => {}
             Beginning::New => plan.save(&self.folder)?,
@@ -209,6 +210,11 @@ impl Sweep {
                 self.folder.clear(&SweepPlan::load(&self.folder)?)?;
                 plan.save(&self.folder)?;
             }
+        }
+        drop(writing);
+        let _kept = stop.enter(Phase::Kept);
+        if stop.is_requested() {
+            return Err(Error::stopped("the plan is saved"));
         }
         let base = match Measured::load(&self.folder.base())? {
             Some(measured) => measured,

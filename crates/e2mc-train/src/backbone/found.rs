@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use tch::Kind;
 
+use super::family::NetworkConfig;
 use super::hints::Hints;
 use super::naming::Naming;
+use crate::advice::Advice;
 use crate::archive::{Problem, Unread, brief};
 use crate::layer::counts_batches;
 
@@ -146,6 +148,34 @@ impl<'a> Found<'a> {
             .filter(|tensor| tensor.kind().is_some_and(is_float))
             .map(Unread::numel)
             .sum()
+    }
+
+    /// Checks that a network read off the tensors is in use, and that they can be `weights` numbers:
+    /// a name costs a hostile file nothing, the network that it stands for costs memory.
+    ///
+    /// # Errors
+    /// Where it is not, with what `networks` says of those that a user can bring.
+    pub fn check_size(
+        &self,
+        config: &dyn NetworkConfig,
+        weights: u64,
+        networks: &'static str,
+    ) -> Result<(), Problem> {
+        let other = |expected: String, found: String| Problem {
+            expected,
+            found,
+            advice: Advice::words(networks),
+        };
+        let in_use = || "a network of a size in use".to_owned();
+        config
+            .check()
+            .map_err(|error| other(in_use(), error.to_string()))?;
+        let held = self.numbers();
+        if weights > held.saturating_mul(2) {
+            let expected = format!("the {weights} weights of {config}");
+            return Err(other(expected, format!("{held} numbers")));
+        }
+        Ok(())
     }
 
     /// The tensors themselves, and the file's names of those that are there once more.

@@ -4,7 +4,6 @@ use super::config::ConvnextConfig;
 use super::names::FIRST;
 use crate::advice::Advice;
 use crate::archive::Problem;
-use crate::backbone::family::NetworkConfig;
 use crate::backbone::found::Found;
 
 /// Which networks a user can bring.
@@ -91,16 +90,6 @@ pub(super) fn infer(found: &Found<'_>) -> Result<ConvnextConfig, Problem> {
     config.assumed = Some(format!(
         "taken for granted, for no file says it: {taken}, GELU, and a stem whose patches do not overlap"
     ));
-    config
-        .check()
-        .map_err(|error| other("a network of a size in use", error.to_string()))?;
-    // A name costs a hostile file nothing; the network that it stands for costs memory.
-    let (needed, held) = (config.weights(), found.numbers());
-    if needed > held.saturating_mul(2) {
-        return Err(other(
-            format!("the {needed} weights of {config}"),
-            format!("{held} numbers"),
-        ));
-    }
+    found.check_size(&config, config.weights(), NETWORKS)?;
     Ok(config)
 }
