@@ -18,6 +18,7 @@ mod cli {
     mod methods;
     mod pictures;
     mod plan;
+    mod processes;
     mod requeue;
     mod rivals;
     mod score;
