@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{Builder, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
+use super::patient::PatientStore;
 use super::raw::{Group, Message, Store};
 use super::{Place, StoreServer, WorldError};
 
@@ -28,7 +29,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub(super) struct Member {
     pub(super) place: Place,
     timeout: Duration,
-    store: Arc<Store>,
+    store: Arc<PatientStore>,
     /// Gone once this process has failed.
     group: RwLock<Option<Group>>,
     /// Processes that are known to be lost.
@@ -76,7 +77,9 @@ impl Member {
             port: place.port,
             found,
         };
-        let store = store(&place, listener, timeout).map_err(no_store)?;
+        let store = store(&place, listener, timeout)
+            .and_then(|store| PatientStore::new(store, timeout))
+            .map_err(no_store)?;
         let store = Arc::new(store);
         let beats = beats(store.clone(), place.rank).map_err(no_store)?;
         let mut member = Self {
@@ -97,7 +100,7 @@ impl Member {
         let address = own_address(&member.place).to_string();
         let Place { rank, size, .. } = member.place;
         let group = Group::join(
-            &member.store,
+            member.store.inner(),
             (rank, size),
             interface.as_deref(),
             &address,
@@ -236,6 +239,7 @@ impl Member {
 
     /// Why the group failed: who is lost, or what another process says.
     fn diagnose(&self, doing: &'static str, message: Message) -> WorldError {
+        self.store.wait_at_most(SILENCE.min(self.timeout));
         match self.look_around(doing) {
             Err(error) => error,
             Ok(()) => WorldError::Exchange {
@@ -409,7 +413,7 @@ impl Pause {
 }
 
 /// Counts up in the store until the other end of the channel is dropped.
-fn beats(store: Arc<Store>, rank: usize) -> Result<(Sender<()>, JoinHandle<()>), Message> {
+fn beats(store: Arc<PatientStore>, rank: usize) -> Result<(Sender<()>, JoinHandle<()>), Message> {
     let key = key::beat(rank);
     store.set(&key, "0")?;
     let (stop, stopped) = mpsc::channel();

@@ -16,6 +16,7 @@
 mod error;
 mod gradients;
 mod member;
+mod patient;
 mod place;
 mod raw;
 
