@@ -7,12 +7,8 @@
 #SBATCH --time=12:00:00
 #SBATCH --signal=USR1@300
 # A job of two machines with four GPUs each. Five minutes before its time is over every process gets
-# SIGUSR1: the run saves its state after the step under way and ends with exit code 3. Queue it again with
-# RESUME=1 to go on.
+# SIGUSR1: the run saves its state after the step under way and ends with exit code 3. The same job, queued
+# again, goes on.
 set -eu
-out=${OUT:-runs/slurm}
-if [ -n "${RESUME:-}" ]; then
-    exec srun e2mc continue --device cuda --out "$out" --resume
-fi
 exec srun e2mc continue --device cuda --checkpoint "$CHECKPOINT" --recipe "${RECIPE:-vicreg-imagenet}" \
-    --data "$DATA" --out "$out"
+    --data "$DATA" --out "${OUT:-runs/slurm}" --resume-or-start
