@@ -109,17 +109,23 @@ struct Step {
     statistics: BTreeMap<String, Tensor>,
 }
 
-fn step(recipe: &Recipe, steps: u64, world: Option<&World>, nudge: f64) -> Result<Step, Error> {
+/// Steps of one process, or of all of `world`; from weights that are rounded otherwise by the draw `nudge`.
+fn step(
+    recipe: &Recipe,
+    steps: u64,
+    world: Option<&World>,
+    nudge: Option<i64>,
+) -> Result<Step, Error> {
     let mut trainer = Trainer::new(recipe.clone(), Device::Cpu, 3)?;
     if let Some(world) = world {
         trainer.join(world.clone())?;
     }
-    if nudge > 0.0 {
-        tch::manual_seed(1);
+    if let Some(draw) = nudge {
+        tch::manual_seed(draw);
         tch::no_grad(|| {
             for (_, mut tensor) in trainer.model.tensors() {
                 if tensor.requires_grad() {
-                    let _ = tensor.f_mul_(&(tensor.randn_like() * nudge + 1.0)).unwrap();
+                    let _ = tensor.f_mul_(&(tensor.randn_like() * 1e-7 + 1.0)).unwrap();
                 }
             }
         });
@@ -160,11 +166,14 @@ fn apart(found: f64, expected: f64) -> f64 {
     (found - expected).abs() / expected.abs().max(1.0)
 }
 
-/// Whole steps. In the network rounding grows from layer to layer, the entropy's gradient is steep where
-/// two values of a column nearly meet, and an activation near 0 may fall on the other side of it. So
-/// gradients are asked to agree here as well as those of one process do with themselves once its weights
-/// are rounded otherwise, or within a hundredth; a wrong factor is off by far more. At the embeddings
-/// (`objectives`) and in batch norm they must agree within float32's rounding.
+/// Draws of the control: a jump is rare, one in some tens of draws.
+const DRAWS: i64 = 24;
+
+/// Whole steps. In the network rounding grows from layer to layer, and the gradient jumps, by up to some
+/// hundredths on batches as small as these: one process whose weights are nudged by 1e-7 jumps by as much
+/// in some draws and not in others. So gradients are asked to agree here as well as those of one process do
+/// with themselves over such draws, or within 1e-4. At the embeddings (`objectives`) and in batch norm they
+/// must agree within float32's rounding.
 pub(crate) fn steps(world: &World) -> Result<(), Error> {
     let early = |method| match method {
         MethodConfig::Swav(config) => MethodConfig::Swav(SwavConfig {
@@ -183,34 +192,37 @@ pub(crate) fn steps(world: &World) -> Result<(), Error> {
     for (method, criterion, batch, steps) in cases {
         let mut recipe = plain(method, batch);
         recipe.criterion = criterion;
-        let alone = step(&recipe, steps, None, 0.0)?;
-        let together = step(&recipe, steps, Some(world), 0.0)?;
+        let alone = step(&recipe, steps, None, None)?;
+        let together = step(&recipe, steps, Some(world), None)?;
         let value = alone.losses.iter().zip(&together.losses);
         let value = value.map(|(a, b)| apart(*b, *a)).fold(0.0, f64::max);
         let gradient = distance(&together.gradients, &alone.gradients);
-        let nudged = step(&recipe, steps, None, 1e-7)?;
-        let control = distance(&nudged.gradients, &alone.gradients);
         let statistics = distance(&together.statistics, &alone.statistics);
         let what = format!("{} {:?}", recipe.method.name(), recipe.criterion);
-        if world.is_first() {
-            println!(
-                "{what}: value {value:.1e}, gradient {gradient:.1e} (control {control:.1e}), \
-                 statistics {statistics:.1e}"
-            );
-        }
         assert!(
             value <= 1e-5 && statistics <= 1e-6,
             "{what}: {value} {statistics}"
         );
-        let limit = (3.0 * control).max(1e-2);
-        assert!(gradient <= limit, "{what}: {gradient}, control {control}");
+        if world.is_first() {
+            let mut control = 0.0_f64;
+            for draw in 1..=DRAWS {
+                let nudged = step(&recipe, steps, None, Some(draw))?;
+                control = control.max(distance(&nudged.gradients, &alone.gradients));
+            }
+            println!(
+                "{what}: value {value:.1e}, gradient {gradient:.1e} (control {control:.1e}), \
+                 statistics {statistics:.1e}"
+            );
+            let limit = (3.0 * control).max(1e-4);
+            assert!(gradient <= limit, "{what}: {gradient}, control {control}");
+        }
     }
     // Parts of a batch: batch norm aside, which sees one part at a time, they are the batch.
     let mut recipe = plain(vicreg_of(10), 40);
     recipe.training.freeze_batch_norm = true;
-    let alone = step(&recipe, 1, None, 0.0)?;
+    let alone = step(&recipe, 1, None, None)?;
     recipe.training.accumulate = 5;
-    let together = step(&recipe, 1, Some(world), 0.0)?;
+    let together = step(&recipe, 1, Some(world), None)?;
     let gradient = distance(&together.gradients, &alone.gradients);
     assert!(gradient <= 1e-2, "{gradient}");
     Ok(())
