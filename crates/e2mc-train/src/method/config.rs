@@ -22,8 +22,8 @@ static METHODS: Registry<MethodKind> = Registry::new(
     &[
         &MethodKind::of::<VicregConfig>("vicreg"),
         &MethodKind::of::<SwavConfig>("swav"),
-        &MethodKind::of::<SimsiamConfig>("simsiam"),
         &MethodKind::of::<DinoConfig>(DINO),
+        &MethodKind::of::<SimsiamConfig>("simsiam"),
         &MethodKind::of::<Headless>("none"),
     ],
     |kind| kind.name,
