@@ -12,7 +12,7 @@ use super::{CheckpointOptions, DtypeName, ImageOptions, PreparationOptions, mach
 /// Options of `adapt`.
 #[derive(Args, Debug)]
 pub struct AdaptOptions {
-    /// Embeddings (n, d) [required without --checkpoint]
+    /// Embeddings (n, d) (required without --checkpoint)
     ///
     /// FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR.
     #[arg(value_name = "EMBEDDINGS", required_unless_present = "checkpoint")]
@@ -93,7 +93,7 @@ pub struct AdaptOptions {
     /// Apply this map to the embeddings instead of fitting one
     #[arg(long, value_name = "MAP.safetensors")]
     pub apply: Option<PathBuf>,
-    /// File to write: the map, or the mapped embeddings [required]
+    /// File to write: the map, or the mapped embeddings (required)
     ///
     /// A map is MAP.safetensors (MAP.USE.safetensors for several uses). Mapped embeddings are
     /// OUT.npy or OUT.safetensors.

@@ -11,7 +11,7 @@ pub struct AugmentOptions {
     /// JPEG, PNG or WebP file
     #[arg(value_name = "IMAGE")]
     pub image: PathBuf,
-    /// Operation with fixed parameters [required without --recipe]
+    /// Operation with fixed parameters (required without --recipe)
     ///
     /// resized_crop, resize_center_crop, hflip, brightness, contrast, saturation, hue, grayscale,
     /// gaussian_blur, solarize or normalize.
@@ -20,7 +20,7 @@ pub struct AugmentOptions {
     /// Parameters of the operation as a JSON object, such as '{"factor": 1.4}'
     #[arg(long, value_name = "JSON", requires = "op", default_value = "{}")]
     pub params: String,
-    /// Recipe whose views are put on one sheet [required without --op]
+    /// Recipe whose views are put on one sheet (required without --op)
     ///
     /// vicreg, swav, simsiam, probe, small-grey, or a training recipe.
     #[arg(long, value_name = "NAME|FILE")]
@@ -36,7 +36,7 @@ pub struct AugmentOptions {
     /// Seed of the recipe's random choices
     #[arg(long, default_value_t = 0, conflicts_with = "op")]
     pub seed: u64,
-    /// File to write: .png, or .npy for normalize [required]
+    /// File to write: .png, or .npy for normalize (required)
     ///
     /// normalize gives an array of (channels, height, width).
     #[arg(long, value_name = "OUT")]

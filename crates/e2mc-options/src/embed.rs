@@ -10,13 +10,13 @@ use super::{CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions}
 /// Options of `embed`.
 #[derive(Args, Debug)]
 pub struct EmbedOptions {
-    /// Checkpoint or model file [required]
+    /// Checkpoint or model file (required)
     #[arg(long, value_name = "FILE")]
     pub checkpoint: PathBuf,
     /// How the checkpoint is read.
     #[command(flatten)]
     pub reading: CheckpointOptions,
-    /// Folder of images, labelled or not [required without --tensor]
+    /// Folder of images, labelled or not (required without --tensor)
     #[arg(help_heading = heading::IMAGES, long, value_name = "DIR", required_unless_present = "tensor")]
     pub data: Option<PathBuf>,
     /// How the images are opened.
@@ -39,7 +39,7 @@ pub struct EmbedOptions {
     /// FILE.safetensors:TENSOR, FILE.npz:ARRAY or FILE.npy.
     #[arg(help_heading = heading::IMAGES, long, value_name = "FILE:NAME", conflicts_with = "data")]
     pub tensor: Option<String>,
-    /// File to write, .npy or .safetensors [required]
+    /// File to write, .npy or .safetensors (required)
     ///
     /// Labels and image names go beside it.
     #[arg(long, value_name = "FILE")]

@@ -11,7 +11,7 @@ use super::{CheckpointOptions, ImageOptions, PreparationOptions};
 /// What is judged: a checkpoint's features of images, or four files of embeddings and labels.
 #[derive(Args, Clone, Debug)]
 pub struct EmbeddingsOptions {
-    /// Checkpoint or model file to evaluate [required without --train]
+    /// Checkpoint or model file to evaluate (required without --train)
     #[arg(help_heading = heading::CHECKPOINT,
         long,
         value_name = "FILE",
@@ -23,7 +23,7 @@ pub struct EmbeddingsOptions {
     /// How the checkpoint is read.
     #[command(flatten)]
     pub reading: CheckpointOptions,
-    /// Folder of labelled images with both splits [required with --checkpoint]
+    /// Folder of labelled images with both splits (required with --checkpoint)
     ///
     /// The classifiers learn from the train split and are tested on the test split.
     #[arg(help_heading = heading::IMAGES, long, value_name = "DIR", requires = "checkpoint")]
@@ -53,15 +53,15 @@ pub struct EmbeddingsOptions {
     /// Of any model: FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR.
     #[arg(help_heading = heading::FILES, long, value_name = "FILE", requires_all = ["train_labels", "test", "test_labels"])]
     pub train: Option<String>,
-    /// Class numbers of the training embeddings [required with --train]
+    /// Class numbers of the training embeddings (required with --train)
     ///
     /// One per row; `svm` also takes 0/1 columns.
     #[arg(help_heading = heading::FILES, long, value_name = "FILE", requires = "train")]
     pub train_labels: Option<String>,
-    /// Test embeddings [required with --train]
+    /// Test embeddings (required with --train)
     #[arg(help_heading = heading::FILES, long, value_name = "FILE", requires = "train")]
     pub test: Option<String>,
-    /// Class numbers of the test embeddings [required with --train]
+    /// Class numbers of the test embeddings (required with --train)
     #[arg(help_heading = heading::FILES, long, value_name = "FILE", requires = "train")]
     pub test_labels: Option<String>,
 }

@@ -11,13 +11,13 @@ use super::{CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions,
 /// Options of `finetune`.
 #[derive(Args, Debug)]
 pub struct FinetuneOptions {
-    /// Checkpoint or model file to start from [required]
+    /// Checkpoint or model file to start from (required)
     #[arg(long, value_name = "FILE")]
     pub checkpoint: PathBuf,
     /// How the checkpoint is read.
     #[command(flatten)]
     pub reading: CheckpointOptions,
-    /// Folder of labelled images with a train and a test split [required]
+    /// Folder of labelled images with a train and a test split (required)
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
     /// How the images are opened.

@@ -16,12 +16,12 @@ pub struct ImproveOptions {
     /// Checkpoint or model file to improve, of e2mc or of PyTorch
     #[arg(value_name = "CHECKPOINT")]
     pub checkpoint: PathBuf,
-    /// Folder of images in class folders [required]
+    /// Folder of images in class folders (required)
     ///
     /// Images without a label may be in unlabelled/ beside the class folders.
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// Folder for the result [required]
+    /// Folder for the result (required)
     ///
     /// It gets model.safetensors, report.html, improve.json and, if a map is part of the result,
     /// map.safetensors. The same command resumes an improvement that was stopped.

@@ -10,7 +10,7 @@ use super::{CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions,
 /// Options of `inspect`.
 #[derive(Args, Debug)]
 pub struct InspectOptions {
-    /// Embeddings (n, d) [required without --checkpoint]
+    /// Embeddings (n, d) (required without --checkpoint)
     ///
     /// FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR. Two are compared, as before and after;
     /// their rows must be of the same images.
@@ -22,7 +22,7 @@ pub struct InspectOptions {
     /// How the checkpoint is read.
     #[command(flatten)]
     pub reading: CheckpointOptions,
-    /// Folder of images [required with --checkpoint]
+    /// Folder of images (required with --checkpoint)
     ///
     /// --checkpoint embeds its test split, if it has one. With files, these are the images of the
     /// rows, for pictures in --report.

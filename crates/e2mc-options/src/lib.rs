@@ -288,7 +288,7 @@ mod tests {
             for option in required.filter(|option| option.get_long().is_some()) {
                 let help = option.get_help().map(ToString::to_string);
                 assert!(
-                    help.is_some_and(|help| help.ends_with("[required]")),
+                    help.is_some_and(|help| help.ends_with("(required)")),
                     "{} {}",
                     command.get_name(),
                     option.get_id()

@@ -9,7 +9,7 @@ use super::{ContinueOptions, ProbeName};
 /// Options of `sweep`.
 #[derive(Args, Debug)]
 pub struct SweepOptions {
-    /// Setting and its values, as criterion.beta=1,10 [required without --resume]
+    /// Setting and its values, as criterion.beta=1,10 (required without --resume)
     ///
     /// Repeatable: every combination is run.
     #[arg(long, value_name = "KEY=VALUE,…", required_unless_present = "resume")]

@@ -12,7 +12,7 @@ use super::{CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions}
 /// Options that `pretrain` and `continue` share.
 #[derive(Args, Debug)]
 pub struct TrainOptions {
-    /// Images to train on [required without --resume]
+    /// Images to train on (required without --resume)
     ///
     /// A folder (class folders or flat), tar shards, a list of files, or IDX files. The train split
     /// is used.
@@ -26,7 +26,7 @@ pub struct TrainOptions {
     pub out: Option<PathBuf>,
     #[arg(skip)]
     chosen: OnceCell<PathBuf>,
-    /// Built-in recipe or TOML file [required without --resume]
+    /// Built-in recipe or TOML file (required without --resume)
     ///
     /// `e2mc recipes` lists the built-in ones.
     #[arg(long, value_name = "NAME|FILE", required_unless_present = "resume")]
@@ -149,7 +149,7 @@ pub struct PretrainOptions {
 /// Options of `continue`.
 #[derive(Args, Debug)]
 pub struct ContinueOptions {
-    /// Checkpoint or model file to start from [required without --resume]
+    /// Checkpoint or model file to start from (required without --resume)
     ///
     /// Of e2mc or of PyTorch.
     #[arg(long, value_name = "FILE", required_unless_present = "resume")]

@@ -7,7 +7,7 @@ fn main() -> Result<(), e2mc::Error> {
     // One pseudo-random number a row, and a little of another in each dimension.
     let noise = |i: usize| (i as f32 * 0.618_034).fract() - 0.5;
     let mut z: Vec<f32> = (0..n * d)
-        .map(|i| noise(i / d) + 0.1 * noise(7 * i + 3))
+        .map(|i| 8.0 * (noise(i / d) + 0.2 * noise(7 * i + 3)))
         .collect();
     let criterion = Criterion::vicreg();
     let mut gradient = vec![0.0; n * d];
