@@ -19,6 +19,7 @@ mod cli {
     mod methods;
     mod pictures;
     mod plan;
+    mod processes;
     mod readme;
     mod requeue;
     mod rivals;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::heading;
-use super::{CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions};
+use super::{CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions, ProcessOptions};
 
 /// Options that `pretrain` and `continue` share.
 #[derive(Args, Debug)]
@@ -94,6 +94,9 @@ pub struct TrainOptions {
     /// Where and with what randomness to compute.
     #[command(flatten)]
     pub machine: MachineOptions,
+    /// How many processes train together.
+    #[command(flatten)]
+    pub processes: ProcessOptions,
     /// Print the result as one JSON object on standard output
     #[arg(long, help_heading = heading::RESULT)]
     pub json: bool,

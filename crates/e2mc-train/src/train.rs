@@ -60,7 +60,8 @@ pub trait Observer {
     /// An error ends the run.
     fn step(&mut self, log: &StepLog) -> Result<(), Error>;
 
-    /// After each epoch, before its checkpoint is written. The model may be evaluated.
+    /// After each epoch, before its checkpoint is written. The model may be evaluated. Of many processes
+    /// each has an observer; the run stops if any of them asks for it.
     ///
     /// # Errors
     /// An error ends the run.
@@ -108,6 +109,7 @@ impl Trainer {
                 loader.recycle(batch);
                 let last = self.progress.batch == batches;
                 let waited = epoch.waited().as_secs_f64();
+                let images = images * self.world.size();
                 whole.add(&objective, images, waited);
                 recent.add(&objective, images, waited);
                 if self.progress.step.is_multiple_of(options.log_every) || last {
@@ -126,6 +128,7 @@ impl Trainer {
                     self.check_finite(&whole, saved.as_deref())?;
                     self.so_far = EpochSoFar::within(&whole, &recent);
                     self.save_to(options.checkpoint.as_deref(), &mut saved)?;
+                    self.world.after_first()?;
                 }
                 if stops {
                     return Ok(Ending::Interrupted);
@@ -141,16 +144,21 @@ impl Trainer {
                 (None, embedding) => {
                     let embedding =
                         embedding.expect("an epoch has at least one batch, the loader checks");
+                    let embedding = self.world.gather(&embedding.detach())?;
                     let collapse = Collapse::measure(&embedding, self.recipe.transform())?;
                     whole.summary(self.progress, collapse)
                 }
             };
             let control = observer.epoch(&self.model, &summary)?;
+            // Process 0 may have looked at the model for long.
+            self.world.after_first()?;
+            let control = self.agreed(control)?;
             if control == Control::Interrupt {
                 self.progress = before;
                 self.so_far = EpochSoFar::at_end(&summary);
             }
             self.save_to(options.checkpoint.as_deref(), &mut saved)?;
+            self.world.after_first()?;
             match control {
                 Control::Continue => {}
                 Control::Stop => return Ok(Ending::StoppedByObserver),
@@ -225,6 +233,7 @@ impl Trainer {
                 }
                 other => other,
             })?;
+        let loss = objective.of_the_batch(&self.world)?;
         if device == Device::Cpu {
             // Reading a scalar costs nothing here; on other devices it would stop the stream, so
             // there the check comes with the log.
@@ -239,6 +248,10 @@ impl Trainer {
         self.optimizer.zero_grad();
         objective.loss.f_backward()?;
         encoder.backward()?;
+        if self.world.size() > 1 {
+            self.world.sum_gradients(&self.optimizer.gradients()?)?;
+        }
+        objective.loss = loss;
         self.optimizer.step(learning_rate)?;
         self.progress.step += 1;
         let Model {
@@ -276,7 +289,9 @@ impl Trainer {
 
     fn save_to(&self, path: Option<&Path>, saved: &mut Option<PathBuf>) -> Result<(), Error> {
         if let Some(path) = path {
-            self.save(path)?;
+            if self.world.is_first() {
+                self.save(path)?;
+            }
             *saved = Some(path.to_owned());
         }
         Ok(())

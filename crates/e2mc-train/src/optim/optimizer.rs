@@ -178,6 +178,17 @@ impl Optimizer {
         }
     }
 
+    /// The gradients that there are, in the order of the parameters' names.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub(crate) fn gradients(&self) -> Result<Vec<Tensor>, TchError> {
+        let gradients = self.slots.iter().map(|slot| slot.parameter.f_grad());
+        gradients
+            .filter(|gradient| gradient.as_ref().map_or(true, Tensor::defined))
+            .collect()
+    }
+
     /// Moves every parameter that has a gradient and is not frozen; `rate` is the learning rate
     /// of groups without their own.
     ///
