@@ -59,7 +59,8 @@ impl Precision {
         }
     }
 
-    fn kind(self) -> Kind {
+    /// The kind of the numbers that are multiplied.
+    pub(crate) fn kind(self) -> Kind {
         match self {
             Self::Auto | Self::F32 => Kind::Float,
             Self::Bf16 => Kind::BFloat16,

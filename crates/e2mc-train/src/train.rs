@@ -84,6 +84,7 @@ impl Trainer {
         let loader = self.loader(dataset, options)?;
         let batches = loader.batches_per_epoch() as u64;
         self.recipe.training.check_head_warmup(batches)?;
+        self.optimizer.set_epoch(batches);
         // All of an epoch's batches may be done, and its end not.
         let over = self.progress.batch == batches && self.so_far.end.is_some();
         if self.progress.batch >= batches && !over {
@@ -190,7 +191,7 @@ impl Trainer {
     }
 
     /// One optimiser step. Leaves the weights alone where something is not finite.
-    fn step(
+    pub(crate) fn step(
         &mut self,
         batch: &Batch,
         batches: u64,
@@ -252,6 +253,10 @@ impl Trainer {
             self.world.sum_gradients(&self.optimizer.gradients()?)?;
         }
         objective.loss = loss;
+        if let Some(end) = training.weight_decay_end {
+            let progress = step as f64 / (epochs * batches) as f64;
+            self.optimizer.move_weight_decay(end, progress);
+        }
         self.optimizer.step(learning_rate)?;
         self.progress.step += 1;
         let Model {

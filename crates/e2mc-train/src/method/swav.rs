@@ -295,7 +295,7 @@ pub fn loss(
 }
 
 /// `z / |z|` row by row, as PyTorch's `normalize`.
-fn normalised(z: &Tensor) -> Result<Tensor, TchError> {
+pub(super) fn normalised(z: &Tensor) -> Result<Tensor, TchError> {
     let norm = z.f_norm_scalaropt_dim(2.0, [1i64].as_slice(), true)?;
     z.f_div(&norm.f_clamp_min(1e-12)?)
 }

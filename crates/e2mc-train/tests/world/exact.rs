@@ -11,7 +11,7 @@ use e2mc_train::optim::ScheduleConfig;
 use e2mc_train::{Error, Recipe, Trainer, World};
 use tch::{Device, Kind, Tensor};
 
-use crate::common::{recipe, simsiam, swav, train};
+use crate::common::{dino, recipe, simsiam, swav, train};
 
 /// Numbers that tell row and column.
 fn numbered(rows: i64, cols: i64) -> Tensor {
@@ -187,6 +187,8 @@ pub(crate) fn steps(world: &World) -> Result<(), Error> {
         cases.push((vicreg_of(10), criterion.clone(), 40, 1));
         // The queue is in use from the second step on.
         cases.push((early(swav()), criterion.clone(), 16, 3));
+        // The centre is not 0 from the second step on.
+        cases.push((dino(), criterion.clone(), 40, 2));
         cases.push((simsiam(), criterion, 40, 1));
     }
     for (method, criterion, batch, steps) in cases {
