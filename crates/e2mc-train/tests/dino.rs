@@ -9,7 +9,7 @@ use std::path::Path;
 use common::{dino, recipe, train};
 use e2mc_data::ViewRecipe;
 use e2mc_train::checkpoint::Checkpoint;
-use e2mc_train::method::{DinoConfig, DinoTemperatures, MethodConfig, MethodSettings, dino_loss};
+use e2mc_train::method::{DinoConfig, DinoTemperatures, MethodSettings, dino_loss};
 use e2mc_train::{Ending, Error, Model, Recipe, Trainer};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
