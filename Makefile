@@ -3,7 +3,7 @@
 # All of it uses cargo's release profile and the whole workspace's features, so that each dependency is
 # compiled once, whatever runs first (see the profile in Cargo.toml).
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-fast lint fmt doc bench demo gpu wheel wheel-program wheel-engine wheel-manylinux \
+.PHONY: help setup build test test-fast lint fmt doc book man deny bench demo gpu wheel wheel-program wheel-engine wheel-manylinux \
 	test-python test-python-torch lint-python clean ci
 
 help: ## list the targets
@@ -33,6 +33,15 @@ fmt: ## format the code
 
 doc: setup ## write the documentation of the crates to target/doc
 	cargo doc --release --workspace --no-deps
+
+book: ## write docs/ as a book to target/book (needs mdbook)
+	mdbook build
+
+man: ## write the manual pages to target/man
+	cargo run --quiet --release --package e2mc-options --example man -- target/man
+
+deny: ## check the dependencies' licences, bans and sources (needs cargo-deny)
+	cargo deny --offline check bans licenses sources
 
 bench: setup ## run the benchmarks behind docs/benchmarks.md
 	cargo bench --workspace --bench '*'

@@ -88,8 +88,9 @@ cuda-x86_64-unknown-linux-gnu)
         nvidia-cudnn-cu13==9.19.0.56 nvidia-cufft==12.0.0.61 nvidia-cufile==1.15.1.6
         nvidia-curand==10.4.0.35 nvidia-cusolver==12.0.4.66 nvidia-cusparse==12.6.3.3
         nvidia-cusparselt-cu13==0.8.0 nvidia-nccl-cu13==2.28.9 nvidia-nvjitlink==13.0.88
-        nvidia-nvshmem-cu13==3.4.5"
-    keep='torch/lib/(?!.*(python|libshm)).*|nvidia/.*\.so.*'
+        nvidia-nvshmem-cu13==3.4.5 nvidia-cuda-crt==13.0.88 nvidia-cuda-cccl==13.0.85"
+    # The headers are for groups of processes on NCCL.
+    keep='torch/lib/(?!.*(python|libshm)).*|nvidia/.*\.so.*|nvidia/(cu13|nccl)/include/.*'
     ;;
 cpu-aarch64-apple-darwin)
     gigabytes=0.5

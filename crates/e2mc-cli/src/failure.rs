@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::hint::{Hints, is_usage};
+use crate::output;
 
 /// The exit code of work that ended early, by a signal or by the guard, with its state saved: a script
 /// must not go on as if it were done.
@@ -54,9 +55,9 @@ impl Failure {
 /// Prints the error, and the hint that `hints` has for the first cause it knows, to standard error;
 /// gives the exit code.
 pub fn report(error: &anyhow::Error, hints: Hints) -> ExitCode {
-    eprintln!("error: {}", text(error));
+    output::note(&format!("error: {}", text(error)));
     if let Some(hint) = error.chain().find_map(hints) {
-        eprintln!("hint: {hint}");
+        output::note(&format!("hint: {hint}"));
     }
     ExitCode::from(if error.chain().any(is_usage) { 2 } else { 1 })
 }

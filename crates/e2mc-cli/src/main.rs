@@ -44,6 +44,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Report(options) => command::report::run(options),
         Command::Watch(options) => command::watch::run(options),
         Command::Throughput(options) => command::throughput::run(options),
+        Command::Completions(options) => command::completions::run(options),
         Command::Augment(options) => command::augment::run(options),
         Command::Improve(_)
         | Command::Pretrain(_)

@@ -10,6 +10,7 @@ mod cli {
     mod embed;
     mod encoders;
     mod evaluate;
+    mod help;
     mod images;
     mod improve;
     mod inspect;
@@ -18,6 +19,8 @@ mod cli {
     mod methods;
     mod pictures;
     mod plan;
+    mod processes;
+    mod readme;
     mod requeue;
     mod rivals;
     mod score;

@@ -111,6 +111,7 @@ fn of_lab(error: &LabError) -> Option<String> {
         LabError::Run(error) => return Some(of_run(error)),
         LabError::Improve(error) => return of_improve(error),
         LabError::Protocol(error) => return Some(of_protocol(error)),
+        LabError::Process(_) => "go on from the last checkpoint with --resume",
         LabError::Train(error) => return of_train(error),
         LabError::Data(error) => return hint::of(error),
         LabError::Eval(error) => return hint::of(error),

@@ -6,6 +6,7 @@
 
 mod command;
 mod hint;
+mod processes;
 mod screen;
 mod settings;
 

@@ -8,6 +8,7 @@ use e2mc_cli::output;
 use e2mc_lab::notice::{Notice, Notices, Severity};
 use e2mc_lab::run::{Moment, RunObserver};
 use e2mc_record::{Epoch, Event, Step, Terms};
+use e2mc_train::World;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Seconds between two plain lines where there is no terminal.
@@ -16,6 +17,8 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Standard error, which notices and progress share.
 pub(crate) struct Screen {
     state: Mutex<State>,
+    /// Of a process that another one speaks for.
+    silent: bool,
 }
 
 struct State {
@@ -26,7 +29,13 @@ struct State {
 
 impl Screen {
     pub(crate) fn new() -> Arc<Self> {
+        Self::of(&World::solo())
+    }
+
+    /// The screen of a process among others: the first one speaks for all.
+    pub(crate) fn of(world: &World) -> Arc<Self> {
         Arc::new(Self {
+            silent: !world.is_first(),
             state: Mutex::new(State {
                 bar: None,
                 last_line: Instant::now(),
@@ -40,6 +49,9 @@ impl Screen {
 
     /// A line that stays, above the bar where there is one.
     fn above(&self, write: impl FnOnce()) {
+        if self.silent {
+            return;
+        }
         match &self.state().bar {
             Some(bar) => bar.suspend(write),
             None => write(),
@@ -60,6 +72,9 @@ impl Screen {
         on_bar: impl FnOnce(&ProgressBar),
         line: impl FnOnce() -> String,
     ) {
+        if self.silent {
+            return;
+        }
         let mut state = self.state();
         if std::io::stderr().is_terminal() {
             on_bar(state.bar.get_or_insert_with(new_bar));

@@ -30,9 +30,12 @@ pub mod improve;
 pub mod inspect;
 pub mod machine;
 pub mod notice;
+pub mod processes;
 pub mod protocol;
 pub mod recipe;
 pub mod run;
 pub mod sweep;
 
-pub use error::{Error, ImproveError, ProtocolError, RecipeError, RunError, SweepError};
+pub use error::{
+    Error, ImproveError, ProcessError, ProtocolError, RecipeError, RunError, SweepError,
+};

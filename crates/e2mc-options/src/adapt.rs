@@ -5,17 +5,20 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use e2mc_eval::adapt::{AutoConfig, Method, Shrinkage, Use, Whiten};
 
+use super::heading;
 use super::value::level;
 use super::{CheckpointOptions, DtypeName, ImageOptions, PreparationOptions, machine};
 
 /// Options of `adapt`.
 #[derive(Args, Debug)]
 pub struct AdaptOptions {
-    /// Embeddings (n, d): FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR
+    /// Embeddings (n, d) (required without --checkpoint)
+    ///
+    /// FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR.
     #[arg(value_name = "EMBEDDINGS", required_unless_present = "checkpoint")]
     pub file: Option<String>,
-    /// Checkpoint or model file that embeds --data instead
-    #[arg(
+    /// Checkpoint or model file that embeds --data, instead of EMBEDDINGS
+    #[arg(help_heading = heading::CHECKPOINT,
         long,
         value_name = "FILE",
         requires = "data",
@@ -25,9 +28,11 @@ pub struct AdaptOptions {
     /// How the checkpoint is read.
     #[command(flatten)]
     pub reading: CheckpointOptions,
-    /// Folder of images for --checkpoint: the training split, with its labels; without labels a map
-    /// is chosen by random views of the images
-    #[arg(long, value_name = "DIR", requires = "checkpoint")]
+    /// Folder of images for --checkpoint
+    ///
+    /// The training split is used, with its labels. Without labels, random views of the images
+    /// choose the map.
+    #[arg(help_heading = heading::IMAGES, long, value_name = "DIR", requires = "checkpoint")]
     pub data: Option<PathBuf>,
     /// How the images are opened.
     #[command(flatten)]
@@ -35,38 +40,44 @@ pub struct AdaptOptions {
     /// How they are prepared for the network.
     #[command(flatten)]
     pub preparation: PreparationOptions,
-    /// What is taken from the network: backbone or another output that `embed` knows
-    #[arg(
+    /// Output of the network to take; `embed` lists them
+    #[arg(help_heading = heading::CHECKPOINT,
         long,
         value_name = "NAME",
         default_value = "backbone",
         requires = "checkpoint"
     )]
     pub output: String,
-    /// Where the network is: cpu or cuda:N
-    #[arg(long, default_value = "cpu", requires = "checkpoint")]
+    /// Device of the network: cpu or cuda:N
+    #[arg(help_heading = heading::MACHINE, long, default_value = "cpu", requires = "checkpoint")]
     pub device: String,
-    /// Class numbers of the rows, to choose a map by and to verify it
+    /// Class numbers of the rows, to choose a map and to verify it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "second_view"])]
     pub labels: Option<String>,
-    /// Embeddings of another view of the same images in the same rows, where there are no labels
+    /// Embeddings of another view of the same images, if there are no labels
+    ///
+    /// In the same rows.
     #[arg(long, value_name = "EMBEDDINGS", conflicts_with = "apply")]
     pub second_view: Option<String>,
-    /// How the map is fitted; auto compares all of them and keeps the embeddings as they are unless
-    /// a gain is certain
-    #[arg(long, value_enum, default_value_t = MethodName::Auto, conflicts_with = "apply")]
+    /// Method to fit the map with
+    ///
+    /// auto compares all of them, and keeps the embeddings as they are unless a gain is certain.
+    #[arg(help_heading = heading::ADAPT, long, value_enum, default_value_t = MethodName::Auto, conflicts_with = "apply")]
     pub method: MethodName,
-    /// How far whitening goes: 0 leaves all but the mean, 1 gives all directions one variance
-    /// [default: 1]
-    #[arg(long, value_name = "S", conflicts_with = "apply")]
+    /// Strength of whitening, from 0 (centre only) to 1 (full) [default: 1]
+    ///
+    /// 1 gives all directions the same variance.
+    #[arg(help_heading = heading::ADAPT, long, value_name = "S", conflicts_with = "apply")]
     pub strength: Option<f64>,
-    /// Bound whitening by this share of the largest variance [default: Ledoit-Wolf's shrinkage]
-    #[arg(long, value_name = "F", conflicts_with = "apply")]
+    /// Smallest variance in whitening, as a share of the largest
+    ///
+    /// Without it, whitening uses Ledoit-Wolf's shrinkage.
+    #[arg(help_heading = heading::ADAPT, long, value_name = "F", conflicts_with = "apply")]
     pub floor: Option<f64>,
-    /// Bring mapped rows to length 1 as the last step; auto tries both
-    #[arg(long, conflicts_with = "apply")]
+    /// Scale mapped rows to length 1 as the last step; auto tries both
+    #[arg(help_heading = heading::ADAPT, long, conflicts_with = "apply")]
     pub unit_length: bool,
-    /// What the embeddings are for, one or several; each gets a map of its own
+    /// What the embeddings are for; each use gets a map of its own
     #[arg(
         long = "for",
         value_name = "USE",
@@ -76,57 +87,59 @@ pub struct AdaptOptions {
         conflicts_with = "apply"
     )]
     pub uses: Vec<UseName>,
-    /// The probability of claiming a gain where there is none
-    #[arg(long, default_value_t = 0.05, value_parser = level, conflicts_with = "apply")]
+    /// Probability of claiming a gain where there is none
+    #[arg(help_heading = heading::ADAPT, value_name = "P", long, default_value_t = 0.05, value_parser = level, conflicts_with = "apply")]
     pub level: f64,
     /// Apply this map to the embeddings instead of fitting one
     #[arg(long, value_name = "MAP.safetensors")]
     pub apply: Option<PathBuf>,
-    /// The file to write: the map, MAP.safetensors (MAP.USE.safetensors for several uses), or the
-    /// mapped embeddings, OUT.npy or OUT.safetensors
+    /// File to write: the map, or the mapped embeddings (required)
+    ///
+    /// A map is MAP.safetensors (MAP.USE.safetensors for several uses). Mapped embeddings are
+    /// OUT.npy or OUT.safetensors.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// How mapped embeddings are stored
+    /// Number format of the mapped embeddings
     #[arg(long, value_enum, default_value_t = DtypeName::Float32, requires = "apply")]
     pub dtype: DtypeName,
-    /// Seed of all randomness
-    #[arg(long, default_value_t = 0, conflicts_with = "apply")]
+    /// Seed of all random choices
+    #[arg(help_heading = heading::MACHINE, long, default_value_t = 0, conflicts_with = "apply")]
     pub seed: u64,
     /// Threads [default: the number of cores]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(help_heading = heading::MACHINE, value_name = "N", long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// Print the result as one JSON object on standard output
-    #[arg(long)]
+    #[arg(long, help_heading = heading::RESULT)]
     pub json: bool,
 }
 
 /// How a map is fitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MethodName {
-    /// The best of all on held-out rows, verified on others; needs --labels or --second-view
+    /// Compare all on held-out rows, verify the best on others
     Auto,
-    /// The embeddings as they are
+    /// Keep the embeddings as they are
     None,
-    /// The mean is subtracted
+    /// Subtract the mean
     Center,
-    /// Each dimension gets mean 0 and variance 1
+    /// Give each dimension mean 0 and variance 1
     Standardise,
-    /// Directions are divided by a power of their deviation
+    /// Divide each direction by a power of its standard deviation
     Whiten,
-    /// The mean and the strongest directions are removed (all but the top)
+    /// Remove the mean and the strongest directions (all but the top)
     Abtt,
-    /// A linear map trained by the criterion
+    /// Train a linear map with the criterion
     E2mc,
 }
 
 /// What embeddings are used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum UseName {
-    /// Retrieval and k-NN over all labels
+    /// Retrieval, and k-NN over all labels
     Neighbours,
     /// A plain linear layer by SGD, as in the paper and in fine-tuning
     SgdHead,
-    /// Logistic regression whose penalty is tuned
+    /// Logistic regression with a tuned penalty
     Classifier,
 }
 

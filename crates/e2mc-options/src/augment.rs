@@ -8,31 +8,37 @@ use clap::Args;
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["op", "recipe"]))]
 pub struct AugmentOptions {
-    /// A JPEG, PNG or WebP file
+    /// JPEG, PNG or WebP file
     #[arg(value_name = "IMAGE")]
     pub image: PathBuf,
-    /// One operation with fixed parameters: resized_crop, resize_center_crop, hflip, brightness,
-    /// contrast, saturation, hue, grayscale, gaussian_blur, solarize, normalize
+    /// Operation with fixed parameters (required without --recipe)
+    ///
+    /// resized_crop, resize_center_crop, hflip, brightness, contrast, saturation, hue, grayscale,
+    /// gaussian_blur, solarize or normalize.
     #[arg(long, value_name = "NAME")]
     pub op: Option<String>,
-    /// The operation's parameters as a JSON object, for instance '{"factor": 1.4}'
+    /// Parameters of the operation as a JSON object, such as '{"factor": 1.4}'
     #[arg(long, value_name = "JSON", requires = "op", default_value = "{}")]
     pub params: String,
-    /// All views of vicreg, swav, simsiam, probe, small-grey or a training recipe, on one sheet
+    /// Recipe whose views are put on one sheet (required without --op)
+    ///
+    /// vicreg, swav, simsiam, probe, small-grey, or a training recipe.
     #[arg(long, value_name = "NAME|FILE")]
     pub recipe: Option<String>,
-    /// Times that the recipe is applied, one row each
-    #[arg(
+    /// Number of times to apply the recipe, one row each
+    #[arg(value_name = "N",
         long,
         default_value_t = 4,
         conflicts_with = "op",
         value_parser = clap::value_parser!(u16).range(1..=64)
     )]
     pub draws: u16,
-    /// Seed of the recipe's randomness
+    /// Seed of the recipe's random choices
     #[arg(long, default_value_t = 0, conflicts_with = "op")]
     pub seed: u64,
-    /// Where the result goes: a .png file, or for normalize a .npy file (channels, height, width)
+    /// File to write: .png, or .npy for normalize (required)
+    ///
+    /// normalize gives an array of (channels, height, width).
     #[arg(long, value_name = "OUT")]
     pub out: PathBuf,
     /// Print the parameters as one JSON object on standard output

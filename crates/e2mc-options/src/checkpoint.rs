@@ -1,6 +1,8 @@
 //! How a checkpoint is read that others wrote.
 
 use clap::Args;
+
+use super::heading;
 use clap::builder::PossibleValuesParser;
 
 /// The layouts that a checkpoint may be said to have; the engine knows the same ones.
@@ -18,19 +20,23 @@ pub const LAYOUTS: [&str; 8] = [
 /// How to take a checkpoint that is not quite what it should be.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CheckpointOptions {
-    /// Whose names the checkpoint's tensors have, instead of a guess; `backbone` leaves heads out
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(LAYOUTS))]
+    /// Naming scheme of the file's tensors; without it, it is recognised
+    ///
+    /// `backbone` leaves the heads out.
+    #[arg(help_heading = heading::CHECKPOINT, long, value_name = "NAME", value_parser = PossibleValuesParser::new(LAYOUTS))]
     pub layout: Option<String>,
-    /// Of several networks in a file take the one with this word in its name, such as `teacher`
-    #[arg(long, value_name = "NAME")]
+    /// Network to take from a file that holds several, by a word in its name
+    ///
+    /// For instance `teacher`.
+    #[arg(help_heading = heading::CHECKPOINT, long, value_name = "NAME")]
     pub network: Option<String>,
-    /// Attention heads of a transformer's block, where the file does not say [default: width / 64]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Attention heads per block, if the file does not say [default: width / 64]
+    #[arg(help_heading = heading::CHECKPOINT, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub heads: Option<u16>,
-    /// Accept that tensors whose names start so are missing (repeatable)
-    #[arg(long, value_name = "PREFIX")]
+    /// Accept that tensors whose names start with PREFIX are missing (repeatable)
+    #[arg(help_heading = heading::CHECKPOINT, long, value_name = "PREFIX")]
     pub allow_missing: Vec<String>,
-    /// Leave out tensors whose names start so (repeatable)
-    #[arg(long, value_name = "PREFIX")]
+    /// Leave out tensors whose names start with PREFIX (repeatable)
+    #[arg(help_heading = heading::CHECKPOINT, long, value_name = "PREFIX")]
     pub allow_unexpected: Vec<String>,
 }

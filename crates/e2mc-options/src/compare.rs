@@ -5,34 +5,38 @@ use std::path::PathBuf;
 use clap::Args;
 use e2mc_eval::{CompareConfig, holm};
 
+use super::heading;
 use super::value::level;
 
 /// Options of `compare`.
 #[derive(Args, Debug)]
 pub struct CompareOptions {
-    /// Result of the first model: the folder of `probe`, `knn`, `svm` or `finetune`, or a bare
-    /// predictions.npz
+    /// Result of the first model
+    ///
+    /// A folder that `probe`, `knn`, `svm` or `finetune` wrote, or a bare predictions.npz.
     #[arg(value_name = "A")]
     pub first: PathBuf,
-    /// The same of the models that are compared with it
+    /// Results of the models to compare with it
     #[arg(value_name = "B", required = true)]
     pub others: Vec<PathBuf>,
-    /// How many comparisons this is one of, in all, for the warning and the corrected p-value
+    /// Number of comparisons to correct for, in all [default: those shown]
+    ///
+    /// For the warning and the corrected p-value, where this comparison is one of several.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub comparisons: Option<u32>,
-    /// Compare what all have, and leave out fits without a partner; without this they are an error
+    /// Compare only the fits that all results have; without this, a gap is an error
     #[arg(long)]
     pub common: bool,
-    /// Write a page with a forest plot of the differences
-    #[arg(long, value_name = "FILE.html")]
+    /// Page to write, with a forest plot of the differences
+    #[arg(help_heading = heading::PAGE, long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
-    /// Leave pictures of images out of the page; names and classes stay
-    #[arg(long)]
+    /// Leave pictures out of the page; names and classes stay
+    #[arg(long, help_heading = heading::PAGE)]
     pub no_thumbnails: bool,
-    /// Significance level, of all lines together
-    #[arg(long, default_value_t = 0.05, value_parser = level)]
+    /// Significance level of all comparisons together
+    #[arg(value_name = "P", long, default_value_t = 0.05, value_parser = level)]
     pub level: f64,
-    /// Random exchanges of the permutation test of two bare predictions.npz
+    /// Permutations in the test of two bare predictions.npz
     #[arg(
         long,
         value_name = "N",
@@ -40,7 +44,7 @@ pub struct CompareOptions {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub permutations: u32,
-    /// Bootstrap samples of the interval
+    /// Bootstrap samples for the interval
     #[arg(
         long,
         value_name = "N",
@@ -48,11 +52,11 @@ pub struct CompareOptions {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub bootstraps: u32,
-    /// Seed of both
+    /// Seed of the permutations and bootstrap samples
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Print the result as one JSON object on standard output
-    #[arg(long)]
+    #[arg(long, help_heading = heading::RESULT)]
     pub json: bool,
 }
 

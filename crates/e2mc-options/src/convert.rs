@@ -5,26 +5,32 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::CheckpointOptions;
+use super::heading;
 
 /// Options of `convert`.
 #[derive(Args, Debug)]
 pub struct ConvertOptions {
-    /// Checkpoint or model file: of e2mc, of PyTorch (.pth, .pth.tar, .pt), or safetensors; or the
-    /// folder of a model of timm or Hugging Face
+    /// Checkpoint or model to read
+    ///
+    /// A file of e2mc, of PyTorch (.pth, .pth.tar, .pt) or safetensors, or the folder of a model of
+    /// timm or Hugging Face.
     #[arg(value_name = "IN")]
     pub input: PathBuf,
-    /// File to write: .safetensors, or .pth, .pt or .pth.tar for torch.load; with another name the
-    /// folder that --names loads
+    /// File or folder to write
+    ///
+    /// A file: .safetensors, or .pth, .pt or .pth.tar for torch.load. With any other name, a folder
+    /// that the library of --names loads.
     #[arg(value_name = "OUT")]
     pub output: PathBuf,
     /// Leave the heads out
     #[arg(long)]
     pub backbone_only: bool,
-    /// Whose names the backbone's tensors get
+    /// Naming scheme of the backbone's tensors
     #[arg(long, value_enum, default_value_t = NamesName::E2mc)]
     pub names: NamesName,
-    /// Fold this map of the features, which `adapt` wrote, into the network as its last layer: `map`
-    /// under our names, `fc` under torchvision's and timm's
+    /// Fold this map from `adapt` into the network, as its last layer
+    ///
+    /// The layer is called `map` under e2mc's names, `fc` under torchvision's and timm's.
     #[arg(long, value_name = "MAP.safetensors")]
     pub with_map: Option<PathBuf>,
     /// Store in half precision
@@ -34,19 +40,19 @@ pub struct ConvertOptions {
     #[command(flatten)]
     pub reading: CheckpointOptions,
     /// Print the result as one JSON object on standard output
-    #[arg(long)]
+    #[arg(long, help_heading = heading::RESULT)]
     pub json: bool,
 }
 
 /// Whose names the backbone's tensors get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum NamesName {
-    /// backbone.conv1.weight, projector.0.weight
+    /// e2mc's: backbone.conv1.weight, projector.0.weight
     E2mc,
-    /// conv1.weight of a ResNet, as in torchvision; the classifier is left out, or the map
+    /// torchvision's: conv1.weight; without a classifier, or with the map as one
     Torchvision,
-    /// conv1.weight of a ResNet, as in timm; the classifier is left out, or the map
+    /// timm's: conv1.weight; without a classifier, or with the map as one
     Timm,
-    /// embeddings.cls_token of a vision transformer, as in Hugging Face's transformers
+    /// Hugging Face's, of vision transformers: embeddings.cls_token
     Hf,
 }

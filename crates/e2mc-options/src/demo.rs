@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::MachineOptions;
+use super::heading;
 
 /// Options of `demo`.
 #[derive(Args, Debug)]
@@ -16,18 +17,18 @@ pub struct DemoOptions {
     #[arg(long, value_name = "DIR", default_value = "demo-run")]
     pub out: PathBuf,
     /// Label subsets drawn for each fraction, at least 2
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..=1000))]
+    #[arg(value_name = "N", long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..=1000))]
     pub seeds: u64,
     /// Epochs of each continuation [default: the recipe's]
     #[arg(long)]
     pub epochs: Option<u64>,
-    /// Leave pictures of images out of the page; names and classes stay
+    /// Leave pictures out of the page; names and classes stay
     #[arg(long)]
     pub no_thumbnails: bool,
     /// Where and with what randomness to compute.
     #[command(flatten)]
     pub machine: MachineOptions,
     /// Print the result as one JSON object on standard output
-    #[arg(long)]
+    #[arg(long, help_heading = heading::RESULT)]
     pub json: bool,
 }

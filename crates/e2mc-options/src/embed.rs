@@ -4,19 +4,20 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::heading;
 use super::{CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions};
 
 /// Options of `embed`.
 #[derive(Args, Debug)]
 pub struct EmbedOptions {
-    /// Checkpoint or model file
+    /// Checkpoint or model file (required)
     #[arg(long, value_name = "FILE")]
     pub checkpoint: PathBuf,
     /// How the checkpoint is read.
     #[command(flatten)]
     pub reading: CheckpointOptions,
-    /// Folder of images, labelled or not
-    #[arg(long, value_name = "DIR", required_unless_present = "tensor")]
+    /// Folder of images, labelled or not (required without --tensor)
+    #[arg(help_heading = heading::IMAGES, long, value_name = "DIR", required_unless_present = "tensor")]
     pub data: Option<PathBuf>,
     /// How the images are opened.
     #[command(flatten)]
@@ -24,8 +25,8 @@ pub struct EmbedOptions {
     /// How they are prepared for the network.
     #[command(flatten)]
     pub preparation: PreparationOptions,
-    /// Split of the data
-    #[arg(
+    /// Split of the data to embed
+    #[arg(help_heading = heading::IMAGES,
         long,
         alias = "part",
         value_enum,
@@ -33,33 +34,38 @@ pub struct EmbedOptions {
         requires = "data"
     )]
     pub split: SplitName,
-    /// Images (n, c, h, w) that are normalised already instead: FILE.safetensors:TENSOR,
-    /// FILE.npz:ARRAY or FILE.npy
-    #[arg(long, value_name = "FILE:NAME", conflicts_with = "data")]
+    /// Normalised images (n, c, h, w), instead of --data
+    ///
+    /// FILE.safetensors:TENSOR, FILE.npz:ARRAY or FILE.npy.
+    #[arg(help_heading = heading::IMAGES, long, value_name = "FILE:NAME", conflicts_with = "data")]
     pub tensor: Option<String>,
-    /// The file to write, .npy or .safetensors; labels and image names go beside it
+    /// File to write, .npy or .safetensors (required)
+    ///
+    /// Labels and image names go beside it.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// What is taken from the network: backbone, projector, predictor (SimSiam), prototypes (SwAV),
-    /// map6x6 (last feature map, average-pooled 6 x 6); of a vision transformer class:4 (class tokens of
-    /// the last 4 blocks) or class:1+mean (with the mean of the patches); or the name of a backbone layer
-    /// such as layer3, layer4.1.bn2 or blocks.7
+    /// Output of the network to write, such as backbone or projector
+    ///
+    /// Outputs: backbone; projector; predictor (SimSiam); prototypes (SwAV); map6x6 (the last
+    /// feature map, average-pooled to 6 x 6); class:4 (the class tokens of a vision transformer's
+    /// last 4 blocks); class:1+mean (the last class token and the mean of the patches); or the name
+    /// of a backbone layer, such as layer3, layer4.1.bn2 or blocks.7.
     #[arg(long, value_name = "NAME", default_value = "backbone")]
     pub output: String,
-    /// Write the features as they are after this map, which `adapt` wrote
+    /// Map from `adapt` to apply to the features first
     #[arg(long, value_name = "MAP.safetensors")]
     pub map: Option<PathBuf>,
-    /// How numbers are stored
+    /// Number format of the file
     #[arg(long, value_enum, default_value_t = DtypeName::Float32)]
     pub dtype: DtypeName,
-    /// Images at a time [default: up to 256, as suits the images and the memory]
-    #[arg(long, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Images per forward pass [default: up to 256, by image size and memory]
+    #[arg(help_heading = heading::MACHINE, long, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..))]
     pub batch: Option<u32>,
     /// Where to compute.
     #[command(flatten)]
     pub machine: MachineOptions,
     /// Print the result as one JSON object on standard output
-    #[arg(long)]
+    #[arg(long, help_heading = heading::RESULT)]
     pub json: bool,
 }
 

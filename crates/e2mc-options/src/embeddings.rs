@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use e2mc_record::FileOrigin;
 
+use super::heading;
 use super::{CheckpointOptions, ImageOptions, PreparationOptions};
 
 /// What is judged: a checkpoint's features of images, or four files of embeddings and labels.
 #[derive(Args, Clone, Debug)]
 pub struct EmbeddingsOptions {
-    /// Checkpoint or model file whose features are judged
-    #[arg(
+    /// Checkpoint or model file to evaluate (required without --train)
+    #[arg(help_heading = heading::CHECKPOINT,
         long,
         value_name = "FILE",
         requires = "data",
@@ -22,8 +23,10 @@ pub struct EmbeddingsOptions {
     /// How the checkpoint is read.
     #[command(flatten)]
     pub reading: CheckpointOptions,
-    /// Folder of labelled images with a train and a test split
-    #[arg(long, value_name = "DIR", requires = "checkpoint")]
+    /// Folder of labelled images with both splits (required with --checkpoint)
+    ///
+    /// The classifiers learn from the train split and are tested on the test split.
+    #[arg(help_heading = heading::IMAGES, long, value_name = "DIR", requires = "checkpoint")]
     pub data: Option<PathBuf>,
     /// How the images are opened.
     #[command(flatten)]
@@ -31,30 +34,35 @@ pub struct EmbeddingsOptions {
     /// How they are prepared for the network.
     #[command(flatten)]
     pub preparation: PreparationOptions,
-    /// What is taken from the network: backbone, projector, predictor (SimSiam), prototypes (SwAV),
-    /// map6x6 (last feature map, average-pooled 6 x 6); of a vision transformer class:4 (class tokens of
-    /// the last 4 blocks) or class:1+mean (with the mean of the patches); or the name of a backbone layer
-    /// such as layer3, layer4.1.bn2 or blocks.7
-    #[arg(long, value_name = "NAME", default_value = "backbone")]
+    /// Output of the network to evaluate, such as backbone or projector
+    ///
+    /// Outputs: backbone; projector; predictor (SimSiam); prototypes (SwAV); map6x6 (the last
+    /// feature map, average-pooled to 6 x 6); class:4 (the class tokens of a vision transformer's
+    /// last 4 blocks); class:1+mean (the last class token and the mean of the patches); or the name
+    /// of a backbone layer, such as layer3, layer4.1.bn2 or blocks.7.
+    #[arg(help_heading = heading::CHECKPOINT, long, value_name = "NAME", default_value = "backbone")]
     pub output: String,
-    /// Images that go through the network at a time [default: up to 256, as suits the images and the
-    /// memory]
-    #[arg(long, value_name = "IMAGES", requires = "checkpoint", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Images per forward pass [default: up to 256, by image size and memory]
+    #[arg(help_heading = heading::MACHINE, long, value_name = "IMAGES", requires = "checkpoint", value_parser = clap::value_parser!(u32).range(1..))]
     pub batch: Option<u32>,
-    /// Judge the embeddings as they are after this map, which `adapt` wrote
+    /// Map from `adapt` to apply to the embeddings first
     #[arg(long, value_name = "MAP.safetensors")]
     pub map: Option<PathBuf>,
-    /// Training embeddings of any model instead: FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR
-    #[arg(long, value_name = "FILE", requires_all = ["train_labels", "test", "test_labels"])]
+    /// Training embeddings, instead of --checkpoint and --data
+    ///
+    /// Of any model: FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR.
+    #[arg(help_heading = heading::FILES, long, value_name = "FILE", requires_all = ["train_labels", "test", "test_labels"])]
     pub train: Option<String>,
-    /// Class numbers of the training embeddings, one a row (svm also takes 0/1 columns)
-    #[arg(long, value_name = "FILE", requires = "train")]
+    /// Class numbers of the training embeddings (required with --train)
+    ///
+    /// One per row; `svm` also takes 0/1 columns.
+    #[arg(help_heading = heading::FILES, long, value_name = "FILE", requires = "train")]
     pub train_labels: Option<String>,
-    /// Test embeddings
-    #[arg(long, value_name = "FILE", requires = "train")]
+    /// Test embeddings (required with --train)
+    #[arg(help_heading = heading::FILES, long, value_name = "FILE", requires = "train")]
     pub test: Option<String>,
-    /// Class numbers of the test embeddings
-    #[arg(long, value_name = "FILE", requires = "train")]
+    /// Class numbers of the test embeddings (required with --train)
+    #[arg(help_heading = heading::FILES, long, value_name = "FILE", requires = "train")]
     pub test_labels: Option<String>,
 }
 

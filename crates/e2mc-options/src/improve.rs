@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use e2mc_eval::adapt::Use;
 
+use super::heading;
 use super::value::duration;
 use super::{CheckpointOptions, ImageOptions, MachineOptions, UseName};
 
@@ -15,14 +16,20 @@ pub struct ImproveOptions {
     /// Checkpoint or model file to improve, of e2mc or of PyTorch
     #[arg(value_name = "CHECKPOINT")]
     pub checkpoint: PathBuf,
-    /// Folder of images in class folders; those without a label may be in unlabelled/ beside them
+    /// Folder of images in class folders (required)
+    ///
+    /// Images without a label may be in unlabelled/ beside the class folders.
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// Folder for the outcome: model.safetensors, perhaps map.safetensors, report.html, improve.json;
-    /// the same command goes on with an improvement that was ended
+    /// Folder for the result (required)
+    ///
+    /// It gets model.safetensors, report.html, improve.json and, if a map is part of the result,
+    /// map.safetensors. The same command resumes an improvement that was stopped.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// What the features are for: this use decides, a loss in another is told
+    /// What the features are for; this use decides
+    ///
+    /// A loss in another use is reported.
     #[arg(
         long = "for",
         value_name = "USE",
@@ -30,17 +37,19 @@ pub struct ImproveOptions {
         default_value_t = UseName::Neighbours
     )]
     pub usage: UseName,
-    /// The time that may be taken, for instance 90s, 30m or 8h
+    /// Time to spend at most, such as 90s, 30m or 8h
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
     pub budget: Duration,
-    /// Built-in recipe or TOML file whose views and optimiser are used [default: the checkpoint's
-    /// views, else those of its method]
-    #[arg(long, value_name = "NAME|FILE")]
+    /// Recipe for views and optimiser [default: by the checkpoint or its method]
+    ///
+    /// A built-in recipe or a TOML file. Without it, the views are the checkpoint's if it has any,
+    /// else those of its method.
+    #[arg(help_heading = heading::TRAINING, long, value_name = "NAME|FILE")]
     pub recipe: Option<String>,
-    /// Change one value of the recipe, for instance training.batch=128 (repeatable)
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// Change one value of the recipe, such as training.batch=128 (repeatable)
+    #[arg(help_heading = heading::TRAINING, long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Measure the machine, print the plan with its time and memory, and stop
+    /// Measure the machine, print the plan with its time and memory, and exit
     #[arg(long)]
     pub dry_run: bool,
     /// How the checkpoint is read.
@@ -53,7 +62,7 @@ pub struct ImproveOptions {
     #[command(flatten)]
     pub machine: MachineOptions,
     /// Print the result as one JSON object on standard output
-    #[arg(long)]
+    #[arg(long, help_heading = heading::RESULT)]
     pub json: bool,
 }
 

@@ -13,17 +13,18 @@ pub struct KnnOptions {
     /// What is judged.
     #[command(flatten)]
     pub embeddings: EmbeddingsOptions,
-    /// Numbers of neighbours, all from one search
-    #[arg(long, value_name = "K", value_delimiter = ',', default_values_t = [20])]
+    /// Numbers of neighbours; one search serves them all
+    #[arg(value_name = "K,…", long, value_delimiter = ',', default_values_t = [20])]
     pub k: Vec<usize>,
-    /// How much each neighbour's vote counts
+    /// Weight of each neighbour's vote
     #[arg(long, value_enum, default_value_t = VoteName::Both)]
     pub vote: VoteName,
     /// Temperature T of the weights exp(similarity / T)
-    #[arg(long, default_value_t = 0.07)]
+    #[arg(value_name = "T", long, default_value_t = 0.07)]
     pub temperature: f64,
-    /// Memory for the search, such as 512M or 4G [default: no limit]; training files are then read in
-    /// pieces
+    /// Memory for the search, such as 512M or 4G [default: no limit]
+    ///
+    /// With a limit, training files are read in pieces.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub memory: Option<usize>,
     /// Where and with what randomness to compute.
@@ -41,7 +42,7 @@ pub enum VoteName {
     Majority,
     /// exp(similarity / T)
     Weighted,
-    /// One result for each
+    /// Both, with one result for each
     Both,
 }
 

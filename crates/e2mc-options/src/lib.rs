@@ -7,11 +7,14 @@ mod adapt;
 mod augment;
 mod checkpoint;
 mod compare;
+mod completions;
 mod convert;
 mod demo;
 mod embed;
 mod embeddings;
+mod examples;
 mod finetune;
+mod heading;
 mod images;
 mod improve;
 mod inspect;
@@ -19,6 +22,7 @@ mod knn;
 mod machine;
 mod preparation;
 mod probe;
+mod processes;
 mod recipes;
 mod record;
 mod report;
@@ -36,6 +40,7 @@ pub use adapt::{AdaptOptions, MethodName, UseName};
 pub use augment::AugmentOptions;
 pub use checkpoint::{CheckpointOptions, LAYOUTS};
 pub use compare::CompareOptions;
+pub use completions::CompletionsOptions;
 pub use convert::{ConvertOptions, NamesName};
 pub use demo::DemoOptions;
 pub use embed::{DtypeName, EmbedOptions, SplitName};
@@ -48,6 +53,7 @@ pub use knn::{KnnOptions, VoteName};
 pub use machine::MachineOptions;
 pub use preparation::PreparationOptions;
 pub use probe::{FeaturesName, OptimizerName, PresetName, ProbeName, ProbeOptions};
+pub use processes::ProcessOptions;
 pub use recipes::RecipesOptions;
 pub use record::RecordOptions;
 pub use report::ReportOptions;
@@ -101,47 +107,71 @@ pub struct WrongUse {
 /// The commands with their options.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Improve a checkpoint within a time, verify the gain on held-out images, or keep it as it is
+    /// Search for a better model, verify it on held-out images, or keep the old one
+    #[command(after_help = examples::IMPROVE)]
     Improve(ImproveOptions),
     /// Train a self-supervised model from scratch
+    #[command(after_help = examples::PRETRAIN)]
     Pretrain(PretrainOptions),
-    /// Train a checkpoint for some more epochs, with the entropy criterion or without
+    /// Train a checkpoint for more epochs, with the entropy criterion or without
+    #[command(after_help = examples::CONTINUE)]
     Continue(ContinueOptions),
-    /// Continue a checkpoint once for every combination of settings, and compare the runs
+    /// Continue a checkpoint for every combination of settings, and compare the runs
+    #[command(after_help = examples::SWEEP)]
     Sweep(SweepOptions),
-    /// Measure frozen features: linear probes at several label fractions, and k-NN
+    /// Evaluate frozen features: linear probes at several label fractions, and k-NN
+    #[command(after_help = examples::PROBE)]
     Probe(ProbeOptions),
-    /// Learn from few labels with all layers: the semi-supervised protocol
+    /// Fine-tune all layers on few labels: the semi-supervised protocol
+    #[command(after_help = examples::FINETUNE)]
     Finetune(FinetuneOptions),
     /// Classify by nearest neighbours
+    #[command(after_help = examples::KNN)]
     Knn(KnnOptions),
-    /// Classify by linear support vector machines, one or several labels an image
+    /// Classify by linear support vector machines, one or several labels per image
+    #[command(after_help = examples::SVM)]
     Svm(SvmOptions),
     /// Write the features of images to a file
+    #[command(after_help = examples::EMBED)]
     Embed(EmbedOptions),
-    /// Fit a map for frozen embeddings, chosen and verified on held-out rows, or apply one
+    /// Fit and verify a map for frozen embeddings, or apply one
+    #[command(after_help = examples::ADAPT)]
     Adapt(AdaptOptions),
-    /// Say whether two evaluations differ beyond chance
+    /// Test whether evaluations differ beyond chance
+    #[command(after_help = examples::COMPARE)]
     Compare(CompareOptions),
-    /// Tabulate the results of evaluations
+    /// Print a table of the results of evaluations
+    #[command(after_help = examples::RESULTS)]
     Results(ResultsOptions),
     /// List the built-in recipes, or print one
+    #[command(after_help = examples::RECIPES)]
     Recipes(RecipesOptions),
     /// Compute the criterion on a file of embeddings
+    #[command(after_help = examples::SCORE)]
     Score(ScoreOptions),
-    /// Look at embeddings: dimensions, directions, neighbours and pairs, with pictures
+    /// Analyse embeddings: dimensions, directions, neighbours, pairs and pictures
+    #[command(after_help = examples::INSPECT)]
     Inspect(InspectOptions),
-    /// Put training runs on one page
+    /// Write a page about one or several training runs
+    #[command(after_help = examples::REPORT)]
     Report(ReportOptions),
     /// Watch a run while it trains
+    #[command(after_help = examples::WATCH)]
     Watch(WatchOptions),
-    /// Write a checkpoint's network for PyTorch, torchvision or timm, or take theirs
+    /// Convert networks to and from PyTorch, torchvision, timm and Hugging Face
+    #[command(after_help = examples::CONVERT)]
     Convert(ConvertOptions),
     /// Measure how fast images are decoded and augmented, without a model
+    #[command(after_help = examples::THROUGHPUT)]
     Throughput(ThroughputOptions),
-    /// Apply one operation to an image, or show what a recipe makes of it
+    /// Apply one augmentation to an image, or show the views of a recipe
+    #[command(after_help = examples::AUGMENT)]
     Augment(AugmentOptions),
-    /// Show the whole job on the sample that comes with the source
+    /// Print a script that completes commands and options in a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(CompletionsOptions),
+    /// Run the whole job on the sample that comes with the source
+    #[command(after_help = examples::DEMO)]
     Demo(DemoOptions),
 }
 
@@ -169,6 +199,7 @@ impl Command {
             | Self::Watch(_)
             | Self::Convert(_)
             | Self::Throughput(_)
+            | Self::Completions(_)
             | Self::Augment(_) => return None,
         };
         Some(&machine.device)
@@ -197,6 +228,7 @@ impl Command {
             | Self::Report(_)
             | Self::Watch(_)
             | Self::Throughput(_)
+            | Self::Completions(_)
             | Self::Augment(_) => false,
         }
     }
@@ -216,21 +248,88 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
+    /// A text of one line that begins a sentence and leaves its stop out.
+    fn check_line(place: &str, text: Option<&clap::builder::StyledStr>) {
+        let text = text.map(ToString::to_string);
+        let text = text.unwrap_or_else(|| panic!("{place} has no help"));
+        assert!(text.chars().count() <= 80, "{place} is long: {text}");
+        assert!(!text.contains('\n'), "{place} has several lines: {text}");
+        assert!(
+            !text.ends_with('.'),
+            "{place} ends with a full stop: {text}"
+        );
+        let begins = |c: char| !c.is_lowercase();
+        assert!(text.starts_with(begins), "{place} begins small: {text}");
+    }
+
     #[test]
-    fn every_option_says_what_it_does_on_one_line() {
+    fn every_command_and_option_says_what_it_does_on_one_line() {
         for command in Arguments::command().get_subcommands() {
+            check_line(command.get_name(), command.get_about());
             for option in command.get_arguments() {
                 let place = format!("{} {}", command.get_name(), option.get_id());
+                check_line(&place, option.get_help());
+                if option.get_action().takes_values() {
+                    let names = option.get_value_names().unwrap_or_default();
+                    let shown = |name: &clap::builder::Str| name.starts_with(char::is_uppercase);
+                    assert!(
+                        !names.is_empty() && names.iter().all(shown),
+                        "{place}: {names:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn required_options_are_marked() {
+        for command in Arguments::command().get_subcommands() {
+            let required = command
+                .get_arguments()
+                .filter(|option| option.is_required_set());
+            for option in required.filter(|option| option.get_long().is_some()) {
                 let help = option.get_help().map(ToString::to_string);
-                let help = help.unwrap_or_else(|| panic!("{place} has no help"));
                 assert!(
-                    !help.ends_with('.') && !help.contains('\n'),
-                    "{place}: {help}"
+                    help.is_some_and(|help| help.ends_with("(required)")),
+                    "{} {}",
+                    command.get_name(),
+                    option.get_id()
                 );
-                assert!(
-                    help.starts_with(|c: char| !c.is_lowercase()),
-                    "{place}: {help}"
-                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_help_ends_with_examples_that_parse() {
+        for command in Arguments::command().get_subcommands() {
+            let name = command.get_name();
+            let examples = command.get_after_help().map(ToString::to_string);
+            let examples = examples.unwrap_or_else(|| panic!("{name} has no examples"));
+            let examples = examples.replace("\\\n", "");
+            let lines: Vec<_> = examples.lines().skip(1).collect();
+            assert!((1..=2).contains(&lines.len()), "{name}: {lines:?}");
+            for line in lines {
+                let line = line.split(" > ").next().unwrap_or_default();
+                let words = line
+                    .trim()
+                    .strip_prefix("e2mc ")
+                    .unwrap_or_else(|| panic!("{line}"));
+                parse(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+                assert!(words.starts_with(name), "{name}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn completions_know_the_commands_and_options() {
+        for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+            let Command::Completions(options) = parse(&format!("completions {shell}")).unwrap()
+            else {
+                panic!("completions was typed");
+            };
+            let script = options.script();
+            for word in ["improve", "sgd-weight-decay"] {
+                assert!(script.contains(word), "{shell}: {word}");
             }
         }
     }

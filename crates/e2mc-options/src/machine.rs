@@ -2,17 +2,19 @@
 
 use clap::Args;
 
+use super::heading;
+
 /// Where and with what randomness to compute.
 #[derive(Args, Clone, Debug)]
 pub struct MachineOptions {
-    /// Where the network is: cpu or cuda:N
-    #[arg(long, default_value = "cpu")]
+    /// Device of the network: cpu or cuda:N
+    #[arg(help_heading = heading::MACHINE, long, default_value = "cpu")]
     pub device: String,
     /// Threads that prepare images [default: the number of cores]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(help_heading = heading::MACHINE, value_name = "N", long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Seed of all randomness
-    #[arg(long, default_value_t = 0)]
+    /// Seed of all random choices
+    #[arg(help_heading = heading::MACHINE, long, default_value_t = 0)]
     pub seed: u64,
 }
 

@@ -1,27 +1,31 @@
 //! How images are prepared for a network.
 
 use clap::Args;
+
+use super::heading;
 use e2mc_data::PreprocessingChanges;
 
 /// How images are prepared otherwise than the checkpoint or the recipe says: options of every command
 /// that shows images to a network.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PreparationOptions {
-    /// Height and width of the images that the network sees; resizing keeps its proportion to them, and
-    /// so do training views [default: the checkpoint's or the recipe's, as of all that follow]
-    #[arg(long, value_name = "PIXELS")]
+    /// Height and width of the network's input [default: the checkpoint's or recipe's]
+    ///
+    /// Resizing keeps its proportion to this size, and so do training views. The default of all
+    /// options of this section is what the checkpoint or the recipe says.
+    #[arg(help_heading = heading::PREPARATION, long, value_name = "PIXELS")]
     pub image_size: Option<usize>,
-    /// Resize the shorter side to this many pixels, for evaluation
-    #[arg(long, value_name = "PIXELS")]
+    /// Length of the shorter side after resizing, for evaluation
+    #[arg(help_heading = heading::PREPARATION, long, value_name = "PIXELS")]
     pub resize: Option<usize>,
     /// Side of the centre crop, for evaluation
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(help_heading = heading::PREPARATION, long, value_name = "PIXELS")]
     pub crop: Option<usize>,
-    /// Mean of each channel, of samples in [0, 1], for instance 0.485,0.456,0.406
-    #[arg(long, value_name = "M,…", value_delimiter = ',')]
+    /// Mean of each channel, for samples in [0, 1], such as 0.485,0.456,0.406
+    #[arg(help_heading = heading::PREPARATION, long, value_name = "M,…", value_delimiter = ',')]
     pub mean: Vec<f32>,
-    /// Standard deviation of each channel
-    #[arg(long, value_name = "S,…", value_delimiter = ',')]
+    /// Standard deviation of each channel, for samples in [0, 1]
+    #[arg(help_heading = heading::PREPARATION, long, value_name = "S,…", value_delimiter = ',')]
     pub std: Vec<f32>,
 }
 

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use e2mc_eval::protocol::{ProbeKind, ProbePlan, ProbeSettings, Subsets};
 use e2mc_eval::{LinearOptimizer, LinearPreset, Schedule};
 
+use super::heading;
 use super::value::{fraction, schedule};
 use super::{EmbeddingsOptions, MachineOptions, RecordOptions};
 
@@ -16,48 +17,53 @@ pub struct ProbeOptions {
     #[command(flatten)]
     pub embeddings: EmbeddingsOptions,
     /// Fractions of the training labels, above 0 and at most 1
-    #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1, 1.0], value_parser = fraction)]
+    #[arg(value_name = "F,…", long, value_delimiter = ',', default_values_t = [0.01, 0.1, 1.0], value_parser = fraction)]
     pub fractions: Vec<f64>,
-    /// Labelled training images instead of fractions: a text file with one image name a line (of
-    /// embeddings, one row number)
+    /// File of the labelled training images, instead of --fractions
+    ///
+    /// A text file with one image name per line. For embeddings from files: one row number per
+    /// line.
     #[arg(long, value_name = "FILE", conflicts_with = "fractions")]
     pub list: Option<PathBuf>,
-    /// Label subsets drawn for each fraction, one a seed
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    /// Label subsets drawn for each fraction, one per seed
+    #[arg(value_name = "N", long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub seeds: u64,
-    /// Which classifier; logistic has nothing to tune
+    /// Classifiers to fit; logistic regression has nothing to tune
     #[arg(long, value_enum, default_value_t = ProbeName::Both)]
     pub probe: ProbeName,
-    /// Whose settings the SGD probe has (paper, appendix B.2) [default: those of the checkpoint's method;
-    /// of embeddings, vicreg]
-    #[arg(long, value_enum)]
+    /// Preset of the SGD probe (paper, appendix B.2) [default: by the model's method]
+    ///
+    /// For embeddings from files, and where the method is not known: vicreg.
+    #[arg(help_heading = heading::SGD, long, value_enum)]
     pub preset: Option<PresetName>,
-    /// What the SGD probe learns from: features computed once, or anew for every batch
-    #[arg(long, value_enum, default_value_t = FeaturesName::Cached)]
+    /// Features for the SGD probe: computed once, or anew for every batch
+    #[arg(help_heading = heading::SGD, long, value_enum, default_value_t = FeaturesName::Cached)]
     pub features: FeaturesName,
     /// Probability of a left-right flip with --features augmented
-    #[arg(long, value_name = "P", default_value_t = 0.5)]
+    #[arg(help_heading = heading::SGD, long, value_name = "P", default_value_t = 0.5)]
     pub flip: f32,
     /// Epochs of the SGD probe [default: the preset's]
-    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(help_heading = heading::SGD, long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
     pub sgd_epochs: Option<u32>,
     /// Learning rate of the SGD probe for a batch of 256 [default: the preset's]
-    #[arg(long, value_name = "RATE")]
+    #[arg(help_heading = heading::SGD, long, value_name = "RATE")]
     pub sgd_rate: Option<f64>,
     /// Batch of the SGD probe [default: the preset's]
-    #[arg(long, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(help_heading = heading::SGD, long, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..))]
     pub sgd_batch: Option<u32>,
     /// Weight decay of the SGD probe [default: the preset's]
-    #[arg(long, value_name = "DECAY")]
+    #[arg(help_heading = heading::SGD, long, value_name = "DECAY")]
     pub sgd_weight_decay: Option<f64>,
-    /// Update rule of the SGD probe [default: the preset's]
-    #[arg(long, value_enum)]
+    /// Optimiser of the SGD probe [default: the preset's]
+    #[arg(help_heading = heading::SGD, long, value_enum)]
     pub sgd_optimizer: Option<OptimizerName>,
-    /// Schedule of the SGD probe: cosine, constant, or FACTOR@EPOCH,EPOCH,... for steps [default: the
-    /// preset's]
-    #[arg(long, value_name = "SCHEDULE", value_parser = schedule)]
+    /// Learning rate schedule of the SGD probe [default: the preset's]
+    ///
+    /// cosine, constant, or FACTOR@EPOCH,EPOCH,... which multiplies the rate by FACTOR at each of
+    /// these epochs.
+    #[arg(help_heading = heading::SGD, long, value_name = "SCHEDULE", value_parser = schedule)]
     pub sgd_schedule: Option<Schedule>,
-    /// Neighbours of the k-NN vote
+    /// Number of neighbours in the k-NN vote
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
     pub k: u16,
     /// Where and with what randomness to compute.
@@ -92,11 +98,11 @@ impl ProbeOptions {
 /// Which linear classifiers are fitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ProbeName {
-    /// Logistic regression by L-BFGS on standardised features, its penalty by cross-validation
+    /// L-BFGS logistic regression, features standardised, penalty cross-validated
     Logistic,
-    /// The paper's linear layer by SGD on raw features
+    /// The paper's linear layer, by SGD on raw features
     Sgd,
-    /// One after the other
+    /// Both, one after the other
     Both,
 }
 
@@ -120,7 +126,7 @@ pub enum PresetName {
     Swav,
     /// LARC without weight decay, rate and batch by the fraction
     Simsiam,
-    /// Steps, batch norm over channels of 4 places (use with --output map6x6), rate 0.01
+    /// Steps, rate 0.01, batch norm per channel of 4 places (for --output map6x6)
     Inat18,
 }
 
@@ -138,7 +144,7 @@ impl From<PresetName> for LinearPreset {
 /// What the SGD probe learns from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FeaturesName {
-    /// Computed once, of the evaluation's view: much faster
+    /// Computed once, from the evaluation's view: much faster
     Cached,
     /// Computed for every batch from random crops and flips, as the paper does
     Augmented,

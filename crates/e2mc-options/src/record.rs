@@ -3,25 +3,27 @@
 use std::path::PathBuf;
 
 use clap::Args;
+
+use super::heading;
 use e2mc_record::{Error, ResultFolder};
 
 /// What an evaluation leaves behind: options of `probe`, `knn`, `svm` and `finetune`.
 #[derive(Args, Clone, Debug)]
 pub struct RecordOptions {
     /// Folder for result.json and predictions.npz
-    #[arg(long, value_name = "DIR")]
+    #[arg(help_heading = heading::RESULT, long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Replace the result that --out holds; without this a second one is refused
-    #[arg(long, requires = "out")]
+    /// Replace the result in --out; without this, a second one is an error
+    #[arg(help_heading = heading::RESULT, long, requires = "out")]
     pub overwrite: bool,
-    /// What `e2mc results` calls this model [default: the checkpoint or training file]
-    #[arg(long, value_name = "TEXT")]
+    /// Name of the model in tables [default: the checkpoint or training file]
+    #[arg(help_heading = heading::RESULT, long, value_name = "TEXT")]
     pub name: Option<String>,
     /// Leave the scores out of predictions.npz
-    #[arg(long, requires = "out")]
+    #[arg(help_heading = heading::RESULT, long, requires = "out")]
     pub no_scores: bool,
     /// Print the result as one JSON object on standard output
-    #[arg(long)]
+    #[arg(long, help_heading = heading::RESULT)]
     pub json: bool,
 }
 

@@ -7,7 +7,7 @@ use clap::{ArgMatches, Command};
 use crate::WrongUse;
 
 /// Of a run: where it is, what it is run on, and what a resumed run may have otherwise.
-const OF_A_RUN: [&str; 11] = [
+const OF_A_RUN: [&str; 13] = [
     "out",
     "data",
     "max_bad_images",
@@ -18,6 +18,8 @@ const OF_A_RUN: [&str; 11] = [
     "save_every",
     "device",
     "threads",
+    "nproc",
+    "timeout",
     "json",
 ];
 /// Of a sweep, whose runs are to be alike.

@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+
+use super::heading;
 use e2mc::{Criterion, Transform};
 
 /// Options of `score`.
 #[derive(Args, Debug)]
 pub struct ScoreOptions {
-    /// Embeddings (n, d): a .npy file, or FILE.safetensors:TENSOR
+    /// Embeddings (n, d): FILE.npy or FILE.safetensors:TENSOR
     #[arg(value_name = "FILE")]
     pub file: String,
-    /// Map to the unit interval: sigmoid, or gaussian for methods that normalise
+    /// Map to the unit interval; gaussian is for methods that normalise
     #[arg(long, value_enum, default_value_t = TransformName::Gaussian)]
     pub transform: TransformName,
     /// Weight of the mean marginal entropy
@@ -20,23 +22,27 @@ pub struct ScoreOptions {
     /// Weight of the off-diagonal covariance
     #[arg(long, default_value_t = 25.0)]
     pub gamma: f64,
-    /// Added to each spacing before the logarithm [default: 1e-7 for sigmoid, 1.1920929e-7 else]
+    /// Number added to each spacing before the logarithm
+    ///
+    /// [default: 1e-7 for sigmoid, 1.1920929e-7 for gaussian]
     #[arg(long)]
     pub epsilon: Option<f32>,
-    /// Write the gradient of the loss, (n, d) float32
+    /// File for the gradient of the loss, (n, d) float32
     #[arg(long, value_name = "OUT.npy")]
     pub gradient: Option<PathBuf>,
-    /// Also give the entropy of every dimension
+    /// Also print the entropy of every dimension
     #[arg(long)]
     pub marginals: bool,
-    /// Also give the median time of R evaluations of value and gradient in memory
+    /// Also print the median time of R evaluations
+    ///
+    /// Of value and gradient, in memory.
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..))]
     pub repeat: Option<u32>,
     /// Threads [default: the number of cores]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(help_heading = heading::MACHINE, value_name = "N", long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// Print the result as one JSON object on standard output
-    #[arg(long)]
+    #[arg(long, help_heading = heading::RESULT)]
     pub json: bool,
 }
 

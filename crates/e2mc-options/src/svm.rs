@@ -12,20 +12,21 @@ pub struct SvmOptions {
     /// What is judged.
     #[command(flatten)]
     pub embeddings: EmbeddingsOptions,
-    /// C, the weight of errors; several are chosen from by cross-validation [default: 1e-6 to 1000 in
-    /// factors of 10]
-    #[arg(long = "cost", short = 'C', value_name = "C", value_delimiter = ',')]
+    /// C, the weight of errors [default: 1e-6 to 1000 in factors of 10]
+    ///
+    /// Cross-validation chooses among several.
+    #[arg(value_name = "C,…", long = "cost", short = 'C', value_delimiter = ',')]
     pub costs: Vec<f64>,
     /// Folds of the cross-validation
-    #[arg(long, default_value_t = 3)]
+    #[arg(value_name = "N", long, default_value_t = 3)]
     pub folds: usize,
-    /// Weight of the class's own rows against the others
+    /// Weight of a class's own rows against the others
     #[arg(long, value_name = "WEIGHT", default_value_t = 1.0)]
     pub positive_weight: f64,
-    /// What is done to features first
+    /// Scaling of the features before the fit
     #[arg(long, value_enum, default_value_t = ScaleName::Raw)]
     pub scale: ScaleName,
-    /// Average precision for several labels: area under the steps, or VOC 2007's eleven points
+    /// Definition of average precision, for several labels per image
     #[arg(
         long,
         alias = "precision",
@@ -33,10 +34,10 @@ pub struct SvmOptions {
         default_value_t = AveragePrecisionName::Area
     )]
     pub average_precision: AveragePrecisionName,
-    /// Largest difference of projected gradients at the end
-    #[arg(long, default_value_t = 1e-4)]
+    /// Stop when the projected gradients differ by at most this much
+    #[arg(value_name = "X", long, default_value_t = 1e-4)]
     pub tolerance: f64,
-    /// Most passes over the training rows
+    /// Largest number of passes over the training rows
     #[arg(long, value_name = "EPOCHS", default_value_t = 1000)]
     pub max_epochs: usize,
     /// Where and with what randomness to compute.
@@ -50,11 +51,11 @@ pub struct SvmOptions {
 /// What is done to features first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ScaleName {
-    /// Nothing
+    /// None
     Raw,
-    /// Rows at length 1
+    /// Rows scaled to length 1
     Unit,
-    /// Columns at mean 0 and standard deviation 1
+    /// Columns scaled to mean 0 and standard deviation 1
     Standard,
 }
 
@@ -63,7 +64,7 @@ pub enum ScaleName {
 pub enum AveragePrecisionName {
     /// Area under the steps of precision over recall
     Area,
-    /// Mean of the precision at eleven recalls, as VOC 2007 has it
+    /// Mean of the precision at eleven recalls, as in VOC 2007
     Voc07,
 }
 

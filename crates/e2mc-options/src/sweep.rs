@@ -2,39 +2,42 @@
 
 use clap::Args;
 
+use super::heading;
 use super::value::fraction;
 use super::{ContinueOptions, ProbeName};
 
 /// Options of `sweep`.
 #[derive(Args, Debug)]
 pub struct SweepOptions {
-    /// A setting of the recipe and its values, for instance criterion.beta=1,10,100 (repeatable; every
-    /// combination is run)
+    /// Setting and its values, as criterion.beta=1,10 (required without --resume)
+    ///
+    /// Repeatable: every combination is run.
     #[arg(long, value_name = "KEY=VALUE,…", required_unless_present = "resume")]
     pub grid: Vec<String>,
-    /// Replace the sweep that --out holds; without this a second one is refused
-    #[arg(long, conflicts_with_all = ["resume", "resume_or_start"])]
+    /// Replace the sweep in --out; without this, a second one is an error
+    #[arg(help_heading = heading::RUN, long, conflicts_with_all = ["resume", "resume_or_start"])]
     pub overwrite: bool,
     /// How each run is continued from the checkpoint.
     #[command(flatten)]
     pub from: ContinueOptions,
     /// Fractions of the training labels, above 0 and at most 1
-    #[arg(long, value_delimiter = ',', default_values_t = [0.01, 0.1], value_parser = fraction)]
+    #[arg(help_heading = heading::PROBES, value_name = "F,…", long, value_delimiter = ',', default_values_t = [0.01, 0.1], value_parser = fraction)]
     pub fractions: Vec<f64>,
-    /// Label subsets drawn for each fraction, one a seed
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    /// Label subsets drawn for each fraction, one per seed
+    #[arg(help_heading = heading::PROBES, value_name = "N", long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub seeds: u64,
-    /// Which classifier
-    #[arg(long, value_enum, default_value_t = ProbeName::Logistic)]
+    /// Classifiers to fit
+    #[arg(help_heading = heading::PROBES, long, value_enum, default_value_t = ProbeName::Logistic)]
     pub probe: ProbeName,
     /// Epochs of the SGD probe [default: the preset's]
-    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(help_heading = heading::PROBES, long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
     pub sgd_epochs: Option<u32>,
-    /// Learning rate of the SGD probe for a batch of 256 [default: that
-    /// of the preset of the checkpoint's method]
-    #[arg(long, value_name = "RATE")]
+    /// Learning rate of the SGD probe for a batch of 256 [default: the preset's]
+    ///
+    /// The preset is that of the checkpoint's method.
+    #[arg(help_heading = heading::PROBES, long, value_name = "RATE")]
     pub sgd_rate: Option<f64>,
-    /// Neighbours of the k-NN vote
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Number of neighbours in the k-NN vote
+    #[arg(help_heading = heading::PROBES, long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
     pub k: u16,
 }

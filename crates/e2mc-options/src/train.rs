@@ -6,38 +6,48 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions};
+use super::heading;
+use super::{CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions, ProcessOptions};
 
 /// Options that `pretrain` and `continue` share.
 #[derive(Args, Debug)]
 pub struct TrainOptions {
-    /// Folder of images (class folders or flat), or of IDX files; its train split is used
+    /// Images to train on (required without --resume)
+    ///
+    /// A folder (class folders or flat), tar shards, a list of files, or IDX files. The train split
+    /// is used.
     #[arg(long, value_name = "DIR", required_unless_present = "resume")]
     pub data: Option<PathBuf>,
-    /// Folder for the run: recipe.toml, metrics.jsonl, checkpoint.safetensors, model.safetensors
-    /// [default: runs/RECIPE, or runs/RECIPE-2 and so on where that is taken]
+    /// Folder of the run [default: runs/RECIPE, or the next free runs/RECIPE-N]
+    ///
+    /// It gets recipe.toml, metrics.jsonl, checkpoint.safetensors and model.safetensors. Required
+    /// with --resume and --resume-or-start.
     #[arg(long, value_name = "DIR", required_if_eq_any([("resume", "true"), ("resume_or_start", "true")]))]
     pub out: Option<PathBuf>,
     #[arg(skip)]
     chosen: OnceCell<PathBuf>,
-    /// Built-in recipe, or the path of a TOML file
+    /// Built-in recipe or TOML file (required without --resume)
+    ///
+    /// `e2mc recipes` lists the built-in ones.
     #[arg(long, value_name = "NAME|FILE", required_unless_present = "resume")]
     pub recipe: Option<String>,
-    /// Change one value of the recipe, for instance criterion.beta=100 (repeatable)
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// Change one value of the recipe, such as criterion.beta=100 (repeatable)
+    #[arg(help_heading = heading::TRAINING, long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Passes over the data [default: the recipe's]
-    #[arg(long)]
+    #[arg(long, help_heading = heading::TRAINING)]
     pub epochs: Option<u64>,
-    /// Images a step [default: the recipe's]
-    #[arg(long)]
+    /// Images per step [default: the recipe's]
+    #[arg(long, help_heading = heading::TRAINING, value_name = "IMAGES")]
     pub batch: Option<usize>,
-    /// Slices that a batch goes through the backbone in: the memory of one slice, the loss and the
-    /// gradient of the whole batch [default: the recipe's]
-    #[arg(long, value_name = "SLICES")]
+    /// Slices per batch, to save memory [default: the recipe's]
+    ///
+    /// The backbone takes one slice at a time and needs the memory of one. The loss and the
+    /// gradient are those of the whole batch.
+    #[arg(help_heading = heading::TRAINING, long, value_name = "SLICES")]
     pub accumulate: Option<usize>,
     /// Use only the first N images, after a seeded shuffle
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = heading::IMAGES, long, value_name = "N")]
     pub max_images: Option<usize>,
     /// How the images are opened.
     #[command(flatten)]
@@ -45,50 +55,59 @@ pub struct TrainOptions {
     /// How they are prepared for the network.
     #[command(flatten)]
     pub preparation: PreparationOptions,
-    /// Go on with the run in --out where it was stopped, with its data and settings; --epochs, --guard,
-    /// --log-every, --save-every, --half and --max-bad-images may change
-    #[arg(long)]
+    /// Resume the run in --out, with its own data and settings
+    ///
+    /// These may change: --epochs, --guard, --log-every, --save-every, --half and --max-bad-images.
+    #[arg(long, help_heading = heading::RUN)]
     pub resume: bool,
-    /// Start the run, or go on with it where --out holds it: the same command can be queued again.
-    /// Settings that differ from the run's are refused
-    #[arg(long, conflicts_with = "resume")]
+    /// Start the run, or resume it if it is in --out already
+    ///
+    /// The same command can be queued again. Settings that differ from those of the run are
+    /// refused.
+    #[arg(help_heading = heading::RUN, long, conflicts_with = "resume")]
     pub resume_or_start: bool,
-    /// Print the resolved plan with the time and memory that it will take, as a few steps tell, and
-    /// stop
-    #[arg(long, conflicts_with = "resume")]
+    /// Print the plan with its estimated time and memory, and exit
+    ///
+    /// The estimates come from a few steps.
+    #[arg(help_heading = heading::RUN, long, conflicts_with = "resume")]
     pub dry_run: bool,
-    /// Epochs between two k-NN checks on held-out images; 0 for none
-    #[arg(long, value_name = "EPOCHS", default_value_t = 1)]
+    /// Epochs between k-NN checks on held-out images; 0 for none
+    #[arg(help_heading = heading::GUARD, long, value_name = "EPOCHS", default_value_t = 1)]
     pub knn_every: u64,
-    /// Labelled training images kept out of training for the k-NN check
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    /// Labelled training images to hold out from training for the k-NN check
+    #[arg(help_heading = heading::GUARD, long, value_name = "N", default_value_t = 1000)]
     pub held_out: usize,
-    /// What to do when held-out k-NN falls below its start by more than the noise [default: warn]
-    #[arg(long, value_enum)]
+    /// What to do if held-out k-NN falls below its start [default: warn]
+    ///
+    /// Only a fall by more than the noise counts.
+    #[arg(help_heading = heading::GUARD, long, value_enum)]
     pub guard: Option<GuardAction>,
     /// Store model.safetensors in half precision
-    #[arg(long)]
+    #[arg(long, help_heading = heading::RUN)]
     pub half: bool,
-    /// Steps between two entries in metrics.jsonl [default: 10]
-    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Steps between entries in metrics.jsonl [default: 10]
+    #[arg(help_heading = heading::RUN, long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
     pub log_every: Option<u64>,
-    /// Steps between two saves within an epoch [default: only at its end]
-    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Steps between saves within an epoch [default: only at its end]
+    #[arg(help_heading = heading::RUN, long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
     pub save_every: Option<u64>,
     /// Where and with what randomness to compute.
     #[command(flatten)]
     pub machine: MachineOptions,
+    /// How many processes train together.
+    #[command(flatten)]
+    pub processes: ProcessOptions,
     /// Print the result as one JSON object on standard output
-    #[arg(long)]
+    #[arg(long, help_heading = heading::RESULT)]
     pub json: bool,
 }
 
 /// What becomes of a run whose features get worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum GuardAction {
-    /// Say so and go on
+    /// Warn and go on
     Warn,
-    /// Say so, save and stop
+    /// Warn, save and stop
     Stop,
 }
 
@@ -133,19 +152,23 @@ pub struct PretrainOptions {
 /// Options of `continue`.
 #[derive(Args, Debug)]
 pub struct ContinueOptions {
-    /// Checkpoint or model file to start from, of e2mc or of PyTorch
+    /// Checkpoint or model file to start from (required without --resume)
+    ///
+    /// Of e2mc or of PyTorch.
     #[arg(long, value_name = "FILE", required_unless_present = "resume")]
     pub checkpoint: Option<PathBuf>,
     /// How the checkpoint is read.
     #[command(flatten)]
     pub reading: CheckpointOptions,
-    /// Steps in which the heads train before the backbone does [default: the recipe's; 500 where
-    /// the checkpoint has no heads]
-    #[arg(long, value_name = "STEPS")]
+    /// Steps that train only the heads, before the backbone [default: the recipe's]
+    ///
+    /// 500 if the checkpoint has no heads.
+    #[arg(help_heading = heading::TRAINING, long, value_name = "STEPS")]
     pub head_warmup: Option<u64>,
-    /// What is added to the base loss: the recipe's settings where it has this criterion, else the
-    /// published ones [default: the recipe's]
-    #[arg(long, value_enum)]
+    /// Criterion to add to the base loss [default: the recipe's]
+    ///
+    /// Its settings are the recipe's if the recipe has this criterion, else the published ones.
+    #[arg(help_heading = heading::TRAINING, long, value_enum)]
     pub criterion: Option<CriterionName>,
     /// How the run is trained.
     #[command(flatten)]

@@ -12,14 +12,17 @@ pub struct WatchOptions {
     /// Folder of the run
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
-    /// Serve the report, always as of now, on http://127.0.0.1:PORT; only this machine can see it, 0
-    /// takes a free port
+    /// Port on which to serve the report, always up to date, instead
+    ///
+    /// The address is http://127.0.0.1:PORT, and only this machine can see it. 0 takes a free port.
     #[arg(long, value_name = "PORT")]
     pub serve: Option<u16>,
-    /// Seconds between two looks
+    /// Seconds between updates
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
     pub every: f64,
-    /// Print once and exit; the default where standard output is not a terminal
+    /// Print once and exit
+    ///
+    /// This is the default when standard output is not a terminal.
     #[arg(long)]
     pub once: bool,
 }

@@ -78,7 +78,8 @@ impl Encoder<'_> {
     }
 
     /// The features of some of the views, `(n, features)`, through another backbone, for instance a
-    /// teacher's: part by part as the batch goes, and without a gradient.
+    /// teacher's: together and part by part as the views go through the one that is trained, and
+    /// without a gradient. Where that one keeps its running statistics, so does the other.
     ///
     /// # Errors
     /// Where the views do not fit that backbone.
@@ -90,15 +91,15 @@ impl Encoder<'_> {
     ) -> Result<Vec<Tensor>, Error> {
         let _guard = tch::no_grad_guard();
         let mut features = Vec::with_capacity(views.len());
-        for view in views {
+        for group in self.groups_of(views) {
+            let statistics = self.statistics(statistics);
             let parts = (0..self.parts)
-                .map(|part| {
-                    Ok(self
-                        .part(backbone, view..view + 1, part, statistics)?
-                        .remove(0))
-                })
+                .map(|part| self.part(backbone, group.clone(), part, statistics))
                 .collect::<Result<Vec<_>, Error>>()?;
-            features.push(Tensor::f_cat(&parts, 0)?);
+            for view in 0..group.len() {
+                let rows: Vec<_> = parts.iter().map(|part| &part[view]).collect();
+                features.push(Tensor::f_cat(&rows, 0)?);
+            }
         }
         Ok(features)
     }
@@ -154,9 +155,14 @@ impl Encoder<'_> {
 
     /// Which views go through together.
     fn groups(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.groups_of(0..self.views.len())
+    }
+
+    /// Which of some views go through together.
+    fn groups_of(&self, views: Range<usize>) -> impl Iterator<Item = Range<usize>> + '_ {
         let same = |a: &View, b: &View| self.joins_views && a.shape[2..] == b.shape[2..];
-        let mut start = 0;
-        self.views.chunk_by(same).map(move |group| {
+        let mut start = views.start;
+        self.views[views].chunk_by(same).map(move |group| {
             start += group.len();
             start - group.len()..start
         })
@@ -175,12 +181,15 @@ impl Encoder<'_> {
         part: usize,
         statistics: Statistics,
     ) -> Result<Vec<Tensor>, Error> {
-        let statistics = if self.keeps_statistics || self.frozen {
-            Statistics::Running
-        } else {
-            statistics
-        };
-        self.part(self.backbone, group, part, statistics)
+        self.part(self.backbone, group, part, self.statistics(statistics))
+    }
+
+    /// What batch norm goes by, where nothing says that running statistics are kept.
+    fn statistics(&self, wanted: Statistics) -> Statistics {
+        match self.keeps_statistics || self.frozen {
+            true => Statistics::Running,
+            false => wanted,
+        }
     }
 
     /// The features of one part of a group, one tensor a view.

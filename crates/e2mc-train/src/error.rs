@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::advice::Advice;
+use crate::world::WorldError;
 
 /// The error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +95,9 @@ pub enum Error {
     /// The criterion refused its input.
     #[error(transparent)]
     Criterion(#[from] e2mc::Error),
+    /// Another process, or the way to it, failed.
+    #[error(transparent)]
+    World(#[from] WorldError),
     /// libtorch failed.
     #[error("libtorch: {}", first_line(.0))]
     Torch(#[from] tch::TchError),
@@ -146,6 +150,7 @@ impl Error {
             Self::Io { source, .. } => io_advice(source),
             Self::NonFinite { .. } => Some(Advice::LowerRates),
             Self::Device { .. } => Some(Advice::OtherDevice),
+            Self::World(error) => error.advice(),
             Self::TooLarge { .. }
             | Self::Data(_)
             | Self::Criterion(_)

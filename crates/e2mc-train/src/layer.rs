@@ -23,7 +23,7 @@ use tch::{Device, Kind, Tensor};
 use crate::Error;
 use crate::budget;
 use crate::device::has_bfloat16;
-use crate::world::{SOLO, World};
+use crate::world::{Norm, SOLO, World};
 
 /// The arithmetic of convolutions and linear layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +59,8 @@ impl Precision {
         }
     }
 
-    fn kind(self) -> Kind {
+    /// The kind of the numbers that are multiplied.
+    pub(crate) fn kind(self) -> Kind {
         match self {
             Self::Auto | Self::F32 => Kind::Float,
             Self::Bf16 => Kind::BFloat16,
@@ -231,7 +232,8 @@ impl BatchNorm {
         })
     }
 
-    /// Normalises `(n, width)` or `(n, width, h, w)`, keeping its kind.
+    /// Normalises `(n, width)` or `(n, width, h, w)`, keeping its kind; by a batch's own statistics, those
+    /// of all processes.
     ///
     /// # Errors
     /// Where `x` has another shape, or by its own statistics with a single value a channel, whose
@@ -250,11 +252,20 @@ impl BatchNorm {
                 format!("{size:?}"),
             ));
         }
-        let (weight, bias) = self
-            .affine
-            .as_ref()
-            .map(|(weight, bias)| (weight, bias))
-            .unzip();
+        let affine = self.affine.as_ref().map(|(weight, bias)| (weight, bias));
+        if own {
+            let recorded = statistics == Statistics::Batch;
+            let norm = Norm {
+                affine,
+                running: recorded.then_some((&self.running_mean, &self.running_var)),
+                momentum: Self::MOMENTUM,
+                epsilon: Self::EPSILON,
+            };
+            if let Some(shared) = world.batch_norm(x, norm) {
+                return shared;
+            }
+        }
+        let (weight, bias) = affine.unzip();
         let running = |tensor| (statistics != Statistics::Unrecorded).then_some(tensor);
         Ok(x.f_batch_norm(
             weight,

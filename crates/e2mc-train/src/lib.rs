@@ -40,6 +40,7 @@ mod recipe;
 mod registry;
 mod settings;
 mod statistics;
+mod together;
 mod train;
 mod trainer;
 mod warmup;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tch::{Device, Tensor, nn};
+use tch::{Device, Kind, Tensor, nn};
 
 use crate::Error;
 use crate::backbone::Backbone;
@@ -108,6 +108,22 @@ impl Model {
                 let _ = tensor.set_requires_grad(false);
             }
         }
+    }
+
+    /// What tells these weights from others, up to rounding: a text.
+    pub(crate) fn fingerprint(&self) -> Result<String, Error> {
+        let _guard = tch::no_grad_guard();
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for (index, tensor) in self.tensors().into_values().enumerate() {
+            let tensor = tensor.f_to_kind(Kind::Double)?;
+            // Weighted, so that tensors in each other's place make a difference.
+            sum += tensor.f_sum(Kind::Double)?.f_double_value(&[])? * (index + 1) as f64;
+            squares += tensor
+                .f_square()?
+                .f_sum(Kind::Double)?
+                .f_double_value(&[])?;
+        }
+        Ok(format!("{sum:.9e} {squares:.9e}"))
     }
 
     /// Tells the method that new weights are in place, of which `missing` were in no checkpoint.

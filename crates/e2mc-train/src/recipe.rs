@@ -11,7 +11,7 @@ use crate::criterion::CriterionConfig;
 use crate::layer::Precision;
 use crate::method::MethodConfig;
 use crate::optim::{OptimizerConfig, ScheduleConfig};
-use crate::range::above_zero;
+use crate::range::{above_zero, at_least_zero};
 
 /// All settings of a training run. Unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,6 +85,14 @@ pub struct TrainingConfig {
     /// limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_gradients: Option<f64>,
+    /// The Euclidean norm that the gradient of each parameter is limited to on its own, before
+    /// `clip_gradients`, above 0; no limit if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_each_gradient: Option<f64>,
+    /// The weight decay at the end of the run, at least 0: half a cosine leads there from the
+    /// optimiser's. It stays as it is if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_decay_end: Option<f64>,
 }
 
 impl TrainingConfig {
@@ -110,6 +118,8 @@ impl Default for TrainingConfig {
             decay_matrices_only: false,
             freeze_blocks: None,
             clip_gradients: None,
+            clip_each_gradient: None,
+            weight_decay_end: None,
         }
     }
 }
@@ -154,6 +164,12 @@ impl Recipe {
         above_zero("training.learning_rate", training.learning_rate)?;
         if let Some(norm) = training.clip_gradients {
             above_zero("training.clip_gradients", norm)?;
+        }
+        if let Some(norm) = training.clip_each_gradient {
+            above_zero("training.clip_each_gradient", norm)?;
+        }
+        if let Some(decay) = training.weight_decay_end {
+            at_least_zero("training.weight_decay_end", decay)?;
         }
         if let Some(decay) = training
             .layer_decay

@@ -60,7 +60,8 @@ pub trait Observer {
     /// An error ends the run.
     fn step(&mut self, log: &StepLog) -> Result<(), Error>;
 
-    /// After each epoch, before its checkpoint is written. The model may be evaluated.
+    /// After each epoch, before its checkpoint is written. The model may be evaluated. Of many processes
+    /// each has an observer; the run stops if any of them asks for it.
     ///
     /// # Errors
     /// An error ends the run.
@@ -83,6 +84,7 @@ impl Trainer {
         let loader = self.loader(dataset, options)?;
         let batches = loader.batches_per_epoch() as u64;
         self.recipe.training.check_head_warmup(batches)?;
+        self.optimizer.set_epoch(batches);
         // All of an epoch's batches may be done, and its end not.
         let over = self.progress.batch == batches && self.so_far.end.is_some();
         if self.progress.batch >= batches && !over {
@@ -108,6 +110,7 @@ impl Trainer {
                 loader.recycle(batch);
                 let last = self.progress.batch == batches;
                 let waited = epoch.waited().as_secs_f64();
+                let images = images * self.world.size();
                 whole.add(&objective, images, waited);
                 recent.add(&objective, images, waited);
                 if self.progress.step.is_multiple_of(options.log_every) || last {
@@ -126,6 +129,7 @@ impl Trainer {
                     self.check_finite(&whole, saved.as_deref())?;
                     self.so_far = EpochSoFar::within(&whole, &recent);
                     self.save_to(options.checkpoint.as_deref(), &mut saved)?;
+                    self.world.after_first()?;
                 }
                 if stops {
                     return Ok(Ending::Interrupted);
@@ -141,16 +145,21 @@ impl Trainer {
                 (None, embedding) => {
                     let embedding =
                         embedding.expect("an epoch has at least one batch, the loader checks");
+                    let embedding = self.world.gather(&embedding.detach())?;
                     let collapse = Collapse::measure(&embedding, self.recipe.transform())?;
                     whole.summary(self.progress, collapse)
                 }
             };
             let control = observer.epoch(&self.model, &summary)?;
+            // Process 0 may have looked at the model for long.
+            self.world.after_first()?;
+            let control = self.agreed(control)?;
             if control == Control::Interrupt {
                 self.progress = before;
                 self.so_far = EpochSoFar::at_end(&summary);
             }
             self.save_to(options.checkpoint.as_deref(), &mut saved)?;
+            self.world.after_first()?;
             match control {
                 Control::Continue => {}
                 Control::Stop => return Ok(Ending::StoppedByObserver),
@@ -182,7 +191,7 @@ impl Trainer {
     }
 
     /// One optimiser step. Leaves the weights alone where something is not finite.
-    fn step(
+    pub(crate) fn step(
         &mut self,
         batch: &Batch,
         batches: u64,
@@ -225,6 +234,7 @@ impl Trainer {
                 }
                 other => other,
             })?;
+        let loss = objective.of_the_batch(&self.world)?;
         if device == Device::Cpu {
             // Reading a scalar costs nothing here; on other devices it would stop the stream, so
             // there the check comes with the log.
@@ -239,6 +249,14 @@ impl Trainer {
         self.optimizer.zero_grad();
         objective.loss.f_backward()?;
         encoder.backward()?;
+        if self.world.size() > 1 {
+            self.world.sum_gradients(&self.optimizer.gradients()?)?;
+        }
+        objective.loss = loss;
+        if let Some(end) = training.weight_decay_end {
+            let progress = step as f64 / (epochs * batches) as f64;
+            self.optimizer.move_weight_decay(end, progress);
+        }
         self.optimizer.step(learning_rate)?;
         self.progress.step += 1;
         let Model {
@@ -276,7 +294,9 @@ impl Trainer {
 
     fn save_to(&self, path: Option<&Path>, saved: &mut Option<PathBuf>) -> Result<(), Error> {
         if let Some(path) = path {
-            self.save(path)?;
+            if self.world.is_first() {
+                self.save(path)?;
+            }
             *saved = Some(path.to_owned());
         }
         Ok(())

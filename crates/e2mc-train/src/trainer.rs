@@ -67,6 +67,7 @@ impl Trainer {
         ));
         let mut optimizer = Optimizer::with_groups(&recipe.optimizer, parameters, groups)?;
         optimizer.set_clip(recipe.training.clip_gradients)?;
+        optimizer.set_clip_each(recipe.training.clip_each_gradient)?;
         optimizer.hold(BACKBONE_PREFIX, recipe.training.head_warmup());
         let criterion = Criterion::new(&recipe.criterion)?;
         let progress = Progress {

@@ -159,7 +159,7 @@ fn simsiam_matches_the_authors_code_in_value_and_gradient() {
     let golden = Golden::read("simsiam.safetensors");
     let [z1, z2, p1, p2] = ["z1", "z2", "p1", "p2"].map(|name| golden.leaf(name));
     let [z, p] = [[&z1, &z2], [&p1, &p2]].map(|views| views.map(Tensor::shallow_clone));
-    let mut objective = simsiam_loss(z, &p).unwrap();
+    let mut objective = simsiam_loss(z, &p, &World::solo()).unwrap();
     golden.value("simsiam_loss", value(&objective, "negative_cosine"));
     let gaussian = TransformName::Gaussian;
     add_e2mc(&mut objective, &golden, gaussian, 0.001, 0.01, f32::EPSILON);

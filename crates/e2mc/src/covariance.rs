@@ -35,6 +35,15 @@ impl Gram {
                 .tiles
                 .expand(level, &mut self.product, true, &mut self.sums);
         }
+        self.add_by_rows(level, u, d);
+        self.expand_by_rows(level, squares.iter().map(|square| square * square).sum())
+    }
+
+    /// Computes `U U^T` for `u` `(n, d)`, in tiles alone: the first half of [`Gram::compute`] where some
+    /// columns are elsewhere.
+    pub(crate) fn add_by_rows(&mut self, level: Level, u: &Panels, d: usize) {
+        let n = u.rows();
+        self.by_rows = true;
         self.tiles.reset(n);
         for first in (0..count(d)).step_by(CHUNK / WIDTH) {
             let panels = first..count(d).min(first + CHUNK / WIDTH);
@@ -48,11 +57,21 @@ impl Gram {
             });
             self.tiles.add_gram(level, &self.turned);
         }
+    }
+
+    /// The numbers of the tiles, which other columns' are added to between the halves.
+    pub(crate) fn tiles(&mut self) -> &mut Tiles {
+        &mut self.tiles
+    }
+
+    /// Writes the whole product from its tiles. Returns `sum_{j != k} (U^T U)_jk^2`, given the sum of the squares
+    /// of `U^T U`'s diagonal.
+    pub(crate) fn expand_by_rows(&mut self, level: Level, diagonal: f64) -> f64 {
         let all = self
             .tiles
             .expand(level, &mut self.product, false, &mut self.sums);
         // Both are sums of squares, the second a part of the first: only rounding can make it negative.
-        (all - squares.iter().map(|square| square * square).sum::<f64>()).max(0.0)
+        (all - diagonal).max(0.0)
     }
 
     /// The factors `(A, B)` of `U (U^T U)`, and whether the product still holds the diagonal's part.

@@ -38,11 +38,11 @@ pub struct Value {
 #[derive(Debug, Default)]
 pub struct Workspace {
     value: Value,
-    centred: Panels,
-    entropy_gradient: Panels,
+    pub(crate) centred: Panels,
+    pub(crate) entropy_gradient: Panels,
     columns: Vec<Columns>,
-    squares: Vec<f64>,
-    gram: Gram,
+    pub(crate) squares: Vec<f64>,
+    pub(crate) gram: Gram,
     pool: Pool,
 }
 
@@ -136,18 +136,19 @@ impl Criterion {
     /// As [`Criterion::value`].
     pub fn marginal_entropy(&self, z: MatrixView) -> Result<Vec<f32>, Error> {
         let mut workspace = Workspace::new();
-        self.marginals(Level::detect(), z, false, &mut workspace)?;
+        self.marginals(Level::detect(), (z, z.cols()), false, &mut workspace)?;
         Ok(workspace.value.marginal_entropy)
     }
 
-    /// The pass over the columns: centred values, marginal entropies, and the entropy's gradient if asked.
-    fn marginals(
+    /// The pass over the columns, all or some of `dims`: centred values, marginal entropies, and the entropy's gradient
+    /// if asked. Returns the sum of the entropies over `dims`.
+    pub(crate) fn marginals(
         &self,
         level: Level,
-        z: MatrixView,
+        (z, dims): (MatrixView, usize),
         with_gradient: bool,
         workspace: &mut Workspace,
-    ) -> Result<(), Error> {
+    ) -> Result<f64, Error> {
         self.check(z)?;
         let (n, d) = (z.rows(), z.cols());
         let Workspace {
@@ -168,20 +169,20 @@ impl Criterion {
         centred.resize(n, d);
         entropy_gradient.resize(n, if with_gradient { d } else { 0 });
         columns.resize(count(d), Columns::default());
-        let gradient = with_gradient.then_some((entropy_gradient, -self.beta / d as f64));
+        let gradient = with_gradient.then_some((entropy_gradient, -self.beta / dims as f64));
         marginals.run(level, centred, gradient, columns, pool);
         if columns.iter().any(|columns| !columns.finite) {
             return Err(z.not_finite());
         }
         let entropies = columns.iter().flat_map(|columns| columns.entropy).take(d);
-        value.entropy = entropies.clone().sum::<f64>() / d as f64;
+        value.entropy = entropies.clone().sum::<f64>() / dims as f64;
         value.marginal_entropy.clear();
         value
             .marginal_entropy
             .extend(entropies.map(|entropy| entropy as f32));
         squares.clear();
         squares.extend(columns.iter().flat_map(|columns| columns.square).take(d));
-        Ok(())
+        Ok(value.entropy)
     }
 
     /// Both passes; also for tests that choose the instruction set.
@@ -193,7 +194,7 @@ impl Criterion {
         workspace: &'w mut Workspace,
     ) -> Result<&'w Value, Error> {
         let entropy = gradient.is_some() && self.beta != 0.0;
-        self.marginals(level, z, entropy, workspace)?;
+        self.marginals(level, (z, z.cols()), entropy, workspace)?;
         let Workspace {
             value,
             centred,

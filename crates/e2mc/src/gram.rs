@@ -35,6 +35,22 @@ impl Tiles {
             .resize(side * (side + 1) / 2 * TILE, Row::default());
     }
 
+    /// How many numbers the tiles of a matrix of that order hold.
+    pub(crate) fn len(order: usize) -> usize {
+        let side = count(order).div_ceil(SIDE);
+        side * (side + 1) / 2 * TILE * WIDTH
+    }
+
+    /// The tiles' numbers, in rows.
+    pub(crate) fn lines(&self) -> &[Row] {
+        &self.lines
+    }
+
+    /// The tiles' numbers, in rows, to write to.
+    pub(crate) fn lines_mut(&mut self) -> &mut [Row] {
+        &mut self.lines
+    }
+
     /// Adds `X^T X`, where `x` has the tiles' order of columns.
     pub(crate) fn add_gram(&mut self, level: Level, x: &Panels) {
         let panels = count(self.order);

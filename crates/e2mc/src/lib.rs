@@ -13,6 +13,7 @@
 // Kernels walk several rows of sixteen lanes side by side; an index names the lane in all of them.
 #![allow(clippy::needless_range_loop)]
 
+mod columns;
 mod covariance;
 mod criterion;
 mod elementary;
@@ -31,6 +32,7 @@ mod sort;
 mod spacings;
 mod transform;
 
+pub use columns::{Part, Whole};
 pub use criterion::{Criterion, Value, Workspace};
 pub use error::Error;
 pub use matrix::{Matrix, MatrixView};

@@ -3,6 +3,7 @@
 pub(crate) mod adapt;
 pub(crate) mod augment;
 pub(crate) mod compare;
+pub(crate) mod completions;
 pub(crate) mod inspect;
 pub(crate) mod knn;
 pub(crate) mod probe;

@@ -1,6 +1,6 @@
 //! `e2mc watch`: a run while it trains, as curves in the terminal or as a page on this machine.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,9 +27,10 @@ pub(crate) fn run(options: &WatchOptions) -> Result<ExitCode> {
         let screen = plot::screen(&log, width);
         // Home and clear to the end, so that nothing flickers.
         let before = if live { "\x1b[H\x1b[2J" } else { "" };
-        write!(out, "{before}{screen}")
-            .and_then(|()| out.flush())
-            .context("cannot write to standard output")?;
+        match write!(out, "{before}{screen}").and_then(|()| out.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+            written => written.context("cannot write to standard output")?,
+        }
         if !live || log.end.is_some() {
             return Ok(ExitCode::SUCCESS);
         }

@@ -5,7 +5,7 @@ mod adaptation;
 mod evaluation;
 mod status;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use e2mc_report::{Finding, terminal};
 use serde::Serialize;
@@ -26,21 +26,29 @@ pub fn result(json: bool, value: &impl Serialize, text: impl FnOnce() -> String)
     }
 }
 
-/// Standard output may be a pipe whose reader has seen enough, as `head` has.
+/// Prints `text` as it is.
+pub fn text(text: &str) {
+    line(text.trim_end());
+}
+
+/// Prints one line. A reader that has seen enough, such as `head`, ends the output quietly.
 fn line(text: &str) {
-    if let Err(error) = writeln!(std::io::stdout(), "{text}") {
-        warning(&format!("the result was not printed: {error}"));
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            warning(&format!("cannot print the result: {error}"));
+        }
+        _ => {}
     }
 }
 
-/// A note for the user on standard error.
+/// Prints a note for the user to standard error, if anyone still reads it.
 pub fn note(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// A warning on standard error.
+/// Prints a warning to standard error.
 pub fn warning(text: &str) {
-    eprintln!("warning: {text}");
+    note(&format!("warning: {text}"));
 }
 
 /// A [`table`] in parts that fit the terminal, each with the first column.

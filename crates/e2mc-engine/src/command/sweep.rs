@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use e2mc_base::counted;
-use e2mc_cli::failure::STOPPED_EARLY;
+use e2mc_cli::failure::{Failure, STOPPED_EARLY};
 use e2mc_cli::options::SweepOptions;
 use e2mc_cli::{output, signals};
 use e2mc_lab::continuation;
@@ -25,6 +25,12 @@ use crate::settings;
 
 pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
     let train = &options.from.train;
+    if train.processes.nproc.is_some_and(|wanted| wanted > 1) {
+        return Err(Failure::usage(
+            "a sweep trains in one process",
+            "leave --nproc out, or train each combination with `e2mc continue --nproc`",
+        ));
+    }
     let (folder, machine) = (
         SweepFolder::new(train.out()),
         settings::machine(&train.machine),

@@ -13,36 +13,54 @@ use e2mc_lab::notice::Notices;
 use e2mc_lab::recipe;
 use e2mc_lab::run::{self, FinishedRun, Left, Place, RunPlan, Surroundings, base_checkpoint};
 use e2mc_record::{RunFolder, RunOutcome, RunSettings};
-use e2mc_train::{Recipe, Trainer, device};
+use e2mc_train::world::threads_each;
+use e2mc_train::{Device, Recipe, Trainer, World, device};
 use serde_json::{Map, Value, json};
 
+use crate::processes;
 use crate::screen::{RunScreen, Screen, duration};
 use crate::settings;
 
 pub(crate) fn pretrain(options: &PretrainOptions) -> Result<ExitCode> {
     let options = &options.train;
-    let (screen, device) = (Screen::new(), device(&options.machine.device)?);
+    together(options, |world, device| pretrain_in(world, device, options))
+}
+
+/// Does `work` with all processes that take part; a plan is printed by one.
+fn together(
+    options: &TrainOptions,
+    work: impl FnOnce(&World, Device) -> Result<ExitCode>,
+) -> Result<ExitCode> {
+    let name = &options.machine.device;
+    match options.dry_run {
+        true => work(&World::solo(), device(name)?),
+        false => processes::with(options.processes, name, work),
+    }
+}
+
+fn pretrain_in(world: &World, device: Device, options: &TrainOptions) -> Result<ExitCode> {
+    let screen = Screen::of(world);
     if options.resume {
-        return resume(options, &screen);
+        return resume(world, options, &screen);
     }
     let changes = settings::changes(options)?;
     let mut recipe = recipe::resolve(None, options.recipe.as_deref(), &changes)?;
     recipe::prepare(&mut recipe, &(&options.preparation).into())?;
     let make = |recipe| anyhow::Ok(Trainer::new(recipe, device, options.machine.seed)?);
-    begin(
-        recipe,
-        make,
-        settings::run_settings(options),
-        options,
-        &screen,
-    )
+    let run = settings::run_settings(options);
+    begin(world, (recipe, make), run, options, &screen)
 }
 
 pub(crate) fn continue_(command: &ContinueOptions) -> Result<ExitCode> {
     let options = &command.train;
-    let (screen, device) = (Screen::new(), device(&options.machine.device)?);
+    together(options, |world, device| continue_in(world, device, command))
+}
+
+fn continue_in(world: &World, device: Device, command: &ContinueOptions) -> Result<ExitCode> {
+    let options = &command.train;
+    let screen = Screen::of(world);
     let Some(continuation) = continuation(command)? else {
-        return resume(options, &screen);
+        return resume(world, options, &screen);
     };
     let (checkpoint, recipe) = continuation.plan(&*screen)?;
     let mut run = settings::run_settings(options);
@@ -57,7 +75,7 @@ pub(crate) fn continue_(command: &ContinueOptions) -> Result<ExitCode> {
             notices,
         )?)
     };
-    begin(recipe, make, run, options, &screen)
+    begin(world, (recipe, make), run, options, &screen)
 }
 
 /// What is continued; `None` where a run in `--out` goes on instead.
@@ -77,8 +95,8 @@ pub(super) fn continuation(command: &ContinueOptions) -> Result<Option<Continuat
 
 /// Starts the run, or goes on with it where that is asked for; or tries it.
 fn begin(
-    recipe: Recipe,
-    make: impl FnOnce(Recipe) -> Result<Trainer>,
+    world: &World,
+    (recipe, make): (Recipe, impl FnOnce(Recipe) -> Result<Trainer>),
     settings: RunSettings,
     options: &TrainOptions,
     screen: &Arc<Screen>,
@@ -87,55 +105,79 @@ fn begin(
     if options.dry_run {
         return print_plan(make(recipe)?, &settings, options, screen);
     }
-    let place = match options.resume_or_start {
-        false => Place::free(folder)?,
-        true => Place::lock(folder)?,
+    let place = Place::within(world, folder)?;
+    let left = match options.resume_or_start {
+        false => None,
+        true => place.left()?,
     };
-    if let Some(left) = place.left()? {
+    if let Some(left) = left {
         left.check_same(&place, &recipe, &settings)?;
-        return go_on(place, left, Some(recipe.training.epochs), options, screen);
+        return go_on(
+            world,
+            (place, left),
+            Some(recipe.training.epochs),
+            options,
+            screen,
+        );
     }
     place.folder().check_free()?;
     let plan = RunPlan {
         place,
         settings,
-        threads: options.machine.threads(),
+        threads: threads(world, options),
         resumed: false,
     };
-    execute(make(recipe)?, plan, options, screen)
+    execute(world, make(recipe)?, plan, options, screen)
 }
 
 /// Goes on with the run in `--out`, which has to be there.
-fn resume(options: &TrainOptions, screen: &Arc<Screen>) -> Result<ExitCode> {
-    let place = Place::lock(RunFolder::new(options.out()))?;
+fn resume(world: &World, options: &TrainOptions, screen: &Arc<Screen>) -> Result<ExitCode> {
+    let place = Place::within(world, RunFolder::new(options.out()))?;
     let left = place.interrupted()?;
-    go_on(place, left, options.epochs, options, screen)
+    go_on(world, (place, left), options.epochs, options, screen)
 }
 
 /// Goes on with what an earlier process left, up to `epochs` in all.
 fn go_on(
-    place: Place,
-    left: Left,
+    world: &World,
+    (place, left): (Place, Left),
     epochs: Option<u64>,
     options: &TrainOptions,
     screen: &Arc<Screen>,
 ) -> Result<ExitCode> {
     // A run that is at its end is trained on only where the user says so.
     let trains_on = options.resume && left.is_complete();
-    if let Some(outcome) = left.ended(epochs).filter(|_| !trains_on) {
+    let ended = left.ended(epochs).filter(|_| !trains_on);
+    // Process 0 changes nothing until all have seen what was left.
+    world.same(&[("state of the run", format!("{:?}", (trains_on, &ended)))])?;
+    if let Some(outcome) = ended {
+        if !world.is_first() {
+            return Ok(code(&outcome));
+        }
         let finished = left.complete(&place, outcome)?;
         report(options, place.folder(), &finished);
-        return Ok(code(&finished));
+        return Ok(code(&finished.outcome));
     }
-    let device = device(&options.machine.device)?;
+    let device = processes::own_device(world, &options.machine.device)?;
     let trainer = Trainer::resume(&left.checkpoint, device, epochs)?;
     let plan = RunPlan {
         settings: run::interrupted_settings(place.folder(), settings::run_changes(options))?,
         place,
-        threads: options.machine.threads(),
+        threads: threads(world, options),
         resumed: true,
     };
-    execute(trainer, plan, options, screen)
+    execute(world, trainer, plan, options, screen)
+}
+
+/// Threads that prepare images: what was typed, or this process's part of the machine's cores.
+fn threads(world: &World, options: &TrainOptions) -> usize {
+    match world.size() {
+        1 => options.machine.threads(),
+        _ => {
+            let typed = options.machine.threads.map(usize::from);
+            typed.unwrap_or_else(|| threads_each(world.local_size()))
+        }
+    }
 }
 
 /// Prints the plan of `--dry-run`.
@@ -194,11 +236,13 @@ pub(super) fn estimate(tried: &run::Rehearsal, runs: usize) -> String {
 
 /// Trains, then says how it ended.
 fn execute(
+    world: &World,
     mut trainer: Trainer,
     plan: RunPlan,
     options: &TrainOptions,
     screen: &Arc<Screen>,
 ) -> Result<ExitCode> {
+    trainer.join(world.clone())?;
     let folder = plan.place.folder().clone();
     let notices: Arc<dyn Notices> = screen.clone();
     let finished = run::train(
@@ -210,12 +254,14 @@ fn execute(
             notices: &notices,
         },
     )?;
-    report(options, &folder, &finished);
-    Ok(code(&finished))
+    if world.is_first() {
+        report(options, &folder, &finished);
+    }
+    Ok(code(&finished.outcome))
 }
 
-fn code(finished: &FinishedRun) -> ExitCode {
-    match finished.outcome {
+fn code(outcome: &RunOutcome) -> ExitCode {
+    match outcome {
         RunOutcome::Finished => ExitCode::SUCCESS,
         _ => ExitCode::from(STOPPED_EARLY),
     }

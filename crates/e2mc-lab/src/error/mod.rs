@@ -1,6 +1,7 @@
 //! What can go wrong in the lab, each with what was expected and what was found.
 
 mod improve;
+mod process;
 mod protocol;
 mod recipe;
 mod run;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use e2mc_train::Output;
 
 pub use improve::ImproveError;
+pub use process::ProcessError;
 pub use protocol::ProtocolError;
 pub use recipe::RecipeError;
 pub use run::RunError;
@@ -29,6 +31,9 @@ pub enum Error {
     /// Features cannot be judged.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
+    /// Processes on this machine failed.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
     /// A sweep cannot be planned or resumed.
     #[error(transparent)]
     Sweep(#[from] SweepError),

@@ -4,6 +4,7 @@
 //! measured nothing is written, and the run may be killed without a trace; then the log and the first
 //! checkpoint are, and from there on the run goes on from its last save, whatever ends it.
 
+mod member;
 mod place;
 mod recording;
 mod rehearsal;
@@ -187,6 +188,11 @@ pub(crate) fn train_on(
     let RunImages { train, mut guard } = images;
     let folder = place.folder();
     settings.seed = trainer.progress().seed;
+    let world = trainer.world().clone();
+    if !world.is_first() {
+        return member::train(trainer, train, &settings, (threads, stop));
+    }
+    world.same(&member::facts(&settings))?;
     notices.tell(&Notice::Precision {
         precision: trainer.recipe.training.precision,
         device: trainer.model.device(),
@@ -235,6 +241,7 @@ pub(crate) fn train_on(
             trainer.save(&folder.checkpoint())?;
         }
     }
+    world.after_first()?;
 
     let options = RunOptions {
         threads,
@@ -261,6 +268,7 @@ pub(crate) fn train_on(
         let storage = settings::storage(&settings);
         checkpoint::save_model(&folder.model(), &recipe, &trainer.model, storage)?;
     }
+    world.after_first()?;
     Ok(FinishedRun {
         outcome,
         knn,

@@ -3,18 +3,20 @@
 use e2mc_base::lock::FolderLock;
 use e2mc_record::{End, Event, EventWriter, RunFolder, RunLog, RunOutcome, RunSettings};
 use e2mc_train::checkpoint::{self, Checkpoint};
-use e2mc_train::{Device, Recipe};
+use e2mc_train::{Device, Recipe, World};
 
 use super::FinishedRun;
 use super::settings::storage;
 use crate::difference::{Difference, of_run};
 use crate::error::{Error, RunError};
 
-/// A run's folder that this process alone writes to.
+/// A run's folder that this process alone writes to; or, of several processes that train together, the
+/// first one alone.
 #[derive(Debug)]
 pub struct Place {
     folder: RunFolder,
-    _lock: FolderLock,
+    /// None of a process that only reads.
+    _lock: Option<FolderLock>,
 }
 
 impl Place {
@@ -26,8 +28,22 @@ impl Place {
         let lock = folder.lock()?;
         Ok(Self {
             folder,
-            _lock: lock,
+            _lock: Some(lock),
         })
+    }
+
+    /// As [`Place::lock`] for the first of the processes of `world`, which alone writes; the others read.
+    ///
+    /// # Errors
+    /// As [`Place::lock`].
+    pub fn within(world: &World, folder: RunFolder) -> Result<Self, Error> {
+        match world.is_first() {
+            true => Self::lock(folder),
+            false => Ok(Self {
+                folder,
+                _lock: None,
+            }),
+        }
     }
 
     /// A folder for a new run.

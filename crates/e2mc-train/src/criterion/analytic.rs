@@ -1,23 +1,24 @@
 //! Criteria on the CPU: value and gradient from crate `e2mc`, known together.
 
-use tch::{Device, Kind, Tensor};
-
 use e2mc::rival::{Mmcr, Sigreg, Uniformity, Vcreg};
 use e2mc::{MatrixView, Workspace};
 
-use super::{CriterionConfig, Position, Views};
+use super::plain::{Plain, with_gradient};
+use super::{CriterionConfig, Position, Views, columns};
 use crate::Error;
 use crate::method::{Objective, Term};
+use crate::world::World;
 
 /// Adds the criterion's terms, with their gradients, to the objective.
 pub(super) fn add(
     config: &CriterionConfig,
     objective: &mut Objective,
-    views: &Views,
+    views: &Views<'_>,
     position: Position,
     workspace: &mut Workspace,
 ) -> Result<(), Error> {
     let share = 1.0 / views.full.len() as f64;
+    let world = views.world;
     match *config {
         CriterionConfig::None => Ok(()),
         CriterionConfig::E2mc {
@@ -34,14 +35,25 @@ pub(super) fn add(
                 epsilon,
             };
             let (mut entropy, mut covariance) = (0.0, 0.0);
+            if world.size() > 1 {
+                for z in &views.full {
+                    let part = columns::share(&criterion, z, world, workspace)?;
+                    entropy += part.entropy * share;
+                    covariance += part.covariance;
+                    objective.loss = &objective.loss + part.loss;
+                }
+                term(objective, "entropy", -beta, entropy);
+                term(objective, "hypercovariance", gamma, covariance);
+                return Ok(());
+            }
             each_view(objective, views, 1.0, |z, gradient| {
                 let value = criterion.value_and_gradient_in(z, gradient, workspace)?;
                 entropy += value.entropy * share;
                 covariance += value.covariance;
                 Ok(value.loss)
             })?;
-            report(objective, "entropy", -beta, entropy);
-            report(objective, "hypercovariance", gamma, covariance);
+            term(objective, "entropy", -beta, entropy);
+            term(objective, "hypercovariance", gamma, covariance);
             Ok(())
         }
         CriterionConfig::Vcreg {
@@ -61,8 +73,14 @@ pub(super) fn add(
                 off_diagonal += value.covariance * share;
                 Ok(value.loss)
             })?;
-            report(objective, "vcreg_variance", variance, lack);
-            report(objective, "vcreg_covariance", covariance, off_diagonal);
+            report(objective, world, "vcreg_variance", variance, lack);
+            report(
+                objective,
+                world,
+                "vcreg_covariance",
+                covariance,
+                off_diagonal,
+            );
             Ok(())
         }
         CriterionConfig::Uniformity { weight, t } => {
@@ -70,12 +88,12 @@ pub(super) fn add(
             let mean = each_view(objective, views, weight * share, |z, gradient| {
                 Ok(criterion.value_and_gradient(z, gradient)?)
             })? * share;
-            report(objective, "uniformity", weight, mean);
+            report(objective, world, "uniformity", weight, mean);
             Ok(())
         }
         CriterionConfig::Mmcr { weight } => {
             let value = mmcr(objective, views, weight)?;
-            report(objective, "mmcr", weight, value);
+            report(objective, world, "mmcr", weight, value);
             Ok(())
         }
         CriterionConfig::Sigreg {
@@ -95,27 +113,29 @@ pub(super) fn add(
             let mean = each_view(objective, views, weight * share, |z, gradient| {
                 Ok(criterion.value_and_gradient(z, &directions, gradient)?)
             })? * share;
-            report(objective, "sigreg", weight, mean);
+            report(objective, world, "sigreg", weight, mean);
             Ok(())
         }
     }
 }
 
 /// Adds `weight` times the value that `evaluate` gives each full-resolution view, with the gradient
-/// that it writes. Returns the sum of the values.
+/// that it writes, for the rows of all processes. Returns the sum of the values.
 fn each_view(
     objective: &mut Objective,
-    views: &Views,
+    views: &Views<'_>,
     weight: f64,
     mut evaluate: impl FnMut(MatrixView, &mut [f32]) -> Result<f64, Error>,
 ) -> Result<f64, Error> {
+    let world = views.world;
     let mut sum = 0.0;
     let mut loss = objective.loss.shallow_clone();
     for z in &views.full {
-        let plain = Plain::of(z)?;
+        let plain = Plain::of(&world.gather(&z.detach())?)?;
         let mut gradient = plain.empty();
         let value = evaluate(plain.view()?, gradient.values_mut())?;
-        loss = loss + with_gradient(z, &gradient.tensor, value) * weight;
+        let own = world.own_rows(&gradient.tensor)?;
+        loss = loss + with_gradient(z, &own, value / world.size() as f64) * weight;
         sum += value;
     }
     objective.loss = loss;
@@ -123,9 +143,12 @@ fn each_view(
 }
 
 /// Adds MMCR over all views; returns its value.
-fn mmcr(objective: &mut Objective, views: &Views, weight: f64) -> Result<f64, Error> {
+fn mmcr(objective: &mut Objective, views: &Views<'_>, weight: f64) -> Result<f64, Error> {
+    let world = views.world;
     let views = || views.full.iter().chain(&views.small);
-    let plain = views().map(Plain::of).collect::<Result<Vec<_>, _>>()?;
+    let plain = views()
+        .map(|z| Plain::of(&world.gather(&z.detach())?))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut gradients: Vec<_> = plain.iter().map(Plain::empty).collect();
     let matrices = plain
         .iter()
@@ -133,68 +156,23 @@ fn mmcr(objective: &mut Objective, views: &Views, weight: f64) -> Result<f64, Er
         .collect::<Result<Vec<_>, _>>()?;
     let mut buffers: Vec<_> = gradients.iter_mut().map(Plain::values_mut).collect();
     let value = Mmcr.value_and_gradients(&matrices, &mut buffers)?;
-    let mut loss = &objective.loss + value * weight;
+    let mut loss = &objective.loss + value * weight / world.size() as f64;
     for (z, gradient) in views().zip(&gradients) {
-        loss = loss + with_gradient(z, &gradient.tensor, 0.0) * weight;
+        loss = loss + with_gradient(z, &world.own_rows(&gradient.tensor)?, 0.0) * weight;
     }
     objective.loss = loss;
     Ok(value)
 }
 
-fn report(objective: &mut Objective, name: &'static str, weight: f64, value: f64) {
+/// This process's share of a term that all compute alike.
+fn report(objective: &mut Objective, world: &World, name: &'static str, weight: f64, value: f64) {
+    term(objective, name, weight, value / world.size() as f64);
+}
+
+fn term(objective: &mut Objective, name: &'static str, weight: f64, value: f64) {
     objective.terms.push(Term {
         name,
         weight,
         value: value.into(),
     });
-}
-
-/// A contiguous float32 matrix on the CPU that nothing else writes to.
-struct Plain {
-    tensor: Tensor,
-    rows: usize,
-    cols: usize,
-}
-
-impl Plain {
-    /// The values of an embedding `(n, d)`.
-    fn of(z: &Tensor) -> Result<Self, Error> {
-        let (rows, cols) = z.size2()?;
-        Ok(Self {
-            tensor: z.detach().to_kind(Kind::Float).contiguous(),
-            rows: rows as usize,
-            cols: cols as usize,
-        })
-    }
-
-    /// Memory of the same shape, not set.
-    fn empty(&self) -> Self {
-        let size = [self.rows as i64, self.cols as i64];
-        Self {
-            tensor: Tensor::empty(size, (Kind::Float, Device::Cpu)),
-            ..*self
-        }
-    }
-
-    fn view(&self) -> Result<MatrixView<'_>, Error> {
-        let start = self.tensor.data_ptr().cast::<f32>();
-        // SAFETY: the tensor is contiguous float32 on the CPU with rows * cols elements, and lives
-        // as long as the borrow; nothing writes to an embedding while its criterion is computed.
-        let values = unsafe { std::slice::from_raw_parts(start, self.rows * self.cols) };
-        Ok(MatrixView::new(values, self.rows, self.cols)?)
-    }
-
-    /// The values of a matrix that [`Plain::empty`] made.
-    fn values_mut(&mut self) -> &mut [f32] {
-        let start = self.tensor.data_ptr().cast::<f32>();
-        // SAFETY: as in `view`, and only matrices made by `empty`, to whose memory nothing else
-        // refers, are written to.
-        unsafe { std::slice::from_raw_parts_mut(start, self.rows * self.cols) }
-    }
-}
-
-/// A scalar that equals `value` and whose gradient with respect to `z` is `gradient`, both exact.
-fn with_gradient(z: &Tensor, gradient: &Tensor, value: f64) -> Tensor {
-    let linear = (z * gradient).sum(Kind::Float);
-    &linear - linear.detach() + value
 }

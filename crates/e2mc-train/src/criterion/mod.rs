@@ -7,9 +7,14 @@
 //!   `gamma` belong to it);
 //! - VCReg, uniformity, SIGReg: a mean over the full-resolution views;
 //! - MMCR: all views at once, small crops included.
+//!
+//! Of many processes each gets its share of a criterion. For E2MC a process takes the columns that are
+//! its own (`columns`); for the others every process sees all rows and keeps the gradient of its own.
 
 mod analytic;
+mod columns;
 mod config;
+mod plain;
 mod tensors;
 #[cfg(test)]
 mod tests;
@@ -46,24 +51,25 @@ impl Position {
     }
 }
 
-/// The embeddings that a criterion acts on: the rows of all processes.
+/// The embeddings that a criterion acts on: this process's rows.
 #[derive(Debug)]
-struct Views {
+struct Views<'a> {
     /// The full-resolution views, each `(n, d)`.
     full: Vec<Tensor>,
     /// The small crops, each `(n, d)`.
     small: Vec<Tensor>,
+    /// Who has the other rows.
+    world: &'a World,
 }
 
-impl Views {
-    fn of(objective: &Objective, world: &World) -> Result<Self, Error> {
-        let gather = |views: &[Tensor]| -> Result<Vec<Tensor>, Error> {
-            views.iter().map(|view| world.gather(view)).collect()
-        };
-        Ok(Self {
-            full: gather(&objective.embeddings)?,
-            small: gather(&objective.small_crop_embeddings)?,
-        })
+impl<'a> Views<'a> {
+    fn of(objective: &Objective, world: &'a World) -> Self {
+        let views = |views: &[Tensor]| views.iter().map(Tensor::shallow_clone).collect();
+        Self {
+            full: views(&objective.embeddings),
+            small: views(&objective.small_crop_embeddings),
+            world,
+        }
     }
 }
 
@@ -81,7 +87,7 @@ impl Criterion {
     }
 
     /// Adds the criterion's terms to a method's objective, over the rows of all processes of
-    /// `world`. What is random in a criterion is drawn for the run's `seed` and the number of steps
+    /// `world`: this process's share. What is random in a criterion is drawn for the run's `seed` and the number of steps
     /// done before, `step`.
     ///
     /// # Errors
@@ -94,7 +100,7 @@ impl Criterion {
         step: u64,
     ) -> Result<(), Error> {
         let position = Position { seed, step };
-        let views = Views::of(objective, world)?;
+        let views = Views::of(objective, world);
         if objective.loss.device() == Device::Cpu {
             analytic::add(
                 &self.config,

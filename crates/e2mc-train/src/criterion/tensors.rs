@@ -10,39 +10,57 @@ use e2mc::rival::{Sigreg, Space};
 
 use super::{CriterionConfig, Position, Views};
 use crate::Error;
-use crate::covariance::off_diagonal_covariance;
+use crate::covariance::{off_diagonal_covariance, shared_covariance};
 use crate::method::Objective;
 
 /// Adds the criterion's terms to the objective.
 pub(super) fn add(
     config: &CriterionConfig,
     objective: &mut Objective,
-    views: &Views,
+    views: &Views<'_>,
     position: Position,
 ) -> Result<(), Error> {
-    let Views { full: views, small } = views;
-    let count = views.len() as f64;
+    let Views { full, small, world } = views;
+    let count = full.len() as f64;
+    if let CriterionConfig::E2mc {
+        transform,
+        beta,
+        gamma,
+        epsilon,
+    } = *config
+    {
+        let (mut entropy, mut covariance) = (Vec::new(), Vec::new());
+        for z in full {
+            let (_, d) = z.size2()?;
+            let u = unit(transform.into(), &world.columns(z)?);
+            // A mean over own columns becomes own columns' part of the mean over all.
+            let own = u.size()[1] as f64 / d as f64;
+            entropy.push(match u.numel() {
+                0 => u.sum(Kind::Float),
+                _ => mean_marginal_entropy(&u, epsilon) * own,
+            });
+            covariance.push(shared_covariance(&u, d, world)?);
+        }
+        let sum = |values: &[Tensor]| Tensor::stack(values, 0).sum(Kind::Float);
+        objective.add("entropy", -beta, &(sum(&entropy) / count));
+        objective.add("hypercovariance", gamma, &sum(&covariance));
+        return Ok(());
+    }
+    // Every process sees all rows and computes the same; the gradients of a row go back to its process.
+    let all = |views: &[Tensor]| -> Result<Vec<Tensor>, Error> {
+        views.iter().map(|view| world.gather(view)).collect()
+    };
+    let (views, small) = (all(full)?, all(small)?);
+    let mut add = |name, weight, value: &Tensor| -> Result<(), Error> {
+        objective.add(name, weight, &world.share(value)?);
+        Ok(())
+    };
     let sum = |value: &dyn Fn(&Tensor) -> Tensor| {
         let values: Vec<Tensor> = views.iter().map(value).collect();
         Tensor::stack(&values, 0).sum(Kind::Float)
     };
     match *config {
-        CriterionConfig::None => {}
-        CriterionConfig::E2mc {
-            transform,
-            beta,
-            gamma,
-            epsilon,
-        } => {
-            let unit = |z: &Tensor| match transform.into() {
-                Transform::Sigmoid => z.sigmoid(),
-                Transform::Gaussian => ((z * FRAC_1_SQRT_2).erf() + 1.0) * 0.5,
-            };
-            let entropy = sum(&|z| mean_marginal_entropy(&unit(z), epsilon)) / count;
-            let covariance = sum(&|z| off_diagonal_covariance(&unit(z)));
-            objective.add("entropy", -beta, &entropy);
-            objective.add("hypercovariance", gamma, &covariance);
-        }
+        CriterionConfig::None | CriterionConfig::E2mc { .. } => {}
         CriterionConfig::Vcreg {
             space,
             variance,
@@ -58,17 +76,17 @@ pub(super) fn add(
             };
             let lack = sum(&|z| lack_of_deviation(&rows(z), target(z))) / count;
             let off_diagonal = sum(&|z| off_diagonal_covariance(&rows(z))) / count;
-            objective.add("vcreg_variance", variance, &lack);
-            objective.add("vcreg_covariance", covariance, &off_diagonal);
+            add("vcreg_variance", variance, &lack)?;
+            add("vcreg_covariance", covariance, &off_diagonal)?;
         }
         CriterionConfig::Uniformity { weight, t } => {
             let mean = sum(&|z| uniformity(z, t)) / count;
-            objective.add("uniformity", weight, &mean);
+            add("uniformity", weight, &mean)?;
         }
         CriterionConfig::Mmcr { weight } => {
-            let rows: Vec<Tensor> = views.iter().chain(small).map(unit_rows).collect();
+            let rows: Vec<Tensor> = views.iter().chain(&small).map(unit_rows).collect();
             let mean = Tensor::stack(&rows, 0).mean_dim([0i64].as_slice(), false, Kind::Float);
-            objective.add("mmcr", weight, &mean.f_nuclear_norm(false)?.neg());
+            add("mmcr", weight, &mean.f_nuclear_norm(false)?.neg())?;
         }
         CriterionConfig::Sigreg {
             weight,
@@ -85,12 +103,20 @@ pub(super) fn add(
             let matrix = position.directions(&settings, d as usize)?.matrix();
             let directions = Tensor::f_from_slice(matrix.data())?
                 .f_reshape([slices as i64, d])?
-                .f_to_device(objective.loss.device())?;
+                .f_to_device(views[0].device())?;
             let mean = sum(&|z| sigreg(&settings, z, &directions)) / count;
-            objective.add("sigreg", weight, &mean);
+            add("sigreg", weight, &mean)?;
         }
     }
     Ok(())
+}
+
+/// The transform of embeddings to the unit interval.
+fn unit(transform: Transform, z: &Tensor) -> Tensor {
+    match transform {
+        Transform::Sigmoid => z.sigmoid(),
+        Transform::Gaussian => ((z * FRAC_1_SQRT_2).erf() + 1.0) * 0.5,
+    }
 }
 
 /// Rows divided by their length; rows shorter than 1e-12 become zero and get no gradient.

@@ -60,7 +60,8 @@ fn run(config: &CriterionConfig, views: &[Tensor], in_tensors: bool) -> Evaluate
     objective.small_crop_embeddings = small.iter().map(Tensor::shallow_clone).collect();
     if in_tensors {
         let position = Position { seed: 3, step: 11 };
-        let views = Views::of(&objective, &World::solo()).unwrap();
+        let world = World::solo();
+        let views = Views::of(&objective, &world);
         tensors::add(config, &mut objective, &views, position).unwrap();
     } else {
         let mut criterion = Criterion::new(config).unwrap();

@@ -8,6 +8,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::contract::{MethodKind, MethodSettings};
+use super::dino::{DinoConfig, NAME as DINO};
 use super::none::Headless;
 use super::{SimsiamConfig, SwavConfig, VicregConfig};
 use crate::Error;
@@ -21,6 +22,7 @@ static METHODS: Registry<MethodKind> = Registry::new(
     &[
         &MethodKind::of::<VicregConfig>("vicreg"),
         &MethodKind::of::<SwavConfig>("swav"),
+        &MethodKind::of::<DinoConfig>(DINO),
         &MethodKind::of::<SimsiamConfig>("simsiam"),
         &MethodKind::of::<Headless>("none"),
     ],

@@ -6,6 +6,7 @@
 
 mod config;
 mod contract;
+mod dino;
 mod none;
 mod objective;
 mod queue;
@@ -16,6 +17,7 @@ mod vicreg;
 
 pub use config::{MethodConfig, register_method};
 pub use contract::{Method, MethodKind, MethodSettings};
+pub use dino::{Dino, DinoConfig, DinoHead, Temperatures as DinoTemperatures, loss as dino_loss};
 pub use objective::{Objective, StepContext, Term};
 pub use queue::Queue;
 pub use simsiam::{Simsiam, SimsiamConfig, loss as simsiam_loss};

@@ -1,7 +1,8 @@
 //! What goes into a method's loss and what comes out.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
+use crate::Error;
 use crate::layer::{Mode, Precision, Statistics};
 use crate::world::World;
 
@@ -40,18 +41,19 @@ pub struct Term {
     pub name: &'static str,
     /// What it is multiplied by in the loss.
     pub weight: f64,
-    /// The unweighted value: a detached scalar, on the device until somebody logs it.
+    /// The unweighted value, or this process's share of it: a detached scalar, on the device until
+    /// somebody logs it.
     pub value: Tensor,
 }
 
 /// A method's answer to one batch.
 #[derive(Debug)]
 pub struct Objective {
-    /// The scalar to minimise.
+    /// The scalar to minimise: of many processes each has its share, and their sum is the whole batch's.
     pub loss: Tensor,
     /// What it consists of.
     pub terms: Vec<Term>,
-    /// The embeddings `(n, d)` that the criterion acts on, one a view, in float32 and before any
+    /// The embeddings of own rows `(n, d)` that the criterion acts on, one a view, in float32 and before any
     /// normalisation. Of methods with multi-crop: the full-resolution views.
     pub embeddings: Vec<Tensor>,
     /// The embeddings `(n, d)` of the small crops, for criteria that take every view; empty
@@ -68,5 +70,23 @@ impl Objective {
             weight,
             value: value.detach(),
         });
+    }
+
+    /// Replaces the terms' shares by the values on the whole batch, and gives the whole loss. The share
+    /// that gradients start from stays.
+    pub(crate) fn of_the_batch(&mut self, world: &World) -> Result<Tensor, Error> {
+        let loss = self.loss.f_detach()?;
+        if world.size() == 1 {
+            return Ok(loss);
+        }
+        let device = loss.device();
+        let double = |value: &Tensor| value.f_to_device(device)?.f_to_kind(Kind::Double);
+        let values = std::iter::once(&loss).chain(self.terms.iter().map(|term| &term.value));
+        let values = values.map(double).collect::<Result<Vec<_>, _>>()?;
+        let sums = world.sum(Tensor::f_stack(&values, 0)?)?;
+        for (index, term) in self.terms.iter_mut().enumerate() {
+            term.value = sums.f_get(index as i64 + 1)?;
+        }
+        Ok(sums.f_get(0)?)
     }
 }

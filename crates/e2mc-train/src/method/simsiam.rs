@@ -21,6 +21,7 @@ use crate::layer::{Mode, Precision};
 use crate::optim::ParamGroup;
 use crate::range::above_zero;
 use crate::settings::{Settings, settings_of};
+use crate::world::World;
 
 /// The projector: (Linear, batch norm, ReLU) twice, a Linear with a frozen bias, batch norm
 /// without weight and bias.
@@ -146,7 +147,7 @@ impl Method for Simsiam {
             pass(&self.projector, &features[1])?,
         ];
         let p = [pass(&self.predictor, &z[0])?, pass(&self.predictor, &z[1])?];
-        Ok(loss(z, &p)?)
+        loss(z, &p, context.world)
     }
 
     fn embed(&self, features: &Tensor, precision: Precision) -> Result<Tensor, Error> {
@@ -169,14 +170,18 @@ impl Method for Simsiam {
     }
 }
 
-/// The loss of two views' projections and predictions, each `(n, d)` in float32.
+/// The loss of two views' projections and predictions, each `(n, d)` in float32: this process's share.
 ///
 /// # Errors
 /// Where the shapes differ, or libtorch runs out of memory.
-pub fn loss(projections: [Tensor; 2], predictions: &[Tensor; 2]) -> Result<Objective, TchError> {
+pub fn loss(
+    projections: [Tensor; 2],
+    predictions: &[Tensor; 2],
+    world: &World,
+) -> Result<Objective, Error> {
     let [z1, z2] = &projections;
     let [p1, p2] = predictions;
-    let cosine = |p: &Tensor, z: &Tensor| {
+    let cosine = |p: &Tensor, z: &Tensor| -> Result<Tensor, TchError> {
         Tensor::f_cosine_similarity(p, &z.detach(), 1, 1e-8)?.f_mean(Kind::Float)
     };
     let value = cosine(p1, z2)?
@@ -188,6 +193,6 @@ pub fn loss(projections: [Tensor; 2], predictions: &[Tensor; 2]) -> Result<Objec
         embeddings: projections.into(),
         small_crop_embeddings: Vec::new(),
     };
-    objective.add("negative_cosine", 1.0, &value);
+    objective.add("negative_cosine", 1.0, &world.share(&value)?);
     Ok(objective)
 }

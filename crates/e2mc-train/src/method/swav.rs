@@ -255,7 +255,7 @@ impl Method for Swav {
 }
 
 /// The loss of the views' embeddings before normalisation, each `(n, d)` in float32, with unit
-/// `prototypes` `(k, d)`. `resolutions` are those of the views: the largest is the full one.
+/// `prototypes` `(k, d)`: this process's share. `resolutions` are those of the views: the largest is the full one.
 ///
 /// # Errors
 /// Where a shape does not fit, libtorch runs out of memory, or a process is lost.
@@ -290,12 +290,12 @@ pub fn loss(
         embeddings: tensors(large),
         small_crop_embeddings: tensors(small),
     };
-    objective.add("swapped_prediction", 1.0, &value);
+    objective.add("swapped_prediction", 1.0, &world.share(&value)?);
     Ok(objective)
 }
 
 /// `z / |z|` row by row, as PyTorch's `normalize`.
-fn normalised(z: &Tensor) -> Result<Tensor, TchError> {
+pub(super) fn normalised(z: &Tensor) -> Result<Tensor, TchError> {
     let norm = z.f_norm_scalaropt_dim(2.0, [1i64].as_slice(), true)?;
     z.f_div(&norm.f_clamp_min(1e-12)?)
 }
@@ -317,6 +317,8 @@ fn codes(
         codes.push(match queue.as_ref().and_then(|queue| queue.rows(crop)) {
             None => sinkhorn_codes(own, epsilon, iterations, world)?,
             Some(rows) => {
+                // Each process counts its part of the queue, and none twice.
+                let rows = world.own_rows(&rows)?;
                 let earlier = rows.f_matmul(&prototypes.f_tr()?)?;
                 let all = Tensor::f_cat(&[&earlier, own], 0)?;
                 let codes = sinkhorn_codes(&all, epsilon, iterations, world)?;
@@ -325,7 +327,10 @@ fn codes(
         });
     }
     if let Some(queue) = queue {
-        let chosen: Vec<_> = config.codes_from.iter().map(|&view| &unit[view]).collect();
+        let views = config.codes_from.iter();
+        let chosen = views
+            .map(|&view| world.gather(&unit[view]))
+            .collect::<Result<Vec<_>, _>>()?;
         queue.push(&Tensor::f_stack(&chosen, 0)?)?;
     }
     Ok(codes)

@@ -16,7 +16,7 @@ use super::contract::{Method, MethodSettings, two_views};
 use super::objective::{Objective, StepContext};
 use crate::Error;
 use crate::backbone::Backbone;
-use crate::covariance::off_diagonal_covariance;
+use crate::covariance::shared_covariance;
 use crate::encoder::Encoder;
 use crate::head::{Bias, Head, HeadStyle};
 use crate::layer::{Mode, Precision};
@@ -134,8 +134,8 @@ impl Method for Vicreg {
     }
 }
 
-/// The loss of two views' embeddings, each `(n, d)` in float32; variance and covariance are those of
-/// all processes' rows.
+/// The loss of two views' embeddings, each `(n, d)` in float32: this process's share. Variance and
+/// covariance are those of all processes' rows; each process has the columns that are its own.
 ///
 /// # Errors
 /// Where a process is lost.
@@ -145,14 +145,15 @@ pub fn loss(
     zb: Tensor,
     world: &World,
 ) -> Result<Objective, Error> {
-    let invariance = za.mse_loss(&zb, Reduction::Mean);
-    let (all_a, all_b) = (world.gather(&za)?, world.gather(&zb)?);
+    let invariance = world.share(&za.mse_loss(&zb, Reduction::Mean))?;
+    let (_, d) = za.size2()?;
+    let (all_a, all_b) = (world.columns(&za)?, world.columns(&zb)?);
     let hinge = |z: &Tensor| {
         let std = (z.var_dim([0i64].as_slice(), true, false) + 1e-4).sqrt();
-        (std.neg() + 1.0).relu().mean(Kind::Float)
+        (std.neg() + 1.0).relu().sum(Kind::Float) / d as f64
     };
     let variance = (hinge(&all_a) + hinge(&all_b)) * 0.5;
-    let covariance = off_diagonal_covariance(&all_a) + off_diagonal_covariance(&all_b);
+    let covariance = shared_covariance(&all_a, d, world)? + shared_covariance(&all_b, d, world)?;
     let mut objective = Objective {
         loss: Tensor::zeros([], (Kind::Float, za.device())),
         terms: Vec::new(),

@@ -44,6 +44,15 @@ impl OptimizerConfig {
         if momentum == 0.0 { &[] } else { &[MOMENTUM] }
     }
 
+    /// The weight decay.
+    pub(super) fn weight_decay(&self) -> f64 {
+        let (Self::Sgd(SgdConfig { weight_decay, .. })
+        | Self::Lars(LarsConfig { weight_decay, .. })
+        | Self::Larc(LarcConfig { weight_decay, .. })
+        | Self::Adamw(AdamwConfig { weight_decay, .. })) = self;
+        *weight_decay
+    }
+
     /// The same rule with another weight decay.
     pub(super) fn with_weight_decay(&self, decay: f64) -> Self {
         let mut config = self.clone();

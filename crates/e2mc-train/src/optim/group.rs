@@ -34,6 +34,8 @@ pub struct ParamGroup {
     /// Steps at the start during which they do not move and gather no momentum: SwAV's
     /// prototypes.
     pub frozen_steps: u64,
+    /// The same in epochs: DINO's last layer. The longer of the two holds.
+    pub frozen_epochs: u64,
     /// Weight decay, at least 0; the optimiser's if `None`.
     pub weight_decay: Option<f64>,
     /// The limit of their gradients; none if `None`.
@@ -55,6 +57,14 @@ impl ParamGroup {
     pub fn frozen(select: impl Into<Select>, steps: u64) -> Self {
         Self {
             frozen_steps: steps,
+            ..Self::scaled(select, 1.0)
+        }
+    }
+
+    /// A group that follows the schedule after `epochs` epochs.
+    pub fn frozen_epochs(select: impl Into<Select>, epochs: u64) -> Self {
+        Self {
+            frozen_epochs: epochs,
             ..Self::scaled(select, 1.0)
         }
     }
@@ -109,6 +119,7 @@ impl ParamGroup {
             select: select.into(),
             rate,
             frozen_steps: 0,
+            frozen_epochs: 0,
             weight_decay: None,
             clip: None,
         }

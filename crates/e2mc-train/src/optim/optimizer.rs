@@ -16,8 +16,8 @@ pub(crate) const STEPS: &str = "steps";
 pub struct Optimizer {
     config: OptimizerConfig,
     groups: Vec<Group>,
-    /// The limit of all gradients together.
-    clip: Option<Clip>,
+    /// The limits of all gradients, one after the other.
+    clips: [Option<Clip>; 2],
     slots: Vec<Slot>,
     steps: u64,
 }
@@ -142,7 +142,7 @@ impl Optimizer {
         Ok(Self {
             config: config.clone(),
             groups: groups.collect(),
-            clip: None,
+            clips: [None, None],
             slots,
             steps: 0,
         })
@@ -153,8 +153,37 @@ impl Optimizer {
     /// # Errors
     /// Where the norm is not above 0.
     pub fn set_clip(&mut self, norm: Option<f64>) -> Result<(), Error> {
-        self.clip = norm.map(Clip::Together);
-        self.clip.map_or(Ok(()), Clip::check)
+        self.clips[1] = norm.map(Clip::Together);
+        self.clips[1].map_or(Ok(()), Clip::check)
+    }
+
+    /// Limits each parameter's gradient on its own from now on, before all together; `None` for no
+    /// limit.
+    ///
+    /// # Errors
+    /// Where the norm is not above 0.
+    pub fn set_clip_each(&mut self, norm: Option<f64>) -> Result<(), Error> {
+        self.clips[0] = norm.map(Clip::Each);
+        self.clips[0].map_or(Ok(()), Clip::check)
+    }
+
+    /// Says how many steps an epoch has, for groups that wait some epochs.
+    pub fn set_epoch(&mut self, steps: u64) {
+        for slot in &mut self.slots {
+            let epochs = self.groups[slot.group].settings.frozen_epochs;
+            slot.frozen_steps = slot.frozen_steps.max(epochs.saturating_mul(steps));
+        }
+    }
+
+    /// Moves the weight decay of groups without their own along half a cosine, from the rule's at
+    /// `progress` 0 to `end` at 1.
+    pub fn move_weight_decay(&mut self, end: f64, progress: f64) {
+        let start = self.config.weight_decay();
+        let decay = end + e2mc_base::schedule::cosine(start - end, 0.0, progress);
+        let groups = self.groups.iter_mut();
+        for group in groups.filter(|group| group.settings.weight_decay.is_none()) {
+            group.config = self.config.with_weight_decay(decay);
+        }
     }
 
     /// Keeps the parameters whose names start with `prefix` where they are for the first `steps`
@@ -176,6 +205,17 @@ impl Optimizer {
         for slot in &mut self.slots {
             slot.parameter.zero_grad();
         }
+    }
+
+    /// The gradients that there are, in the order of the parameters' names.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub(crate) fn gradients(&self) -> Result<Vec<Tensor>, TchError> {
+        let gradients = self.slots.iter().map(|slot| slot.parameter.f_grad());
+        gradients
+            .filter(|gradient| gradient.as_ref().map_or(true, Tensor::defined))
+            .collect()
     }
 
     /// Moves every parameter that has a gradient and is not frozen; `rate` is the learning rate
@@ -222,10 +262,10 @@ impl Optimizer {
                 clip.apply(&mut moving(Some(index))?)?;
             }
         }
-        match self.clip {
-            Some(clip) => clip.apply(&mut moving(None)?),
-            None => Ok(()),
+        for clip in self.clips.into_iter().flatten() {
+            clip.apply(&mut moving(None)?)?;
         }
+        Ok(())
     }
 
     /// What a checkpoint must hold for training to go on as if it had never stopped: the number

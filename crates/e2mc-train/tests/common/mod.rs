@@ -65,6 +65,13 @@ pub(crate) fn vicreg() -> MethodConfig {
     })
 }
 
+/// A small head, and a teacher that moves fast.
+pub(crate) fn dino() -> MethodConfig {
+    let settings = serde_json::json!({"name": "dino", "projector": [24, 16], "prototypes": 12, "momentum": 0.9,
+        "teacher_temperature_epochs": 2});
+    serde_json::from_value(settings).unwrap()
+}
+
 /// Prototypes that move from the fourth step on, and a queue of two batches that starts in the
 /// second epoch: with batches of 8 of 40 images it is used from the eighth step on.
 pub(crate) fn swav() -> MethodConfig {

@@ -127,7 +127,7 @@ impl Method for Follower {
             embeddings: own.into(),
             small_crop_embeddings: Vec::new(),
         };
-        objective.add("distance", 0.5, &value);
+        objective.add("distance", 0.5, &context.world.share(&value)?);
         Ok(objective)
     }
 

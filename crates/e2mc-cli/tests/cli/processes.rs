@@ -1,0 +1,251 @@
+//! Several processes of one command: the same run as one, and what becomes of it when one of them fails.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use super::common::{TINY, World, log, program};
+
+/// Starts a run of two processes that would take long, and waits until it has logged some steps.
+fn start(world: &World, more: &str) -> Child {
+    let words = format!("pretrain {TINY} --data data --out run --epochs 500 --nproc 2 {more}");
+    let child = Command::new(program())
+        .args(words.split_whitespace())
+        .current_dir(world.path("."))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    let metrics = world.path("run/metrics.jsonl");
+    // Beyond the first epoch, whose checkpoint is there then.
+    while fs::read_to_string(&metrics).map_or(0, |text| text.lines().count()) < 18 {
+        let patience = Duration::from_secs(120);
+        assert!(started.elapsed() < patience, "the run does not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child
+}
+
+/// The process of that number which `launcher` has started.
+fn member(launcher: &Child, rank: usize) -> String {
+    let parent = format!("PPid:\t{}\n", launcher.id());
+    let pids = fs::read_dir("/proc").unwrap().flatten();
+    let pids = pids.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let found = pids.filter(|pid| {
+        let read = |file: &str| fs::read(Path::new("/proc").join(pid).join(file));
+        let (Ok(status), Ok(variables)) = (read("status"), read("environ")) else {
+            return false;
+        };
+        let status = String::from_utf8_lossy(&status).into_owned();
+        let variables = String::from_utf8_lossy(&variables).into_owned();
+        let rank = format!("RANK={rank}");
+        status.contains(&parent) && variables.split('\0').any(|variable| variable == rank)
+    });
+    found.last().expect("the process runs")
+}
+
+fn send(signal: &str, pid: &str) {
+    let sent = Command::new("kill").args([signal, pid]).status().unwrap();
+    assert!(sent.success());
+}
+
+fn text(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+fn losses(run: &Path) -> Vec<f64> {
+    let events = log(run)
+        .into_iter()
+        .filter(|event| event["event"] == "step");
+    events
+        .map(|event| event["loss"].as_f64().unwrap())
+        .collect()
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-4 * b.abs()
+}
+
+/// No file of the run is the beginning of another.
+fn nothing_half(run: &Path) {
+    for entry in fs::read_dir(run).unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        assert!(!name.starts_with('.') && !name.contains("tmp"), "{name}");
+    }
+}
+
+#[test]
+fn two_processes_train_as_one_does_repeat_themselves_and_resume_on_one() {
+    let world = World::new();
+    world.data("data", 200, 20);
+    let alone = world.pretrain("data", "alone", "");
+    assert_eq!(alone.code, Some(0), "{}", alone.stderr);
+    for out in ["together", "again"] {
+        let ran = world.pretrain("data", out, "--nproc 2 --json");
+        assert_eq!(ran.json()["outcome"], "finished");
+    }
+    let (one, two) = (
+        losses(&world.path("alone")),
+        losses(&world.path("together")),
+    );
+    assert_eq!(one.len(), two.len());
+    assert!(close(two[0], one[0]), "{two:?} {one:?}");
+    let bytes = |run: &str, file: &str| fs::read(world.path(run).join(file)).unwrap();
+    for file in ["checkpoint.safetensors", "model.safetensors"] {
+        assert!(bytes("together", file) == bytes("again", file), "{file}");
+    }
+    // From two to one and from two to two.
+    for (out, more) in [("together", ""), ("again", "--nproc 2")] {
+        let line = format!("pretrain --out {out} --resume --epochs 2 {more}");
+        let ran = world.run(&line);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    }
+    let next = |run: &str| losses(&world.path(run))[one.len()];
+    assert!(close(next("together"), next("again")));
+}
+
+#[test]
+fn a_signal_to_the_launcher_saves_once_and_resume_goes_on() {
+    for signal in ["-INT", "-TERM", "-USR1"] {
+        let world = World::new();
+        world.data("data", 200, 20);
+        let child = start(&world, "");
+        send(signal, &child.id().to_string());
+        let output = child.wait_with_output().unwrap();
+        let (stdout, stderr) = text(&output);
+        assert_eq!(output.status.code(), Some(3), "{stdout} {stderr}");
+        assert_eq!(
+            stdout.matches("the state is saved in").count(),
+            1,
+            "{stdout}"
+        );
+        let done = losses(&world.path("run")).len();
+        let epochs = done / 11 + 2;
+        let line = format!("pretrain --out run --resume --epochs {epochs} --log-every 1 --nproc 2");
+        assert_eq!(world.run(&line).code, Some(0));
+        let steps: Vec<u64> = log(&world.path("run"))
+            .iter()
+            .filter(|event| event["event"] == "step")
+            .map(|event| event["step"].as_u64().unwrap())
+            .collect();
+        let expected: Vec<u64> = (1..=steps.len() as u64).collect();
+        assert_eq!(steps, expected, "each step once");
+    }
+}
+
+/// Ends a process of a run in some way; one error must say `expected`, soon, and the run must resume.
+fn survives(rank: usize, signal: &str, more: &str, expected: &str) {
+    let world = World::new();
+    world.data("data", 200, 20);
+    let child = start(&world, more);
+    let since = Instant::now();
+    send(signal, &member(&child, rank));
+    let output = child.wait_with_output().unwrap();
+    let (stdout, stderr) = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{stdout} {stderr}");
+    assert_eq!(stderr.matches("error: ").count(), 1, "{stderr}");
+    assert!(stderr.contains(expected), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    assert!(since.elapsed() < Duration::from_secs(60), "{stderr}");
+    if rank != 0 {
+        // Process 0 may be killed while it writes beside the file that it will replace.
+        nothing_half(&world.path("run"));
+    }
+    let epochs = losses(&world.path("run")).len() / 11 + 2;
+    let line = format!("pretrain --out run --resume --epochs {epochs} --nproc 2");
+    let ran = world.run(&line);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+#[test]
+fn a_process_that_is_killed_is_named_and_the_run_resumes() {
+    survives(1, "-KILL", "", "error: process 1 of 2 no longer answers");
+    survives(0, "-KILL", "", "error: process 0 of 2 was killed");
+}
+
+#[test]
+fn a_process_that_is_stopped_is_named_after_the_timeout() {
+    survives(
+        1,
+        "-STOP",
+        "--timeout 3",
+        "error: process 1 of 2 no longer answers",
+    );
+    survives(
+        0,
+        "-STOP",
+        "--timeout 3",
+        "error: process 0 of 2 was killed",
+    );
+}
+
+#[test]
+fn processes_end_with_their_launcher() {
+    let world = World::new();
+    world.data("data", 200, 20);
+    let mut child = start(&world, "");
+    let members = [0, 1].map(|rank| member(&child, rank));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let since = Instant::now();
+    let runs = |pid: &String| {
+        let command = fs::read(Path::new("/proc").join(pid).join("cmdline"));
+        command.is_ok_and(|command| !command.is_empty())
+    };
+    while members.iter().any(runs) {
+        assert!(
+            since.elapsed() < Duration::from_secs(30),
+            "{members:?} go on"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn what_processes_cannot_do_is_refused_once_and_by_name() {
+    let world = World::new();
+    world.data("data", 200, 20);
+    let ran = world.pretrain("data", "run", "--nproc 3");
+    let error = ran.error();
+    let expected = "setting `training.batch`: expected a multiple of 3: 3 processes";
+    assert!(error.starts_with(expected), "{error}");
+    assert!(!world.path("run").exists());
+    let line = format!("pretrain {TINY} --data data --out run --nproc 2 --device cuda:0");
+    let error = world.run(&line).error().to_owned();
+    assert!(
+        error.starts_with("2 processes on one device, cuda:0"),
+        "{error}"
+    );
+    assert!(error.contains("hint: give --device cuda"), "{error}");
+    // As torchrun sets them.
+    let output = world
+        .command()
+        .args(
+            line.replace(" --nproc 2 --device cuda:0", "")
+                .split_whitespace(),
+        )
+        .envs([("RANK", "2"), ("WORLD_SIZE", "2")])
+        .output()
+        .unwrap();
+    let (_, stderr) = text(&output);
+    assert!(
+        stderr.starts_with("error: the variable RANK: expected a number from 0 to 1"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn images_that_cannot_be_read_end_all_with_one_error() {
+    let world = World::new();
+    let folder = world.path("images/train/a");
+    fs::create_dir_all(&folder).unwrap();
+    for index in 0..16 {
+        fs::write(folder.join(format!("{index:02}.png")), "no image").unwrap();
+    }
+    let ran = world.pretrain("images", "run", "--nproc 2");
+    let error = ran.error();
+    assert!(error.contains(".png"), "{error}");
+}

@@ -1,0 +1,104 @@
+//! One command, several processes: this one starts them, is one of them, or is alone.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use e2mc_cli::failure::{Failure, STOPPED_EARLY};
+use e2mc_cli::options::ProcessOptions;
+use e2mc_cli::signals;
+use e2mc_lab::processes;
+use e2mc_train::world::{Place, WorldError};
+use e2mc_train::{Device, Error, World, device};
+
+/// Does `work` together with the processes that the options or the environment name, on each one's device;
+/// or starts them, where they are to be started.
+pub(crate) fn with(
+    options: ProcessOptions,
+    device_name: &str,
+    work: impl FnOnce(&World, Device) -> Result<ExitCode>,
+) -> Result<ExitCode> {
+    let place = Place::from_env().map_err(Error::from)?;
+    let wanted = usize::from(options.nproc.unwrap_or(1));
+    let launched = processes::launcher().is_some();
+    let Some(place) = place else {
+        if wanted > 1 {
+            let code = processes::launch(wanted, signals::stop());
+            return Ok(ExitCode::from(code.map_err(e2mc_lab::Error::from)?));
+        }
+        return work(&World::solo(), device(device_name)?);
+    };
+    if wanted > 1 && !launched {
+        return Err(Failure::usage(
+            format!(
+                "--nproc {wanted} within a launcher that has started {} processes",
+                place.size
+            ),
+            "leave --nproc out: the launcher says how many there are",
+        ));
+    }
+    processes::follow_launcher();
+    match take_part(options, device_name, &place, work) {
+        Err(error) if place.rank > 0 && is_stopped(&error) => Ok(ExitCode::from(STOPPED_EARLY)),
+        // Process 0 tells what another has told it, or all have found alike.
+        Err(error) if place.rank > 0 && (launched || is_of_another(&error)) => {
+            Ok(ExitCode::FAILURE)
+        }
+        result => result,
+    }
+}
+
+/// Does `work` as the process that `place` says; the others learn how it ends.
+fn take_part(
+    options: ProcessOptions,
+    device_name: &str,
+    place: &Place,
+    work: impl FnOnce(&World, Device) -> Result<ExitCode>,
+) -> Result<ExitCode> {
+    let device = device_of(device_name, place.size, place.local_rank)?;
+    let patience = Duration::from_secs(options.timeout);
+    let world = World::join(place.clone(), device.is_cuda(), patience)?;
+    let result = work(&world, device);
+    match &result {
+        // All is written; whoever is lost now takes nothing with it.
+        Ok(_) => {
+            let _ = world.leave();
+        }
+        Err(error) => world.fail(&format!("{error:#}"), is_of_another(error)),
+    }
+    result
+}
+
+/// The device of this process. Each process of a machine has a CUDA device of its own.
+pub(crate) fn own_device(world: &World, name: &str) -> Result<Device> {
+    device_of(name, world.size(), world.local_rank())
+}
+
+fn device_of(name: &str, size: usize, local_rank: usize) -> Result<Device> {
+    match name {
+        "cuda" if size > 1 => Ok(device(&format!("cuda:{local_rank}"))?),
+        _ if size > 1 && name.starts_with("cuda:") => Err(Failure::usage(
+            format!("{size} processes on one device, {name}"),
+            "give --device cuda: each process takes the device of its number",
+        )),
+        _ => Ok(device(name)?),
+    }
+}
+
+/// Whether the work was asked to end before it had changed anything.
+fn is_stopped(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
+    causes.any(|cause| matches!(cause, e2mc_lab::Error::Stopped { .. }))
+}
+
+/// Whether another process is the cause, which says so itself.
+fn is_of_another(error: &anyhow::Error) -> bool {
+    let of_train =
+        |error: &Error| matches!(error, Error::World(error) if WorldError::is_of_another(error));
+    error.chain().any(|cause| {
+        if let Some(e2mc_lab::Error::Train(error)) = cause.downcast_ref() {
+            return of_train(error);
+        }
+        cause.downcast_ref().is_some_and(of_train)
+    })
+}

@@ -1,0 +1,29 @@
+//! How many processes train together.
+
+use clap::Args;
+
+use super::heading;
+
+/// How many processes train together, and how patient they are with each other.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ProcessOptions {
+    /// Processes on this machine that train together, each on a part of every batch
+    ///
+    /// With cuda, one per device. Leave it out under torchrun and srun, which start their own.
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = heading::MACHINE,
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
+    pub nproc: Option<u16>,
+    /// Seconds that processes wait for each other before they give up
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        help_heading = heading::MACHINE,
+        default_value_t = 300,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    pub timeout: u64,
+}

@@ -1,0 +1,8 @@
+#!/bin/sh
+# Continues a checkpoint on all GPUs of this machine (or, with GPUS=0 and NPROC, on its cores).
+set -eu
+gpus=${GPUS:-$(nvidia-smi --list-gpus 2>/dev/null | wc -l)}
+device=cuda
+[ "$gpus" -gt 0 ] || device=cpu
+exec e2mc continue --nproc "${NPROC:-$gpus}" --device "$device" \
+    --checkpoint "$CHECKPOINT" --recipe "${RECIPE:-vicreg-imagenet}" --data "$DATA" --out "${OUT:-runs/local}"
