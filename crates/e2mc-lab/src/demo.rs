@@ -19,6 +19,7 @@ use e2mc_report::pages::embedding::Subject;
 use e2mc_report::pages::images::{Images, Set, WITHOUT, of_results};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::criterion::CriterionConfig;
+use e2mc_train::world::SOLO;
 use e2mc_train::{Device, Model, Output, Recipe, Trainer, device, embed};
 
 use crate::continuation::describe;
@@ -293,6 +294,7 @@ impl Stage<'_> {
             splits: self.splits,
             map: None,
             threads: self.demo.machine.threads,
+            world: &SOLO,
         };
         let settings = LinearSettings {
             seeds: self.demo.seeds,
