@@ -9,7 +9,7 @@ use e2mc_cli::failure::STOPPED_EARLY;
 use e2mc_cli::options::ImproveOptions;
 use e2mc_cli::output;
 use e2mc_data::dataset::cache_folder;
-use e2mc_lab::improve::{self, Improve, Improved, Preview};
+use e2mc_lab::improve::{self, Improve, ImproveFolder, Improved, Preview};
 use e2mc_lab::notice::Notices;
 use e2mc_lab::run::RunObserver;
 use e2mc_recipe::parse_change;
@@ -59,10 +59,9 @@ fn work(options: &ImproveOptions) -> Result<Improve> {
 
 /// One count for all improvements of a user, so that another `--out` does not begin it anew.
 fn looks(out: &Path) -> PathBuf {
-    const NAME: &str = "looks.json";
     match cache_folder() {
-        Some(folder) => folder.with_file_name(NAME),
-        None => out.join(NAME),
+        Some(folder) => folder.with_file_name("looks.json"),
+        None => ImproveFolder::new(out).looks(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an improvement is to do, decided before the search and kept in its folder, so that the same
 //! command goes on with it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -54,6 +55,11 @@ impl ImproveFolder {
         self.root.join("report.html")
     }
 
+    /// Where looks at B are counted if no file counts those of all improvements.
+    pub fn looks(&self) -> PathBuf {
+        self.root.join("looks.json")
+    }
+
     /// What decides the search: written before it.
     pub(super) fn plan(&self) -> PathBuf {
         self.search().join("plan.json")
@@ -101,6 +107,9 @@ pub(super) struct Plan {
     pub(super) head_steps: u64,
     /// What the candidates change.
     pub(super) recipe: Recipe,
+    /// What was set of the criterion, by key.
+    #[serde(default)]
+    pub(super) criterion: BTreeMap<String, toml::Value>,
     /// The names of the candidates that are trained.
     pub(super) candidates: Vec<String>,
 }
@@ -125,11 +134,17 @@ impl Plan {
             (self.budget != now.budget, "budget"),
             (bare(&self.recipe) != bare(&now.recipe), "recipe"),
         ];
-        match differs.into_iter().find(|&(differs, _)| differs) {
+        let first = differs.into_iter().find(|&(differs, _)| differs);
+        let mut keys = self.criterion.keys().chain(now.criterion.keys());
+        let criterion = keys.find(|&key| self.criterion.get(key) != now.criterion.get(key));
+        match first
+            .map(|(_, what)| what)
+            .or(criterion.map(String::as_str))
+        {
             None => Ok(()),
-            Some((_, what)) => Err(ImproveError::Other {
+            Some(what) => Err(ImproveError::Other {
                 folder: folder.root().to_owned(),
-                what,
+                what: what.to_owned(),
             }
             .into()),
         }

@@ -123,6 +123,12 @@ impl Network {
         }
         let splits = LabelledSplits::open(&source.data, source.taken, notices)?;
         let (checkpoint, model) = source.open_network(notices)?;
+        // Decided once: how much memory is free changes while the first split is computed.
+        let batch = source.batch(&checkpoint.recipe.evaluation, &model);
+        let source = NetworkSource {
+            batch: Some(batch),
+            ..source
+        };
         Ok(Self {
             source,
             checkpoint,

@@ -266,6 +266,20 @@ fn a_second_result_of_the_same_kind_is_shown_by_its_folder() {
 }
 
 #[test]
+fn a_figure_on_which_two_results_agree_does_not_split_the_model() {
+    let others = EvaluationResult {
+        probes: vec![probe("sgd", 0.01, 60.0, 1.0)],
+        ..linear(82.0, 1.0, "after")
+    };
+    let results = vec![("knn", linear(82.0, 1.0, "after")), ("probe", others)];
+    let report = run::report(&[run_of("tuned", results)], "report");
+    let dots = dots(&report);
+    assert_eq!(dots.series, ["tuned"]);
+    let titles = dots.panels.iter().map(|panel| panel.title.as_str());
+    assert_eq!(titles.filter(|&title| title == "20-NN").count(), 1);
+}
+
+#[test]
 fn a_run_without_results_or_steps_has_no_empty_panel() {
     let full = run::report(&[evaluated()], "report").to_html();
     assert!(!full.contains("no values to draw"));
