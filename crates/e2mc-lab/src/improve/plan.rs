@@ -2,11 +2,12 @@
 //! command goes on with it.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use e2mc_base::write_atomically;
 use e2mc_eval::adapt::Use;
-use e2mc_record::{BaseCheckpoint, ImprovementPlan};
+use e2mc_record::{BaseCheckpoint, ImprovementPlan, RunFolder};
 use e2mc_train::Recipe;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,30 @@ impl ImproveFolder {
     /// The page.
     pub fn report(&self) -> PathBuf {
         self.root.join("report.html")
+    }
+
+    /// The folders of the candidates that were trained, in the order of the plan.
+    ///
+    /// # Errors
+    /// Where the folder of the search cannot be read.
+    pub fn runs(&self) -> Result<Vec<RunFolder>, Error> {
+        let search = self.search();
+        let entries = match fs::read_dir(&search) {
+            Err(source) if source.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|source| Error::read(&search, source))?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|source| Error::read(&search, source))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            // New heads are trained in a folder without a number.
+            if name.starts_with(|c: char| c.is_ascii_digit()) {
+                found.push(RunFolder::new(&path));
+            }
+        }
+        found.retain(|folder| folder.checkpoint().exists());
+        found.sort_by(|a, b| a.root().cmp(b.root()));
+        Ok(found)
     }
 
     /// What decides the search: written before it.
