@@ -56,7 +56,7 @@ use state::State;
 
 pub use plan::ImproveFolder;
 pub use preview::{Preview, preview};
-pub use work::Improve;
+pub use work::{Breadth, Improve};
 
 /// The share of the time for training in which new heads train alone, at most.
 const HEADS: f64 = 0.15;
@@ -260,7 +260,7 @@ fn schedule(
         head_steps = e2mc_train::DEFAULT_HEAD_WARMUP.min(affordable).max(1);
         seconds -= head_steps as f64 * step;
     }
-    let schedule = Schedule::within(Limits {
+    let limits = Limits {
         seconds,
         per_image: (1.0 + GUARD_SHARE) / measured.trained,
         per_judgement: costs.judgement,
@@ -268,7 +268,11 @@ fn schedule(
         batch: measured.batch,
         candidates,
         most_epochs: stage.most_epochs(),
-    });
+    };
+    let schedule = match stage.work.breadth {
+        Breadth::Halving => Schedule::within(limits),
+        Breadth::Pair => Schedule::pair(limits),
+    };
     match schedule {
         Some(schedule) => (Some(schedule), head_steps),
         None => (None, 0),

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use e2mc_base::write_atomically;
 use e2mc_eval::adapt::Use;
-use e2mc_record::{BaseCheckpoint, ImprovementPlan};
+use e2mc_record::{BaseCheckpoint, ImprovementPlan, RunFolder};
 use e2mc_train::Recipe;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,30 @@ impl ImproveFolder {
     /// Where looks at B are counted if no file counts those of all improvements.
     pub fn looks(&self) -> PathBuf {
         self.root.join("looks.json")
+    }
+
+    /// The folders of the candidates that were trained, in the order of the plan.
+    ///
+    /// # Errors
+    /// Where the folder of the search cannot be read.
+    pub fn runs(&self) -> Result<Vec<RunFolder>, Error> {
+        let search = self.search();
+        let entries = match fs::read_dir(&search) {
+            Err(source) if source.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|source| Error::read(&search, source))?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|source| Error::read(&search, source))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            // New heads are trained in a folder without a number.
+            if name.starts_with(|c: char| c.is_ascii_digit()) {
+                found.push(RunFolder::new(&path));
+            }
+        }
+        found.retain(|folder| folder.checkpoint().exists());
+        found.sort_by(|a, b| a.root().cmp(b.root()));
+        Ok(found)
     }
 
     /// What decides the search: written before it.
