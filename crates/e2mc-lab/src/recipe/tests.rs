@@ -13,7 +13,8 @@ fn base_of(name: &str) -> Recipe {
         let family = parse_change("backbone={ family = 'vit' }").unwrap();
         return resolve(None, Some("vicreg-imagenet-pretrain"), &[family]).unwrap();
     }
-    if !name.contains("-small") && !name.contains("-imagenet") || name == "vit-small-28" {
+    let trains_on = ["-small", "-imagenet", "-glyphs"];
+    if !trains_on.iter().any(|word| name.contains(word)) || name == "vit-small-28" {
         return resolve(None, Some(name), &[]).unwrap();
     }
     let words: Vec<&str> = name.split('-').collect();

@@ -79,8 +79,8 @@ pub fn report(shown: &Demonstration) -> Report {
         ),
         said(
             "Every model on the test images",
-            "The base, the same trained on with its own loss alone, and with the entropy criterion added as in the paper, \
-             equally long; each as it is and through a map fitted to its own features without labels.",
+            "The base; the base trained on with its own loss alone, and with the entropy criterion added as in the paper, for \
+             as many steps unless the guard stopped one early. Each as it is and through a map fitted to its own features without labels.",
             measured,
         ),
     ];

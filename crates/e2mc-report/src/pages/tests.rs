@@ -504,7 +504,8 @@ fn the_demo_says_what_was_gained_and_shows_every_row() {
         "Every model on the test images",
         "What was tried",
         "Marginal distributions",
-        "83.25 ± 0.71",
+        "83.25",
+        "± 0.71",
         "base, rescaled to",
     ] {
         assert!(html.contains(part), "{part}");
