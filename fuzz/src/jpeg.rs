@@ -29,7 +29,11 @@ pub fn compare(bytes: &[u8]) -> Outcome {
         (image.width, image.height, image.channels),
         (other.width, other.height, other.channels)
     );
-    let differs = image.pixels.iter().zip(&other.pixels).position(|(a, b)| a != b);
+    let differs = image
+        .pixels
+        .iter()
+        .zip(&other.pixels)
+        .position(|(a, b)| a != b);
     assert_eq!(differs, None, "the first sample that differs");
     Outcome::Same
 }

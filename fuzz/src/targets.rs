@@ -77,7 +77,11 @@ pub fn npy(bytes: &[u8]) {
 pub fn npz(bytes: &[u8]) {
     tensors("z.npz", bytes);
     with_file("z.npz", bytes, |path| {
-        for name in e2mc_eval::npz_names(path).unwrap_or_default().iter().take(4) {
+        for name in e2mc_eval::npz_names(path)
+            .unwrap_or_default()
+            .iter()
+            .take(4)
+        {
             let named = format!("{}:{name}", path.display());
             let _ = e2mc_eval::read_embeddings(&named);
             let _ = e2mc_eval::read_labels(&named);
@@ -142,7 +146,12 @@ pub fn jpeg(bytes: &[u8]) -> Option<Image> {
     let mut region = Region::of_size(1, 1);
     let mut wanted = |width, height| {
         let ((left, width), (top, height)) = (middle(width), middle(height));
-        region = Region { left, top, width, height };
+        region = Region {
+            left,
+            top,
+            width,
+            height,
+        };
         region
     };
     decode_region(bytes, &"a.jpg", &mut wanted, &mut part).expect("as the whole");
@@ -232,7 +241,11 @@ pub fn results(bytes: &[u8]) {
             for fit in result.fits() {
                 let _ = (fit.percent(), fit.row_name());
             }
-            let _ = (result.noise(), result.rows().count(), result.files().count());
+            let _ = (
+                result.noise(),
+                result.rows().count(),
+                result.files().count(),
+            );
         }
     });
 }
@@ -245,7 +258,12 @@ pub fn events(bytes: &[u8]) {
         for term in &terms {
             assert!(!log.term_by_step(term).is_empty());
         }
-        let _ = (log.step(), log.planned_epochs(), log.time_left(), log.epoch_ends());
+        let _ = (
+            log.step(),
+            log.planned_epochs(),
+            log.time_left(),
+            log.epoch_ends(),
+        );
         let _ = log.by_epoch(|epoch| Some(epoch.epoch as f64));
     }
 }
