@@ -66,8 +66,12 @@ fn main() {
         .map(|entry| entry.expect("a file").path())
         .collect();
     paths.sort();
-    let files = paths.iter().map(|path| std::fs::read(path).expect("a file"));
-    let sound: Vec<Vec<u8>> = files.filter(|file| compare(file) == Outcome::Same).collect();
+    let files = paths
+        .iter()
+        .map(|path| std::fs::read(path).expect("a file"));
+    let sound: Vec<Vec<u8>> = files
+        .filter(|file| compare(file) == Outcome::Same)
+        .collect();
     println!("{} sound files to start from", sound.len());
     let (mut same, mut refused) = (0u64, 0u64);
     for number in 0..count {
@@ -84,7 +88,10 @@ fn main() {
             }
         }
         if (number + 1).is_multiple_of(100_000) {
-            println!("{} files: {same} the same, {refused} refused by ours", number + 1);
+            println!(
+                "{} files: {same} the same, {refused} refused by ours",
+                number + 1
+            );
         }
     }
     println!("{count} files: {same} the same, {refused} refused by ours");

@@ -7,6 +7,8 @@ mod advice;
 #[allow(dead_code, unreachable_pub, unused_imports)]
 #[path = "../../crates/e2mc-train/src/archive/mod.rs"]
 mod archive;
+#[cfg(feature = "embeddings")]
+pub mod embeddings;
 pub mod jpeg;
 pub mod pytorch;
 pub mod targets;

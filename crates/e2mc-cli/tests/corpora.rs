@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+#[path = "../../../fuzz/src/embeddings.rs"]
+mod embeddings;
 #[path = "../../../fuzz/src/targets.rs"]
 mod targets;
 
@@ -21,14 +23,15 @@ fn replay(target: &str, read: impl Fn(&[u8])) {
 }
 
 macro_rules! replays {
-    ($($target:ident)*) => {$(
+    ($module:ident: $($target:ident)*) => {$(
         #[test]
         fn $target() {
             replay(stringify!($target), |bytes| {
-                let _ = targets::$target(bytes);
+                let _ = $module::$target(bytes);
             });
         }
     )*};
 }
 
-replays!(safetensors npy npz idx tar jpeg png webp lists recipe results events maps);
+replays!(embeddings: safetensors npy npz maps);
+replays!(targets: idx tar jpeg png webp lists recipe results events);
