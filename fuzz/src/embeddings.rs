@@ -59,7 +59,9 @@ pub fn npz(bytes: &[u8]) {
 
 /// A fitted map: what is read gives finite rows or an error, and is the same when it is saved.
 pub fn maps(bytes: &[u8]) {
-    let map = with_file("map.safetensors", bytes, e2mc_eval::adapt::Map::load);
+    let map = with_file("map.safetensors", bytes, |path| {
+        e2mc_eval::adapt::Map::load(path)
+    });
     let Ok(map) = map else {
         return;
     };

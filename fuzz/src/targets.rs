@@ -68,8 +68,10 @@ fn look_at(dataset: &dyn Dataset) {
         let label = dataset.label(index);
         assert!(label.is_none_or(|label| label < dataset.classes().len()));
         let _ = dataset.name(index);
-        let mut wanted = |width, height| small(width, height);
-        let _ = dataset.read_region(index, &mut wanted, &mut image);
+        let _ = match dataset.native_size() {
+            Some(_) => dataset.read(index, &mut image),
+            None => dataset.read_region(index, &mut small, &mut image),
+        };
     }
 }
 
@@ -186,10 +188,10 @@ pub fn results(bytes: &[u8]) {
         let _ = e2mc_record::Improvement::read(path);
         if let Ok(result) = e2mc_record::EvaluationResult::read(path) {
             for fit in result.fits() {
-                let _ = (fit.percent(), fit.row_name());
+                let _ = (fit.key.percent(), fit.key.row_name());
             }
             let _ = (
-                result.noise(),
+                result.rows().filter_map(|row| row.noise()).count(),
                 result.rows().count(),
                 result.files().count(),
             );
