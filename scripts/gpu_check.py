@@ -142,7 +142,7 @@ class Check:
 
     def run_of(self, name, *more, set=(), **environment):
         folder = self.folder(name)
-        self.e2mc('continue', '--checkpoint', SAMPLE / 'base.safetensors', '--data', SAMPLE, '--criterion', 'e2mc',
+        self.e2mc('continue', '--recipe', 'vicreg-small', '--checkpoint', SAMPLE / 'base.safetensors', '--data', SAMPLE,
                   '--device', self.device, '--max-images', 1500, '--batch', 128, '--held-out', 200, '--log-every', 1,
                   '--knn-every', 0, '--out', folder, *more, set=set, **environment)
         return folder
