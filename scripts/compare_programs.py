@@ -26,17 +26,17 @@ def commands(out):
     embed = [f"{out}/train.npy", f"{out}/test.npy"]
     files = ["--train", embed[0], "--train-labels", f"{out}/train.labels.npy"]
     files += ["--test", embed[1], "--test-labels", f"{out}/test.labels.npy"]
-    yield "continue", ["continue", "--recipe", "vicreg-small", *MODEL, *DATA, "--epochs", "1", "--max-images", "3000",
+    yield "continue", ["continue", "--recipe", "swav-small", *MODEL, *DATA, "--epochs", "1", "--max-images", "3000",
                        "--out", f"{out}/run", "--log-every", "1", "--json"]
     for split, path in zip(["train", "test"], embed):
         yield f"embed-{split}", ["embed", *MODEL, *DATA, SPLIT, split, "--out", path, "--json"]
-    yield "probe", ["probe", *MODEL, *DATA, "--fractions", "0.01,0.1", "--seeds", "2", "--json"]
+    yield "probe", ["probe", *MODEL, *DATA, "--fractions", "0.03,0.1", "--seeds", "2", "--json"]
     yield "probe-files", ["probe", *files, "--fractions", "0.05", "--seeds", "2", "--json"]
     yield "knn", ["knn", *MODEL, *DATA, "--json"]
     yield "knn-files", ["knn", *files, "--json"]
     yield "svm", ["svm", *MODEL, *DATA, "--json"]
     yield "inspect", ["inspect", *MODEL, "--checkpoint", f"{out}/run/model.safetensors", *DATA, "--json"]
-    yield "score", ["score", embed[1], "--transform", "sigmoid", "--beta", "1000", "--gamma", "100", "--json"]
+    yield "score", ["score", embed[1], "--transform", "gaussian", "--beta", "1", "--gamma", "25", "--json"]
 
 
 SPLIT = "--part"

@@ -92,8 +92,13 @@ def difference(found, expected):
 
 
 def rests(folder):
-    names = (path.name for path in (folder / "out").rglob("*"))
-    return [name for name in names if name == ".lock" or name.startswith(".e2mc-")]
+    """Locks and temporary files: by path, which file that is and when it was written."""
+    found = {}
+    for path in (folder / "out").rglob("*"):
+        if path.name == ".lock" or path.name.startswith(".e2mc-"):
+            state = path.stat()
+            found[str(path.relative_to(folder))] = (state.st_ino, state.st_mtime_ns)
+    return found
 
 
 class Campaign:
@@ -133,6 +138,7 @@ class Campaign:
         """Kills one run of the command; says what is wrong, or how it ended."""
         name = draw.choice(SIGNALS)
         moment = draw.uniform(FIRST_INSTRUCTION, 1.05 * seconds)
+        before = rests(folder)
         child = start(self.program, command.words, folder)
         time.sleep(moment)
         child.send_signal(getattr(signal, f"SIG{name}"))
@@ -147,7 +153,9 @@ class Campaign:
         elif code == 3:
             said = "stopped by a signal" in stdout + stderr
             wrong = None if said else f"no message: {stdout}{stderr}"
-            wrong = wrong or (f"left {rests(folder)}" if rests(folder) else None)
+            # What a SIGKILL left stays until a run comes to that folder: it holds no lock.
+            own = [name for name, state in rests(folder).items() if before.get(name) != state]
+            wrong = wrong or (f"left {own}" if own else None)
         else:
             wrong = None if code == 0 else f"exit code {code}: {stderr}"
         ends = {0: "done before", 3: "stopped"}
@@ -176,8 +184,8 @@ class Campaign:
                 _, stderr = child.communicate()
                 if child.returncode != 0:
                     problem = f"run again: exit code {child.returncode}: {stderr}"
-            if problem is None and rests(folder) and "killed" not in trial[-1:]:
-                problem = f"run again: left {rests(folder)}"
+            if problem is None and rests(folder) and "killed" not in trial:
+                problem = f"run again: left {list(rests(folder))}"
             if problem is None:
                 found = {name: content for name, content in left(folder).items()
                          if pathlib.Path(name).name not in (".lock",)

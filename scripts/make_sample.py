@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""Makes the demo's sample from Fashion-MNIST, and a validation set to choose the demo's settings on.
+"""Draws the demo's sample from a larger set of images in IDX files, every class as often as any other.
 
-usage: make_sample.py FASHION_MNIST_DIR OUT_DIR [--validation]
+usage: make_sample.py IDX_DIR OUT_DIR [--train 12000] [--test 3000] [--seed 0]
 
-The sample: the first 10,000 training and the first 2,000 test images. With --validation the test part
-is the last 2,000 *training* images instead, which the sample does not hold: settings are chosen there,
-never on test images. Needs nothing but Python 3.
+IDX_DIR holds train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz and the same of test. The classes
+share the images evenly; what does not divide evenly goes to the first classes in the drawn order. The
+order of the images is drawn too, so that a part of the sample has all classes. Needs nothing but Python 3.
 """
+import argparse
+import collections
 import gzip
+import hashlib
 import pathlib
 import struct
-import sys
 
 IMAGES, LABELS, PIXELS = 0x803, 0x801, 28 * 28
 
@@ -32,16 +34,39 @@ def write(path, magic, items):
     path.write_bytes(gzip.compress(header + b"".join(items), 9, mtime=0))
 
 
+def drawn(labels, count, salt):
+    """The places of `count` images, balanced, in a drawn order that no version of Python changes."""
+    key = lambda item: hashlib.sha256(f"{salt}:{item}".encode()).digest()
+    order = sorted(range(len(labels)), key=key)
+    classes = sorted(set(labels), key=lambda label: key(label[0]))
+    each, more = divmod(count, len(classes))
+    left = {label: each + (place < more) for place, label in enumerate(classes)}
+    present = collections.Counter(labels)
+    for label, wanted in left.items():
+        assert present[label] >= wanted, f"class {label[0]}: {present[label]} images, {wanted} wanted"
+    taken = []
+    for place in order:
+        if left[labels[place]] > 0:
+            left[labels[place]] -= 1
+            taken.append(place)
+    return taken
+
+
 def main():
-    source, out = map(pathlib.Path, sys.argv[1:3])
-    out.mkdir(parents=True, exist_ok=True)
-    for kind, magic in (("images-idx3", IMAGES), ("labels-idx1", LABELS)):
-        train = read(source / f"train-{kind}-ubyte.gz", magic)
-        write(out / f"train-{kind}-ubyte.gz", magic, train[:10000])
-        test = train[-2000:]
-        if "--validation" not in sys.argv:
-            test = read(source / f"t10k-{kind}-ubyte.gz", magic)[:2000]
-        write(out / f"t10k-{kind}-ubyte.gz", magic, test)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", type=pathlib.Path)
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--train", type=int, default=12000)
+    parser.add_argument("--test", type=int, default=3000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for part, count in (("train", options.train), ("test", options.test)):
+        names = {magic: f"{part}-{kind}-ubyte.gz" for magic, kind in ((IMAGES, "images-idx3"), (LABELS, "labels-idx1"))}
+        found = {magic: read(options.source / name, magic) for magic, name in names.items()}
+        places = drawn(found[LABELS], count, f"{options.seed}:{part}")
+        for magic, name in names.items():
+            write(options.out / name, magic, [found[magic][place] for place in places])
 
 
 main()

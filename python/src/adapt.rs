@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use e2mc_eval::adapt::{AutoConfig, Evidence, Map, Method, MapChoice, Use, Whiten, auto, fit};
+use e2mc_eval::adapt::{AutoConfig, Evidence, Map, MapChoice, Method, Use, Whiten, auto, fit};
 use numpy::{PyArray1, PyArray2, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.engine
 def continued(tmp_path_factory):
     """A run that continues the sample's model for one epoch on some of its images."""
     out = tmp_path_factory.mktemp("run") / "out"
-    run("continue", "--recipe", "vicreg-small", "--checkpoint", SAMPLE / "base.safetensors", "--data", SAMPLE,
+    run("continue", "--recipe", "swav-glyphs", "--checkpoint", SAMPLE / "base.safetensors", "--data", SAMPLE,
         "--max-images", 512, "--held-out", 128, "--epochs", 1, "--out", out)  # fmt: skip
     return out
 
@@ -38,7 +38,7 @@ def test_a_checkpoint_is_judged(continued, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ["--checkpoint", continued / "model.safetensors", "--data", SAMPLE]
     found = json.loads(run("probe", *words, "--probe", "logistic", "--fractions", 0.1, "--seeds", 2, "--out", "probe", "--json").stdout)
-    assert found["probes"][0]["accuracy"] > 50
+    assert found["probes"][0]["accuracy"] > 25  # of 129 classes
     assert (tmp_path / "probe" / "result.json").is_file()
 
 

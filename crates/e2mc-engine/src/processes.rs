@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use e2mc_cli::failure::{Failure, STOPPED_EARLY};
-use e2mc_cli::options::ProcessOptions;
+use e2mc_cli::options::{MachineOptions, ProcessOptions};
 use e2mc_cli::signals;
+use e2mc_lab::machine::Machine;
 use e2mc_lab::processes;
-use e2mc_train::world::{Place, WorldError};
+use e2mc_train::world::{Place, WorldError, threads_each};
 use e2mc_train::{Device, Error, World, device};
+
+use crate::settings;
 
 /// Does `work` together with the processes that the options or the environment name, on each one's device;
 /// or starts them, where they are to be started.
@@ -67,6 +70,34 @@ fn take_part(
         Err(error) => world.fail(&format!("{error:#}"), is_of_another(error)),
     }
     result
+}
+
+/// Does `work` that is shared up to a point, on this process's part of its machine; a process that is not the
+/// first ends where its share does.
+pub(crate) fn sharing(
+    options: ProcessOptions,
+    machine: &MachineOptions,
+    work: impl FnOnce(&World, Machine) -> Result<ExitCode>,
+) -> Result<ExitCode> {
+    with(options, &machine.device, |world, _| {
+        let mut own = settings::machine(machine);
+        own.threads = threads(world, machine);
+        if world.size() > 1 && own.device == "cuda" {
+            own.device = format!("cuda:{}", world.local_rank());
+        }
+        work(world, own)
+    })
+}
+
+/// Threads that prepare images: what was typed, or this process's part of the machine's cores.
+pub(crate) fn threads(world: &World, options: &MachineOptions) -> usize {
+    match world.size() {
+        1 => options.threads(),
+        _ => {
+            let typed = options.threads.map(usize::from);
+            typed.unwrap_or_else(|| threads_each(world.local_size()))
+        }
+    }
 }
 
 /// The device of this process. Each process of a machine has a CUDA device of its own.

@@ -150,10 +150,7 @@ pub(crate) fn probe(name: ProbeName) -> ProbeChoice {
 }
 
 /// The checkpoint and the images that are judged.
-pub(crate) fn source(
-    options: &EmbeddingsOptions,
-    machine: &MachineOptions,
-) -> Result<NetworkSource> {
+pub(crate) fn source(options: &EmbeddingsOptions, machine: Machine) -> Result<NetworkSource> {
     let (Some(checkpoint), Some(data)) = (&options.checkpoint, &options.data) else {
         return Err(Failure::usage(
             "neither a checkpoint with images nor files of embeddings",
@@ -165,7 +162,7 @@ pub(crate) fn source(
         taken: taken(options.images),
         output: output(&options.output),
         batch: options.batch.map(|batch| batch as usize),
-        machine: self::machine(machine),
+        machine,
         map: map(options.map.as_deref())?,
         ..NetworkSource::new(checkpoint, data)
     })

@@ -13,7 +13,7 @@ use std::{env, fs};
 use e2mc_base::stop::Stop;
 use e2mc_eval::adapt::Use;
 use e2mc_lab::checkpoint::Reading;
-use e2mc_lab::improve::{self, Improve};
+use e2mc_lab::improve::{self, Breadth, Improve};
 use e2mc_lab::machine::Machine;
 use e2mc_lab::notice::{Notices, Silent};
 use e2mc_lab::recipe::resolve;
@@ -87,6 +87,7 @@ fn claims_a_gain(folder: &Path, seed: u64, epochs: u64) -> Result<bool, AnyError
             parse_change("training.batch=16")?,
             parse_change(&format!("training.epochs={epochs}"))?,
         ],
+        breadth: Breadth::default(),
         looks: folder.join("looks.json"),
         machine: Machine {
             seed,

@@ -1,57 +1,76 @@
 //! The whole job on the sample that comes with the source.
 //!
-//! One base model, continued twice from the same state: with its own loss alone, and with the
-//! entropy criterion added. All three are measured alike, and a page shows what came out.
+//! [`improve`](crate::improve) searches and verifies on the training images, with the paper's second
+//! step and its control as the candidates. Then all models are measured on the test images, which
+//! chose nothing, each with the map and without.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use e2mc::Matrix;
 use e2mc_base::stop::{Phase, Stop};
 use e2mc_base::write_atomically;
 use e2mc_data::Dataset;
-use e2mc_record::{
-    DataOptions, FoundResult, RESULT, ResultFolder, Run, RunFolder, RunOutcome, Training,
+use e2mc_eval::CompareConfig;
+use e2mc_eval::adapt::{Map, Method, Statistics, Use, Whiten};
+use e2mc_eval::protocol::{
+    self as eval, Labelled, MapFile, compare_lines, evaluate_probes, match_fits,
 };
-use e2mc_report::pages::demo::{self as page, Arm, Comparison};
+use e2mc_record::{
+    DataOptions, EvaluationResult, FoundResult, Improvement, ImprovementVerdict, Protocol, RESULT,
+    ResultFolder,
+};
+use e2mc_report::pages::comparison::{Comparison, Line, Other};
+use e2mc_report::pages::demo::{self as page, Demonstration, Row};
 use e2mc_report::pages::embedding::Subject;
 use e2mc_report::pages::images::{Images, Set, WITHOUT, of_results};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::criterion::CriterionConfig;
-use e2mc_train::{Device, Model, Output, Recipe, Trainer, device, embed};
+use e2mc_train::layer::Precision;
+use e2mc_train::world::SOLO;
+use e2mc_train::{Device, Model, Output, Recipe, device, embed};
 
+use crate::checkpoint::Reading;
 use crate::continuation::describe;
 use crate::error::Error;
 use crate::images::{self, LabelledSplits};
+use crate::improve::{self, Breadth, Improve, ImproveFolder};
 use crate::machine::{Machine, batch};
 use crate::notice::{Notice, Notices};
-use crate::protocol::{self, Judged, LinearSettings, ProbeChoice};
-use crate::recipe;
-use crate::run::{self, Place, RunObserver, RunPlan, Surroundings, base_checkpoint};
+use crate::protocol::{Judged, LinearSettings, ProbeChoice};
+use crate::sweep::ObserverOf;
 
-/// The recipe of both continuations.
-const RECIPE: &str = "vicreg-small";
-/// Steps between two entries of the log: the runs are short.
-const LOG_EVERY: u64 = 5;
+/// The names of the base and of what is given back.
+const BASE: &str = "base";
+const GIVEN_BACK: &str = "given back";
+/// Fractions of the labels: about three and about nine a class of the sample.
+const FRACTIONS: [f64; 2] = [0.03, 0.1];
+/// The level that all lines of a comparison hold at together.
+const LEVEL: f64 = 0.05;
 /// Tells the folder of an earlier demo from others.
 const MARKER: &str = ".e2mc-demo";
-/// The folders of the base's result and of the two runs.
-const FOLDERS: [&str; 3] = ["base", "continued", "e2mc"];
-/// The folder of a result in them.
-const PROBE: &str = "probe";
+/// The folder of the measurements on the test images.
+const TEST: &str = "test";
+/// The folder of the search.
+const SEARCH: &str = "search";
 
 /// What the demo is run on, and where to.
 #[derive(Clone, Debug)]
 pub struct Demo {
     /// The folder with the sample's images and base model.
     pub sample: PathBuf,
-    /// The folder for the runs and the page.
+    /// The folder for everything that comes out.
     pub out: PathBuf,
+    /// The time for the improvement; the measurement on the test images comes on top.
+    pub budget: Duration,
     /// Label subsets drawn for each fraction, at least 2.
     pub seeds: u64,
-    /// Epochs of each continuation; the recipe's if `None`.
+    /// Epochs of each candidate at most; what the time allows if `None`.
     pub epochs: Option<u64>,
+    /// Where looks at held-out images are counted.
+    pub looks: PathBuf,
     /// Where it is computed.
     pub machine: Machine,
     /// Whether the page shows pictures of images.
@@ -60,25 +79,10 @@ pub struct Demo {
     pub command: String,
 }
 
-impl Default for Demo {
-    /// `sample` into `demo-run`, five label subsets, the recipe's epochs.
-    fn default() -> Self {
-        Self {
-            sample: PathBuf::from("sample"),
-            out: PathBuf::from("demo-run"),
-            seeds: 5,
-            epochs: None,
-            machine: Machine::default(),
-            thumbnails: true,
-            command: String::new(),
-        }
-    }
-}
-
 /// What came of the demo.
 pub struct Shown {
-    /// The three models.
-    pub comparison: Comparison,
+    /// Everything that the page shows.
+    pub demonstration: Demonstration,
     /// The page.
     pub report: PathBuf,
     /// How long it took.
@@ -88,178 +92,319 @@ pub struct Shown {
 /// Runs the demo.
 ///
 /// # Errors
-/// Where no sample is there, a run fails or is stopped, or a file cannot be written.
+/// Where no sample is there, the improvement fails or is stopped, or a file cannot be written.
 pub fn run(
     demo: &Demo,
     stop: &Stop,
-    observer: &mut dyn FnMut() -> Box<dyn RunObserver>,
+    observer: &mut ObserverOf<'_>,
     notices: &Arc<dyn Notices>,
 ) -> Result<Shown, Error> {
     let started = Instant::now();
-    let device = device(&demo.machine.device)?;
-    let base_path = demo.sample.join("base.safetensors");
-    if !base_path.exists() {
-        return Err(Error::NoSample {
-            folder: demo.sample.clone(),
-        });
+    let checkpoint = demo.sample.join("base.safetensors");
+    if !checkpoint.exists() {
+        let folder = demo.sample.clone();
+        return Err(Error::NoSample { folder });
     }
-    let base = Checkpoint::read(&base_path)?;
-    let epochs = demo.epochs.map(|epochs| {
-        let epochs = i64::try_from(epochs).unwrap_or(i64::MAX);
-        ("training.epochs".to_owned(), epochs.into())
-    });
-    let changes: Vec<_> = epochs.into_iter().collect();
-    let recipe = recipe::resolve(Some(&base.recipe), Some(RECIPE), &changes)?;
-    let folders = FOLDERS.map(|name| demo.out.join(name));
-    let _kept = stop.enter(Phase::Kept);
-    clear(&demo.out, &folders)?;
+    let base = Checkpoint::read(&checkpoint)?;
+    clear(&demo.out)?;
     let splits = LabelledSplits::open(&demo.sample, DataOptions::default(), notices)?;
     notices.tell(&Notice::DemoBase {
-        model: describe(&recipe),
+        model: describe(&base.recipe),
         train: splits.train.len(),
         test: splits.test.len(),
     });
-    let stage = Stage {
-        demo,
-        base: &base,
-        splits: &splits,
-        device,
+    let improved = improve::run(
+        &demo.improvement(checkpoint.clone()),
+        stop,
+        observer,
         notices,
+    )?;
+    if improved.outcome.interrupted || stop.is_requested() {
+        return Err(Error::stopped("run it again"));
+    }
+    let _kept = stop.enter(Phase::Kept);
+    notices.tell(&Notice::DemoTest {
+        images: splits.test.len(),
+    });
+    let bench = Bench {
+        demo,
+        splits: &splits,
+        recipe: &base.recipe,
+        device: device(&demo.machine.device)?,
+        method: method_of(&improved.folder)?,
     };
-    let [of_base, of_continued, of_entropic] = &folders;
-    let model = Model::new(&base.recipe, device, demo.machine.seed)?;
-    base.apply_to(&model)?;
-    let as_it_was = stage.arm("base", (&base_path, of_base, None), &recipe, &model)?;
-
-    let mut alone = recipe.clone();
-    alone.criterion = CriterionConfig::None;
-    let continued = stage.continued("continued", alone, of_continued, stop, &mut *observer())?;
-    let name = "base loss + E2MC";
-    let entropic = stage.continued(name, recipe.clone(), of_entropic, stop, &mut *observer())?;
-
-    let seconds = started.elapsed().as_secs_f64();
-    let comparison = Comparison {
-        base: as_it_was,
-        continued,
-        entropic,
-        epochs: recipe.training.epochs,
-        recipe: recipe::to_toml(&recipe)?,
-        made: made(demo, seconds),
-        command: demo.command.clone(),
-    };
-    let report = demo.out.join("report.html");
-    let mut shown = page::report(&comparison);
-    shown.insert(stage.images(&comparison, &folders).sections());
+    let measured = bench.measure(&checkpoint, &improved.folder, &improved.outcome)?;
+    let images = bench.images(&measured.rows);
+    let demonstration = measured.demonstration(improved.outcome)?;
+    let mut shown = page::report(&demonstration);
+    shown.insert(images.sections());
+    let report = improved.folder.report();
     shown.save(&report)?;
     Ok(Shown {
-        comparison,
+        demonstration,
         report,
-        seconds,
+        seconds: started.elapsed().as_secs_f64(),
     })
 }
 
-/// How the page says that it was made.
-fn made(demo: &Demo, seconds: f64) -> Vec<(String, String)> {
-    let pairs = [
-        ("e2mc", e2mc_record::VERSION.to_owned()),
-        ("seed", demo.machine.seed.to_string()),
-        ("label subsets", demo.seeds.to_string()),
-        ("threads", demo.machine.threads.to_string()),
-        (
-            "machine",
-            format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-        ),
-        ("time", format!("{seconds:.0} s")),
-    ];
-    pairs.map(|(key, value)| (key.to_owned(), value)).to_vec()
+impl Demo {
+    fn improvement(&self, checkpoint: PathBuf) -> Improve {
+        let epochs = self.epochs.map(|epochs| {
+            let epochs = i64::try_from(epochs).unwrap_or(i64::MAX);
+            ("training.epochs".to_owned(), epochs.into())
+        });
+        Improve {
+            checkpoint,
+            reading: Reading::default(),
+            data: self.sample.clone(),
+            taken: DataOptions::default(),
+            out: self.out.clone(),
+            usage: Use::Neighbours,
+            budget: self.budget,
+            recipe: None,
+            changes: epochs.into_iter().collect(),
+            breadth: Breadth::Pair,
+            looks: self.looks.clone(),
+            machine: self.machine.clone(),
+            command: self.command.clone(),
+        }
+    }
 }
 
 /// A demo may be run again; only what an earlier one made is removed.
-fn clear(out: &Path, folders: &[PathBuf]) -> Result<(), Error> {
+fn clear(out: &Path) -> Result<(), Error> {
     let marker = out.join(MARKER);
-    for folder in folders.iter().filter(|folder| folder.exists()) {
-        if !marker.exists() {
-            return Err(Error::NoDemo {
-                folder: folder.clone(),
-            });
+    let removed = |path: &Path, done: std::io::Result<()>| {
+        done.map_err(|source| Error::io("remove", path, source))
+    };
+    for folder in [SEARCH, TEST].map(|name| out.join(name)) {
+        if !folder.exists() {
+            continue;
         }
-        fs::remove_dir_all(folder).map_err(|source| Error::io("remove", folder, source))?;
+        if !marker.exists() {
+            return Err(Error::NoDemo { folder });
+        }
+        removed(&folder, fs::remove_dir_all(&folder))?;
+    }
+    let made = ImproveFolder::new(out);
+    for file in [made.model(), made.map(), made.outcome(), made.report()] {
+        if marker.exists() && file.exists() {
+            removed(&file, fs::remove_file(&file))?;
+        }
     }
     fs::create_dir_all(out).map_err(|source| Error::io("make", out, source))?;
     write_atomically(&marker, b"made by e2mc demo\n")
         .map_err(|source| Error::write(&marker, source))
 }
 
-/// What all three models have in common.
-struct Stage<'a> {
-    demo: &'a Demo,
-    base: &'a Checkpoint,
-    splits: &'a LabelledSplits,
-    device: Device,
-    notices: &'a Arc<dyn Notices>,
+/// How the map that is given back was fitted; without one, whitening, as a map to compare with.
+fn method_of(folder: &ImproveFolder) -> Result<Method, Error> {
+    Ok(match folder.map().exists() {
+        true => Map::load(folder.map())?.method().clone(),
+        false => Method::Whiten(Whiten::default()),
+    })
 }
 
-impl Stage<'_> {
-    /// Continues the base by a recipe, and measures what comes out.
-    fn continued(
+/// What all models have in common.
+struct Bench<'a> {
+    demo: &'a Demo,
+    splits: &'a LabelledSplits,
+    /// How all of them see images.
+    recipe: &'a Recipe,
+    device: Device,
+    /// The map that each is judged with, fitted to its own features.
+    method: Method,
+}
+
+/// A model that is measured.
+struct Contender<'a> {
+    name: &'a str,
+    path: &'a Path,
+    model: &'a Model,
+    /// Steps that it was trained on; none of the base.
+    steps: Option<u64>,
+}
+
+/// What was measured.
+struct Measured {
+    /// Each with the folder of its result.
+    rows: Vec<(Row, PathBuf)>,
+    subjects: Vec<Subject>,
+    map: String,
+}
+
+impl Bench<'_> {
+    /// The base, the candidates in the order "continued, with the criterion", and what was given
+    /// back, on the test images.
+    fn measure(
         &self,
-        name: &'static str,
-        recipe: Recipe,
-        folder: &Path,
-        stop: &Stop,
-        observer: &mut dyn RunObserver,
-    ) -> Result<Arm, Error> {
-        let machine = &self.demo.machine;
-        self.notices.tell(&Notice::DemoRun {
-            name,
-            epochs: recipe.training.epochs,
-        });
-        let (mut trainer, _) = Trainer::from_weights(recipe, self.base, self.device, machine.seed)?;
-        let mut settings = run::new_settings(&self.demo.sample);
-        settings.seed = machine.seed;
-        settings.base = Some(base_checkpoint(&self.base.path)?);
-        settings.log_every = LOG_EVERY;
-        settings.device = Some(machine.device.clone());
-        settings.command = Some(self.demo.command.clone());
-        let plan = RunPlan {
-            place: Place::free(RunFolder::new(folder))?,
-            settings,
-            threads: machine.threads,
-            resumed: false,
+        checkpoint: &Path,
+        folder: &ImproveFolder,
+        outcome: &Improvement,
+    ) -> Result<Measured, Error> {
+        let mut measured = Measured {
+            rows: Vec::new(),
+            subjects: Vec::new(),
+            map: self.method.to_string(),
         };
-        let model = plan.place.folder().model();
-        let around = Surroundings {
-            stop,
-            observer,
-            notices: self.notices,
-        };
-        let finished = run::train(&mut trainer, plan, around)?;
-        if finished.outcome == RunOutcome::Interrupted || stop.is_requested() {
-            return Err(Error::stopped("run it again"));
+        let mut models = vec![(BASE.to_owned(), checkpoint.to_owned())];
+        for run in folder.runs()? {
+            let trained = Checkpoint::read(&run.checkpoint())?;
+            let name = match trained.recipe.criterion {
+                CriterionConfig::None => "continued",
+                _ => "+ E2MC",
+            };
+            models.push((name.to_owned(), run.checkpoint()));
         }
-        let training = Training {
-            outcome: finished.outcome.as_str().to_owned(),
-            epochs: finished.epochs,
-        };
-        let place = (&*model, folder, Some(training));
-        self.arm(name, place, &trainer.recipe, &trainer.model)
+        models[1..].sort_by_key(|(name, _)| name != "continued");
+        for (name, path) in models {
+            let (model, trained) = self.load(&path)?;
+            let steps = trained.progress.map(|progress| progress.step);
+            let contender = Contender {
+                name: &name,
+                path: &path,
+                model: &model,
+                steps: steps.filter(|_| name != BASE),
+            };
+            let features = self.features(&contender)?;
+            measured.rows.push(self.judge(&contender, &features, None)?);
+            let map = self.fit(&name, &features.train)?;
+            measured
+                .rows
+                .push(self.judge(&contender, &features, Some(&map))?);
+            measured.subjects.push(self.subject(&name, &model)?);
+        }
+        if outcome.verdict == ImprovementVerdict::Better {
+            let path = folder.model();
+            let model = self.load(&path)?.0;
+            let contender = Contender {
+                name: GIVEN_BACK,
+                path: &path,
+                model: &model,
+                steps: outcome
+                    .chosen_row()
+                    .map(|row| row.steps)
+                    .filter(|&steps| steps > 0),
+            };
+            let map = match folder.map().exists() {
+                true => Some(MapFile::open(&folder.map())?),
+                false => None,
+            };
+            let features = self.features(&contender)?;
+            measured
+                .rows
+                .push(self.judge(&contender, &features, map.as_ref())?);
+        }
+        Ok(measured)
     }
 
-    /// What the three models do with single test images, from the results in their folders.
-    fn images(&self, comparison: &Comparison, folders: &[PathBuf; 3]) -> Images {
-        let arms = [
-            &comparison.base,
-            &comparison.continued,
-            &comparison.entropic,
-        ];
-        let found = arms.iter().zip(folders).map(|(arm, folder)| FoundResult {
-            path: folder.join(PROBE).join(RESULT),
-            result: arm.result.clone(),
-        });
-        let found: Vec<FoundResult> = found.collect();
-        let named = arms.iter().zip(&found);
-        let named: Vec<_> = named
-            .map(|(arm, found)| (arm.name.clone(), found))
+    fn load(&self, path: &Path) -> Result<(Model, Checkpoint), Error> {
+        let mut checkpoint = Checkpoint::read(path)?;
+        checkpoint.recipe.training.precision = Precision::F32;
+        Ok((checkpoint.to_model(self.device)?, checkpoint))
+    }
+
+    fn judged<'a>(&'a self, contender: &Contender<'a>) -> Judged<'a> {
+        Judged {
+            checkpoint: contender.path,
+            data: &self.demo.sample,
+            taken: DataOptions::default(),
+            model: contender.model,
+            recipe: self.recipe,
+            splits: self.splits,
+            map: None,
+            threads: self.demo.machine.threads,
+            world: &SOLO,
+        }
+    }
+
+    fn features(&self, contender: &Contender<'_>) -> Result<Labelled, Error> {
+        self.judged(contender).features(&Output::Backbone)
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        let plain = name
+            .trim_start_matches("+ ")
+            .replace(", ", "-")
+            .replace(' ', "-");
+        self.demo.out.join(TEST).join(plain.to_lowercase())
+    }
+
+    /// The map, fitted to a model's features of the training images.
+    fn fit(&self, name: &str, train: &Matrix) -> Result<MapFile, Error> {
+        let rows = train.view();
+        let seed = self.demo.machine.seed;
+        let map = Statistics::measure(&rows)?.fit(&rows, &self.method, false, seed)?;
+        let folder = self.demo.out.join(TEST);
+        fs::create_dir_all(&folder).map_err(|source| Error::io("make", &folder, source))?;
+        let path = self.folder(name).with_extension("map.safetensors");
+        map.save(&path)?;
+        Ok(MapFile::open(&path)?)
+    }
+
+    /// Neighbours with all labels and probes with few; the result lies in a folder of its own.
+    fn judge(
+        &self,
+        contender: &Contender<'_>,
+        features: &Labelled,
+        map: Option<&MapFile>,
+    ) -> Result<(Row, PathBuf), Error> {
+        let name = match map {
+            Some(_) if contender.name != GIVEN_BACK => format!("{}, map", contender.name),
+            _ => contender.name.to_owned(),
+        };
+        let settings = LinearSettings {
+            fractions: FRACTIONS.to_vec(),
+            seeds: self.demo.seeds,
+            probe: ProbeChoice::Both,
+            ..LinearSettings::default()
+        };
+        let folder = self.folder(&name);
+        let mut kept = ResultFolder::create(&folder, true)?.without_scores();
+        let mut result = EvaluationResult::new("demo", &name, Protocol::Linear);
+        let judged = Judged {
+            map,
+            ..self.judged(contender)
+        };
+        judged.describe(Some(&Output::Backbone), &mut result)?;
+        let plan = settings.plan(Some(self.recipe.method.name()))?;
+        let mapped = map.map(|map| map.labelled(features.clone())).transpose()?;
+        let mapped = mapped.as_ref().unwrap_or(features);
+        let result = evaluate_probes(result, mapped, &plan, &mut kept)?;
+        kept.write(&result)?;
+        let row = Row {
+            name,
+            mapped: map.is_some(),
+            steps: contender.steps,
+            result,
+        };
+        Ok((row, folder))
+    }
+
+    /// What the criterion acts on: the embedding of the test images.
+    fn subject(&self, name: &str, model: &Model) -> Result<Subject, Error> {
+        let images: Arc<dyn Dataset> = self.splits.test.dataset().clone();
+        let (evaluation, threads) = (&self.recipe.evaluation, self.demo.machine.threads);
+        let batch = batch(evaluation, model.device());
+        let z = embed(model, images, evaluation, Output::Projector, batch, threads)?;
+        let transform = self.recipe.transform();
+        Subject::of_matrix(name, z.view(), transform).map_err(|source| Error::Measure {
+            place: name.to_owned(),
+            source,
+        })
+    }
+
+    /// What base and best do with single test images.
+    fn images(&self, rows: &[(Row, PathBuf)]) -> Images {
+        let shown = [rows.first(), rows.get(1..).and_then(<[_]>::last)];
+        let found: Vec<FoundResult> = (shown.into_iter().flatten())
+            .map(|(row, folder)| FoundResult {
+                path: folder.join(RESULT),
+                result: row.result.clone(),
+            })
+            .collect();
+        let named: Vec<_> = (found.iter())
+            .map(|found| (found.result.model.clone(), found))
             .collect();
         let mut images = of_results(&named);
         if !self.demo.thumbnails {
@@ -275,63 +420,60 @@ impl Stage<'_> {
         });
         images
     }
+}
 
-    /// Measures a model, and leaves the result in `probe/` of its folder.
-    fn arm(
-        &self,
-        name: &'static str,
-        (checkpoint, folder, training): (&Path, &Path, Option<Training>),
-        recipe: &Recipe,
-        model: &Model,
-    ) -> Result<Arm, Error> {
-        let judged = Judged {
-            checkpoint,
-            data: &self.demo.sample,
-            taken: DataOptions::default(),
-            model,
-            recipe,
-            splits: self.splits,
-            map: None,
-            threads: self.demo.machine.threads,
-        };
-        let settings = LinearSettings {
-            seeds: self.demo.seeds,
-            probe: ProbeChoice::Both,
-            ..LinearSettings::default()
-        };
-        let out = folder.join(PROBE);
-        let mut kept = ResultFolder::create(&out, true)?.without_scores();
-        let mut result = protocol::evaluate("demo", &judged, &settings, &mut kept, self.notices)?;
-        let trained = training.is_some();
-        result.training = training;
-        result.model = name.to_owned();
-        kept.write(&result)?;
-
-        let images: Arc<dyn Dataset> = self.splits.test.dataset().clone();
-        let (evaluation, threads) = (&recipe.evaluation, self.demo.machine.threads);
-        let batch = batch(evaluation, model.device());
-        let z = embed(model, images, evaluation, Output::Projector, batch, threads)?;
-        let criterion = e2mc::Criterion {
-            transform: recipe.transform(),
-            ..e2mc::Criterion::vicreg()
-        };
-        let value = criterion.value(z.view())?;
-        let subject = Subject::of_matrix(name, z.view(), recipe.transform()).map_err(|source| {
-            Error::Measure {
-                place: name.to_owned(),
-                source,
-            }
-        })?;
-        Ok(Arm {
-            name: name.to_owned(),
-            run: match trained {
-                true => Some(Run::read(folder)?),
-                false => None,
-            },
-            result,
-            entropy: value.entropy,
-            covariance: value.covariance,
-            subject,
+impl Measured {
+    fn demonstration(self, outcome: Improvement) -> Result<Demonstration, Error> {
+        let pairs = [
+            (BASE, GIVEN_BACK),
+            ("base", "base, map"),
+            ("continued", "+ E2MC"),
+            ("continued, map", "+ E2MC, map"),
+        ];
+        let mut compared = Vec::new();
+        for (first, second) in pairs {
+            compared.extend(self.compare(first, second)?);
+        }
+        Ok(Demonstration {
+            rows: self.rows.into_iter().map(|(row, _)| row).collect(),
+            map: self.map,
+            compared,
+            subjects: self.subjects,
+            outcome,
         })
+    }
+
+    /// One model against another on the test images; none where either is not there.
+    fn compare(&self, first: &str, second: &str) -> Result<Option<Comparison>, Error> {
+        let find = |name: &str| self.rows.iter().find(|(row, _)| row.name == name);
+        let Some((a, b)) = find(first).zip(find(second)) else {
+            return Ok(None);
+        };
+        let lines = match_fits(side(a), side(b))?.all()?;
+        let lines = compare_lines(&lines, LEVEL, &CompareConfig::default())?;
+        let lines = lines.into_iter().map(|line| Line {
+            name: line.key.row_name(),
+            difference: line.difference,
+            confidence: line.confidence,
+            p: line.p_corrected,
+        });
+        Ok(Some(Comparison {
+            first: first.to_owned(),
+            others: vec![Other {
+                name: second.to_owned(),
+                identity: String::new(),
+                lines: lines.collect(),
+            }],
+            level: LEVEL,
+            ..Comparison::default()
+        }))
+    }
+}
+
+/// A row's result and where its predictions lie.
+fn side((row, folder): &(Row, PathBuf)) -> eval::Judged<'_> {
+    eval::Judged {
+        folder,
+        result: &row.result,
     }
 }

@@ -13,7 +13,7 @@ use e2mc_eval::protocol::MapFile;
 use e2mc_eval::{RowWriter, Stored, read_images, write_labels};
 use e2mc_record::{DataOptions, MapOrigin};
 use e2mc_train::checkpoint::Checkpoint;
-use e2mc_train::{EmbedOptions, Model, Output, Recipe, device, embed_images};
+use e2mc_train::{EmbedOptions, Model, Output, Recipe, World, device, embed_images};
 use serde::Serialize;
 use serde_json::json;
 
@@ -64,6 +64,8 @@ pub struct Embedding {
     pub batch: Option<usize>,
     /// Where it is computed.
     pub machine: Machine,
+    /// The processes that share the work; the first one writes.
+    pub world: World,
 }
 
 impl Embedding {
@@ -83,6 +85,7 @@ impl Embedding {
             stored: Stored::F32,
             batch: None,
             machine: Machine::default(),
+            world: World::solo(),
         }
     }
 
@@ -92,6 +95,7 @@ impl Embedding {
             model,
             map: self.map.as_ref(),
             batch: self.batch,
+            world: &self.world,
         }
     }
 }
@@ -175,6 +179,9 @@ fn of_split(
     let rows = dataset.len();
     let usual = || batch(&checkpoint.recipe.evaluation, model.device());
     let batch = work.batch.unwrap_or_else(usual);
+    if !work.world.is_first() {
+        return help(work, (checkpoint, model), dataset, batch);
+    }
     let identity = identity(work, &checkpoint.recipe, batch)?;
     let mut writer = RowWriter::open(&work.out, rows, work.stored, &identity)?;
     // Whole batches, so that what follows is cut as it would have been.
@@ -183,18 +190,11 @@ fn of_split(
         writer = RowWriter::create(&work.out, rows, work.stored, &identity)?;
     }
     let done = writer.done();
+    let _ = work.world.all(done.to_string())?;
     if done > 0 {
         notices.tell(&Notice::EmbeddingGoesOn { done, images: rows });
     }
-    let options = EmbedOptions {
-        output: work.output.clone(),
-        pipeline: Pipeline::Preprocess(checkpoint.recipe.evaluation.clone()),
-        batch,
-        threads: work.machine.threads,
-        seed: 0,
-        epoch: 0,
-        skip_batches: done.div_ceil(batch),
-    };
+    let options = pass(work, checkpoint, batch, done);
     let heeding = stop.enter(Phase::Heeding);
     if done < rows {
         let seen = work.seen(model);
@@ -214,6 +214,36 @@ fn of_split(
     let beside = beside(&work.out, &*dataset)?;
     writer.finish()?;
     Ok((rows, cols, beside))
+}
+
+/// One pass over the images, after the rows that are `done`.
+fn pass(work: &Embedding, checkpoint: &Checkpoint, batch: usize, done: usize) -> EmbedOptions {
+    let pipeline = Pipeline::Preprocess(checkpoint.recipe.evaluation.clone());
+    EmbedOptions {
+        batch,
+        threads: work.machine.threads,
+        skip_batches: done.div_ceil(batch),
+        world: work.world.clone(),
+        ..EmbedOptions::new(work.output.clone(), pipeline)
+    }
+}
+
+/// What a process does that is not the first: its share of the rows that are not done, which the
+/// first one writes.
+fn help(
+    work: &Embedding,
+    (checkpoint, model): (&Checkpoint, &Model),
+    dataset: Arc<dyn Dataset>,
+    batch: usize,
+) -> Result<Written, Error> {
+    let said = work.world.all(String::new())?;
+    let done = said[0].parse().expect("the first process's number");
+    let rows = dataset.len();
+    if done < rows {
+        let options = pass(work, checkpoint, batch, done);
+        work.seen(model).batches(dataset, &options, |_, _| Ok(()))?;
+    }
+    Ok((rows, 0, Vec::new()))
 }
 
 /// Everything that a row depends on: with another, rows of an earlier run are of no use. The last

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use e2mc::{Matrix, MatrixView};
 use e2mc_data::{Dataset, Pipeline, Preprocessing};
 use e2mc_eval::protocol::MapFile;
-use e2mc_train::{EmbedOptions, Model, Output, embed_batches};
+use e2mc_train::{EmbedOptions, Model, Output, World, embed_batches};
 
 use crate::error::Error;
 use crate::machine::batch;
@@ -27,6 +27,8 @@ pub struct Seen<'a> {
     pub map: Option<&'a MapFile>,
     /// Images at a time, at least 1; as many as suit the images and the memory if `None`.
     pub batch: Option<usize>,
+    /// The processes that share the work; the first has the rows, the others none.
+    pub world: &'a World,
 }
 
 impl fmt::Debug for Seen<'_> {
@@ -60,12 +62,15 @@ impl Seen<'_> {
         })
     }
 
-    /// One row per image of `dataset`, in its order: `(n, d)`.
+    /// One row per image of `dataset`, in its order: `(n, d)`; none for a process that is not the first.
     ///
     /// # Errors
     /// As [`Seen::batches`].
     fn rows(self, dataset: Arc<dyn Dataset>, options: &EmbedOptions) -> Result<Matrix, Error> {
-        let rows = dataset.len();
+        let rows = match self.world.is_first() {
+            true => dataset.len(),
+            false => 0,
+        };
         let mut data: Vec<f32> = Vec::new();
         self.batches(dataset, options, |values, _| {
             data.extend_from_slice(values);
@@ -90,6 +95,7 @@ impl Seen<'_> {
         let options = EmbedOptions {
             batch: (self.batch).unwrap_or_else(|| batch(evaluation, self.model.device())),
             threads,
+            world: self.world.clone(),
             ..EmbedOptions::new(output.clone(), pipeline)
         };
         self.rows(dataset, &options)

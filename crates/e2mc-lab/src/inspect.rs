@@ -10,6 +10,7 @@ use e2mc_eval::protocol::MapFile;
 use e2mc_record::{DataOptions, RunFolder};
 use e2mc_report::pages::embedding::Subject;
 use e2mc_report::pages::images::{self, Images, WITHOUT};
+use e2mc_train::world::SOLO;
 use e2mc_train::{Output, device, embed_views};
 
 use crate::checkpoint::{Reading, check_output};
@@ -132,6 +133,7 @@ fn one(
         model: &model,
         map: inspection.map.as_ref(),
         batch: None,
+        world: &SOLO,
     };
     let z = seen.evaluated(images, evaluation, &output, *threads)?;
     let transform = inspection.transform.unwrap_or(recipe.transform());

@@ -194,12 +194,10 @@ pub enum Notice {
         /// Test images.
         test: usize,
     },
-    /// A continuation of the demo begins.
-    DemoRun {
-        /// What tables call it.
-        name: &'static str,
-        /// How long it trains.
-        epochs: u64,
+    /// All models of the demo are measured on the test images.
+    DemoTest {
+        /// Test images.
+        images: usize,
     },
 }
 
@@ -347,8 +345,11 @@ impl fmt::Display for Notice {
             Self::DemoBase { model, train, test } => {
                 write!(f, "base: {model}; {train} training and {test} test images")
             }
-            Self::DemoRun { name, epochs } => {
-                write!(f, "\n{name}: {} from the base", counted(*epochs, "epoch"))
+            Self::DemoTest { images } => {
+                write!(
+                    f,
+                    "measuring all models on {images} test images, which chose nothing"
+                )
             }
         }
     }

@@ -36,22 +36,6 @@ pub struct CompareOptions {
     /// Significance level of all comparisons together
     #[arg(value_name = "P", long, default_value_t = 0.05, value_parser = level)]
     pub level: f64,
-    /// Permutations in the test of two bare predictions.npz
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 10_000,
-        value_parser = clap::value_parser!(u32).range(1..)
-    )]
-    pub permutations: u32,
-    /// Bootstrap samples for the interval
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 10_000,
-        value_parser = clap::value_parser!(u32).range(1..)
-    )]
-    pub bootstraps: u32,
     /// Seed of the permutations and bootstrap samples
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -70,8 +54,6 @@ impl CompareOptions {
     /// How differences are judged; the confidence is not decided here.
     pub fn config(&self) -> CompareConfig {
         CompareConfig {
-            permutations: self.permutations as usize,
-            bootstraps: self.bootstraps as usize,
             seed: self.seed,
             ..CompareConfig::default()
         }

@@ -30,7 +30,8 @@ pub struct ConvertOptions {
     pub names: NamesName,
     /// Fold this map from `adapt` into the network, as its last layer
     ///
-    /// The layer is called `map` under e2mc's names, `fc` under torchvision's and timm's.
+    /// The layer is called `map` under e2mc's names. Under the libraries' names it is the layer of
+    /// classes: `fc` of a ResNet, `head` or `heads.head` of a vision transformer.
     #[arg(long, value_name = "MAP.safetensors")]
     pub with_map: Option<PathBuf>,
     /// Store in half precision

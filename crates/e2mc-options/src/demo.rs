@@ -1,11 +1,13 @@
 //! Options of `demo`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::MachineOptions;
 use super::heading;
+use super::value::duration;
 
 /// Options of `demo`.
 #[derive(Args, Debug)]
@@ -13,13 +15,18 @@ pub struct DemoOptions {
     /// Folder with the sample's images and base model
     #[arg(long, value_name = "DIR", default_value = "sample")]
     pub sample: PathBuf,
-    /// Folder for the runs and the report
+    /// Folder for the new model, its map and the report
     #[arg(long, value_name = "DIR", default_value = "demo-run")]
     pub out: PathBuf,
     /// Label subsets drawn for each fraction, at least 2
     #[arg(value_name = "N", long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..=1000))]
     pub seeds: u64,
-    /// Epochs of each continuation [default: the recipe's]
+    /// Time for the improvement, such as 90s or 20m
+    ///
+    /// Measuring all models on the test images comes on top.
+    #[arg(long, value_name = "TIME", default_value = "130s", value_parser = duration)]
+    pub budget: Duration,
+    /// Epochs of each candidate at most [default: what the time allows]
     #[arg(long)]
     pub epochs: Option<u64>,
     /// Leave pictures out of the page; names and classes stay

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::heading;
-use super::{CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions};
+use super::{CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions, ProcessOptions};
 
 /// Options of `embed`.
 #[derive(Args, Debug)]
@@ -64,6 +64,9 @@ pub struct EmbedOptions {
     /// Where to compute.
     #[command(flatten)]
     pub machine: MachineOptions,
+    /// How many processes share the work.
+    #[command(flatten)]
+    pub processes: ProcessOptions,
     /// Print the result as one JSON object on standard output
     #[arg(long, help_heading = heading::RESULT)]
     pub json: bool,

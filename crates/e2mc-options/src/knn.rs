@@ -5,7 +5,7 @@ use e2mc_eval::protocol::NeighbourPlan;
 use e2mc_eval::{KnnConfig, Vote};
 
 use super::value::bytes;
-use super::{EmbeddingsOptions, MachineOptions, RecordOptions};
+use super::{EmbeddingsOptions, MachineOptions, ProcessOptions, RecordOptions};
 
 /// Options of `knn`.
 #[derive(Args, Debug)]
@@ -30,6 +30,9 @@ pub struct KnnOptions {
     /// Where and with what randomness to compute.
     #[command(flatten)]
     pub machine: MachineOptions,
+    /// How many processes share the work.
+    #[command(flatten)]
+    pub processes: ProcessOptions,
     /// What is left behind.
     #[command(flatten)]
     pub record: RecordOptions,

@@ -8,7 +8,7 @@ use e2mc_eval::{LinearOptimizer, LinearPreset, Schedule};
 
 use super::heading;
 use super::value::{fraction, schedule};
-use super::{EmbeddingsOptions, MachineOptions, RecordOptions};
+use super::{EmbeddingsOptions, MachineOptions, ProcessOptions, RecordOptions};
 
 /// Options of `probe`.
 #[derive(Args, Debug)]
@@ -69,6 +69,9 @@ pub struct ProbeOptions {
     /// Where and with what randomness to compute.
     #[command(flatten)]
     pub machine: MachineOptions,
+    /// How many processes share the work.
+    #[command(flatten)]
+    pub processes: ProcessOptions,
     /// What is left behind.
     #[command(flatten)]
     pub record: RecordOptions,

@@ -1,13 +1,13 @@
-//! How many processes train together.
+//! How many processes share the work.
 
 use clap::Args;
 
 use super::heading;
 
-/// How many processes train together, and how patient they are with each other.
+/// How many processes share the work, and how patient they are with each other.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct ProcessOptions {
-    /// Processes on this machine that train together, each on a part of every batch
+    /// Processes on this machine that share the work, each on a part of the images
     ///
     /// With cuda, one per device. Leave it out under torchrun and srun, which start their own.
     #[arg(

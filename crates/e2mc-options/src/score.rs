@@ -33,11 +33,6 @@ pub struct ScoreOptions {
     /// Also print the entropy of every dimension
     #[arg(long)]
     pub marginals: bool,
-    /// Also print the median time of R evaluations
-    ///
-    /// Of value and gradient, in memory.
-    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..))]
-    pub repeat: Option<u32>,
     /// Threads [default: the number of cores]
     #[arg(help_heading = heading::MACHINE, value_name = "N", long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,

@@ -1,8 +1,8 @@
 //! Options of `svm`.
 
 use clap::{Args, ValueEnum};
-use e2mc_eval::Interpolation;
 use e2mc_eval::protocol::{MachinePlan, Scale};
+use e2mc_eval::{Interpolation, SvmConfig};
 
 use super::{EmbeddingsOptions, MachineOptions, RecordOptions};
 
@@ -34,12 +34,6 @@ pub struct SvmOptions {
         default_value_t = AveragePrecisionName::Area
     )]
     pub average_precision: AveragePrecisionName,
-    /// Stop when the projected gradients differ by at most this much
-    #[arg(value_name = "X", long, default_value_t = 1e-4)]
-    pub tolerance: f64,
-    /// Largest number of passes over the training rows
-    #[arg(long, value_name = "EPOCHS", default_value_t = 1000)]
-    pub max_epochs: usize,
     /// Where and with what randomness to compute.
     #[command(flatten)]
     pub machine: MachineOptions,
@@ -71,6 +65,7 @@ pub enum AveragePrecisionName {
 impl SvmOptions {
     /// How machines are fitted and judged.
     pub fn plan(&self) -> MachinePlan {
+        let solver = SvmConfig::default();
         MachinePlan {
             costs: self.costs.clone(),
             folds: self.folds,
@@ -84,8 +79,8 @@ impl SvmOptions {
                 AveragePrecisionName::Area => Interpolation::Area,
                 AveragePrecisionName::Voc07 => Interpolation::ElevenPoint,
             },
-            tolerance: self.tolerance,
-            max_epochs: self.max_epochs,
+            tolerance: solver.tolerance,
+            max_epochs: solver.max_epochs,
             seed: self.machine.seed,
         }
     }

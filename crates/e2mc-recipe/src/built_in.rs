@@ -18,12 +18,14 @@ macro_rules! built_in {
 }
 
 /// The recipes that come with the program, one line a recipe.
-const BUILT_IN: [(&str, &str); 21] = built_in![
+const BUILT_IN: [(&str, &str); 23] = built_in![
     "photos-96",
     "simsiam-imagenet",
     "simsiam-imagenet-pretrain",
     "simsiam-small",
     "simsiam-small-pretrain",
+    "swav-glyphs",
+    "swav-glyphs-pretrain",
     "swav-imagenet",
     "swav-imagenet-mmcr",
     "swav-imagenet-pretrain",

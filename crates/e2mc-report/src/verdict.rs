@@ -87,7 +87,8 @@ impl Change {
     /// cases; `None` without a usable standard error.
     #[must_use]
     pub fn interval(self, shown: usize) -> Option<(f64, f64)> {
-        let usable = |error: &f64| error.is_finite() && *error >= 0.0;
+        // Fits that differ by the same few images have no spread, but are no proof.
+        let usable = |error: &f64| error.is_finite() && (*error > 0.0 || self.value == 0.0);
         let error = self.standard_error.filter(usable)?;
         let probability = 1.0 - LEVEL / (2.0 * shown.max(1) as f64);
         let wide = match self.samples {
@@ -181,6 +182,7 @@ mod tests {
             change(9.0, Some(f64::INFINITY), None),
             change(9.0, Some(0.1), Some(1)),
             change(9.0, Some(0.1), Some(0)),
+            change(9.0, Some(0.0), Some(2)),
         ] {
             assert_eq!(unknown.verdict(1), Verdict::Note, "{unknown:?}");
         }

@@ -4,12 +4,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use e2mc::Matrix;
-use e2mc_data::{Augmentation, Dataset, Loader, LoaderConfig, Pipeline, Preprocessing};
-use tch::{Kind, Tensor};
+use e2mc_data::{Augmentation, BadImage, Dataset, Loader, LoaderConfig, Pipeline, Preprocessing};
+use tch::{Device, Kind, Tensor};
 
 use crate::Error;
 use crate::images::images;
 use crate::model::Model;
+use crate::world::World;
 
 /// Which numbers of the network are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +77,8 @@ pub struct EmbedOptions {
     pub epoch: u64,
     /// Batches to leave out at the start.
     pub skip_batches: usize,
+    /// The processes that share the work.
+    pub world: World,
 }
 
 impl EmbedOptions {
@@ -89,6 +92,7 @@ impl EmbedOptions {
             seed: 0,
             epoch: 0,
             skip_batches: 0,
+            world: World::solo(),
         }
     }
 }
@@ -139,7 +143,7 @@ impl Model {
             };
             Ok(rows
                 .f_to_kind(Kind::Float)?
-                .f_to_device(tch::Device::Cpu)?
+                .f_to_device(Device::Cpu)?
                 .f_contiguous()?)
         })
     }
@@ -148,36 +152,99 @@ impl Model {
 /// Gives `take` the rows of `dataset` batch by batch, in its order: the values `(n, d)` row-major, and `d`. Memory does
 /// not grow with the data set.
 ///
+/// Of several processes, which all call this, each makes whole batches of the data set's, in turn: the
+/// rows are those of one process to the last bit. The first process's `take` is given all of them, the others' none.
+///
 /// # Errors
-/// Where an image cannot be read or does not fit the network, and what `take` fails with.
+/// Where an image cannot be read or does not fit the network, a process is lost, and what `take` fails with.
 pub fn embed_batches<E: From<Error>>(
     model: &Model,
     dataset: Arc<dyn Dataset>,
     options: &EmbedOptions,
     mut take: impl FnMut(&[f32], usize) -> Result<(), E>,
 ) -> Result<(), E> {
+    let world = &options.world;
+    let (total, size) = (dataset.len(), world.size());
+    // Several processes need the same cuts, however few images there are.
+    let batch = match size {
+        1 => options.batch.min(total.max(1)),
+        _ => options.batch,
+    };
     let config = LoaderConfig {
-        batch: options.batch.min(dataset.len().max(1)),
+        batch: batch * size,
         seed: options.seed,
         threads: options.threads,
         prefetch: 2,
         shuffle: false,
         drop_last: false,
-        rank: 0,
-        world: 1,
+        rank: world.rank(),
+        world: size,
     };
     let loader = Loader::new(dataset, options.pipeline.clone(), config).map_err(Error::from)?;
     let mut values: Vec<f32> = Vec::new();
-    for batch in loader.epoch(options.epoch, options.skip_batches) {
-        let batch = batch.map_err(Error::from)?;
-        let view = &batch.views[0];
-        let images = images(view, 0..view.shape[0])?;
-        let rows = model.output(&images, &options.output)?;
+    // Batches of all processes, of which the first may have been done in part.
+    let first = options.skip_batches / size;
+    let mut done = (first * batch * size).min(total);
+    let mut skip = (options.skip_batches * batch).min(total) - done;
+    for own in loader.epoch(options.epoch, first) {
+        let own = own.map_err(Error::from)?;
+        let view = &own.views[0];
+        let rows = match view.shape[0] {
+            0 => Tensor::f_zeros([0, 0], (Kind::Float, Device::Cpu)).map_err(Error::from)?,
+            count => model.output(&images(view, 0..count)?, &options.output)?,
+        };
+        loader.recycle(own);
+        let count = (total - done).min(batch * size);
+        done += count;
+        let rows = of_all(world, rows, batch, count)?;
+        if !world.is_first() {
+            continue;
+        }
+        let cols = rows.numel() / count.max(1);
         values.resize(rows.numel(), 0.0);
         rows.f_copy_data(&mut values, rows.numel())
             .map_err(Error::from)?;
-        take(&values, values.len() / batch.indices.len().max(1))?;
-        loader.recycle(batch);
+        // Whoever goes on after rows that are there takes whole batches, as one process makes them.
+        for rows in values[skip * cols..].chunks((batch * cols).max(1)) {
+            take(rows, cols)?;
+        }
+        skip = 0;
+    }
+    share_bad_images(world, &loader)?;
+    Ok(())
+}
+
+/// The rows `(count, d)` of all processes, each of which has up to `batch` of them; of this one alone
+/// as they are.
+fn of_all(world: &World, rows: Tensor, batch: usize, count: usize) -> Result<Tensor, Error> {
+    if world.size() == 1 {
+        return Ok(rows);
+    }
+    let (own, width) = rows.size2()?;
+    // A process that has no image left does not know the width.
+    let width = world.max(Tensor::from_slice(&[width as f64]))?;
+    let width = width.f_double_value(&[0])? as i64;
+    let rows = rows.f_reshape([own, width])?;
+    let even = rows.f_constant_pad_nd([0, 0, 0, batch as i64 - own])?;
+    Ok(world.gather(&even)?.f_narrow(0, 0, count as i64)?)
+}
+
+/// Notes the images that other processes could not use, in the order of the data set.
+fn share_bad_images(world: &World, loader: &Loader) -> Result<(), Error> {
+    if world.size() == 1 {
+        return Ok(());
+    }
+    let own = loader.bad_images();
+    let own: Vec<_> = own.iter().map(|bad| (bad.index, &bad.reason)).collect();
+    let texts = world.all(serde_json::to_string(&own).expect("numbers and texts"))?;
+    let theirs = (texts.iter().enumerate()).filter(|(rank, _)| *rank != world.rank());
+    for (_, text) in theirs {
+        let found: Vec<(usize, String)> =
+            serde_json::from_str(text).expect("what another process of this program wrote");
+        let found = found
+            .into_iter()
+            .map(|(index, reason)| BadImage { index, reason });
+        loader.note_bad(found.collect())?;
     }
     Ok(())
 }

@@ -9,9 +9,10 @@ use e2mc_cli::{output, signals};
 use e2mc_eval::protocol::{EmbeddingFiles, NeighbourData, evaluate_neighbours};
 use e2mc_record::{EvaluationResult, Origin, Protocol};
 
-use super::{files, map_of};
+use super::{alone, files, map_of};
 
 pub(crate) fn run(options: &KnnOptions) -> Result<ExitCode> {
+    alone(options.processes)?;
     let origin = files(&options.embeddings)?;
     // Rows stay in the files: only the pieces that are needed are in memory.
     let (map, map_origin) = map_of(options.embeddings.map.as_ref())?;

@@ -18,7 +18,7 @@ pub(crate) mod watch;
 use std::path::PathBuf;
 
 use e2mc_cli::failure::Failure;
-use e2mc_cli::options::EmbeddingsOptions;
+use e2mc_cli::options::{EmbeddingsOptions, ProcessOptions};
 use e2mc_eval::protocol::{self, MapFile};
 use e2mc_record::{FileOrigin, MapOrigin};
 
@@ -30,6 +30,17 @@ fn files(options: &EmbeddingsOptions) -> anyhow::Result<FileOrigin> {
             "give --checkpoint and --data, or --train, --train-labels, --test and --test-labels",
         )
     })
+}
+
+/// Refuses several processes where there is no network whose work they could share.
+fn alone(processes: ProcessOptions) -> anyhow::Result<()> {
+    match processes.nproc {
+        None | Some(1) => Ok(()),
+        Some(wanted) => Err(Failure::usage(
+            format!("--nproc {wanted} for files of embeddings, which one process judges"),
+            "leave --nproc out, or give --checkpoint and --data",
+        )),
+    }
 }
 
 /// The map that embeddings are seen through, and what the result says of it.

@@ -11,7 +11,7 @@ use e2mc_eval::Rows;
 use e2mc_eval::protocol::{EmbeddingFiles, Subsets, evaluate_probes};
 use e2mc_record::{EvaluationResult, Origin, Protocol};
 
-use super::{files, map_of};
+use super::{alone, files, map_of};
 
 pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
     if options.features != FeaturesName::Cached {
@@ -20,6 +20,7 @@ pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
             "leave --features out, or give --checkpoint and --data",
         ));
     }
+    alone(options.processes)?;
     let origin = files(&options.embeddings)?;
     let (map, map_origin) = map_of(options.embeddings.map.as_ref())?;
     let opened = EmbeddingFiles::open(&origin, map)?;

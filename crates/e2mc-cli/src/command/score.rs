@@ -1,7 +1,6 @@
 //! `e2mc score`: the criterion on a file of embeddings.
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use anyhow::Result;
 use e2mc::{Criterion, Matrix, Shape, Value, Workspace};
@@ -38,10 +37,6 @@ pub(crate) fn run(options: &ScoreOptions) -> Result<ExitCode> {
     let shape = criterion
         .shape(z.view())
         .map_err(|error| about(&error, options))?;
-    let median = match options.repeat {
-        Some(repeat) => Some(median_ms(&criterion, &z, &mut workspace, repeat)?),
-        None => None,
-    };
 
     let mut result = json!({
         "rows": z.rows(), "dims": z.cols(),
@@ -51,12 +46,7 @@ pub(crate) fn run(options: &ScoreOptions) -> Result<ExitCode> {
     if options.marginals {
         result["marginal_entropy"] = json!(value.marginal_entropy);
     }
-    if let Some(median) = median {
-        result["median_ms"] = json!(median);
-    }
-    output::result(options.json, &result, || {
-        text(&z, &value, &shape, options, median)
-    });
+    output::result(options.json, &result, || text(&z, &value, &shape, options));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -81,34 +71,7 @@ fn about(error: &e2mc::Error, options: &ScoreOptions) -> anyhow::Error {
     Failure::new(format!("{}: {error}", options.file), hint)
 }
 
-/// The median over `repeat` evaluations of value and gradient, in milliseconds.
-fn median_ms(
-    criterion: &Criterion,
-    z: &Matrix,
-    workspace: &mut Workspace,
-    repeat: u32,
-) -> Result<f64> {
-    let mut gradient = vec![0.0; z.data().len()];
-    let mut times = Vec::with_capacity(repeat as usize);
-    // The first evaluation touches fresh memory; it does not count.
-    for round in 0..=repeat {
-        let start = Instant::now();
-        criterion.value_and_gradient_in(z.view(), &mut gradient, workspace)?;
-        if round > 0 {
-            times.push(1e3 * start.elapsed().as_secs_f64());
-        }
-    }
-    times.sort_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
-}
-
-fn text(
-    z: &Matrix,
-    value: &Value,
-    shape: &Shape,
-    options: &ScoreOptions,
-    median: Option<f64>,
-) -> String {
+fn text(z: &Matrix, value: &Value, shape: &Shape, options: &ScoreOptions) -> String {
     let mut text = format!(
         "{}, {}\nentropy     {:.6} nats (0 is uniform)\ncovariance  {:.6}\n\
          loss        {:.6} = {} covariance - {} entropy\n\
@@ -128,9 +91,6 @@ fn text(
         for (dimension, entropy) in value.marginal_entropy.iter().enumerate() {
             text.push_str(&format!("{dimension:>6}  {entropy:.6}\n"));
         }
-    }
-    if let Some(median) = median {
-        text.push_str(&format!("value and gradient: {median:.3} ms (median)\n"));
     }
     if let Some(path) = &options.gradient {
         text.push_str(&format!("gradient: {}\n", path.display()));

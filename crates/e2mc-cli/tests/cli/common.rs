@@ -64,11 +64,19 @@ impl World {
 
     /// Runs `e2mc` with these words.
     pub(super) fn run(&self, line: &str) -> Ran {
-        let output = self
-            .command()
-            .args(line.split_whitespace())
-            .output()
-            .unwrap();
+        Self::ran(self.command(), line)
+    }
+
+    /// The same, computing on one thread: with another number of them products of few rows differ in their
+    /// last bits.
+    pub(super) fn run_on_one_thread(&self, line: &str) -> Ran {
+        let mut command = self.command();
+        command.env("OMP_NUM_THREADS", "1");
+        Self::ran(command, line)
+    }
+
+    fn ran(mut command: Command, line: &str) -> Ran {
+        let output = command.args(line.split_whitespace()).output().unwrap();
         Ran {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),

@@ -2,10 +2,12 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use super::common::World;
 
 #[test]
-fn the_demo_compares_three_models_and_writes_a_report() {
+fn the_demo_improves_a_model_and_shows_every_row_on_test_images() {
     let world = World::new();
     world.data("sample", 400, 80);
     let base = world.pretrain("sample", "base", "--half");
@@ -16,35 +18,75 @@ fn the_demo_compares_three_models_and_writes_a_report() {
     )
     .unwrap();
 
-    let line = "demo --epochs 1 --seeds 2 --sample sample --out out --threads 2";
-    let result = world.run(&format!("{line} --json")).json();
-    let names: Vec<_> = result["models"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|m| m["name"].as_str().unwrap())
-        .collect();
-    assert_eq!(names, ["base", "continued", "base loss + E2MC"]);
+    // A bound on the steps, under a budget that no machine needs.
+    let line = "demo --epochs 2 --budget 20m --seeds 2 --sample sample --out out --threads 2";
+    let run = |more: &str| {
+        let mut command = world.command();
+        command.env("XDG_CACHE_HOME", world.path("cache"));
+        command.args(line.split_whitespace());
+        let output = command.args(more.split_whitespace()).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let result: Value = serde_json::from_str(&run("--json")).unwrap();
+    let models = result["models"].as_array().unwrap();
+    let rows: Vec<_> = models.iter().map(|m| m["name"].as_str().unwrap()).collect();
+    let all = [
+        "base",
+        "base, map",
+        "continued",
+        "continued, map",
+        "+ E2MC",
+        "+ E2MC, map",
+    ];
+    assert_eq!(rows[..6], all);
+    let better = result["improvement"]["verdict"] == "better";
+    assert_eq!(rows.get(6), better.then_some(&"given back"));
+    // The criterion and its control, equally long.
+    assert!(models[2]["steps"].as_u64().unwrap() > 0);
+    assert_eq!(models[2]["steps"], models[4]["steps"]);
+    assert!(models[0]["steps"].is_null());
+    assert!(world.path("out/model.safetensors").is_file());
     let report = fs::read_to_string(world.path("out/report.html")).unwrap();
-    assert!(report.contains("base loss + E2MC") && report.contains("Marginal distributions"));
+    for part in [
+        "What was gained",
+        "Every model on the test images",
+        "What was tried",
+    ] {
+        assert!(report.contains(part), "{part}");
+    }
     assert!(
         !report.contains("http://") || !report.contains("<script src"),
         "loads something"
     );
-    let knn = result["models"][0]["scores"]["knn"].as_f64().unwrap();
+    let knn = models[0]["scores"]["knn"].as_f64().unwrap();
     assert!(
         report.contains(&format!("{knn:.2}")),
         "{knn} is not in the report"
     );
 
-    // It can be run again, and says in text what it found.
-    let again = world.run(line);
-    assert_eq!(again.code, Some(0), "{}", again.stderr);
-    assert!(
-        again.stdout.contains("report: ") && again.stdout.contains("±"),
-        "{}",
-        again.stdout
-    );
+    // It can be run again, and says in text what it found and where that lies.
+    let again = run("");
+    for part in ["page: ", "model: out", "±", "continued"] {
+        assert!(again.contains(part), "{part}: {again}");
+    }
+}
+
+#[test]
+fn what_no_demo_made_is_left_alone() {
+    let world = World::new();
+    world.data("sample", 400, 80);
+    assert_eq!(world.pretrain("sample", "base", "--half").code, Some(0));
+    let base = world.path("base/model.safetensors");
+    fs::copy(base, world.path("sample/base.safetensors")).unwrap();
+    fs::create_dir_all(world.path("out/search/mine")).unwrap();
+    let ran = world.run("demo --sample sample --out out");
+    assert!(ran.error().contains("no demo's"), "{}", ran.stderr);
+    assert!(world.path("out/search/mine").is_dir());
 }
 
 #[test]

@@ -223,7 +223,7 @@ fn augment_says_what_is_wrong() {
 }
 
 /// Two class folders of 24 grey images each, in `data`.
-fn two_classes(world: &World) {
+pub(super) fn two_classes(world: &World) {
     for class in ["a", "b"] {
         fs::create_dir_all(world.path(&format!("data/{class}"))).unwrap();
         for number in 0..24_u8 {

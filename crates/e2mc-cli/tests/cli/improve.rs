@@ -354,9 +354,46 @@ fn a_signal_gives_the_best_so_far_and_the_same_command_goes_on() {
     assert_eq!(result["interrupted"], true);
     assert!(world.path("out/model.safetensors").exists());
     assert!(world.path("out/report.html").exists());
+    // What is tried must not change half-way, the criterion included.
+    let refused = run(&world, &format!("{line} --set criterion.gamma=3"));
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(
+        refused.error().contains("with another criterion.gamma"),
+        "{}",
+        refused.stderr
+    );
     let whole = run(&world, &line).json();
     assert_eq!(whole["interrupted"], false);
     assert!(whole["rows"].as_array().unwrap().len() > result["rows"].as_array().unwrap().len());
+}
+
+#[test]
+fn a_signal_before_the_search_leaves_nothing() {
+    let world = world(600, Shown::Faintly);
+    let child = start(&world, &format!("{LINE} {SHORT}"));
+    wait_for("nothing is begun", || world.path("out/.lock").exists());
+    let sent = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("nothing was changed"), "{stderr}");
+    assert!(!world.path("out").exists());
+}
+
+#[test]
+fn a_verdict_is_not_lost_for_a_count_that_cannot_be_written() {
+    let world = world(800, Shown::Faintly);
+    // A file where the folder would be.
+    fs::write(world.path("cache"), "").unwrap();
+    let ran = run(&world, &format!("{LINE} --budget 1s --json"));
+    let result = ran.json();
+    assert_eq!(result["looks"], 1, "{result:#}");
+    let warnings = ran.stderr.matches("are counted in out/looks.json alone");
+    assert_eq!(warnings.count(), 1, "{}", ran.stderr);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::common::{TINY, World, log, program};
+use super::images::two_classes;
 
 /// Starts a run of two processes that would take long, and waits until it has logged some steps.
 fn start(world: &World, more: &str) -> Child {
@@ -248,4 +249,80 @@ fn images_that_cannot_be_read_end_all_with_one_error() {
     let ran = world.pretrain("images", "run", "--nproc 2");
     let error = ran.error();
     assert!(error.contains(".png"), "{error}");
+}
+
+#[test]
+fn processes_embed_and_judge_to_the_bytes_of_one() {
+    let world = World::new();
+    // The last batch is short, and of three processes two have no part of it.
+    world.data("data", 100, 40);
+    let base = world.pretrain("data", "base", "--knn-every 0");
+    assert_eq!(base.code, Some(0), "{}", base.stderr);
+    let model = "--checkpoint base/model.safetensors --data data --threads 1 --json";
+    for size in 1..=3 {
+        for line in [
+            format!("embed {model} --batch 16 --out rows{size}.npy"),
+            format!("knn {model} --k 3 --out knn{size}"),
+            format!("probe {model} --fractions 0.5 --seeds 1 --sgd-epochs 2 --out probe{size}"),
+        ] {
+            let ran = world.run_on_one_thread(&format!("{line} --nproc {size}"));
+            assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
+            ran.json();
+        }
+        let same = |name: &str, other: &str| {
+            let read = |name| fs::read(world.path(name)).unwrap();
+            assert!(read(name) == read(other), "{name} differs from {other}");
+        };
+        same(&format!("rows{size}.npy"), "rows1.npy");
+        for folder in ["knn", "probe"] {
+            for file in ["result.json", "predictions.npz", "surroundings.npz"] {
+                same(
+                    &format!("{folder}{size}/{file}"),
+                    &format!("{folder}1/{file}"),
+                );
+            }
+        }
+    }
+    let files = "--train rows1.npy --train-labels rows1.labels.npy --test rows1.npy --test-labels rows1.labels.npy";
+    let refused = world.run(&format!("knn {files} --nproc 2"));
+    assert!(
+        refused.error().contains("one process judges"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn bad_images_count_over_all_processes() {
+    let world = World::new();
+    two_classes(&world);
+    let base = world.pretrain("data", "base", "--knn-every 0");
+    assert_eq!(base.code, Some(0), "{}", base.stderr);
+    for name in ["a/01.png", "a/20.png", "b/07.png"] {
+        fs::write(world.path("data").join(name), b"not an image").unwrap();
+    }
+    let line = "embed --checkpoint base/model.safetensors --data data --threads 1 --batch 8";
+    let embed = |size: usize, allowed: &str| {
+        let out = format!("rows{size}.npy");
+        world.run_on_one_thread(&format!(
+            "{line} --max-bad-images {allowed} --nproc {size} --out {out}"
+        ))
+    };
+    for size in [1, 2] {
+        let over = embed(size, "0.05");
+        let expected = "3 of 48 images cannot be used: expected at most 2";
+        assert!(over.error().contains(expected), "{size}: {}", over.stderr);
+        let ran = embed(size, "0.1");
+        assert_eq!(ran.code, Some(0), "{size}: {}", ran.stderr);
+        for name in ["a/01.png", "a/20.png", "b/07.png"] {
+            assert_eq!(
+                ran.stderr.matches(name).count(),
+                1,
+                "{size}: {}",
+                ran.stderr
+            );
+        }
+    }
+    let read = |name| fs::read(world.path(name)).unwrap();
+    assert!(read("rows1.npy") == read("rows2.npy"));
 }

@@ -95,12 +95,9 @@ fn the_gradient_file_points_uphill() {
     npy(&world.path("z.npy"), "<f4", false, "(12, 3)", &bytes(&z));
     let line = "--transform gaussian --beta 1 --gamma 25 --json";
     let before = world
-        .run(&format!(
-            "score z.npy {line} --gradient g.npy --marginals --repeat 3"
-        ))
+        .run(&format!("score z.npy {line} --gradient g.npy --marginals"))
         .json();
     assert_eq!(before["marginal_entropy"].as_array().unwrap().len(), COLS);
-    assert!(number(&before, "median_ms") > 0.0);
 
     let file = fs::read(world.path("g.npy")).unwrap();
     let body = &file[file.len() - 4 * z.len()..];

@@ -50,7 +50,7 @@ fn a_signal_before_the_first_file_leaves_none() {
     let commands = [
         format!("pretrain {TINY} --data data --out out"),
         format!("continue {model} {from} --out out"),
-        format!("sweep {model} {from} --grid criterion.beta=1,2 --out out"),
+        format!("sweep {model} {from} --fractions 0.5 --grid criterion.beta=1,2 --out out"),
         format!("embed {model} --out out.npy"),
         format!("probe {model} --out out"),
         format!("knn {model} --out out"),

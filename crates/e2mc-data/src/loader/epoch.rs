@@ -276,7 +276,10 @@ impl Shared {
             ..
         } = self.source.config;
         let whole = &self.order[batch * size..self.order.len().min((batch + 1) * size)];
-        let share = &whole[rank * whole.len() / world..(rank + 1) * whole.len() / world];
+        // A short last batch is cut where full ones are: its first processes have what they always have.
+        let most = size / world;
+        let cut = |rank: usize| whole.len().min(rank * most);
+        let share = &whole[cut(rank)..cut(rank + 1)];
         Slot {
             batch,
             assembly: Arc::new(Assembly::new(self.source.blank(share))),

@@ -142,6 +142,14 @@ impl Loader {
         bad.iter().map(image).collect()
     }
 
+    /// Notes images that other processes could not use, as if this one had found them.
+    ///
+    /// # Errors
+    /// Where there are too many now.
+    pub fn note_bad(&self, found: Vec<BadImage>) -> Result<(), Error> {
+        self.source.note_bad(found)
+    }
+
     /// Gives a batch's buffers back, to be used for a later one.
     pub fn recycle(&self, batch: Batch) {
         self.source.recycle(batch);

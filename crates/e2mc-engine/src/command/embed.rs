@@ -11,12 +11,21 @@ use e2mc_cli::{output, signals};
 use e2mc_data::Split;
 use e2mc_eval::Stored;
 use e2mc_lab::embed::{Embedding, Pictures, embed_to_file};
+use e2mc_lab::machine::Machine;
 use e2mc_lab::notice::Notices;
+use e2mc_train::World;
 
+use crate::processes;
 use crate::screen::Screen;
 use crate::settings;
 
 pub(crate) fn run(options: &EmbedOptions) -> Result<ExitCode> {
+    processes::sharing(options.processes, &options.machine, |world, machine| {
+        embed(options, world, machine)
+    })
+}
+
+fn embed(options: &EmbedOptions, world: &World, machine: Machine) -> Result<ExitCode> {
     let pictures = match (&options.tensor, &options.data) {
         (Some(file), _) => Pictures::Tensor { file: file.clone() },
         (None, Some(data)) => Pictures::Split {
@@ -43,11 +52,15 @@ pub(crate) fn run(options: &EmbedOptions) -> Result<ExitCode> {
             DtypeName::Float16 => Stored::F16,
         },
         batch: options.batch.map(|batch| batch as usize),
-        machine: settings::machine(&options.machine),
+        machine,
+        world: world.clone(),
         ..Embedding::new(&options.checkpoint, pictures, &options.out)
     };
-    let notices: Arc<dyn Notices> = Screen::new();
+    let notices: Arc<dyn Notices> = Screen::of(world);
     let embedded = embed_to_file(&work, signals::stop(), &notices)?;
+    if !world.is_first() {
+        return Ok(ExitCode::SUCCESS);
+    }
     output::result(options.json, &embedded, || {
         format!(
             "{} of {} in {}",

@@ -9,7 +9,7 @@ use e2mc_cli::failure::STOPPED_EARLY;
 use e2mc_cli::options::ImproveOptions;
 use e2mc_cli::output;
 use e2mc_data::dataset::cache_folder;
-use e2mc_lab::improve::{self, Improve, Improved, Preview};
+use e2mc_lab::improve::{self, Breadth, Improve, ImproveFolder, Improved, Preview};
 use e2mc_lab::notice::Notices;
 use e2mc_lab::run::RunObserver;
 use e2mc_recipe::parse_change;
@@ -51,6 +51,7 @@ fn work(options: &ImproveOptions) -> Result<Improve> {
         budget: options.budget,
         recipe: options.recipe.clone(),
         changes: changes.collect::<Result<_, _>>().context("--set")?,
+        breadth: Breadth::default(),
         looks: looks(&options.out),
         machine: settings::machine(&options.machine),
         command: output::command_line(),
@@ -58,11 +59,10 @@ fn work(options: &ImproveOptions) -> Result<Improve> {
 }
 
 /// One count for all improvements of a user, so that another `--out` does not begin it anew.
-fn looks(out: &Path) -> PathBuf {
-    const NAME: &str = "looks.json";
+pub(super) fn looks(out: &Path) -> PathBuf {
     match cache_folder() {
-        Some(folder) => folder.with_file_name(NAME),
-        None => out.join(NAME),
+        Some(folder) => folder.with_file_name("looks.json"),
+        None => ImproveFolder::new(out).looks(),
     }
 }
 
@@ -72,18 +72,21 @@ fn text(improved: &Improved) -> String {
     let mut text = format!("{}\n\n", sentence(outcome));
     let others: Vec<_> = findings(outcome).into_iter().skip(1).collect();
     text.push_str(&output::findings(&others));
-    text.push_str(&format!(
-        "\nmodel: {}{}",
-        outcome.model.display(),
-        of_model(outcome)
-    ));
+    let report = improved.folder.report();
+    text.push_str(&places(outcome, &report, outcome.seconds));
+    text
+}
+
+/// Where everything lies.
+pub(super) fn places(outcome: &Improvement, report: &Path, seconds: f64) -> String {
+    let mut text = format!("\nmodel: {}{}", outcome.model.display(), of_model(outcome));
     if let Some(map) = &outcome.map {
         text.push_str(&format!("\nmap for its features: {}", map.display()));
     }
     text.push_str(&format!(
         "\npage: {}   ({} in all)",
-        improved.folder.report().display(),
-        duration(outcome.seconds)
+        report.display(),
+        duration(seconds)
     ));
     text
 }

@@ -8,16 +8,32 @@ use e2mc_base::stop::Phase;
 use e2mc_cli::options::{FeaturesName, ProbeOptions};
 use e2mc_cli::{output, signals};
 use e2mc_eval::protocol::Subsets;
+use e2mc_lab::machine::Machine;
 use e2mc_lab::notice::Notices;
-use e2mc_lab::protocol::{self, Features, Network};
+use e2mc_lab::protocol::{self, Features, Network, NetworkSource};
+use e2mc_train::World;
 
+use crate::processes;
 use crate::screen::Screen;
 use crate::settings;
 
 pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
-    let notices: Arc<dyn Notices> = Screen::new();
-    let source = settings::source(&options.embeddings, &options.machine)?;
+    processes::sharing(options.processes, &options.machine, |world, machine| {
+        probe(options, world, machine)
+    })
+}
+
+fn probe(options: &ProbeOptions, world: &World, machine: Machine) -> Result<ExitCode> {
+    let notices: Arc<dyn Notices> = Screen::of(world);
+    let source = NetworkSource {
+        world: world.clone(),
+        ..settings::source(&options.embeddings, machine)?
+    };
     let network = Network::open(source, &notices)?;
+    if !world.is_first() {
+        network.features()?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let subsets = match &options.list {
         Some(list) => network.listed(list)?,
         None => Subsets::of_fractions(&options.fractions)?,

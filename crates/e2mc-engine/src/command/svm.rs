@@ -16,7 +16,7 @@ use crate::settings;
 
 pub(crate) fn run(options: &SvmOptions) -> Result<ExitCode> {
     let notices: Arc<dyn Notices> = Screen::new();
-    let source = settings::source(&options.embeddings, &options.machine)?;
+    let source = settings::source(&options.embeddings, settings::machine(&options.machine))?;
     let names: &[&str] = match is_voc(&source.data) {
         true => &VOC_CLASSES,
         false => &[],

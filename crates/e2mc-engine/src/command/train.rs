@@ -13,7 +13,6 @@ use e2mc_lab::notice::Notices;
 use e2mc_lab::recipe;
 use e2mc_lab::run::{self, FinishedRun, Left, Place, RunPlan, Surroundings, base_checkpoint};
 use e2mc_record::{RunFolder, RunOutcome, RunSettings};
-use e2mc_train::world::threads_each;
 use e2mc_train::{Device, Recipe, Trainer, World, device};
 use serde_json::{Map, Value, json};
 
@@ -124,7 +123,7 @@ fn begin(
     let plan = RunPlan {
         place,
         settings,
-        threads: threads(world, options),
+        threads: processes::threads(world, &options.machine),
         resumed: false,
     };
     execute(world, make(recipe)?, plan, options, screen)
@@ -163,21 +162,10 @@ fn go_on(
     let plan = RunPlan {
         settings: run::interrupted_settings(place.folder(), settings::run_changes(options))?,
         place,
-        threads: threads(world, options),
+        threads: processes::threads(world, &options.machine),
         resumed: true,
     };
     execute(world, trainer, plan, options, screen)
-}
-
-/// Threads that prepare images: what was typed, or this process's part of the machine's cores.
-fn threads(world: &World, options: &TrainOptions) -> usize {
-    match world.size() {
-        1 => options.machine.threads(),
-        _ => {
-            let typed = options.machine.threads.map(usize::from);
-            typed.unwrap_or_else(|| threads_each(world.local_size()))
-        }
-    }
 }
 
 /// Prints the plan of `--dry-run`.

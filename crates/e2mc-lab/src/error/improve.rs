@@ -12,7 +12,7 @@ pub enum ImproveError {
         /// The folder.
         folder: PathBuf,
         /// What differs.
-        what: &'static str,
+        what: String,
     },
     /// The folder holds something else.
     #[error("{} holds files that no improvement wrote, such as {}", folder.display(), file.display())]

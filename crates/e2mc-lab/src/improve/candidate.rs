@@ -82,6 +82,13 @@ pub(super) fn common(checkpoint: &Checkpoint, wanted: &Wanted<'_>) -> Result<Rec
     Ok(found)
 }
 
+/// The changes of the criterion.
+pub(super) fn of_criterion(changes: &[Change]) -> impl Iterator<Item = &Change> {
+    changes
+        .iter()
+        .filter(|(key, _)| key.starts_with("criterion"))
+}
+
 /// The changes that say nothing of the criterion.
 fn general(changes: &[Change]) -> impl Iterator<Item = &Change> {
     changes
@@ -171,13 +178,8 @@ impl Trial {
             gamma,
             epsilon,
         };
-        let of_criterion: Vec<Change> = wanted
-            .changes
-            .iter()
-            .filter(|(key, _)| key.starts_with("criterion"))
-            .cloned()
-            .collect();
-        let recipe = recipe::resolve(Some(&recipe), None, &of_criterion)?;
+        let changes: Vec<Change> = of_criterion(wanted.changes).cloned().collect();
+        let recipe = recipe::resolve(Some(&recipe), None, &changes)?;
         let words = match recipe.criterion {
             CriterionConfig::E2mc { beta, gamma, .. } => {
                 format!("+ E2MC ({}, {})", number(beta), number(gamma))

@@ -63,6 +63,23 @@ impl Schedule {
             .find_map(|candidates| Self::of(candidates, limits))
     }
 
+    /// The longest schedule in which two candidates are trained equally long; none where the time or
+    /// the images are too few for that.
+    pub(super) fn pair(limits: Limits) -> Option<Self> {
+        const PAIR: f64 = 2.0;
+        let one = Limits {
+            candidates: 1,
+            seconds: limits.seconds / PAIR,
+            ..limits
+        };
+        let alone = Self::within(one).filter(|_| limits.candidates >= PAIR as usize)?;
+        Some(Self {
+            candidates: PAIR as usize,
+            rungs: vec![alone.last],
+            ..alone
+        })
+    }
+
     fn of(candidates: usize, limits: Limits) -> Option<Self> {
         let Limits {
             seconds,
@@ -216,6 +233,24 @@ mod tests {
                 assert!(schedule.last >= schedule.rungs.last().copied().unwrap_or(1));
             }
         }
+    }
+
+    #[test]
+    fn a_pair_is_trained_equally_long() {
+        let schedule = Schedule::pair(limits(400.0)).unwrap();
+        assert_eq!(
+            (schedule.alive(), &schedule.rungs),
+            (vec![2], &vec![schedule.last])
+        );
+        // 200 s each, less two judgements of 2 s, at 10 s an epoch.
+        assert_eq!((schedule.last, schedule.epoch_images), (19, 10_000));
+        assert!(seconds(&schedule, limits(400.0)) <= 400.0);
+        assert_eq!(Schedule::pair(limits(8.0)), None);
+        let one = Limits {
+            candidates: 1,
+            ..limits(400.0)
+        };
+        assert_eq!(Schedule::pair(one), None, "nothing to compare with");
     }
 
     #[test]

@@ -56,7 +56,7 @@ use state::State;
 
 pub use plan::ImproveFolder;
 pub use preview::{Preview, preview};
-pub use work::Improve;
+pub use work::{Breadth, Improve};
 
 /// The share of the time for training in which new heads train alone, at most.
 const HEADS: f64 = 0.15;
@@ -75,7 +75,7 @@ pub struct Improved {
 /// Improves a checkpoint, or goes on with it in the same folder.
 ///
 /// A raised `stop` ends the search after the step under way; the best so far is then judged and
-/// given back, and a later call goes on.
+/// given back, and a later call goes on. Before the search it ends the process at once.
 ///
 /// # Errors
 /// Where the checkpoint or the images cannot be opened, the folder holds something else, a setting
@@ -86,7 +86,6 @@ pub fn run(
     observer: &mut ObserverOf<'_>,
     notices: &Arc<dyn Notices>,
 ) -> Result<Improved, Error> {
-    let _heeding = stop.enter(Phase::Heeding);
     let folder = ImproveFolder::new(&work.out);
     outcome::check_folder(work, &folder)?;
     let _lock = RunFolder::new(&work.out).lock()?;
@@ -97,8 +96,12 @@ pub fn run(
         let folder = stage.folder.clone();
         return Ok(Improved { outcome, folder });
     }
-    let search = stage.folder.search();
-    std::fs::create_dir_all(&search).map_err(|source| Error::io("make", &search, source))?;
+    // Until there is a plan nothing is kept, and a signal ends the process at once.
+    let _kept = stage
+        .folder
+        .search()
+        .exists()
+        .then(|| stop.enter(Phase::Kept));
     work_on(stage, &pool, stop, observer)
 }
 
@@ -138,6 +141,12 @@ fn wanted(work: &Improve) -> Wanted<'_> {
 }
 
 impl Stage<'_> {
+    /// Makes the folder by which a later call knows that an improvement began here.
+    fn make_search(&self) -> Result<(), Error> {
+        let search = self.folder.search();
+        std::fs::create_dir_all(&search).map_err(|source| Error::io("make", &search, source))
+    }
+
     /// Views that are taken from a family, not from the checkpoint, may not suit the images.
     fn warn_of_views(&self) {
         let assumed = self.base.foreign.is_some() || self.work.recipe.is_some();
@@ -213,6 +222,7 @@ impl Stage<'_> {
             schedule,
             head_steps,
             recipe,
+            criterion: candidate::of_criterion(&work.changes).cloned().collect(),
             candidates: Vec::new(),
         };
         let names = plan.take(candidates.to_vec()).into_iter();
@@ -250,7 +260,7 @@ fn schedule(
         head_steps = e2mc_train::DEFAULT_HEAD_WARMUP.min(affordable).max(1);
         seconds -= head_steps as f64 * step;
     }
-    let schedule = Schedule::within(Limits {
+    let limits = Limits {
         seconds,
         per_image: (1.0 + GUARD_SHARE) / measured.trained,
         per_judgement: costs.judgement,
@@ -258,7 +268,11 @@ fn schedule(
         batch: measured.batch,
         candidates,
         most_epochs: stage.most_epochs(),
-    });
+    };
+    let schedule = match stage.work.breadth {
+        Breadth::Halving => Schedule::within(limits),
+        Breadth::Pair => Schedule::pair(limits),
+    };
     match schedule {
         Some(schedule) => (Some(schedule), head_steps),
         None => (None, 0),
@@ -277,6 +291,7 @@ fn work_on(
     let mut state = State::load(&stage.folder)?;
     stage.clock.go_on(state.seconds);
     if pool.labelled() == 0 {
+        let _finishing = stop.enter(Phase::Finishing);
         return outcome::not_judged(&stage, pool, None);
     }
     let sample = pool.sample(seed);
@@ -291,6 +306,7 @@ fn work_on(
         .collect();
     let dealt = pool.deal(&sample, &HeldOut::deal(features.view(), &labelled, seed)?);
     if !dealt.judges {
+        let _finishing = stop.enter(Phase::Finishing);
         return outcome::not_judged(&stage, pool, Some(&dealt));
     }
     stage.say(format!(
@@ -330,10 +346,12 @@ fn work_on(
             let counts = (dealt.train.len(), candidates.len());
             let timing = schedule(&stage, &measured, counts, costs);
             let plan = stage.plan(pool, measured, timing, &candidates)?;
+            stage.make_search()?;
             plan.save(&stage.folder)?;
             plan
         }
     };
+    let _heeding = stop.enter(Phase::Heeding);
     stage.say_plan(&plan);
     let candidates = plan.take(candidate::candidates(&plan.recipe, &wanted)?);
     let costs = costs.with_embedding(&bench, &plan.measured);

@@ -70,6 +70,7 @@ pub(super) fn finished(stage: &Stage<'_>, pool: &Pool) -> Result<Option<Improvem
     ];
     if let Some((_, what)) = differs.into_iter().find(|&(differs, _)| differs) {
         let folder = stage.folder.root().to_owned();
+        let what = what.to_owned();
         return Err(ImproveError::Other { folder, what }.into());
     }
     if let Some(known) = Plan::load(&stage.folder)? {
@@ -94,6 +95,7 @@ pub(super) fn not_judged(
             (labels, 100.0 * detectable_gain(verify, DISAGREEMENT))
         })
         .collect();
+    stage.make_search()?;
     keep_old(stage)?;
     finish(stage, outcome)
 }

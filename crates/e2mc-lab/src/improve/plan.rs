@@ -1,12 +1,14 @@
 //! What an improvement is to do, decided before the search and kept in its folder, so that the same
 //! command goes on with it.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use e2mc_base::write_atomically;
 use e2mc_eval::adapt::Use;
-use e2mc_record::{BaseCheckpoint, ImprovementPlan};
+use e2mc_record::{BaseCheckpoint, ImprovementPlan, RunFolder};
 use e2mc_train::Recipe;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +54,35 @@ impl ImproveFolder {
     /// The page.
     pub fn report(&self) -> PathBuf {
         self.root.join("report.html")
+    }
+
+    /// Where looks at B are counted if no file counts those of all improvements.
+    pub fn looks(&self) -> PathBuf {
+        self.root.join("looks.json")
+    }
+
+    /// The folders of the candidates that were trained, in the order of the plan.
+    ///
+    /// # Errors
+    /// Where the folder of the search cannot be read.
+    pub fn runs(&self) -> Result<Vec<RunFolder>, Error> {
+        let search = self.search();
+        let entries = match fs::read_dir(&search) {
+            Err(source) if source.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|source| Error::read(&search, source))?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|source| Error::read(&search, source))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            // New heads are trained in a folder without a number.
+            if name.starts_with(|c: char| c.is_ascii_digit()) {
+                found.push(RunFolder::new(&path));
+            }
+        }
+        found.retain(|folder| folder.checkpoint().exists());
+        found.sort_by(|a, b| a.root().cmp(b.root()));
+        Ok(found)
     }
 
     /// What decides the search: written before it.
@@ -101,6 +132,9 @@ pub(super) struct Plan {
     pub(super) head_steps: u64,
     /// What the candidates change.
     pub(super) recipe: Recipe,
+    /// What was set of the criterion, by key.
+    #[serde(default)]
+    pub(super) criterion: BTreeMap<String, toml::Value>,
     /// The names of the candidates that are trained.
     pub(super) candidates: Vec<String>,
 }
@@ -125,11 +159,17 @@ impl Plan {
             (self.budget != now.budget, "budget"),
             (bare(&self.recipe) != bare(&now.recipe), "recipe"),
         ];
-        match differs.into_iter().find(|&(differs, _)| differs) {
+        let first = differs.into_iter().find(|&(differs, _)| differs);
+        let mut keys = self.criterion.keys().chain(now.criterion.keys());
+        let criterion = keys.find(|&key| self.criterion.get(key) != now.criterion.get(key));
+        match first
+            .map(|(_, what)| what)
+            .or(criterion.map(String::as_str))
+        {
             None => Ok(()),
-            Some((_, what)) => Err(ImproveError::Other {
+            Some(what) => Err(ImproveError::Other {
                 folder: folder.root().to_owned(),
-                what,
+                what: what.to_owned(),
             }
             .into()),
         }

@@ -4,6 +4,8 @@
 //! 5 %: interval and permutation test as in [`e2mc_eval::adapt`]. The other uses are looked at for
 //! a loss, at 5 % in all.
 
+use std::path::Path;
+
 use e2mc::Matrix;
 use e2mc_base::stop::Stop;
 use e2mc_eval::adapt::{Map, Statistics, Use, Versus, count_look};
@@ -51,10 +53,7 @@ pub(super) fn verify(
     let verify = &bench.dealt.verify;
     let images = bench.pool.select(verify.images.clone())?;
     // Counted before the look: one that is broken off was one.
-    if let Some(folder) = work.looks.parent() {
-        std::fs::create_dir_all(folder).map_err(|source| Error::io("make", folder, source))?;
-    }
-    let looks = count_look(&work.looks, &fingerprint(&work.data, &*images))?;
+    let looks = counted(stage, &fingerprint(&work.data, &*images))?;
 
     let known = bench.known();
     let untouched = Features {
@@ -114,6 +113,29 @@ pub(super) fn verify(
         looks,
         map,
     })
+}
+
+/// How often B was looked at, this look included. Where the file of all improvements cannot be used,
+/// those of this folder alone are counted: a search is not lost for a count.
+fn counted(stage: &Stage<'_>, fingerprint: &str) -> Result<u64, Error> {
+    let count = |path: &Path| -> Result<u64, Error> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|source| Error::io("make", folder, source))?;
+        }
+        Ok(count_look(path, fingerprint)?)
+    };
+    let (shared, own) = (&stage.work.looks, stage.folder.looks());
+    match count(shared) {
+        Err(cause) if *shared != own => {
+            stage.warn(format!(
+                "looks at the held-out images are counted in {} alone, so earlier improvements on \
+                 these images are left out: {cause}",
+                own.display()
+            ));
+            count(&own)
+        }
+        counted => counted,
+    }
 }
 
 fn in_points(usage: Use, versus: &Versus) -> UseVerdict {

@@ -10,6 +10,17 @@ use e2mc_record::DataOptions;
 use crate::checkpoint::Reading;
 use crate::machine::Machine;
 
+/// Which candidates are trained, and for how long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Breadth {
+    /// All that the time allows, by successive halving.
+    #[default]
+    Halving,
+    /// The most promising coefficients and the control without the criterion, both to the end: the
+    /// paper's second step, whose gain can be read from their rows.
+    Pair,
+}
+
 /// What is to be improved, on what, for what, and within which time.
 #[derive(Clone, Debug)]
 pub struct Improve {
@@ -31,6 +42,8 @@ pub struct Improve {
     pub recipe: Option<String>,
     /// Changes on top of it, in order.
     pub changes: Vec<Change>,
+    /// Which candidates are trained.
+    pub breadth: Breadth,
     /// Where looks at held-out images B are counted; the same file for all improvements counts
     /// all looks.
     pub looks: PathBuf,

@@ -1,4 +1,4 @@
-//! How the runs of a sweep and the models of the demo are compared.
+//! How the runs of a sweep are compared.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use super::settings::LinearSettings;
 use crate::error::Error;
 use crate::notice::{Notice, Notices};
 
-/// Measures a model by its backbone's features: how the runs of a sweep and the models of the demo are
-/// compared. Predictions go to `folder`; the result is the caller's to write.
+/// Measures a model by its backbone's features: how the runs of a sweep are compared. Predictions go
+/// to `folder`; the result is the caller's to write.
 ///
 /// # Errors
 /// Where an image cannot be read, a feature is not finite, the labels are too few, or predictions cannot

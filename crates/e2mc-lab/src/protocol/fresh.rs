@@ -10,8 +10,8 @@ use e2mc_eval::protocol::{
     unfinished_warning,
 };
 use e2mc_record::{ProbeFit, ProbeRow, ResultFolder};
-use e2mc_train::EmbedOptions;
 use e2mc_train::finetune::training_view;
+use e2mc_train::{EmbedOptions, World};
 
 use super::network::Network;
 use crate::error::Error;
@@ -76,6 +76,7 @@ impl Fresh<'_> {
             seed,
             epoch: 0,
             skip_batches: 0,
+            world: World::solo(),
         };
         let mut trainer = LinearTrainer::new(data.test.cols(), data.classes, &config, seed)?;
         let mut loss = 0.0;

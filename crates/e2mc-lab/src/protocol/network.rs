@@ -9,7 +9,8 @@ use e2mc_data::{Dataset, Loader, LoaderConfig, Pipeline, Preprocessing, Selectio
 use e2mc_eval::protocol::{Labelled, MapFile, Subsets};
 use e2mc_record::{CheckpointOrigin, DataOptions, EvaluationResult, Origin, SplitRecord, Splits};
 use e2mc_train::checkpoint::Checkpoint;
-use e2mc_train::{Model, Output, Recipe, device};
+use e2mc_train::world::SOLO;
+use e2mc_train::{Model, Output, Recipe, World, device};
 
 use crate::checkpoint::{Reading, check_output, digest};
 use crate::error::{Error, ProtocolError};
@@ -37,6 +38,8 @@ pub struct NetworkSource {
     pub map: Option<MapFile>,
     /// Where it is computed.
     pub machine: Machine,
+    /// The processes that share [`Network::features`]; all else is done by each alone.
+    pub world: World,
 }
 
 impl NetworkSource {
@@ -51,6 +54,7 @@ impl NetworkSource {
             batch: None,
             map: None,
             machine: Machine::default(),
+            world: World::solo(),
         }
     }
 
@@ -80,6 +84,7 @@ impl NetworkSource {
             model,
             map: self.map.as_ref(),
             batch: self.batch,
+            world: &SOLO,
         }
     }
 
@@ -118,6 +123,12 @@ impl Network {
         }
         let splits = LabelledSplits::open(&source.data, source.taken, notices)?;
         let (checkpoint, model) = source.open_network(notices)?;
+        // Decided once: how much memory is free changes while the first split is computed.
+        let batch = source.batch(&checkpoint.recipe.evaluation, &model);
+        let source = NetworkSource {
+            batch: Some(batch),
+            ..source
+        };
         Ok(Self {
             source,
             checkpoint,
@@ -137,6 +148,7 @@ impl Network {
             splits: &self.splits,
             map: self.source.map.as_ref(),
             threads: self.source.machine.threads,
+            world: &self.source.world,
         }
     }
 
@@ -153,7 +165,8 @@ impl Network {
         Ok(Subsets::of_rows(named(list, &self.splits)?, list)?)
     }
 
-    /// One row of features an image, of both splits, with their labels.
+    /// One row of features an image, of both splits, with their labels. A process that is not the first of
+    /// several only helps: it has no rows.
     ///
     /// # Errors
     /// As [`Judged::features`].
@@ -210,6 +223,8 @@ pub struct Judged<'a> {
     pub map: Option<&'a MapFile>,
     /// Threads that prepare images, at least 1.
     pub threads: usize,
+    /// The processes that share the work.
+    pub world: &'a World,
 }
 
 impl Judged<'_> {
@@ -229,6 +244,7 @@ impl Judged<'_> {
             model: self.model,
             map: self.map,
             batch: Some(batch),
+            world: self.world,
         };
         let features = |images: &LabelledImages| {
             let (images, evaluation) = (images.dataset().clone(), &self.recipe.evaluation);

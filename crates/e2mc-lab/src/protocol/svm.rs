@@ -11,6 +11,7 @@ use e2mc_record::{EvaluationResult, Protocol, ResultFolder};
 
 use super::network::{Network, NetworkSource, split};
 use crate::error::Error;
+use crate::features::Seen;
 use crate::notice::Notices;
 
 /// Fits one machine for each class or label on the training images, and judges them on the test images;
@@ -58,7 +59,10 @@ fn voc(
     source.describe(evaluation, &mut result)?;
     let batch = source.batch(evaluation, &model);
     result.settings.insert("batch".into(), batch.into());
-    let seen = source.seen(&model);
+    let seen = Seen {
+        batch: Some(batch),
+        ..source.seen(&model)
+    };
     let mut read = |name: &str| -> Result<(Matrix, Targets), Error> {
         let images = Arc::new(VocImages::open(&source.data, name)?);
         let targets = Targets::Multi(labels(&images)?);

@@ -17,6 +17,7 @@ use e2mc_base::lock::FolderLock;
 use e2mc_base::stop::{Phase, Stop};
 use e2mc_record::{RESULT, ResultFolder, RunFolder, RunOutcome, Training};
 use e2mc_train::checkpoint::Checkpoint;
+use e2mc_train::world::SOLO;
 use e2mc_train::{Device, Model, Recipe, Trainer, device};
 
 use crate::checkpoint::digest;
@@ -360,6 +361,7 @@ impl Sweep {
             splits: &self.splits,
             map: None,
             threads: self.threads,
+            world: &SOLO,
         };
         let nowhere = &mut ResultFolder::nowhere();
         let mut result = protocol::evaluate("sweep", &judged, &self.plan.probe, nowhere, notices)?;

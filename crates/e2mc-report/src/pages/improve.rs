@@ -316,7 +316,7 @@ fn made(outcome: &Improvement) -> Vec<Block> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use e2mc_record::{BaseCheckpoint, ImprovementImages, ImprovementPlan};
     use roxmltree::Document;
 
@@ -361,7 +361,7 @@ mod tests {
         }
     }
 
-    fn outcome() -> Improvement {
+    pub(in super::super) fn outcome() -> Improvement {
         let base = row("untouched", RowKind::Untouched, 0, Some(50.0));
         let e2mc = |epochs, accuracy| row(HOSTILE, RowKind::E2mc, epochs, accuracy);
         Improvement {

@@ -3,16 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use e2mc::{Matrix, Transform};
+use e2mc_eval::CrossedComparison;
 use e2mc_record::{
-    CheckpointOrigin, EvaluationResult, Figures, FoundResult, FoundResults, LabelSubsets,
-    NeighbourFit, Origin, ProbeRow, Protocol, Run, RunFolder, RunLog, Spans, SvmResult,
+    CheckpointOrigin, EvaluationResult, Figures, FoundResult, FoundResults, ImprovementVerdict,
+    LabelSubsets, NeighbourFit, Origin, ProbeRow, Protocol, Run, RunFolder, RunLog, Spans,
+    SvmResult,
 };
 use roxmltree::Document;
 
-use super::demo::{Arm, Comparison};
+use super::comparison::{Comparison, Line, Other};
+use super::demo::{Demonstration, Row};
 use super::embedding::{Subject, changes_of};
 use super::sweep::{Axis, Point, Recipe, Sweep};
-use super::{BASE, demo, embedding, run, sweep};
+use super::{BASE, demo, embedding, improve, run, sweep};
 use crate::sample::HOSTILE;
 use crate::tests::as_xml;
 use crate::{Block, Chart, Finding, Report, Verdict};
@@ -266,6 +269,20 @@ fn a_second_result_of_the_same_kind_is_shown_by_its_folder() {
 }
 
 #[test]
+fn a_figure_on_which_two_results_agree_does_not_split_the_model() {
+    let others = EvaluationResult {
+        probes: vec![probe("sgd", 0.01, 60.0, 1.0)],
+        ..linear(82.0, 1.0, "after")
+    };
+    let results = vec![("knn", linear(82.0, 1.0, "after")), ("probe", others)];
+    let report = run::report(&[run_of("tuned", results)], "report");
+    let dots = dots(&report);
+    assert_eq!(dots.series, ["tuned"]);
+    let titles = dots.panels.iter().map(|panel| panel.title.as_str());
+    assert_eq!(titles.filter(|&title| title == "20-NN").count(), 1);
+}
+
+#[test]
 fn a_run_without_results_or_steps_has_no_empty_panel() {
     let full = run::report(&[evaluated()], "report").to_html();
     assert!(!full.contains("no values to draw"));
@@ -433,52 +450,81 @@ fn a_best_cell_within_the_noise_of_the_base_is_not_framed() {
 }
 
 #[test]
-fn the_demo_shows_all_three_models_in_every_part() {
-    let arm = |name: &str, mean: f64, scale, run| Arm {
+fn the_demo_says_what_was_gained_and_shows_every_row() {
+    let row = |name: &str, mean: f64, steps| Row {
         name: name.to_owned(),
-        run,
+        mapped: name.ends_with("map"),
+        steps,
         result: linear(mean, 1.0, name),
-        entropy: -0.5,
-        covariance: 0.01,
-        subject: subject(name, scale),
     };
-    let comparison = Comparison {
-        base: arm(BASE, 80.0, 0.5, None),
-        continued: arm("continued", 80.5, 0.6, Some(run_of("continued", vec![]))),
-        entropic: arm("base loss + E2MC", 82.0, 0.8, Some(run_of("e2mc", vec![]))),
-        epochs: 1,
-        recipe: "beta = 1000".to_owned(),
-        made: vec![("seed".to_owned(), "0".to_owned())],
-        command: "demo".to_owned(),
+    let compared = |first: &str, second: &str, gain: f64| Comparison {
+        first: first.into(),
+        others: vec![Other {
+            name: second.into(),
+            identity: String::new(),
+            lines: vec![Line {
+                name: "20-NN weighted".into(),
+                difference: CrossedComparison {
+                    subsets: 1,
+                    samples: 3000,
+                    accuracy_a: 0.7,
+                    accuracy_b: 0.7 + gain,
+                    mean_difference: gain,
+                    interval: (gain - 0.01, gain + 0.01),
+                    p: 0.001,
+                },
+                confidence: 0.95,
+                p: 0.001,
+            }],
+        }],
+        level: 0.05,
+        ..Comparison::default()
     };
-    let report = demo::report(&comparison);
+    let mut shown = Demonstration {
+        outcome: improve::tests::outcome(),
+        rows: vec![
+            row(BASE, 80.0, None),
+            row("base, map", 81.0, None),
+            row("continued", 80.5, Some(300)),
+            row("+ E2MC", 82.0, Some(300)),
+            row("given back", 83.25, Some(300)),
+        ],
+        map: "whiten, strength 1".into(),
+        compared: vec![
+            compared(BASE, "given back", 0.05),
+            compared("continued", "+ E2MC", -0.02),
+        ],
+        subjects: vec![subject(BASE, 0.5), subject("+ E2MC", 0.8)],
+    };
+    let report = demo::report(&shown);
     let html = report.to_html();
     Document::parse(&as_xml(&report)).expect("well-formed");
     for part in [
+        "What was gained",
+        "Every model on the test images",
+        "What was tried",
         "Marginal distributions",
-        "70.00",
-        "82.00 ± 0.71",
-        "Whole loss",
-        ", continued",
+        "83.25 ± 0.71",
+        "base, rescaled to",
     ] {
         assert!(html.contains(part), "{part}");
     }
-    assert!(!html.contains("no values to draw"));
-    let findings = demo::findings(&comparison);
+    let findings = demo::findings(&shown);
+    let gained = "Neighbours and retrieval, all labels (20-NN weighted): 75.00 % with the new model, 70.00 %";
+    assert_eq!(verdict_of(&findings, gained), Verdict::Better);
+    let second = "The entropy criterion alone, against the same training without it, in points: 20-NN weighted";
+    assert_eq!(verdict_of(&findings, second), Verdict::Worse);
+    // Where the old model stays, nothing is said to be gained.
+    shown.outcome.verdict = ImprovementVerdict::NotVerified;
+    let findings = demo::findings(&shown);
     assert_eq!(
-        verdict_of(
-            &findings,
-            "1 % of the labels, logistic probe: 82.00 ± 0.71 with E2MC"
-        ),
-        Verdict::Better
+        verdict_of(&findings, "The old model stays"),
+        Verdict::NoDifference
     );
-    assert_eq!(
-        verdict_of(&findings, "The mean marginal entropy"),
-        Verdict::Note
-    );
-    assert_eq!(
-        verdict_of(&findings, "20-NN with all labels"),
-        Verdict::Note
+    assert!(
+        findings
+            .iter()
+            .all(|finding| finding.verdict != Verdict::Better)
     );
 }
 

@@ -174,16 +174,22 @@ impl Member {
         result.map_err(|message| self.diagnose(doing, message))
     }
 
+    /// What each process says, by rank.
+    pub(super) fn all(&self, own: &str) -> Result<Vec<String>, WorldError> {
+        let number = self.agreed.fetch_add(1, Ordering::Relaxed);
+        self.set(&key::fact(number, self.place.rank), own)?;
+        (0..self.place.size)
+            .map(|rank| self.wait_for(&key::fact(number, rank), rank))
+            .collect()
+    }
+
     /// Compares each named text with process 0's; every process finds the same.
     pub(super) fn same(&self, facts: &[(&str, String)]) -> Result<(), WorldError> {
-        let number = self.agreed.fetch_add(1, Ordering::Relaxed);
         let own: Vec<&str> = facts.iter().map(|(_, text)| text.as_str()).collect();
         // No text holds the character that parts them.
-        self.set(&key::fact(number, self.place.rank), &own.join("\u{1f}"))?;
-        let first = self.wait_for(&key::fact(number, 0), 0)?;
-        let first: Vec<&str> = first.split('\u{1f}').collect();
-        for rank in 1..self.place.size {
-            let theirs = self.wait_for(&key::fact(number, rank), rank)?;
+        let all = self.all(&own.join("\u{1f}"))?;
+        let first: Vec<&str> = all[0].split('\u{1f}').collect();
+        for (rank, theirs) in all.iter().enumerate().skip(1) {
             let theirs = theirs.split('\u{1f}');
             for (((what, _), expected), found) in facts.iter().zip(&first).zip(theirs) {
                 if *expected != found {

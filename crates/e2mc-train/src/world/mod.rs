@@ -49,8 +49,8 @@ enum Members {
     Many(Arc<Member>),
 }
 
-/// The world that calls without one are made in.
-pub(crate) static SOLO: World = World::solo();
+/// One process alone, where a reference is wanted.
+pub static SOLO: World = World::solo();
 
 impl World {
     /// This process alone.
@@ -250,6 +250,17 @@ impl World {
         Some(result.map_err(Error::from))
     }
 
+    /// What each process says, by rank.
+    ///
+    /// # Errors
+    /// Where a process is lost.
+    pub fn all(&self, own: String) -> Result<Vec<String>, Error> {
+        match &self.members {
+            Members::Solo => Ok(vec![own]),
+            Members::Many(member) => Ok(member.all(&own)?),
+        }
+    }
+
     /// Checks that all processes are about the same: each fact is a name and a text.
     ///
     /// # Errors
@@ -322,6 +333,7 @@ mod tests {
         assert_eq!(world.max(rows).unwrap().data_ptr(), address);
         assert!(world.any(true).unwrap() && !world.any(false).unwrap());
         world.same(&[("recipe", "a".into())]).unwrap();
+        assert_eq!(world.all("a".into()).unwrap(), ["a"]);
         world.after_first().unwrap();
         world.leave().unwrap();
     }

@@ -112,7 +112,7 @@ fn page(
     let made = [
         ("e2mc", e2mc_record::VERSION.to_owned()),
         ("level, of all lines together", options.level.to_string()),
-        ("bootstrap samples", options.bootstraps.to_string()),
+        ("bootstrap samples", options.config().bootstraps.to_string()),
         ("seed", options.seed.to_string()),
     ];
     Comparison {

@@ -164,8 +164,10 @@ pub(super) fn spectrum(subjects: &[Subject]) -> Lines {
     }
 }
 
-/// Distances to the 1st and the 100th neighbour, a panel a subject over one axis.
+/// Distances to the 1st neighbour, and to the 100th where there is one, a panel a subject over one axis.
 pub(super) fn neighbours(subjects: &[Subject]) -> Histograms {
+    let of_all = |subject: &Subject| !subject.diagnostics.neighbours.hundredth.is_empty();
+    let shown = if subjects.iter().any(of_all) { 2 } else { 1 };
     let distances = |subject: &Subject| {
         let neighbours = &subject.diagnostics.neighbours;
         [&neighbours.first, &neighbours.hundredth].map(|values| {
@@ -191,18 +193,29 @@ pub(super) fn neighbours(subjects: &[Subject]) -> Histograms {
             note: neighbours.overlap.map_or(String::new(), |overlap| {
                 format!("{:.1} % of the area is shared", 100.0 * overlap)
             }),
-            samples: distances(subject).to_vec(),
+            samples: distances(subject)[..shown].to_vec(),
             axis: None,
         }
     });
     Histograms {
-        title: "Distance to the 1st and to the 100th neighbour".into(),
+        title: match shown {
+            1 => "Distance to the 1st neighbour".into(),
+            _ => "Distance to the 1st and to the 100th neighbour".into(),
+        },
         caption: format!(
-            "Of {} rows among all {}. The less the two share, the more single images stand apart (paper, Fig. 3).",
-            subjects[0].diagnostics.neighbours.queries, subjects[0].diagnostics.rows
+            "Of {} rows among all {}.{}",
+            subjects[0].diagnostics.neighbours.queries,
+            subjects[0].diagnostics.rows,
+            match shown {
+                1 => "",
+                _ => " The less the two share, the more single images stand apart (paper, Fig. 3).",
+            }
         ),
         x_label: "distance".into(),
-        series: vec!["1st neighbour".into(), "100th neighbour".into()],
+        series: ["1st neighbour", "100th neighbour"][..shown]
+            .iter()
+            .map(|&name| name.into())
+            .collect(),
         range: (low, high.max(low + 1e-6)),
         bins: 50,
         wide: true,

@@ -22,7 +22,6 @@ use crate::picture::{Shot, Thumbnail};
 use crate::text::class_name;
 use crate::verdict::Finding;
 
-pub(super) use results::identity;
 pub use results::{Source, of_results, of_run};
 
 /// What the page says where pictures are not wanted.

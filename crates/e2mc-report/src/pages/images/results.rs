@@ -42,7 +42,7 @@ impl Source {
 }
 
 /// What a result goes by on every page.
-pub(in crate::pages) fn identity(result: &EvaluationResult) -> String {
+fn identity(result: &EvaluationResult) -> String {
     match &result.origin {
         Origin::Checkpoint(origin) => RunFolder::name_of(&origin.checkpoint),
         Origin::Files(files) => files.test.clone(),

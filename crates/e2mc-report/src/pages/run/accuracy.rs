@@ -30,13 +30,18 @@ pub(super) fn models<'a>(runs: &'a [Run], logs: &[RunLog]) -> Vec<Model<'a>> {
             let judged = judged(&found.result);
             let rows = rows::rows(&found.result);
             let free = |model: &&mut Model<'a>| {
-                let taken = rows
-                    .iter()
-                    .any(|row| rows::find(&model.rows, row).is_some());
-                model.judged == judged && model.is_base == is_base && !taken
+                let differs = |row: &RowView| {
+                    rows::find(&model.rows, row).is_some_and(|known| known.values != row.values)
+                };
+                model.judged == judged && model.is_base == is_base && !rows.iter().any(differs)
             };
             if let Some(model) = models.iter_mut().find(free) {
-                model.rows.extend(rows);
+                // `probe` and `knn` both give the k-NN: once is enough.
+                for row in rows {
+                    if rows::find(&model.rows, &row).is_none() {
+                        model.rows.push(row);
+                    }
+                }
                 model.results.push(found);
                 continue;
             }
