@@ -4,8 +4,11 @@
 use std::fs;
 use std::path::Path;
 
+// What the fuzz targets call is public there.
+#[allow(unreachable_pub)]
 #[path = "../../../fuzz/src/embeddings.rs"]
 mod embeddings;
+#[allow(unreachable_pub)]
 #[path = "../../../fuzz/src/targets.rs"]
 mod targets;
 
