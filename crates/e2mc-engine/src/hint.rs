@@ -98,6 +98,7 @@ fn in_words(advice: &Advice) -> Option<String> {
             "free some space or choose another --out; files saved before are whole"
         }
         Advice::LowerRates => "lower the learning rate or beta, then go on with --resume",
+        Advice::LessMemory => "give more slices a batch with --accumulate, or a smaller --batch",
         Advice::OtherDevice => "use --device cpu, or install a CUDA libtorch with `make gpu`",
         _ => return None,
     };

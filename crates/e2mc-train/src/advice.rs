@@ -28,6 +28,8 @@ pub enum Advice {
     FreeSpace,
     /// Lower the learning rate or the criterion's weight, then resume.
     LowerRates,
+    /// Put fewer images through the network at once: more slices a batch, or a smaller batch.
+    LessMemory,
     /// Use the CPU, or install a libtorch for the device.
     OtherDevice,
 }

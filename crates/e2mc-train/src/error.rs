@@ -151,6 +151,7 @@ impl Error {
             Self::NonFinite { .. } => Some(Advice::LowerRates),
             Self::Device { .. } => Some(Advice::OtherDevice),
             Self::World(error) => error.advice(),
+            Self::Torch(error) if is_out_of_memory(error) => Some(Advice::LessMemory),
             Self::TooLarge { .. }
             | Self::Data(_)
             | Self::Criterion(_)
@@ -158,6 +159,14 @@ impl Error {
             | Self::Observer(_) => None,
         }
     }
+}
+
+/// Whether libtorch could not have the memory that it asked for, on a GPU or on the CPU.
+fn is_out_of_memory(error: &tch::TchError) -> bool {
+    let text = first_line(error);
+    ["out of memory", "can't allocate memory"]
+        .iter()
+        .any(|words| text.contains(words))
 }
 
 fn io_advice(error: &std::io::Error) -> Option<Advice> {
@@ -169,5 +178,25 @@ fn io_advice(error: &std::io::Error) -> Option<Advice> {
         PermissionDenied => Some(Advice::WriteElsewhere),
         StorageFull | QuotaExceeded | FileTooLarge => Some(Advice::FreeSpace),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind, Tensor};
+
+    use super::*;
+
+    #[test]
+    fn memory_that_is_not_there_is_told_from_other_failures() {
+        // More than any address.
+        let huge = Tensor::f_zeros([1 << 55], (Kind::Float, Device::Cpu));
+        let advice = Error::from(huge.unwrap_err()).advice();
+        assert_eq!(advice, Some(Advice::LessMemory));
+        let gpu = "CUDA out of memory. Tried to allocate 20.00 GiB.\nException raised from malloc";
+        let advice = Error::from(tch::TchError::Torch(gpu.to_owned())).advice();
+        assert_eq!(advice, Some(Advice::LessMemory));
+        let wrong = Tensor::f_zeros([-1], (Kind::Float, Device::Cpu));
+        assert_eq!(Error::from(wrong.unwrap_err()).advice(), None);
     }
 }

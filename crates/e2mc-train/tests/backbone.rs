@@ -1,23 +1,28 @@
 //! The networks: parity with torchvision's, names and shapes, precision, and what they refuse.
 
+#[path = "common/place.rs"]
+mod place;
+
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use e2mc_train::Error;
 use e2mc_train::backbone::{Architecture, Backbone, BackboneConfig, ResnetConfig, Stem};
 use e2mc_train::layer::{BatchNorm, Conv, Linear, Mode, Precision, Statistics};
 use tch::{Device, Kind, Tensor, nn};
 
-const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
-const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
+fn float() -> (Kind, Device) {
+    (Kind::Float, place::device())
+}
+
+fn double() -> (Kind, Device) {
+    (Kind::Double, place::device())
+}
 
 fn golden(name: &str) -> BTreeMap<String, Tensor> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/backbone");
-    let file = folder.join(format!("{name}.safetensors"));
-    Tensor::read_safetensors(file)
-        .unwrap()
-        .into_iter()
-        .collect()
+    let file = place::golden("backbone").join(format!("{name}.safetensors"));
+    let tensors = Tensor::read_safetensors(file).unwrap();
+    let placed = |(name, tensor): (String, Tensor)| (name, tensor.to_device(place::device()));
+    tensors.into_iter().map(placed).collect()
 }
 
 /// Fills the network's tensors by one of the formulas of the golden files' README: the series of
@@ -58,7 +63,7 @@ fn fill(
 fn fill_like_the_authors_files(variables: &nn::VarStore) {
     fill(
         variables,
-        |k, count| (Tensor::arange(count, DOUBLE) * 0.37 + k).sin(),
+        |k, count| (Tensor::arange(count, double()) * 0.37 + k).sin(),
         |s| s * 0.25 + 0.5,
         |s, inputs| s * (2.0 / inputs).sqrt(),
     );
@@ -68,7 +73,7 @@ fn fill_like_the_training_file(variables: &nn::VarStore) {
     fill(
         variables,
         |k, count| {
-            let u = (Tensor::arange(count, DOUBLE) * 12.9898 + 78.233 * k).sin() * 43758.5453;
+            let u = (Tensor::arange(count, double()) * 12.9898 + 78.233 * k).sin() * 43758.5453;
             (&u - u.floor()) * 2.0 - 1.0
         },
         |r| r * 0.25 + 1.0,
@@ -77,7 +82,7 @@ fn fill_like_the_training_file(variables: &nn::VarStore) {
 }
 
 fn network(config: &ResnetConfig) -> (nn::VarStore, Backbone) {
-    let variables = nn::VarStore::new(Device::Cpu);
+    let variables = nn::VarStore::new(place::device());
     let backbone = Backbone::new(&variables.root(), &config.clone().into()).unwrap();
     (variables, backbone)
 }
@@ -154,7 +159,7 @@ fn matches_the_authors_file(name: &str) {
 
 /// A loss that batch norm does not make nearly constant: every feature with a weight of its own.
 fn weighted_sum(features: &Tensor) -> Tensor {
-    let weights = (Tensor::arange(features.numel() as i64, DOUBLE) * 0.37).sin();
+    let weights = (Tensor::arange(features.numel() as i64, double()) * 0.37).sin();
     (features * weights.to_kind(Kind::Float).view_as(features)).sum(Kind::Float)
 }
 
@@ -364,7 +369,7 @@ fn settings_out_of_range_are_refused() {
             "backbone.channels",
         ),
     ] {
-        let variables = nn::VarStore::new(Device::Cpu);
+        let variables = nn::VarStore::new(place::device());
         assert_eq!(
             config_error(Backbone::new(&variables.root(), &config.into())).0,
             field
@@ -377,7 +382,7 @@ fn settings_out_of_range_are_refused() {
 fn images_of_another_shape_are_refused() {
     let (_variables, backbone) = network(&tiny(Architecture::Resnet18, Stem::Small));
     for shape in [&[2, 3, 8, 8][..], &[2, 8, 8], &[0, 1, 8, 8], &[2, 1, 0, 8]] {
-        let images = Tensor::zeros(shape, FLOAT);
+        let images = Tensor::zeros(shape, float());
         let (field, expected, found) = config_error(
             backbone.forward(&images, Mode::solo(Statistics::Running, Precision::F32)),
         );
@@ -392,7 +397,7 @@ fn evaluation_sees_each_image_alone_and_changes_nothing() {
     for stem in [Stem::Imagenet, Stem::Small, Stem::SmallStride2] {
         let (variables, backbone) = network(&tiny(Architecture::Resnet50, stem));
         fill_like_the_training_file(&variables);
-        let images = Tensor::randn([3, 1, 32, 32], FLOAT);
+        let images = Tensor::randn([3, 1, 32, 32], float());
         let before: Vec<_> = sorted_copies(&variables);
         let all = backbone
             .forward(&images, Mode::solo(Statistics::Running, Precision::F32))
@@ -426,7 +431,7 @@ fn the_layout_of_images_in_memory_does_not_matter() {
         ..tiny(Architecture::Resnet18, Stem::Small)
     };
     let (_variables, backbone) = network(&config);
-    let images = Tensor::randn([2, 3, 16, 16], FLOAT);
+    let images = Tensor::randn([2, 3, 16, 16], float());
     let pixels = images
         .permute([0, 2, 3, 1])
         .contiguous()
@@ -450,7 +455,7 @@ fn the_layout_of_images_in_memory_does_not_matter() {
 fn bfloat16_stays_near_float32_and_trains_the_float32_parameters() {
     let (variables, backbone) = network(&tiny(Architecture::Resnet18, Stem::SmallStride2));
     fill_like_the_training_file(&variables);
-    let noise = (Tensor::arange(16 * 32 * 32, DOUBLE) * 12.9898).sin() * 43758.5453;
+    let noise = (Tensor::arange(16 * 32 * 32, double()) * 12.9898).sin() * 43758.5453;
     let images = (noise.frac() * 2.0)
         .to_kind(Kind::Float)
         .view([16, 1, 32, 32]);
@@ -495,13 +500,13 @@ fn bfloat16_stays_near_float32_and_trains_the_float32_parameters() {
 #[test]
 fn batch_norm_normalises_and_records_unbiased_variance() {
     for affine in [true, false] {
-        let variables = nn::VarStore::new(Device::Cpu);
+        let variables = nn::VarStore::new(place::device());
         let norm = BatchNorm::new(&variables.root(), 5, affine).unwrap();
         assert_eq!(
             variables.trainable_variables().len(),
             if affine { 2 } else { 0 }
         );
-        let x = Tensor::randn([64, 5], FLOAT) * 3.0 + 2.0;
+        let x = Tensor::randn([64, 5], float()) * 3.0 + 2.0;
         let mean = x.mean_dim([0i64].as_slice(), true, Kind::Float);
         let biased = x.var_dim([0i64].as_slice(), false, true);
         let y = norm
@@ -542,10 +547,10 @@ fn batch_norm_normalises_and_records_unbiased_variance() {
 #[test]
 fn batch_norm_computes_in_float32_on_bfloat16() {
     for affine in [true, false] {
-        let variables = nn::VarStore::new(Device::Cpu);
+        let variables = nn::VarStore::new(place::device());
         let norm = BatchNorm::new(&variables.root(), 5, affine).unwrap();
         // So far from 0 that a bfloat16 sum would lose the variance.
-        let x = (Tensor::randn([512, 5], FLOAT) + 64.0).to_kind(Kind::BFloat16);
+        let x = (Tensor::randn([512, 5], float()) + 64.0).to_kind(Kind::BFloat16);
         let y = norm
             .forward(&x, Mode::solo(Statistics::Batch, Precision::F32))
             .unwrap();
@@ -562,10 +567,10 @@ fn batch_norm_computes_in_float32_on_bfloat16() {
 
 #[test]
 fn batch_norm_refuses_a_single_value_a_channel_in_training() {
-    let variables = nn::VarStore::new(Device::Cpu);
+    let variables = nn::VarStore::new(place::device());
     let norm = BatchNorm::new(&variables.root(), 5, true).unwrap();
     let (field, _, found) = config_error(norm.forward(
-        &Tensor::zeros([1, 5], FLOAT),
+        &Tensor::zeros([1, 5], float()),
         Mode::solo(Statistics::Batch, Precision::F32),
     ));
     assert_eq!(
@@ -574,19 +579,19 @@ fn batch_norm_refuses_a_single_value_a_channel_in_training() {
     );
     let _ = norm
         .forward(
-            &Tensor::zeros([1, 5], FLOAT),
+            &Tensor::zeros([1, 5], float()),
             Mode::solo(Statistics::Running, Precision::F32),
         )
         .unwrap();
     let _ = norm
         .forward(
-            &Tensor::zeros([1, 5, 1, 2], FLOAT),
+            &Tensor::zeros([1, 5, 1, 2], float()),
             Mode::solo(Statistics::Batch, Precision::F32),
         )
         .unwrap();
     assert!(
         norm.forward(
-            &Tensor::zeros([4, 6], FLOAT),
+            &Tensor::zeros([4, 6], float()),
             Mode::solo(Statistics::Batch, Precision::F32)
         )
         .is_err()
@@ -595,7 +600,7 @@ fn batch_norm_refuses_a_single_value_a_channel_in_training() {
 
 #[test]
 fn linear_layers_start_as_pytorchs_and_give_float32() {
-    let variables = nn::VarStore::new(Device::Cpu);
+    let variables = nn::VarStore::new(place::device());
     let linear = Linear::new(&variables.root(), 400, 300, true).unwrap();
     let named = variables.variables();
     for name in ["weight", "bias"] {
@@ -606,7 +611,7 @@ fn linear_layers_start_as_pytorchs_and_give_float32() {
             "{name}: {bound}"
         );
     }
-    let x = Tensor::randn([8, 400], FLOAT);
+    let x = Tensor::randn([8, 400], float());
     let expected = x.matmul(&named["weight"].transpose(0, 1)) + &named["bias"];
     let full = linear.forward(&x, Precision::F32).unwrap();
     assert_close(&full, &expected, 1e-5, "float32");
@@ -614,10 +619,10 @@ fn linear_layers_start_as_pytorchs_and_give_float32() {
     assert_eq!(half.kind(), Kind::Float);
     assert_close(&half, &expected, 0.02, "bfloat16");
     assert!(matches!(
-        linear.forward(&Tensor::zeros([8, 399], FLOAT), Precision::F32),
+        linear.forward(&Tensor::zeros([8, 399], float()), Precision::F32),
         Err(Error::Torch(_))
     ));
-    let bare = nn::VarStore::new(Device::Cpu);
+    let bare = nn::VarStore::new(place::device());
     Linear::new(&bare.root(), 4, 3, false).unwrap();
     assert_eq!(bare.len(), 1);
 }
@@ -625,7 +630,7 @@ fn linear_layers_start_as_pytorchs_and_give_float32() {
 /// Fixed numbers within -1 and 1.
 fn wave(size: &[i64], step: f64) -> Tensor {
     let count = size.iter().product::<i64>();
-    (Tensor::arange(count, FLOAT) * step).sin().view(size)
+    (Tensor::arange(count, float()) * step).sin().view(size)
 }
 
 #[test]
@@ -642,7 +647,7 @@ fn gradients_of_few_channels_are_right_at_every_kernel_and_stride() {
         (16, 1, 2),
     ] {
         let what = format!("{inputs} channels, kernel {kernel}, stride {stride}");
-        let variables = nn::VarStore::new(Device::Cpu);
+        let variables = nn::VarStore::new(place::device());
         let conv = Conv::new(&variables.root(), inputs, 8, kernel, stride).unwrap();
         let weight = &variables.variables()["weight"];
         // Channels next to each other in memory, as in the network.
@@ -672,7 +677,7 @@ fn gradients_of_few_channels_are_right_at_every_kernel_and_stride() {
 
 #[test]
 fn convolutions_start_he_normal_over_the_fan_out() {
-    let variables = nn::VarStore::new(Device::Cpu);
+    let variables = nn::VarStore::new(place::device());
     Conv::new(&variables.root(), 16, 64, 3, 2).unwrap();
     let weight = &variables.variables()["weight"];
     assert_eq!(weight.size(), [64, 16, 3, 3]);

@@ -374,3 +374,18 @@ fn mutated_files_are_read_or_refused() {
     );
     fs::remove_file(&path).unwrap();
 }
+
+#[test]
+fn what_the_fuzzers_kept_is_read_or_refused() {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/pytorch");
+    let mut files = 0;
+    for entry in fs::read_dir(kept).unwrap() {
+        let path = entry.unwrap().path();
+        eprintln!("{}", path.display());
+        if let Err(error) = read(&path, None) {
+            assert!(error.to_string().len() < 2000 && error.advice().is_some());
+        }
+        files += 1;
+    }
+    assert!(files > 1);
+}

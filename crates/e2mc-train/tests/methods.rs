@@ -6,13 +6,14 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{Bars, recipe, simsiam, swav, train};
+use common::{Bars, place, recipe, simsiam, swav, train};
 use e2mc_data::{Loader, LoaderConfig, Pipeline};
 use e2mc_train::criterion::{CriterionConfig, TransformName};
+use e2mc_train::layer::Precision;
 use e2mc_train::method::{MethodConfig, SimsiamConfig};
 use e2mc_train::optim::ScheduleConfig;
 use e2mc_train::{Ending, Recipe, Trainer};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 const SEED: u64 = 11;
 // Small enough that rounding does not grow from step to step.
@@ -171,6 +172,8 @@ fn constants() -> Recipe {
         epsilon: 1e-7,
     };
     recipe.training.learning_rate = RATE;
+    // Whatever the device has instructions for.
+    recipe.training.precision = Precision::F32;
     // The second epoch at half the rate.
     recipe.schedule = ScheduleConfig::Step {
         warmup: 0.0,
@@ -198,7 +201,8 @@ fn batches(recipe: &Recipe) -> Vec<Vec<Tensor>> {
         for batch in loader.epoch(epoch, 0) {
             let views = batch.unwrap().views;
             let tensor = |view: &e2mc_data::View| {
-                Tensor::from_slice(&view.data).view(view.shape.map(|size| size as i64))
+                let values = Tensor::from_slice(&view.data).to_device(place::device());
+                values.view(view.shape.map(|size| size as i64))
             };
             batches.push(views.iter().map(tensor).collect());
         }
@@ -213,13 +217,13 @@ fn agrees(
     rounding: &[&str],
     mut step: impl FnMut(&mut Twin, u64, &[Tensor]) -> f64,
 ) {
-    let mut trainer = Trainer::new(recipe.clone(), Device::Cpu, SEED).unwrap();
+    let mut trainer = Trainer::new(recipe.clone(), place::device(), SEED).unwrap();
     let mut twin = Twin::of(&trainer);
     let (outcome, losses, _) = train(&mut trainer, u64::MAX, None, 2);
     assert_eq!((outcome, losses.len()), (Ending::Finished, 10));
     let batches = batches(&recipe);
     assert_eq!(batches.len(), 10);
-    let start = Twin::of(&Trainer::new(recipe, Device::Cpu, SEED).unwrap());
+    let start = Twin::of(&Trainer::new(recipe, place::device(), SEED).unwrap());
     for (i, (batch, loss)) in batches.iter().zip(losses).enumerate() {
         let expected = step(&mut twin, i as u64, batch);
         let error = (loss - expected).abs() / expected.abs().max(0.1);

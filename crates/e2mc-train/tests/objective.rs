@@ -1,7 +1,9 @@
 //! The methods with the entropy criterion against the numbers of the authors' code.
 
+#[path = "common/place.rs"]
+mod place;
+
 use std::collections::HashMap;
-use std::path::Path;
 
 use e2mc_train::World;
 use e2mc_train::criterion::{Criterion, CriterionConfig, TransformName};
@@ -25,9 +27,9 @@ struct Golden(HashMap<String, Tensor>);
 
 impl Golden {
     fn read(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/objective");
-        let tensors = Tensor::read_safetensors(folder.join(name)).unwrap();
-        Self(tensors.into_iter().collect())
+        let tensors = Tensor::read_safetensors(place::golden("objective").join(name)).unwrap();
+        let placed = |(name, tensor): (String, Tensor)| (name, tensor.to_device(place::device()));
+        Self(tensors.into_iter().map(placed).collect())
     }
 
     /// A tensor to derive by.
@@ -188,7 +190,7 @@ fn vicreg_with_more_dimensions_than_images_matches_the_authors_code() {
 
 #[test]
 fn no_criterion_leaves_the_loss_alone() {
-    let z = Tensor::randn([8, 4], (Kind::Float, tch::Device::Cpu));
+    let z = Tensor::randn([8, 4], (Kind::Float, place::device()));
     let mut objective = vicreg_loss(
         &VicregConfig::default(),
         z.shallow_clone(),

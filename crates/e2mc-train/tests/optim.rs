@@ -1,21 +1,21 @@
 //! Optimisers and schedules: parity with PyTorch, groups, exact resumption, and what they refuse.
 
+#[path = "common/place.rs"]
+mod place;
+
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use e2mc_train::optim::{
     AdamwConfig, LarcConfig, LarsConfig, Optimizer, OptimizerConfig, ParamGroup, ScheduleConfig,
     SgdConfig,
 };
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 fn golden(name: &str) -> BTreeMap<String, Tensor> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/optim");
-    let file = folder.join(format!("{name}.safetensors"));
-    Tensor::read_safetensors(file)
-        .unwrap()
-        .into_iter()
-        .collect()
+    let file = place::golden("optim").join(format!("{name}.safetensors"));
+    let tensors = Tensor::read_safetensors(file).unwrap();
+    let placed = |(name, tensor): (String, Tensor)| (name, tensor.to_device(place::device()));
+    tensors.into_iter().map(placed).collect()
 }
 
 /// Sets a leaf's gradient.
@@ -117,7 +117,7 @@ fn schedules_match_golden() {
 }
 
 fn scalar(value: f64) -> Tensor {
-    Tensor::full([1], value, (Kind::Float, Device::Cpu))
+    Tensor::full([1], value, (Kind::Float, place::device()))
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn adamw_starts_as_its_formula_says_whenever_its_group_starts() {
 
 /// A parameter of ones whose gradient is `slope` everywhere.
 fn sloped(name: &str, shape: &[i64], slope: f64) -> (String, Tensor) {
-    let options = (Kind::Float, Device::Cpu);
+    let options = (Kind::Float, place::device());
     let leaf = Tensor::ones(shape, options).set_requires_grad(true);
     (&leaf * slope).sum(Kind::Float).backward();
     (name.to_owned(), leaf)
