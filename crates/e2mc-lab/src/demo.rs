@@ -1,6 +1,6 @@
 //! The whole job on the sample that comes with the source.
 //!
-//! [`improve`](crate::improve) searches and verifies on the training images, with the paper's second
+//! [`improve`] searches and verifies on the training images, with the paper's second
 //! step and its control as the candidates. Then all models are measured on the test images, which
 //! chose nothing, each with the map and without.
 
