@@ -47,7 +47,7 @@ bench: setup ## run the benchmarks behind docs/benchmarks.md
 	cargo bench --workspace --bench '*'
 	@set -e; for script in scripts/bench-*.sh; do [ ! -e "$$script" ] || "$$script"; done
 
-demo: build ## continue a model with E2MC on real images and show what it gained (minutes)
+demo: build ## improve a shipped model on real images and show what it gained (minutes)
 	target/release/e2mc demo
 
 gpu: ## use libtorch's CUDA build until the next make clean (2.6 GB, once)

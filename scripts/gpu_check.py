@@ -142,7 +142,7 @@ class Check:
 
     def run_of(self, name, *more, set=(), **environment):
         folder = self.folder(name)
-        self.e2mc('continue', '--recipe', 'vicreg-small', '--checkpoint', SAMPLE / 'base.safetensors', '--data', SAMPLE,
+        self.e2mc('continue', '--recipe', 'swav-glyphs', '--checkpoint', SAMPLE / 'base.safetensors', '--data', SAMPLE,
                   '--device', self.device, '--max-images', 1500, '--batch', 128, '--held-out', 200, '--log-every', 1,
                   '--knn-every', 0, '--out', folder, *more, set=set, **environment)
         return folder
@@ -166,7 +166,7 @@ class Check:
                    'losses %.6g and %.6g' % tuple(ends))
 
     def lacks_memory(self):
-        images = self.images(8, 256)
+        images = self.images(8, 256, 8192)
         ran = self.e2mc('pretrain', '--recipe', 'vicreg-imagenet-pretrain', '--data', images, '--device', self.device,
                         '--batch', 8192, '--epochs', 1, '--held-out', 0, '--knn-every', 0, '--out', self.folder('run-large'),
                         expect=None)

@@ -146,7 +146,8 @@ class Campaign:
             stdout, stderr = child.communicate(timeout=120)
         except subprocess.TimeoutExpired:
             child.kill()
-            return f"SIG{name} after {moment:.3f} s: does not end", None
+            child.communicate()
+            return f"SIG{name} after {moment:.3f} s: does not end", "hung"
         code, what = child.returncode, f"SIG{name} after {moment:.3f} s"
         if name == "KILL":
             wrong = None if code in (0, -signal.SIGKILL) else f"exit code {code}: {stderr}"

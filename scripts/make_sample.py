@@ -20,9 +20,14 @@ IMAGES, LABELS, PIXELS = 0x803, 0x801, 28 * 28
 def read(path, magic):
     raw = gzip.open(path).read()
     found, count = struct.unpack(">II", raw[:8])
-    assert found == magic, f"{path}: magic {found:#x}, expected {magic:#x}"
-    size = PIXELS if magic == IMAGES else 1
-    body = raw[len(raw) - count * size :]
+    if found != magic:
+        raise SystemExit(f"{path}: expected magic {magic:#x}, found {found:#x}")
+    head, size = (16, PIXELS) if magic == IMAGES else (8, 1)
+    if magic == IMAGES and struct.unpack(">II", raw[8:16]) != (28, 28):
+        raise SystemExit("%s: expected images of 28 x 28, found %d x %d" % (path, *struct.unpack(">II", raw[8:16])))
+    if len(raw) != head + count * size:
+        raise SystemExit(f"{path}: expected {head + count * size} bytes, found {len(raw)}")
+    body = raw[head:]
     return [body[i * size : (i + 1) * size] for i in range(count)]
 
 

@@ -4,5 +4,7 @@ set -eu
 gpus=${GPUS:-$(nvidia-smi --list-gpus 2>/dev/null | wc -l)}
 device=cuda
 [ "$gpus" -gt 0 ] || device=cpu
-exec e2mc continue --nproc "${NPROC:-$gpus}" --device "$device" \
+processes=${NPROC:-$gpus}
+[ "$processes" -gt 0 ] || processes=$(nproc)
+exec e2mc continue --nproc "$processes" --device "$device" \
     --checkpoint "$CHECKPOINT" --recipe "${RECIPE:-vicreg-imagenet}" --data "$DATA" --out "${OUT:-runs/local}"

@@ -1,5 +1,5 @@
-//! What the fuzzers kept (docs/fuzzing.md), read again by the same functions: each file reached code
-//! that no other did, or once ended in a crash.
+//! The files that the fuzzers start from, and what they kept (docs/fuzzing.md), read again by the same
+//! functions.
 
 use std::fs;
 use std::path::Path;

@@ -98,7 +98,9 @@ fn in_words(advice: &Advice) -> Option<String> {
             "free some space or choose another --out; files saved before are whole"
         }
         Advice::LowerRates => "lower the learning rate or beta, then go on with --resume",
-        Advice::LessMemory => "give more slices a batch with --accumulate, or a smaller --batch",
+        Advice::LessMemory => {
+            "give a smaller --batch; in training also more slices of it with --accumulate"
+        }
         Advice::OtherDevice => "use --device cpu, or install a CUDA libtorch with `make gpu`",
         _ => return None,
     };
@@ -112,7 +114,7 @@ fn of_lab(error: &LabError) -> Option<String> {
         LabError::Run(error) => return Some(of_run(error)),
         LabError::Improve(error) => return of_improve(error),
         LabError::Protocol(error) => return Some(of_protocol(error)),
-        LabError::Process(_) => "go on from the last checkpoint with --resume",
+        LabError::Process(_) => "run the command again; training goes on with --resume",
         LabError::Train(error) => return of_train(error),
         LabError::Data(error) => return hint::of(error),
         LabError::Eval(error) => return hint::of(error),

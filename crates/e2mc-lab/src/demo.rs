@@ -1,8 +1,8 @@
 //! The whole job on the sample that comes with the source.
 //!
 //! [`improve`] searches and verifies on the training images, with the paper's second
-//! step and its control as the candidates. Then all models are measured on the test images, which
-//! chose nothing, each with the map and without.
+//! step and its control as the candidates. Then all models are measured on the test images, which took
+//! no part in the choice, each with the map and without.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -174,23 +174,23 @@ impl Demo {
 /// A demo may be run again; only what an earlier one made is removed.
 fn clear(out: &Path) -> Result<(), Error> {
     let marker = out.join(MARKER);
+    let made = ImproveFolder::new(out);
+    let folders = [SEARCH, TEST].map(|name| out.join(name));
+    let files = [made.model(), made.map(), made.outcome(), made.report()];
+    if !marker.exists()
+        && let Some(found) = folders.iter().chain(&files).find(|path| path.exists())
+    {
+        let path = found.clone();
+        return Err(Error::NoDemo { path });
+    }
     let removed = |path: &Path, done: std::io::Result<()>| {
         done.map_err(|source| Error::io("remove", path, source))
     };
-    for folder in [SEARCH, TEST].map(|name| out.join(name)) {
-        if !folder.exists() {
-            continue;
-        }
-        if !marker.exists() {
-            return Err(Error::NoDemo { folder });
-        }
-        removed(&folder, fs::remove_dir_all(&folder))?;
+    for folder in folders.iter().filter(|folder| folder.exists()) {
+        removed(folder, fs::remove_dir_all(folder))?;
     }
-    let made = ImproveFolder::new(out);
-    for file in [made.model(), made.map(), made.outcome(), made.report()] {
-        if marker.exists() && file.exists() {
-            removed(&file, fs::remove_file(&file))?;
-        }
+    for file in files.iter().filter(|file| file.exists()) {
+        removed(file, fs::remove_file(file))?;
     }
     fs::create_dir_all(out).map_err(|source| Error::io("make", out, source))?;
     write_atomically(&marker, b"made by e2mc demo\n")
@@ -394,7 +394,8 @@ impl Bench<'_> {
         })
     }
 
-    /// What base and best do with single test images.
+    /// What the base and the last row do with single test images: what was given back, or the criterion with
+    /// the map where the old model stays.
     fn images(&self, rows: &[(Row, PathBuf)]) -> Images {
         let shown = [rows.first(), rows.get(1..).and_then(<[_]>::last)];
         let found: Vec<FoundResult> = (shown.into_iter().flatten())

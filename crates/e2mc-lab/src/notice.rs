@@ -348,7 +348,7 @@ impl fmt::Display for Notice {
             Self::DemoTest { images } => {
                 write!(
                     f,
-                    "measuring all models on {images} test images, which chose nothing"
+                    "measuring all models on {images} test images, which took no part in the choice"
                 )
             }
         }

@@ -134,11 +134,11 @@ pub enum Error {
         /// Where it was looked for.
         folder: PathBuf,
     },
-    /// A folder holds a run that the demo did not make.
-    #[error("{} holds a run that is no demo's", folder.display())]
+    /// A folder holds what no demo made.
+    #[error("{} was not made by a demo", path.display())]
     NoDemo {
-        /// The run.
-        folder: PathBuf,
+        /// What was found.
+        path: PathBuf,
     },
     /// The work was asked to end early, and did.
     #[error("stopped by a signal; {state}")]

@@ -108,7 +108,7 @@ pub(super) fn candidates(common: &Recipe, wanted: &Wanted<'_>) -> Result<Vec<Can
         rate,
     };
     let mut trials = match common.method.name() {
-        "swav" => vec![
+        "swav" | "dino" => vec![
             with(1.0, 25.0, rate),
             continued,
             with(10.0, 25.0, rate),

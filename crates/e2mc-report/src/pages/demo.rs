@@ -1,4 +1,4 @@
-//! The page of the demo: what an improvement gained on test images that chose nothing, beside the
+//! The page of the demo: what an improvement gained on test images that took no part in the choice, beside the
 //! paper's second step and its control, each with the map and without.
 
 use e2mc_record::{EvaluationResult, Improvement, ImprovementVerdict, RowView};

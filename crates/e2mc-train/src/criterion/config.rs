@@ -101,7 +101,8 @@ impl CriterionConfig {
     /// B.1); VICReg's for a name that the paper does not have.
     pub fn e2mc(method: &str) -> Self {
         let published = match method {
-            "swav" => e2mc::Criterion::swav(),
+            // DINO normalises its embedding as SwAV does; the paper has no coefficients for it.
+            "swav" | "dino" => e2mc::Criterion::swav(),
             "simsiam" => e2mc::Criterion::simsiam(),
             _ => e2mc::Criterion::vicreg(),
         };

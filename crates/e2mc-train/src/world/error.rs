@@ -141,7 +141,7 @@ impl WorldError {
             }
             Self::Other { .. } => "start all processes with the same arguments, data and program",
             Self::Lost { .. } => {
-                "look at that process's machine and memory; then go on from the checkpoint"
+                "look at that process's machine and memory, then run the command again or resume the run"
             }
             Self::NoNccl { .. } => "build with a CUDA libtorch and its headers: `make gpu`",
             Self::Failed { .. } | Self::Exchange { .. } => return None,

@@ -22,7 +22,7 @@ const CASE: &str = "E2MC_TEST_CASE";
 /// How long they wait for each other, in seconds.
 const PATIENCE: &str = "E2MC_TEST_PATIENCE";
 
-/// Starts `size` processes that do `case`; all of them at most a minute.
+/// Starts `size` processes that do `case`; all of them at most two minutes.
 struct Family(Vec<Child>);
 
 impl Family {
@@ -54,7 +54,7 @@ impl Family {
         Self(children.collect())
     }
 
-    /// Whether each ended well, and what it said; those that still run are ended after a minute.
+    /// Whether each ended well, and what it said; those that still run are ended after two minutes.
     fn end(self) -> Vec<(bool, String)> {
         let deadline = Instant::now() + Duration::from_secs(120);
         let mut children = self.0;
