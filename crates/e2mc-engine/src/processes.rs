@@ -82,9 +82,7 @@ pub(crate) fn sharing(
     with(options, &machine.device, |world, _| {
         let mut own = settings::machine(machine);
         own.threads = threads(world, machine);
-        if world.size() > 1 && own.device == "cuda" {
-            own.device = format!("cuda:{}", world.local_rank());
-        }
+        own.device = device_name_of(&machine.device, world.size(), world.local_rank())?;
         work(world, own)
     })
 }
@@ -106,13 +104,17 @@ pub(crate) fn own_device(world: &World, name: &str) -> Result<Device> {
 }
 
 fn device_of(name: &str, size: usize, local_rank: usize) -> Result<Device> {
+    Ok(device(&device_name_of(name, size, local_rank)?)?)
+}
+
+fn device_name_of(name: &str, size: usize, local_rank: usize) -> Result<String> {
     match name {
-        "cuda" if size > 1 => Ok(device(&format!("cuda:{local_rank}"))?),
+        "cuda" if size > 1 => Ok(format!("cuda:{local_rank}")),
         _ if size > 1 && name.starts_with("cuda:") => Err(Failure::usage(
             format!("{size} processes on one device, {name}"),
             "give --device cuda: each process takes the device of its number",
         )),
-        _ => Ok(device(name)?),
+        _ => Ok(name.to_owned()),
     }
 }
 

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use common::{dino, recipe, train};
+use common::{copies, dino, recipe, train};
 use e2mc_data::ViewRecipe;
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::method::{DinoConfig, DinoTemperatures, MethodSettings, dino_loss};
-use e2mc_train::{Ending, Error, Model, Recipe, Trainer};
+use e2mc_train::{Ending, Error, Recipe, Trainer};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
@@ -30,11 +30,6 @@ fn recipes() -> [Recipe; 2] {
         "channels": 1, "width": 32, "depth": 2, "heads": 2, "hidden": 48}))
     .unwrap();
     [resnet, vit]
-}
-
-fn copies(model: &Model) -> BTreeMap<String, Tensor> {
-    let copy = |(name, tensor): (String, Tensor)| (name, tensor.detach().copy());
-    model.tensors().into_iter().map(copy).collect()
 }
 
 fn saved(trainer: &Trainer, folder: &Path) -> Vec<u8> {

@@ -196,6 +196,22 @@ fn write_idx(folder: &Path, part: &str, count: usize, salt: u32) {
     fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
 }
 
+/// The numbers of the steps in a run's log.
+pub(super) fn steps(run: &Path) -> Vec<u64> {
+    log(run)
+        .iter()
+        .filter(|event| event["event"] == "step")
+        .map(|event| event["step"].as_u64().unwrap())
+        .collect()
+}
+
+/// Whatever became of a run and its resumes: no step is missing, and none was done twice.
+pub(super) fn assert_each_step_once(run: &Path) {
+    let steps = steps(run);
+    let expected: Vec<u64> = (1..=steps.len() as u64).collect();
+    assert_eq!(steps, expected, "each step once");
+}
+
 /// The events of a run's log.
 pub(super) fn log(run: &Path) -> Vec<Value> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();

@@ -1,14 +1,13 @@
 //! `improve` from outside: a gain that is there, gains that are not, and searches that are ended.
 
 use std::fs;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use e2mc_eval::adapt::Map;
 use serde_json::Value;
 
-use super::common::{Ran, World, program};
+use super::common::{Ran, World, program, signal, steps};
 
 const LINE: &str = "improve base/model.safetensors --data data --out out --threads 2 \
     --set training.batch=16";
@@ -111,13 +110,6 @@ fn number(value: &Value) -> f64 {
     value
         .as_f64()
         .unwrap_or_else(|| panic!("{value} is no number"))
-}
-
-/// The steps of a run's log.
-fn steps(run: &Path) -> Vec<u64> {
-    let events = super::common::log(run).into_iter();
-    let steps = events.filter(|event| event["event"] == "step");
-    steps.map(|event| event["step"].as_u64().unwrap()).collect()
 }
 
 #[test]
@@ -342,11 +334,7 @@ fn a_signal_gives_the_best_so_far_and_the_same_command_goes_on() {
         let mut logs = runs.map(|run| run.unwrap().path().join("metrics.jsonl"));
         logs.any(|log| log.exists())
     });
-    let sent = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(sent.success());
+    signal(&child, "-INT");
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{stderr}");
@@ -372,11 +360,7 @@ fn a_signal_before_the_search_leaves_nothing() {
     let world = world(600, Shown::Faintly);
     let child = start(&world, &format!("{LINE} {SHORT}"));
     wait_for("nothing is begun", || world.path("out/.lock").exists());
-    let sent = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(sent.success());
+    signal(&child, "-INT");
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{stderr}");

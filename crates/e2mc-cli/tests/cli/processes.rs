@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use super::common::{TINY, World, log, program};
+use super::common::{TINY, World, assert_each_step_once, log, program};
 use super::images::two_classes;
 
 /// Starts a run of two processes that would take long, and waits until it has logged some steps.
@@ -127,13 +127,7 @@ fn a_signal_to_the_launcher_saves_once_and_resume_goes_on() {
         let epochs = done / 11 + 2;
         let line = format!("pretrain --out run --resume --epochs {epochs} --log-every 1 --nproc 2");
         assert_eq!(world.run(&line).code, Some(0));
-        let steps: Vec<u64> = log(&world.path("run"))
-            .iter()
-            .filter(|event| event["event"] == "step")
-            .map(|event| event["step"].as_u64().unwrap())
-            .collect();
-        let expected: Vec<u64> = (1..=steps.len() as u64).collect();
-        assert_eq!(steps, expected, "each step once");
+        assert_each_step_once(&world.path("run"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::common::{Ran, TINY, World, ended, log, signal};
+use super::common::{Ran, TINY, World, assert_each_step_once, ended, log, signal, steps};
 
 /// Starts a long run, sends `name` once it has done some steps, and waits for its end.
 fn interrupt(world: &World, name: &str) -> Ran {
@@ -25,23 +25,14 @@ fn signals_finish_the_step_save_and_say_so_and_resume_goes_on() {
             text.contains("stopped by a signal; the state is saved in"),
             "{text}"
         );
-        let done = log(&world.path("run"))
-            .iter()
-            .filter(|e| e["event"] == "step")
-            .count();
+        let done = steps(&world.path("run")).len();
 
         let all = done / 11 + 2;
         let resumed = world.run(&format!(
             "pretrain --out run --resume --epochs {all} --log-every 1"
         ));
         assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);
-        let steps: Vec<u64> = log(&world.path("run"))
-            .iter()
-            .filter(|event| event["event"] == "step")
-            .map(|event| event["step"].as_u64().unwrap())
-            .collect();
-        let expected: Vec<u64> = (1..=steps.len() as u64).collect();
-        assert_eq!(steps, expected, "each step once");
+        assert_each_step_once(&world.path("run"));
     }
 }
 
@@ -161,8 +152,5 @@ fn a_plan_counts_the_steps_that_the_run_then_takes() {
         plan.stdout
     );
     assert_eq!(world.pretrain("data", "run", "").code, Some(0));
-    let steps = log(&world.path("run"))
-        .into_iter()
-        .filter(|event| event["event"] == "step");
-    assert_eq!(steps.count(), 11);
+    assert_eq!(steps(&world.path("run")).len(), 11);
 }

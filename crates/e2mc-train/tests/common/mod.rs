@@ -5,6 +5,7 @@
 
 pub(crate) mod place;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +59,12 @@ impl Dataset for Bars {
     fn native_size(&self) -> Option<(usize, usize)> {
         Some((28, 28))
     }
+}
+
+/// A copy of every tensor, by name.
+pub(crate) fn copies(model: &Model) -> BTreeMap<String, Tensor> {
+    let copy = |(name, tensor): (String, Tensor)| (name, tensor.detach().copy());
+    model.tensors().into_iter().map(copy).collect()
 }
 
 pub(crate) fn vicreg() -> MethodConfig {

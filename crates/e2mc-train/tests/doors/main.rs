@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use common::{train, vicreg};
+use common::{copies, train, vicreg};
 use e2mc_train::backbone::{BackboneConfig, register_family};
 use e2mc_train::checkpoint::{Checkpoint, Export, Layout, Names, ReadOptions, export};
 use e2mc_train::method::{MethodConfig, MethodSettings, register_method};
@@ -50,11 +50,6 @@ fn images(n: i64) -> Tensor {
     let grid = Tensor::arange(n * 28 * 28, (Kind::Double, Device::Cpu));
     let values = (grid * 0.37).sin().to_kind(Kind::Float);
     values.reshape([n, 1, 28, 28])
-}
-
-fn copies(model: &Model) -> BTreeMap<String, Tensor> {
-    let copy = |(name, tensor): (String, Tensor)| (name, tensor.detach().copy());
-    model.tensors().into_iter().map(copy).collect()
 }
 
 fn saved(trainer: &Trainer, folder: &Path) -> Vec<u8> {

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use e2mc_train::backbone::BackboneConfig;
 use e2mc_train::checkpoint::Checkpoint;
-use e2mc_train::{Device, Ending, Model, Recipe, Trainer};
+use e2mc_train::{Device, Ending, Recipe, Trainer};
 use serde_json::json;
-use tch::Tensor;
 
-use super::common::{recipe, train, vicreg};
+use super::common::{copies, recipe, train, vicreg};
 
 fn recipe_of(backbone: serde_json::Value, optimizer: &str) -> Recipe {
     let mut recipe = recipe(vicreg(), optimizer);
@@ -23,11 +22,6 @@ fn vit() -> serde_json::Value {
 
 fn convnext() -> serde_json::Value {
     json!({"family": "convnext", "depths": [1, 1, 1, 1], "widths": [8, 8, 12, 16], "patch": 2, "channels": 1})
-}
-
-fn copies(model: &Model) -> BTreeMap<String, Tensor> {
-    let copy = |(name, tensor): (String, Tensor)| (name, tensor.detach().copy());
-    model.tensors().into_iter().map(copy).collect()
 }
 
 #[test]
