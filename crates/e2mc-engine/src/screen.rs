@@ -136,9 +136,8 @@ impl RunScreen {
         let left = self.time_left(step.step, batches * epochs);
         let terms = terms(step.loss, &step.terms);
         let pace = format!(
-            "{:.0} images/s  data wait {:.0} %  left {left}",
-            step.images_per_s,
-            100.0 * step.waiting
+            "{}  left {left}",
+            speed(step.images_per_s, step.waiting, step.exchanging)
         );
         self.screen.replace(
             bar,
@@ -175,11 +174,14 @@ impl RunScreen {
             return;
         };
         let mut line = format!(
-            "epoch {}/{epochs}  {}  {:.0} images/s  data wait {:.0} %  {}",
+            "epoch {}/{epochs}  {}  {}  {}",
             epoch.epoch,
             terms(loss, &epoch.terms),
-            epoch.images_per_s.unwrap_or(f64::NAN),
-            100.0 * epoch.waiting.unwrap_or(f64::NAN),
+            speed(
+                epoch.images_per_s.unwrap_or(f64::NAN),
+                epoch.waiting.unwrap_or(f64::NAN),
+                epoch.exchanging,
+            ),
             duration(seconds),
         );
         if let Some(knn) = epoch.knn {
@@ -198,6 +200,18 @@ impl RunObserver for RunScreen {
             _ => {}
         }
     }
+}
+
+/// Images a second and what they wait for, as fractions of the time.
+fn speed(images_per_s: f64, waiting: f64, exchanging: Option<f64>) -> String {
+    let mut text = format!(
+        "{images_per_s:.0} images/s  data wait {:.0} %",
+        100.0 * waiting
+    );
+    if let Some(exchanging) = exchanging {
+        text.push_str(&format!("  exchange {:.0} %", 100.0 * exchanging));
+    }
+    text
 }
 
 fn terms(loss: f64, terms: &Terms) -> String {

@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             loss: 3.0 / step as f64,
             images_per_s: 700.0,
             waiting: 0.1,
+            exchanging: None,
             terms: Terms::from_iter([("entropy", -0.5 / step as f64)]),
         }))?;
     }

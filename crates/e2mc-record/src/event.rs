@@ -101,6 +101,9 @@ pub struct Step {
     /// The fraction of the time that was spent waiting for images.
     #[serde(deserialize_with = "or_nan")]
     pub waiting: f64,
+    /// The fraction of the time that was spent in exchanges with other processes, where there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanging: Option<f64>,
     /// The parts of the loss, unweighted.
     #[serde(default)]
     pub terms: Terms,
@@ -125,6 +128,9 @@ pub struct Epoch {
     /// The fraction of the time that was spent waiting for images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<f64>,
+    /// The fraction of the time that was spent in exchanges with other processes, where there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanging: Option<f64>,
     /// Signs of collapse in the epoch's last batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collapse: Option<Collapse>,
@@ -317,6 +323,7 @@ mod tests {
                 loss: 1.5,
                 images_per_s: 20.0,
                 waiting: 0.0,
+                exchanging: None,
                 terms: terms.clone(),
             }),
             Event::Epoch(Epoch {
@@ -326,6 +333,7 @@ mod tests {
                 seconds: Some(2.0),
                 images_per_s: Some(10.0),
                 waiting: Some(0.25),
+                exchanging: Some(0.125),
                 collapse: Some(Collapse {
                     dims: 8,
                     spread: 0.9,

@@ -20,6 +20,7 @@
 //!     loss: 3.5,
 //!     images_per_s: 700.0,
 //!     waiting: 0.1,
+//!     exchanging: None,
 //!     terms: Terms::from_iter([("entropy", -0.5)]),
 //! });
 //! let line = serde_json::to_string(&step)?;

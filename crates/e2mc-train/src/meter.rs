@@ -1,7 +1,8 @@
-//! What a run measures of itself: loss and terms, speed, and time spent waiting for data.
+//! What a run measures of itself: loss and terms, speed, and time spent waiting for data and for other
+//! processes.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -31,6 +32,8 @@ pub struct StepLog {
     pub images_per_s: f64,
     /// Share of the time since the last report that was spent waiting for data, 0 to 1.
     pub waiting: f64,
+    /// Share of that time spent in exchanges with other processes, 0 to 1; `None` without others.
+    pub exchanging: Option<f64>,
 }
 
 /// What an epoch amounted to.
@@ -44,12 +47,14 @@ pub struct EpochSummary {
     pub loss: f64,
     /// Means of the parts.
     pub terms: Vec<(&'static str, f64)>,
-    /// Seconds that the epoch took; after a stop in its middle this and the next two are of the rest.
+    /// Seconds that the epoch took; after a stop in its middle this and the next three are of the rest.
     pub seconds: f64,
     /// Images a second over the epoch.
     pub images_per_s: f64,
     /// Share of the epoch spent waiting for data, 0 to 1.
     pub waiting: f64,
+    /// Share of the epoch spent in exchanges with other processes, 0 to 1; `None` without others.
+    pub exchanging: Option<f64>,
     /// Signs of collapse in the last batch's embeddings.
     pub collapse: Collapse,
 }
@@ -127,34 +132,48 @@ impl EpochEnd {
             seconds: 0.0,
             images_per_s: 0.0,
             waiting: 0.0,
+            exchanging: None,
             collapse: self.collapse,
         }
     }
+}
+
+/// How long the loop has not computed, since some moment.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Waits {
+    /// It waited for the loader.
+    pub(crate) images: Duration,
+    /// It exchanged tensors with other processes, if there are any.
+    pub(crate) others: Option<Duration>,
+}
+
+/// How fast it went.
+struct Rates {
+    seconds: f64,
+    images_per_s: f64,
+    waiting: f64,
+    exchanging: Option<f64>,
 }
 
 /// Sums of loss and terms since a moment; they stay on the device until somebody asks.
 pub(crate) struct Meter {
     started: Instant,
     before: Sums,
-    /// How long the loader had been waited for at the start, and by now.
-    waited_before: f64,
-    waited: f64,
+    /// At the start, and by now.
+    waits_before: Waits,
+    waits: Waits,
     images: usize,
     steps: u64,
     sums: Vec<(&'static str, Tensor)>,
 }
 
 impl Meter {
-    pub(crate) fn new() -> Self {
-        Self::after(Sums::default())
-    }
-
     /// The meter that goes on after what an earlier process measured.
-    pub(crate) fn after(before: Sums) -> Self {
+    pub(crate) fn after(before: Sums, waits: Waits) -> Self {
         Self {
             started: Instant::now(),
-            waited_before: 0.0,
-            waited: 0.0,
+            waits_before: waits,
+            waits,
             images: 0,
             steps: before.steps,
             sums: Vec::new(),
@@ -164,11 +183,7 @@ impl Meter {
 
     /// The meter that goes on where this one ends.
     pub(crate) fn next(self) -> Self {
-        Self {
-            waited_before: self.waited,
-            waited: self.waited,
-            ..Self::new()
-        }
+        Self::after(Sums::default(), self.waits)
     }
 
     /// What a later process needs to go on with.
@@ -181,7 +196,7 @@ impl Meter {
         }
     }
 
-    pub(crate) fn add(&mut self, objective: &Objective, images: usize, waited: f64) {
+    pub(crate) fn add(&mut self, objective: &Objective, images: usize, waits: Waits) {
         let loss = objective.loss.detach();
         let terms = objective.terms.iter().map(|term| (term.name, &term.value));
         let values = std::iter::once(("loss", &loss)).chain(terms);
@@ -197,7 +212,7 @@ impl Meter {
         }
         self.steps += 1;
         self.images += images;
-        self.waited = waited;
+        self.waits = waits;
     }
 
     /// The mean loss, then the mean terms.
@@ -209,16 +224,24 @@ impl Meter {
             .collect()
     }
 
-    fn rates(&self) -> (f64, f64, f64) {
+    fn rates(&self) -> Rates {
         let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
-        let waiting = ((self.waited - self.waited_before) / seconds).clamp(0.0, 1.0);
-        (seconds, self.images as f64 / seconds, waiting)
+        let share = |before: Duration, now: Duration| {
+            (now.saturating_sub(before).as_secs_f64() / seconds).min(1.0)
+        };
+        let (before, now) = (self.waits_before, self.waits);
+        Rates {
+            seconds,
+            images_per_s: self.images as f64 / seconds,
+            waiting: share(before.images, now.images),
+            exchanging: before.others.zip(now.others).map(|(a, b)| share(a, b)),
+        }
     }
 
     pub(crate) fn log(&self, progress: Progress, batches: u64, learning_rate: f64) -> StepLog {
         let mut terms = self.means();
         let (_, loss) = terms.remove(0);
-        let (_, images_per_s, waiting) = self.rates();
+        let rates = self.rates();
         StepLog {
             step: progress.step,
             epoch: progress.epoch + 1,
@@ -227,23 +250,25 @@ impl Meter {
             learning_rate,
             loss,
             terms,
-            images_per_s,
-            waiting,
+            images_per_s: rates.images_per_s,
+            waiting: rates.waiting,
+            exchanging: rates.exchanging,
         }
     }
 
     pub(crate) fn summary(&self, progress: Progress, collapse: Collapse) -> EpochSummary {
         let mut terms = self.means();
         let (_, loss) = terms.remove(0);
-        let (seconds, images_per_s, waiting) = self.rates();
+        let rates = self.rates();
         EpochSummary {
             epoch: progress.epoch,
             step: progress.step,
             loss,
             terms,
-            seconds,
-            images_per_s,
-            waiting,
+            seconds: rates.seconds,
+            images_per_s: rates.images_per_s,
+            waiting: rates.waiting,
+            exchanging: rates.exchanging,
             collapse,
         }
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use e2mc_base::counted;
 use e2mc_data::{Batch, Dataset, Loader, LoaderConfig, Pipeline};
@@ -12,7 +13,7 @@ use crate::Error;
 use crate::checkpoint::Progress;
 use crate::collapse::Collapse;
 use crate::encoder::Encoder;
-use crate::meter::{EpochSoFar, EpochSummary, Meter, StepLog};
+use crate::meter::{EpochSoFar, EpochSummary, Meter, StepLog, Waits};
 use crate::method::{Objective, StepContext};
 use crate::model::Model;
 use crate::trainer::Trainer;
@@ -100,19 +101,20 @@ impl Trainer {
         let mut saved = None;
         while self.progress.epoch < self.recipe.training.epochs {
             let EpochSoFar { steps, logged, end } = std::mem::take(&mut self.so_far);
-            let (mut whole, mut recent) = (Meter::after(steps), Meter::after(logged));
             let mut embedding = None;
             let mut epoch = loader.epoch(self.progress.epoch, self.progress.batch as usize);
+            let waits = self.waits(Duration::ZERO);
+            let (mut whole, mut recent) = (Meter::after(steps, waits), Meter::after(logged, waits));
             while let Some(batch) = epoch.next() {
                 let batch = batch?;
                 let images = batch.indices.len();
                 let (objective, learning_rate) = self.step(&batch, batches, saved.as_deref())?;
                 loader.recycle(batch);
                 let last = self.progress.batch == batches;
-                let waited = epoch.waited().as_secs_f64();
+                let waits = self.waits(epoch.waited());
                 let images = images * self.world.size();
-                whole.add(&objective, images, waited);
-                recent.add(&objective, images, waited);
+                whole.add(&objective, images, waits);
+                recent.add(&objective, images, waits);
                 if self.progress.step.is_multiple_of(options.log_every) || last {
                     self.check_finite(&recent, saved.as_deref())?;
                     observer.step(&recent.log(self.progress, batches, learning_rate))?;
@@ -265,6 +267,13 @@ impl Trainer {
         method.after_step(backbone, self.progress.step, epochs * batches)?;
         self.progress.batch += 1;
         Ok((objective, learning_rate))
+    }
+
+    fn waits(&self, images: Duration) -> Waits {
+        Waits {
+            images,
+            others: self.world.exchanged(),
+        }
     }
 
     fn check_finite(&self, meter: &Meter, saved: Option<&Path>) -> Result<(), Error> {

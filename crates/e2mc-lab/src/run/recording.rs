@@ -164,6 +164,7 @@ impl<'a> Recording<'a> {
             loss: log.loss,
             images_per_s: log.images_per_s,
             waiting: log.waiting,
+            exchanging: log.exchanging,
             terms: log.terms.iter().copied().collect(),
         }))
     }
@@ -194,6 +195,7 @@ impl<'a> Recording<'a> {
             seconds: Some(summary.seconds),
             images_per_s: Some(summary.images_per_s),
             waiting: Some(summary.waiting),
+            exchanging: summary.exchanging,
             collapse: Some(collapse(&summary.collapse)),
             knn: check.map(|check| check.accuracy),
             knn_change: change.map(|change| -change.drop),

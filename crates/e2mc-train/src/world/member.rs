@@ -102,6 +102,7 @@ impl Member {
         let group = Group::join(
             member.store.inner(),
             (rank, size),
+            member.place.local_size == size,
             interface.as_deref(),
             &address,
             cuda,

@@ -230,6 +230,15 @@ impl World {
         }
     }
 
+    /// How long this process has spent in exchanges since it began; `None` for one process alone. On
+    /// GPUs, where they run beside the computation, only the time that it takes to ask for them counts.
+    pub fn exchanged(&self) -> Option<Duration> {
+        match &self.members {
+            Members::Solo => None,
+            Members::Many(_) => Some(raw::exchanged()),
+        }
+    }
+
     /// Adds up a contiguous tensor's numbers over the processes, in place.
     fn add_up(&self, doing: &'static str, tensor: &Tensor) -> Result<(), Error> {
         match &self.members {

@@ -47,11 +47,13 @@ unsafe extern "C" {
         out: *mut *mut u8,
         length: *mut usize,
     ) -> *mut c_char;
+    fn e2mc_exchanged() -> i64;
     fn e2mc_has_nccl() -> bool;
     fn e2mc_group(
         store: *mut RawStore,
         rank: c_int,
         size: c_int,
+        one_machine: bool,
         interface: *const c_char,
         address: *const c_char,
         cuda: bool,
@@ -109,6 +111,12 @@ fn raw_or_null(tensor: Option<&Tensor>) -> Raw {
 fn owned(tensor: Raw) -> Tensor {
     // SAFETY: the shim's functions give a new tensor, which belongs to the caller, where they succeed.
     unsafe { Tensor::from_ptr(tensor.cast_mut().cast()) }
+}
+
+/// How long this process has spent in exchanges since it began.
+pub(super) fn exchanged() -> Duration {
+    // SAFETY: a function without arguments that reads a counter.
+    Duration::from_nanos(unsafe { e2mc_exchanged() }.unsigned_abs())
 }
 
 /// Whether groups on CUDA devices are compiled in.
@@ -199,10 +207,12 @@ unsafe impl Send for Group {}
 unsafe impl Sync for Group {}
 
 impl Group {
-    /// Connects to the others, over the network device `interface` or the one with `address`.
+    /// Connects to the others, over the network device `interface` or the one with `address`. Where
+    /// they are all on `one_machine`, they share memory.
     pub(super) fn join(
         store: &Store,
         (rank, size): (usize, usize),
+        one_machine: bool,
         interface: Option<&str>,
         address: &str,
         cuda: bool,
@@ -217,6 +227,7 @@ impl Group {
                 store.0.as_ptr(),
                 rank as c_int,
                 size as c_int,
+                one_machine,
                 interface.as_ref().map_or(ptr::null(), |name| name.as_ptr()),
                 address.as_ptr(),
                 cuda,

@@ -51,6 +51,13 @@ pub(crate) fn exchange(world: &World) -> Result<(), Error> {
     let max: Vec<f32> = world.max(flag)?.try_into().unwrap();
     assert_eq!(max, [(size - 1) as f32, -1.0]);
     assert!(world.any(world.rank() == 1)? && !world.any(false)?);
+
+    // More than one round of shared memory holds.
+    let all = numbered(size, 700_001).fmod(100.0);
+    let own = all.narrow(0, rank, 1);
+    let sum = world.sum(own.shallow_clone())?;
+    assert_eq!(sum, all.sum_dim_intlist(0, true, Kind::Float));
+    assert_eq!(world.gather(&own)?, all);
     Ok(())
 }
 

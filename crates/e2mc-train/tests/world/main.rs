@@ -22,6 +22,27 @@ const CASE: &str = "E2MC_TEST_CASE";
 /// How long they wait for each other, in seconds.
 const PATIENCE: &str = "E2MC_TEST_PATIENCE";
 
+/// How processes exchange tensors.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// Through memory that they share, as on one machine.
+    Memory,
+    /// Over the network, as if each were on a machine of its own.
+    Network,
+}
+
+impl Way {
+    const BOTH: [Self; 2] = [Self::Memory, Self::Network];
+
+    fn choose(self, size: usize, command: &mut Command) {
+        let local_size = match self {
+            Self::Memory => size,
+            Self::Network => 1,
+        };
+        command.env(variable::LOCAL_SIZE, local_size.to_string());
+    }
+}
+
 /// Starts `size` processes that do `case`; all of them at most two minutes.
 struct Family(Vec<Child>);
 
@@ -79,13 +100,10 @@ impl Family {
 }
 
 /// Runs a case that must go well for all.
-fn succeeds(case: &str, size: usize) {
-    for (rank, (good, said)) in Family::start(case, size, 60, |_, _| {})
-        .end()
-        .into_iter()
-        .enumerate()
-    {
-        assert!(good, "process {rank} of {size}: {said}");
+fn succeeds(case: &str, size: usize, way: Way) {
+    let family = Family::start(case, size, 60, |_, command| way.choose(size, command));
+    for (rank, (good, said)) in family.end().into_iter().enumerate() {
+        assert!(good, "process {rank} of {size}, {way:?}: {said}");
         println!("{said}");
     }
 }
@@ -192,36 +210,40 @@ fn resume(world: &World) -> Result<(), Error> {
 
 #[test]
 fn rows_and_columns_reach_all_and_gradients_come_back() {
-    for size in [2, 3] {
-        succeeds("exchange", size);
+    for way in Way::BOTH {
+        for size in [2, 3, 5] {
+            succeeds("exchange", size, way);
+        }
     }
 }
 
 #[test]
 fn batch_norm_goes_by_the_statistics_of_all() {
-    for size in [2, 4] {
-        succeeds("batch norm", size);
+    for way in Way::BOTH {
+        for size in [2, 4] {
+            succeeds("batch norm", size, way);
+        }
     }
 }
 
 #[test]
 fn losses_and_their_gradients_are_those_of_one_process() {
     for size in [2, 4] {
-        succeeds("objectives", size);
+        succeeds("objectives", size, Way::Memory);
     }
 }
 
 #[test]
 fn a_step_of_two_or_four_processes_is_that_of_one_with_every_method_and_criterion() {
-    for size in [2, 4] {
-        succeeds("steps", size);
-    }
+    succeeds("steps", 2, Way::Network);
+    succeeds("steps", 4, Way::Memory);
 }
 
 #[test]
 fn a_run_of_two_processes_repeats_itself_and_resumes_on_two_and_on_one() {
     let folder = tempfile::tempdir().unwrap();
     let family = Family::start("resume", 2, 60, |_, command| {
+        Way::Memory.choose(2, command);
         command.env("E2MC_TEST_FOLDER", folder.path());
     });
     for (rank, (good, said)) in family.end().into_iter().enumerate() {
@@ -230,9 +252,9 @@ fn a_run_of_two_processes_repeats_itself_and_resumes_on_two_and_on_one() {
 }
 
 /// Whether some of the three processes say each of the texts, and none ends well.
-fn fails(case: &str, patience: u64, expected: &[(usize, &str)]) {
+fn fails(case: &str, way: Way, patience: u64, expected: &[(usize, &str)]) {
     let since = Instant::now();
-    let family = Family::start(case, 3, patience, |_, _| {});
+    let family = Family::start(case, 3, patience, |_, command| way.choose(3, command));
     let mut children = family.0;
     // One that is stopped stays so until it is ended.
     let others = |children: &mut Vec<Child>| {
@@ -248,7 +270,7 @@ fn fails(case: &str, patience: u64, expected: &[(usize, &str)]) {
     for (rank, text) in expected {
         assert!(
             !said[*rank].0 && said[*rank].1.contains(text),
-            "{case}: {said:?}"
+            "{case}, {way:?}: {said:?}"
         );
     }
     assert!(
@@ -260,27 +282,38 @@ fn fails(case: &str, patience: u64, expected: &[(usize, &str)]) {
 #[test]
 fn a_process_that_is_killed_is_named_by_the_others() {
     let text = "error: process 1 of 3 no longer answers, while summing";
-    fails("killed", 30, &[(0, text), (2, text)]);
+    for way in Way::BOTH {
+        fails("killed", way, 30, &[(0, text), (2, text)]);
+    }
 }
 
 #[test]
 fn a_process_that_is_stopped_is_named_after_the_timeout() {
     let text = "error: process 1 of 3 no longer answers, while summing";
-    fails("stopped", 3, &[(0, text), (2, text)]);
+    for way in Way::BOTH {
+        fails("stopped", way, 3, &[(0, text), (2, text)]);
+    }
 }
 
 #[test]
 fn a_process_that_fails_tells_the_others_why() {
     let own = "error: setting `a`: expected b, found c";
     let others = "error: process 1 failed: setting `a`: expected b, found c";
-    fails("failed", 30, &[(1, own), (0, others), (2, others)]);
+    for way in Way::BOTH {
+        fails("failed", way, 30, &[(1, own), (0, others), (2, others)]);
+    }
 }
 
 #[test]
 fn another_recipe_is_refused_by_process_and_setting() {
     let text = "error: process 1 has another recipe than process 0: expected \"learning_rate\": 0.5,, \
                 found \"learning_rate\": 1.5,";
-    fails("other recipe", 30, &[(0, text), (1, text), (2, text)]);
+    fails(
+        "other recipe",
+        Way::Network,
+        30,
+        &[(0, text), (1, text), (2, text)],
+    );
 }
 
 #[test]

@@ -10,8 +10,12 @@
 #ifdef USE_C10D_NCCL
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #endif
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+
+#include "nearby.hpp"
 
 C10_DECLARE_int(caffe2_log_level);
 
@@ -43,7 +47,20 @@ char* guarded(F f) noexcept {
   }
 }
 
+// Nanoseconds that this process has spent in exchanges. On GPUs they run beside the computation, and only the
+// time that it takes to ask for them counts.
+std::atomic<int64_t> exchanged{0};
+
+class Timed {
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point since = Clock::now();
+
+ public:
+  ~Timed() { exchanged += std::chrono::nanoseconds(Clock::now() - since).count(); }
+};
+
 void reduce(Group& group, const Tensor& tensor, c10d::ReduceOp::RedOpType op) {
+  Timed timed;
   std::vector<Tensor> one{tensor};
   c10d::AllreduceOptions options;
   options.reduceOp = c10d::ReduceOp(op);
@@ -51,6 +68,7 @@ void reduce(Group& group, const Tensor& tensor, c10d::ReduceOp::RedOpType op) {
 }
 
 Tensor gather(Group& group, const Tensor& rows) {
+  Timed timed;
   auto in = rows.contiguous();
   auto size = in.sizes().vec();
   size[0] *= group.getSize();
@@ -61,6 +79,7 @@ Tensor gather(Group& group, const Tensor& rows) {
 
 // The first dimension is cut into as many blocks as there are processes; block k goes to process k.
 Tensor exchange(Group& group, const Tensor& blocks) {
+  Timed timed;
   auto in = blocks.contiguous();
   auto out = at::empty_like(in);
   std::vector<int64_t> even_out, even_in;
@@ -104,14 +123,16 @@ struct Exchange : torch::autograd::Function<Exchange> {
   }
 };
 
+// x (n, channels, ...) times a and plus b, which hold a number for each channel: batch norm's kernel does it in
+// one pass, where operations on shapes that differ take several.
+Tensor scaled(const Tensor& x, const Tensor& a, const std::optional<Tensor>& b) {
+  auto zero = at::zeros_like(a), one = at::ones_like(a);
+  return std::get<0>(at::native_batch_norm(x.to(at::kFloat), a, b, zero, one, false, 0.0, 0.0));
+}
+
 // Batch norm by the statistics of all processes, which hold equally many values each. libtorch's own
 // kernels do the work on the rows; 2C floats are gathered forward and 2C summed backward.
 struct BatchNorm : torch::autograd::Function<BatchNorm> {
-  static std::vector<int64_t> channels(const Tensor& x) {
-    std::vector<int64_t> shape(x.dim(), 1);
-    shape[1] = x.size(1);
-    return shape;
-  }
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const std::optional<Tensor>& weight,
       const std::optional<Tensor>& bias, const std::optional<Tensor>& running_mean,
       const std::optional<Tensor>& running_var, double momentum, double eps, const c10::intrusive_ptr<Group>& group) {
@@ -140,21 +161,18 @@ struct BatchNorm : torch::autograd::Function<BatchNorm> {
     auto eps = ctx->saved_data["eps"].toDouble(), total = ctx->saved_data["total"].toDouble();
     auto scale = weight.defined() ? weight.detach() : at::ones_like(mean);
     auto dy = g[0].contiguous(x.suggest_memory_format());
-    // As if the statistics were constants; what they add follows.
-    auto [dx, gw, gb] = at::native_batch_norm_backward(
-        dy, x, scale, mean, var, std::nullopt, std::nullopt, false, eps, {true, true, true});
+    auto [none, gw, gb] = at::native_batch_norm_backward(
+        dy, x, scale, mean, var, std::nullopt, std::nullopt, false, eps, {false, true, true});
     auto sums = at::cat({gb, gw}).to(at::kFloat);
     reduce(*group, sums, c10d::ReduceOp::SUM);
     auto c = x.size(1);
     auto invstd = (var + eps).rsqrt();
     auto offset = scale * invstd * sums.narrow(0, 0, c) / total;
     auto slope = scale * invstd.square() * sums.narrow(0, c, c) / total;
-    auto shape = channels(x);
-    auto out = dx.to(at::kFloat);
-    out.addcmul_(x.to(at::kFloat), slope.view(shape), -1);
-    out.sub_((offset - slope * mean).view(shape));
+    auto dx = scaled(dy, scale * invstd, std::nullopt);
+    dx.sub_(scaled(x, slope, offset - slope * mean));
     // The gradients of weight and bias are those of own rows: they are summed with all others.
-    return {out.to(x.scalar_type()), weight.defined() ? gw : Tensor(), weight.defined() ? gb : Tensor(),
+    return {dx.to(x.scalar_type()), weight.defined() ? gw : Tensor(), weight.defined() ? gb : Tensor(),
         Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
@@ -203,6 +221,9 @@ char* e2mc_store_get(E2mcStore* store, const char* key, uint8_t** out, size_t* l
   });
 }
 
+// Nanoseconds spent in exchanges since the process began.
+int64_t e2mc_exchanged() noexcept { return exchanged; }
+
 // Whether groups on CUDA devices are compiled in.
 bool e2mc_has_nccl() noexcept {
 #ifdef USE_C10D_NCCL
@@ -212,9 +233,10 @@ bool e2mc_has_nccl() noexcept {
 #endif
 }
 
-// Forms the group over `interface`, or over the network device that has `address`.
-char* e2mc_group(E2mcStore* store, int rank, int size, const char* interface, const char* address, bool cuda,
-    int64_t timeout_ms, E2mcGroup** out) noexcept {
+// Forms the group over `interface`, or over the network device that has `address`. Where all processes are
+// on one machine, small tensors on the CPU go through shared memory.
+char* e2mc_group(E2mcStore* store, int rank, int size, bool one_machine, const char* interface,
+    const char* address, bool cuda, int64_t timeout_ms, E2mcGroup** out) noexcept {
   return guarded([&] {
     std::chrono::milliseconds timeout(timeout_ms);
     auto of = [&](const char* name) { return c10::make_intrusive<c10d::PrefixStore>(name, store->store); };
@@ -225,7 +247,16 @@ char* e2mc_group(E2mcStore* store, int rank, int size, const char* interface, co
                                   : c10d::ProcessGroupGloo::createDeviceForHostname(address)};
     auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(of("gloo"), rank, size, options);
     gloo->setSequenceNumberForGroup();
-    made->group->setBackend(c10::kCPU, Group::GLOO, gloo);
+    c10::intrusive_ptr<c10d::Backend> cpu = gloo;
+#ifdef __linux__
+    if (one_machine) {
+      c10d::PrefixStore nearby("nearby", store->store);
+      if (auto memory = nearby::Memory::share(nearby, rank, size)) {
+        cpu = c10::make_intrusive<nearby::Backend>(std::move(memory), gloo, timeout);
+      }
+    }
+#endif
+    made->group->setBackend(c10::kCPU, Group::GLOO, cpu);
     made->group->setDefaultBackend(Group::GLOO);
 #ifdef USE_C10D_NCCL
     if (cuda) {
