@@ -38,7 +38,7 @@ pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
     let screen = Screen::new();
     let notices: Arc<dyn Notices> = screen.clone();
     let sweep = match continuation(&options.from)? {
-        Some(continuation) => {
+        Some(mut continuation) => {
             let (base, recipe) = continuation.plan(&*screen)?;
             let mut run = settings::run_settings(train);
             run.base = Some(base_checkpoint(&continuation.checkpoint)?);
