@@ -94,6 +94,7 @@ pub(crate) fn inherited(recipe: &Recipe) -> Recipe {
     let mut recipe = recipe.clone();
     recipe.training.precision = Precision::Auto;
     recipe.training.accumulate = 1;
+    recipe.training.checkpoint_blocks = false;
     recipe.training.freeze_batch_norm = false;
     recipe.training.load_optimizer = false;
     recipe.training.head_warmup_steps = None;
