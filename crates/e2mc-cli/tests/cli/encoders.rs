@@ -120,6 +120,16 @@ fn a_vision_transformer_goes_the_whole_way() {
         "{}",
         found.stderr
     );
+    // DINO's linear evaluation, and an attentive probe.
+    let line = "probe --checkpoint run/model.safetensors --data data --fractions 1 --seeds 1 --json";
+    let ran = world.run(&format!("{line} --probe sgd --preset dino --output class:2"));
+    let result = ran.json();
+    assert_eq!(result["settings"]["preset"], "dino");
+    assert_eq!(result["settings"]["sgd"][0]["batch"], 1024);
+    let result = world.run(&format!("{line} --probe attentive")).json();
+    assert_eq!(result["probes"][0]["probe"], "attentive", "{result}");
+    assert_eq!(result["settings"]["attentive"]["epochs"], 20);
+    assert!(result["knn"].is_f64(), "{result}");
     // A layout is refused where it does not fit a patch.
     let ran = world.run(
         "embed --checkpoint run/model.safetensors --data data --out g.npy --resize 30 --crop 30",

@@ -9,7 +9,7 @@ use super::allocator;
 use super::config::BackboneConfig;
 use super::family::{Features, Local, Network};
 use super::recompute::{self, Kept};
-use super::tap::Tap;
+use super::tap::{PATCHES, Tap};
 use crate::Error;
 use crate::layer::{Mode, Precision};
 
@@ -118,6 +118,21 @@ impl Backbone {
                 Err(Error::argument("output", expected, "a feature map"))
             }
         }
+    }
+
+    /// The tokens of the patches, or the places of the last feature map row by row, `(n, places, c)` in
+    /// float32 and in evaluation mode.
+    ///
+    /// # Errors
+    /// Where the images do not have the network's channels.
+    pub fn places(&self, images: &Tensor, precision: Precision) -> Result<Tensor, Error> {
+        let mut tap = Tap::on(PATCHES);
+        let features = self.encode(images, Mode::evaluation(precision), &mut tap)?;
+        let places = match (tap.taken(), features.local) {
+            (Some(tokens), _) | (None, Local::Tokens(tokens)) => tokens,
+            (None, Local::Map(map)) => map.f_flatten(2, 3)?.f_transpose(1, 2)?,
+        };
+        Ok(places.f_to_kind(Kind::Float)?)
     }
 
     /// What comes out of the layer of that name (a ResNet's: `bn1`, `layer3`, `layer4.1.conv2`) for

@@ -9,7 +9,7 @@ use super::positions::{Angles, LearnedPositions, START};
 use super::tokens::Gathering;
 use crate::Error;
 use crate::backbone::family::{Chain, Features, Local, Network};
-use crate::backbone::tap::Tap;
+use crate::backbone::tap::{PATCHES, Tap};
 use crate::layer::{Convolution, ConvolutionShape, LayerNorm, Mode};
 
 /// The network.
@@ -130,11 +130,17 @@ impl VisionTransformer {
         Ok((tokens, grid))
     }
 
+    /// The patches' tokens, `(n, patches, width)`.
+    fn patches(&self, tokens: &Tensor) -> Result<Tensor, Error> {
+        let before = self.config.prefix() as i64;
+        Ok(tokens.f_narrow(1, before, tokens.size()[1] - before)?)
+    }
+
     /// The mean of the patches' tokens, `(n, width)`.
     fn mean(&self, tokens: &Tensor) -> Result<Tensor, Error> {
-        let before = self.config.prefix() as i64;
-        let patches = tokens.f_narrow(1, before, tokens.size()[1] - before)?;
-        Ok(patches.f_mean_dim([1i64].as_slice(), false, Kind::Float)?)
+        Ok(self
+            .patches(tokens)?
+            .f_mean_dim([1i64].as_slice(), false, Kind::Float)?)
     }
 
     /// Features of several tokens, as an output's name asks for them. `last` holds the tokens behind
@@ -247,6 +253,7 @@ impl VisionTransformer {
             })
         };
         if self.config.norm_after_pool {
+            tap.see(PATCHES, &self.patches(&tokens)?)?;
             let pooled = self.norm.forward(&pooled(&tokens)?)?;
             tap.see("fc_norm", &pooled)?;
             return Ok(Features {
@@ -256,6 +263,7 @@ impl VisionTransformer {
         }
         let tokens = self.norm.forward(&tokens)?;
         tap.see("norm", &tokens)?;
+        tap.see(PATCHES, &self.patches(&tokens)?)?;
         Ok(Features {
             pooled: pooled(&tokens)?,
             local: Local::Tokens(tokens),
