@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::{dino, recipe, train};
 use e2mc_data::ViewRecipe;
-use e2mc_train::checkpoint::{Checkpoint, Export, Names, export, save_model};
+use e2mc_train::checkpoint::{Checkpoint, Export, Names, ReadOptions, export, save_model};
 use e2mc_train::method::{DinoConfig, DinoTemperatures, MethodSettings, dino_loss};
 use e2mc_train::{Ending, Error, Model, Recipe, Trainer};
 use serde_json::json;
@@ -324,7 +324,11 @@ fn an_encoder_for_others_carries_no_teacher() {
         export(&Checkpoint::read(&own).unwrap(), &path, options).unwrap();
         let tensors = Tensor::read_safetensors(&path).unwrap();
         let names = tensors.into_iter().map(|(name, _)| name).collect();
-        (names, Checkpoint::read(&path).unwrap())
+        let reading = ReadOptions {
+            heads: Some(2),
+            ..ReadOptions::default()
+        };
+        (names, Checkpoint::read_with(&path, reading).unwrap())
     };
     let for_training = |name: &String| name.starts_with("teacher.") || name == "center";
     // The whole of it, to go on with.

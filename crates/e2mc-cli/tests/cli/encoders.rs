@@ -121,8 +121,11 @@ fn a_vision_transformer_goes_the_whole_way() {
         found.stderr
     );
     // DINO's linear evaluation, and an attentive probe.
-    let line = "probe --checkpoint run/model.safetensors --data data --fractions 1 --seeds 1 --json";
-    let ran = world.run(&format!("{line} --probe sgd --preset dino --output class:2"));
+    let line =
+        "probe --checkpoint run/model.safetensors --data data --fractions 1 --seeds 1 --json";
+    let ran = world.run(&format!(
+        "{line} --probe sgd --preset dino --output class:2"
+    ));
     let result = ran.json();
     assert_eq!(result["settings"]["preset"], "dino");
     assert_eq!(result["settings"]["sgd"][0]["batch"], 1024);
