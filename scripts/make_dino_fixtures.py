@@ -1,10 +1,12 @@
-"""Makes crates/e2mc-train/tests/golden/dino: three whole training steps of DINO in PyTorch's arithmetic.
+"""Makes crates/e2mc-train/tests/golden/dino: three whole training steps of DINO in PyTorch's arithmetic, and a full
+checkpoint of where they start.
 
 Needs torch, timm and safetensors. The method is written from Caron et al. 2021 (Algorithm 1, sections 3.1 and 3.2,
 appendix A) on PyTorch's own layers, losses and optimiser, in float64. Weights and views follow from the formula of
 golden/encoders, so that none is stored; see the README beside the files.
 """
 
+import argparse
 import math
 import pathlib
 
@@ -64,6 +66,29 @@ def e2mc(embeddings):
     return loss
 
 
+def theirs(name):
+    """The name that the public code's full checkpoints have for a parameter of a network."""
+    return name.replace('projector.', 'head.mlp.').replace('prototypes.', 'head.last_layer.')
+
+
+def save_full(student, teacher, center):
+    """A full checkpoint as the public code saves it: networks that DistributedDataParallel wraps or does not, the
+    loss's buffer, an optimiser's state and whatever else."""
+    optimizer = torch.optim.AdamW(student.parameters())
+    torch.save(
+        {
+            'student': {f'module.{theirs(name)}': value for name, value in student.state_dict().items()},
+            'teacher': {theirs(name): value for name, value in teacher.state_dict().items()},
+            'optimizer': optimizer.state_dict(),
+            'epoch': 7,
+            'args': argparse.Namespace(arch='vit', patch_size=7),
+            'dino_loss': {'center': center},
+            'fp16_scaler': {'scale': 65536.0, 'growth_factor': 2.0},
+        },
+        FOLDER / 'full.pth',
+    )
+
+
 def main():
     student, teacher = Network(), Network()
     named = dict(student.named_parameters())
@@ -72,6 +97,8 @@ def main():
     with torch.no_grad():
         for name, parameter in named.items():
             parameter.copy_(torch.ones_like(parameter) if name.endswith('weight_g') else values[name])
+    FOLDER.mkdir(exist_ok=True)
+    save_full(student, teacher, values['center'])
     student.double(), teacher.double()
     center = values['center'].double()
     named = dict(student.named_parameters())
@@ -94,6 +121,10 @@ def main():
         with torch.no_grad():
             _, targets = teacher(views[:2])
             p = F.softmax((targets - center) / TEACHER_TEMPERATURES[step], dim=-1).chunk(2)
+        if step == 0:
+            outputs = {'bottleneck': bottleneck[:BATCH], 'scores': scores[:BATCH], 'targets': targets[:BATCH]}
+            outputs = {name: tensor.detach().float().contiguous() for name, tensor in outputs.items()}
+            save_file(outputs, FOLDER / 'heads.safetensors', metadata={'torch': torch.__version__})
         log_q = F.log_softmax(scores / STUDENT_TEMPERATURE, dim=-1).chunk(4)
         pairs = [(t, s) for t in range(2) for s in range(4) if t != s]
         cross_entropy = sum(-(p[t] * log_q[s]).sum(-1).mean() for t, s in pairs) / len(pairs)
@@ -119,7 +150,6 @@ def main():
     for name, parameter in teacher.named_parameters():
         kept[f'teacher.{name}'] = parameter.detach()
     kept['center'] = center
-    FOLDER.mkdir(exist_ok=True)
     tensors = {name: tensor.float().contiguous() for name, tensor in kept.items()}
     save_file(tensors, FOLDER / 'steps.safetensors', metadata={'torch': torch.__version__})
 

@@ -57,7 +57,7 @@ pub fn is_usage(error: &(dyn Error + 'static)) -> bool {
         use protocol::Error;
         return matches!(
             error,
-            Error::SameFraction { .. } | Error::SeveralLabels { .. }
+            Error::SameFraction { .. } | Error::SeveralLabels { .. } | Error::NeedsTokens
         );
     }
     let recipe = error.downcast_ref::<e2mc_recipe::Error>();
@@ -85,6 +85,7 @@ fn of_protocol(error: &protocol::Error) -> Option<String> {
         Error::Matrix(error) => return of(error),
         Error::Record(error) => return of(error),
         Error::SameFraction { .. } => "give each fraction once",
+        Error::NeedsTokens => "give --checkpoint and --data",
         Error::Subset(_) => "ask for another fraction of the labels",
         Error::ListedRow { .. } => "give one training row a line, counted from 0",
         Error::EmptyList { .. } => "name at least one training row",

@@ -272,6 +272,9 @@ fn option_of(key: &str) -> String {
 
 fn of_protocol(error: &ProtocolError) -> String {
     match error {
+        ProtocolError::TokensTooLarge { .. } => {
+            "take fewer images with --max-images, or smaller ones with --image-size".into()
+        }
         ProtocolError::SeveralLabels { .. } => "use `e2mc svm` for several labels an image".into(),
         _ => "add --output map6x6".into(),
     }

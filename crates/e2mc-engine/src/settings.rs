@@ -141,12 +141,18 @@ pub(crate) fn run_changes(options: &TrainOptions) -> run::Changes {
 }
 
 /// Which linear classifiers are fitted.
-pub(crate) fn probe(name: ProbeName) -> ProbeChoice {
-    match name {
+pub(crate) fn probe(name: ProbeName) -> Result<ProbeChoice> {
+    Ok(match name {
         ProbeName::Logistic => ProbeChoice::Logistic,
         ProbeName::Sgd => ProbeChoice::Sgd,
         ProbeName::Both => ProbeChoice::Both,
-    }
+        ProbeName::Attentive => {
+            return Err(Failure::usage(
+                "the runs of a sweep are measured by linear classifiers, not by the attentive probe",
+                "give --probe logistic, sgd or both",
+            ));
+        }
+    })
 }
 
 /// The checkpoint and the images that are judged.

@@ -39,14 +39,7 @@ impl Reading {
     /// # Errors
     /// Where it cannot be read, or holds no network that is known.
     pub fn read(&self, path: &Path, notices: &dyn Notices) -> Result<Checkpoint, Error> {
-        let options = ReadOptions {
-            layout: self.layout,
-            network: self.network.clone(),
-            heads: self.heads,
-            allow_missing: self.allow_missing.clone(),
-            allow_unexpected: self.allow_unexpected.clone(),
-        };
-        let mut checkpoint = Checkpoint::read_with(path, options)?;
+        let mut checkpoint = Checkpoint::read_with(path, self.options())?;
         if let Some(text) = describe(&checkpoint) {
             notices.tell(&Notice::Foreign { text });
         }
@@ -70,6 +63,32 @@ impl Reading {
             notices.tell(&Notice::Foreign { text });
         }
         Ok(checkpoint)
+    }
+
+    fn options(&self) -> ReadOptions {
+        ReadOptions {
+            layout: self.layout,
+            network: self.network.clone(),
+            heads: self.heads,
+            allow_missing: self.allow_missing.clone(),
+            allow_unexpected: self.allow_unexpected.clone(),
+        }
+    }
+
+    /// How a checkpoint is read to be trained by `method`, or by its own if `None`: whole, where it
+    /// holds all that the method goes on with and nothing else was asked for.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or holds no network that is known.
+    pub fn to_train(&self, path: &Path, method: Option<&str>) -> Result<Self, Error> {
+        let mut reading = self.clone();
+        if self.layout.is_none() && self.network.is_none() {
+            let found = Checkpoint::read_with(path, self.options())?.foreign;
+            reading.layout = found
+                .and_then(|foreign| foreign.whole)
+                .filter(|layout| method.is_none_or(|method| method == layout.name()));
+        }
+        Ok(reading)
     }
 
     /// A checkpoint and its network on `device`, in float32 whatever it was trained in: it is judged

@@ -31,11 +31,14 @@ pub struct Continuation {
 }
 
 impl Continuation {
-    /// The checkpoint, and the settings of the new run.
+    /// The checkpoint, and the settings of the new run. From now on `reading` says what was taken
+    /// of the checkpoint.
     ///
     /// # Errors
     /// Where either cannot be read, a setting is out of range, or the recipe contradicts the network.
-    pub fn plan(&self, notices: &dyn Notices) -> Result<(Checkpoint, Recipe), Error> {
+    pub fn plan(&mut self, notices: &dyn Notices) -> Result<(Checkpoint, Recipe), Error> {
+        let method = recipe::method(self.recipe.as_deref(), &self.changes)?;
+        self.reading = self.reading.to_train(&self.checkpoint, method.as_deref())?;
         let checkpoint = self.reading.read(&self.checkpoint, notices)?;
         check_unfolded(&checkpoint)?;
         let mut changes = self.changes.clone();
@@ -91,6 +94,7 @@ pub(crate) fn inherited(recipe: &Recipe) -> Recipe {
     let mut recipe = recipe.clone();
     recipe.training.precision = Precision::Auto;
     recipe.training.accumulate = 1;
+    recipe.training.checkpoint_blocks = false;
     recipe.training.freeze_batch_norm = false;
     recipe.training.load_optimizer = false;
     recipe.training.head_warmup_steps = None;

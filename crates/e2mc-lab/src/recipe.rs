@@ -77,6 +77,23 @@ pub fn resolve(
     Ok(resolved)
 }
 
+/// The method that a recipe and changes on top of it name, if they name one.
+///
+/// # Errors
+/// Where the recipe cannot be read, or a change of the method has no place in it.
+pub fn method(recipe: Option<&str>, changes: &[Change]) -> Result<Option<String>, RecipeError> {
+    let mut table = match recipe {
+        Some(recipe) => e2mc_recipe::load(recipe)?,
+        None => Table::new(),
+    };
+    let of_method = |key: &str| key == "method" || key == "method.name";
+    for (key, value) in changes.iter().filter(|(key, _)| of_method(key)) {
+        e2mc_recipe::set(&mut table, key, value.clone())?;
+    }
+    let name = table.get("method").and_then(|method| method.get("name"));
+    Ok(name.and_then(Value::as_str).map(str::to_owned))
+}
+
 fn read(table: Table) -> Result<Recipe, toml::de::Error> {
     Value::Table(table).try_into()
 }

@@ -31,7 +31,7 @@ pub struct ProbeOptions {
     /// Classifiers to fit; logistic regression has nothing to tune
     #[arg(long, value_enum, default_value_t = ProbeName::Both)]
     pub probe: ProbeName,
-    /// Preset of the SGD probe (paper, appendix B.2) [default: by the model's method]
+    /// Preset of the SGD probe (paper, appendix B.2; DINO) [default: by the model's method]
     ///
     /// For embeddings from files, and where the method is not known: vicreg.
     #[arg(help_heading = heading::SGD, long, value_enum)]
@@ -107,6 +107,8 @@ pub enum ProbeName {
     Sgd,
     /// Both, one after the other
     Both,
+    /// One cross-attention layer over a network's patches or places, by AdamW (needs --checkpoint)
+    Attentive,
 }
 
 impl ProbeName {
@@ -116,6 +118,7 @@ impl ProbeName {
             Self::Logistic => vec![ProbeKind::Logistic],
             Self::Sgd => vec![ProbeKind::Sgd],
             Self::Both => vec![ProbeKind::Logistic, ProbeKind::Sgd],
+            Self::Attentive => vec![ProbeKind::Attentive],
         }
     }
 }
@@ -131,6 +134,10 @@ pub enum PresetName {
     Simsiam,
     /// Steps, rate 0.01, batch norm per channel of 4 places (for --output map6x6)
     Inat18,
+    /// Cosine, rate 0.001, batch 1024, no weight decay (for --output class:4)
+    Dino,
+    /// As dino, ten epochs (for --output class:1+mean)
+    Dinov2,
 }
 
 impl From<PresetName> for LinearPreset {
@@ -140,6 +147,8 @@ impl From<PresetName> for LinearPreset {
             PresetName::Swav => Self::Swav,
             PresetName::Simsiam => Self::Simsiam,
             PresetName::Inat18 => Self::Inat18,
+            PresetName::Dino => Self::Dino,
+            PresetName::Dinov2 => Self::Dinov2,
         }
     }
 }

@@ -27,6 +27,9 @@ pub enum Output {
     /// The last feature map, average-pooled 6 x 6 with stride 1 and laid out channel by channel: 8192 numbers of a
     /// ResNet-50 at 224 x 224 (paper, iNat18).
     Map6x6,
+    /// All patches' tokens, or all places of the last feature map, one behind the other: what an attentive
+    /// probe learns from.
+    Tokens,
     /// What comes out of the backbone's layer of that name; a feature map is averaged over its
     /// places, tokens over themselves.
     Layer(String),
@@ -42,6 +45,7 @@ impl FromStr for Output {
             "predictor" => Self::Predictor,
             "prototypes" => Self::Prototypes,
             "map6x6" => Self::Map6x6,
+            "tokens" => Self::Tokens,
             layer => Self::Layer(layer.strip_prefix("backbone.").unwrap_or(layer).to_owned()),
         })
     }
@@ -55,6 +59,7 @@ impl std::fmt::Display for Output {
             Self::Predictor => "predictor",
             Self::Prototypes => "prototypes",
             Self::Map6x6 => "map6x6",
+            Self::Tokens => "tokens",
             Self::Layer(name) => name,
         })
     }
@@ -130,6 +135,10 @@ impl Model {
                     }
                     map.f_avg_pool2d([6, 6], [1, 1], [0, 0], false, true, None::<i64>)?
                         .f_flatten(1, -1)?
+                }
+                Output::Tokens => {
+                    let places = self.backbone.places(&images, self.precision())?;
+                    places.f_flatten(1, -1)?
                 }
                 Output::Layer(name) => {
                     let out = self.backbone.layer(&images, name, self.precision())?;

@@ -7,6 +7,9 @@
 //! first, without a graph; the loss gives its gradient at each of them; and each part goes through
 //! once more, with that gradient. Value and gradient are those of the whole batch, up to rounding
 //! and to batch norm, which sees one part at a time. The price is a second forward pass.
+//!
+//! Where the backbone's blocks are computed again for the gradient (`training.checkpoint_blocks`), the
+//! same is done with a part's blocks one by one, and a batch in one part goes through twice, too.
 
 use std::fmt;
 use std::ops::Range;
@@ -15,7 +18,7 @@ use e2mc_data::View;
 use tch::{Device, Kind, Tensor};
 
 use crate::Error;
-use crate::backbone::Backbone;
+use crate::backbone::{Backbone, Kept};
 use crate::images::images;
 use crate::layer::{Mode, Precision, Statistics};
 use crate::world::World;
@@ -31,6 +34,8 @@ pub struct Encoder<'a> {
     pub(crate) joins_views: bool,
     /// Parts of equal size; they divide `n`.
     pub(crate) parts: usize,
+    /// Whether blocks are computed again for the gradient.
+    pub(crate) recomputes: bool,
     /// Whether the backbone is a fixed function: no gradient reaches its weights, and its running
     /// statistics stay as they are.
     pub(crate) frozen: bool,
@@ -42,6 +47,8 @@ pub struct Encoder<'a> {
     pub(crate) world: &'a World,
     /// The features of each view, once somebody has asked.
     pub(crate) features: Vec<Tensor>,
+    /// What the blocks of each group of views are computed again from, of a batch in one part.
+    pub(crate) kept: Vec<Kept>,
 }
 
 impl fmt::Debug for Encoder<'_> {
@@ -72,7 +79,10 @@ impl Encoder<'_> {
     /// Where the views do not fit the backbone.
     pub fn features(&mut self) -> Result<Vec<Tensor>, Error> {
         if self.features.is_empty() {
-            self.features = self.encode()?;
+            self.features = match self.recomputes && self.parts == 1 && !self.frozen {
+                true => self.encode_kept()?,
+                false => self.encode()?,
+            };
         }
         Ok(self.features.iter().map(Tensor::shallow_clone).collect())
     }
@@ -128,29 +138,74 @@ impl Encoder<'_> {
         Ok(features)
     }
 
+    /// The features of each view of a batch in one part, as the start of a graph of their own, with what
+    /// the blocks are computed again from.
+    fn encode_kept(&mut self) -> Result<Vec<Tensor>, Error> {
+        let mut features = Vec::with_capacity(self.views.len());
+        let mut all = Vec::new();
+        for group in self.groups() {
+            let views = group.len() as i64;
+            let (pooled, kept) = self.kept_part(group, 0)?;
+            all.push(kept);
+            for view in pooled.f_chunk(views, 0)? {
+                features.push(view.f_alias_copy()?.f_set_requires_grad(true)?);
+            }
+        }
+        self.kept = all;
+        Ok(features)
+    }
+
+    /// One part of a group through the backbone that is trained, link by link. Running statistics are
+    /// those of the second time.
+    fn kept_part(&self, group: Range<usize>, part: usize) -> Result<(Tensor, Kept), Error> {
+        let images = self.images(group, part)?;
+        let mode = self.mode(self.statistics(Statistics::Unrecorded));
+        let found = self.backbone.forward_kept(&images, mode)?;
+        found.ok_or_else(|| {
+            let expected = "false: blocks of this backbone cannot be computed one by one";
+            Error::config("training.checkpoint_blocks", expected, true)
+        })
+    }
+
     /// Takes the loss's gradient at the features into the backbone, after the loss's own backward
-    /// pass has left it there. That pass has already done all with a single part.
+    /// pass has left it there. That pass has already done all with a single part, unless blocks are computed again.
     ///
     /// # Errors
     /// Where libtorch runs out of memory.
-    pub(crate) fn backward(&self) -> Result<(), Error> {
-        if self.parts == 1 || self.frozen || self.features.is_empty() {
+    pub(crate) fn backward(&mut self) -> Result<(), Error> {
+        let done = self.parts == 1 && !self.recomputes;
+        if done || self.frozen || self.features.is_empty() {
             return Ok(());
         }
+        let mut kept = std::mem::take(&mut self.kept).into_iter();
         for group in self.groups() {
             for part in 0..self.parts {
-                let rows = self.rows(&self.views[group.start], part);
-                let outputs = self.own_part(group.clone(), part, Statistics::Batch)?;
-                let mut linear = Tensor::f_zeros([], (Kind::Float, self.device))?;
-                for (features, output) in self.features[group.clone()].iter().zip(&outputs) {
-                    let gradient = features.f_grad()?;
-                    let gradient = gradient.f_narrow(0, rows.start as i64, rows.len() as i64)?;
-                    linear = linear.f_add(&output.f_mul(&gradient)?.f_sum(Kind::Float)?)?;
+                let gradient = self.gradient(group.clone(), part)?;
+                let mode = self.mode(self.statistics(Statistics::Batch));
+                if self.recomputes {
+                    let kept = match kept.next() {
+                        Some(kept) => kept,
+                        None => self.kept_part(group.clone(), part)?.1,
+                    };
+                    self.backbone.backward_kept(kept, &gradient, mode)?;
+                } else {
+                    let images = self.images(group.clone(), part)?;
+                    let pooled = self.backbone.forward(&images, mode)?;
+                    pooled.f_mul(&gradient)?.f_sum(Kind::Float)?.f_backward()?;
                 }
-                linear.f_backward()?;
             }
         }
         Ok(())
+    }
+
+    /// The loss's gradient at the features of one part of a group, one view below the other.
+    fn gradient(&self, group: Range<usize>, part: usize) -> Result<Tensor, Error> {
+        let rows = self.rows(&self.views[group.start], part);
+        let views = self.features[group].iter().map(|features| {
+            let gradient = features.f_grad()?;
+            gradient.f_narrow(0, rows.start as i64, rows.len() as i64)
+        });
+        Ok(Tensor::f_cat(&views.collect::<Result<Vec<_>, _>>()?, 0)?)
     }
 
     /// Which views go through together.
@@ -200,21 +255,31 @@ impl Encoder<'_> {
         part: usize,
         statistics: Statistics,
     ) -> Result<Vec<Tensor>, Error> {
+        let views = group.len() as i64;
+        let images = self.images(group, part)?;
+        let features = backbone.forward(&images, self.mode(statistics))?;
+        Ok(features.f_chunk(views, 0)?)
+    }
+
+    /// How a network sees the images.
+    fn mode(&self, statistics: Statistics) -> Mode<'_> {
+        Mode {
+            statistics,
+            precision: self.precision,
+            world: self.world,
+        }
+    }
+
+    /// The images of one part of a group `(n, c, h, w)`, one view below the other.
+    fn images(&self, group: Range<usize>, part: usize) -> Result<Tensor, Error> {
         let views = &self.views[group];
         let images = views
             .iter()
             .map(|view| Ok(images(view, self.rows(view, part))?.f_to_device(self.device)?))
             .collect::<Result<Vec<_>, Error>>()?;
-        let images = match images.as_slice() {
+        Ok(match images.as_slice() {
             [alone] => alone.shallow_clone(),
             several => Tensor::f_cat(several, 0)?,
-        };
-        let mode = Mode {
-            statistics,
-            precision: self.precision,
-            world: self.world,
-        };
-        let features = backbone.forward(&images, mode)?;
-        Ok(features.f_chunk(views.len() as i64, 0)?)
+        })
     }
 }

@@ -15,6 +15,7 @@
 
 mod advice;
 mod archive;
+pub mod attentive;
 pub mod backbone;
 mod budget;
 pub mod checkpoint;

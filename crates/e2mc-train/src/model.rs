@@ -166,6 +166,19 @@ impl Model {
         })
     }
 
+    /// How many tokens the patches of an image of `channels` and `side` have, or places its last
+    /// feature map, and how many numbers each.
+    ///
+    /// # Errors
+    /// Where such an image does not fit the network.
+    pub fn places(&self, channels: usize, side: usize) -> Result<[usize; 2], Error> {
+        let shape = [1, channels as i64, side as i64, side as i64];
+        let image = Tensor::f_zeros(shape, (Kind::Float, self.device()))?;
+        let places = tch::no_grad(|| self.backbone.places(&image, self.precision))?;
+        let (_, places, width) = places.size3()?;
+        Ok([places as usize, width as usize])
+    }
+
     /// Embeddings `(n, d)` of images `(n, c, h, w)`, in evaluation mode.
     ///
     /// # Errors

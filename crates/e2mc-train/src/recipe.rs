@@ -59,6 +59,10 @@ pub struct TrainingConfig {
     /// statistics of its own.
     #[serde(default = "TrainingConfig::one_part")]
     pub accumulate: usize,
+    /// Whether the backbone's blocks are computed a second time for the gradient, so that memory is
+    /// that of one block's activations. The gradient is the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checkpoint_blocks: bool,
     /// Whether batch norm in the backbone normalises by its running statistics and keeps them, as
     /// in evaluation.
     #[serde(default)]
@@ -111,6 +115,7 @@ impl Default for TrainingConfig {
             learning_rate: 0.0,
             precision: Precision::default(),
             accumulate: Self::one_part(),
+            checkpoint_blocks: false,
             freeze_batch_norm: false,
             load_optimizer: false,
             head_warmup_steps: None,

@@ -211,12 +211,14 @@ impl Trainer {
             views: &batch.views,
             joins_views: self.model.method.joins_views(),
             parts: training.accumulate,
+            recomputes: training.checkpoint_blocks,
             keeps_statistics: training.freeze_batch_norm,
             frozen: step < training.head_warmup(),
             precision: training.precision,
             device,
             world: &self.world,
             features: Vec::new(),
+            kept: Vec::new(),
         };
         let resolutions: Vec<_> = batch.views.iter().map(|view| view.shape[2]).collect();
         let context = StepContext {

@@ -52,6 +52,13 @@ impl Trainer {
         recipe.check()?;
         recipe.training.precision = recipe.training.precision.on(device);
         let mut model = Model::within(&recipe, device, seed, limits)?;
+        if recipe.training.checkpoint_blocks && !model.backbone.recomputes() {
+            let expected = format!(
+                "false for {}, whose blocks cannot be computed one by one",
+                recipe.backbone
+            );
+            return Err(Error::config("training.checkpoint_blocks", expected, true));
+        }
         let all: Vec<String> = model.tensors().into_keys().collect();
         model.begin(&all)?;
         if let Some(blocks) = recipe.training.freeze_blocks {

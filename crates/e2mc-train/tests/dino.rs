@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::{copies, dino, recipe, train};
 use e2mc_data::ViewRecipe;
-use e2mc_train::checkpoint::Checkpoint;
+use e2mc_train::checkpoint::{Checkpoint, Export, Names, ReadOptions, export, save_model};
 use e2mc_train::method::{DinoConfig, DinoTemperatures, MethodSettings, dino_loss};
 use e2mc_train::{Ending, Error, Recipe, Trainer};
 use serde_json::json;
@@ -299,5 +299,81 @@ fn settings_out_of_range_are_refused_by_name() {
     ] {
         let error = refused(config, 4);
         assert!(error.contains(field), "{error}");
+    }
+}
+
+#[test]
+fn an_encoder_for_others_carries_no_teacher() {
+    let [_, vit] = recipes();
+    let trainer = Trainer::new(vit.clone(), Device::Cpu, 3).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("own.safetensors");
+    save_model(&own, &vit, &trainer.model, Default::default()).unwrap();
+    let names = |names: Names, backbone_only: bool| -> (Vec<String>, Checkpoint) {
+        let path = folder.path().join("out.safetensors");
+        let options = Export {
+            names,
+            backbone_only,
+            ..Export::default()
+        };
+        export(&Checkpoint::read(&own).unwrap(), &path, options).unwrap();
+        let tensors = Tensor::read_safetensors(&path).unwrap();
+        let names = tensors.into_iter().map(|(name, _)| name).collect();
+        let reading = ReadOptions {
+            heads: Some(2),
+            ..ReadOptions::default()
+        };
+        (names, Checkpoint::read_with(&path, reading).unwrap())
+    };
+    let for_training = |name: &String| name.starts_with("teacher.") || name == "center";
+    // The whole of it, to go on with.
+    let (all, read) = names(Names::E2mc, false);
+    assert_eq!(all.len(), trainer.model.tensors().len());
+    assert!(all.iter().any(for_training) && read.recipe.method.name() == "dino");
+    // The encoder and its head.
+    let (theirs, read) = names(Names::Public("timm"), false);
+    assert!(!theirs.iter().any(for_training), "{theirs:?}");
+    assert!(theirs.contains(&"blocks.0.norm1.weight".to_owned()));
+    assert!(theirs.contains(&"projector.0.weight".to_owned()));
+    let model = read.to_model(Device::Cpu).unwrap();
+    for (name, tensor) in model.tensors() {
+        assert_eq!(tensor, trainer.model.tensors()[&name], "{name}");
+    }
+    let ignored = &read.foreign.as_ref().unwrap().ignored;
+    assert!(
+        ignored.contains(&"the head of a student of DINO without its teacher".to_owned()),
+        "{ignored:?}"
+    );
+    // The encoder alone.
+    for public in [Names::E2mc, Names::Public("timm")] {
+        let (backbone, _) = names(public, true);
+        let heads = |name: &String| name.starts_with("projector.") || for_training(name);
+        assert!(!backbone.iter().any(heads), "{backbone:?}");
+    }
+}
+
+#[test]
+fn a_teachers_frozen_blocks_stay_the_students() {
+    for mut recipe in recipes() {
+        recipe.training.freeze_blocks = Some(1);
+        // Running statistics are of a batch, frozen or not.
+        recipe.training.freeze_batch_norm = recipe.backbone.has_batch_norm();
+        let config = recipe.backbone.clone();
+        let mut trainer = Trainer::new(recipe, Device::Cpu, 3).unwrap();
+        let before = copies(&trainer.model);
+        train(&mut trainer, 4, None, 1);
+        let after = copies(&trainer.model);
+        let mut frozen = 0;
+        for (name, student) in &after {
+            let Some(layer) = name.strip_prefix("backbone.") else {
+                continue;
+            };
+            let teacher = &after[&format!("teacher.{name}")];
+            let stays = config.layer_of(layer) <= 1 || layer.contains("running_");
+            assert_eq!(*student == before[name], stays, "{name}");
+            assert_eq!(teacher == student, stays, "{name}");
+            frozen += usize::from(stays);
+        }
+        assert!(frozen > 5);
     }
 }

@@ -120,6 +120,19 @@ fn a_vision_transformer_goes_the_whole_way() {
         "{}",
         found.stderr
     );
+    // DINO's linear evaluation, and an attentive probe.
+    let line =
+        "probe --checkpoint run/model.safetensors --data data --fractions 1 --seeds 1 --json";
+    let ran = world.run(&format!(
+        "{line} --probe sgd --preset dino --output class:2"
+    ));
+    let result = ran.json();
+    assert_eq!(result["settings"]["preset"], "dino");
+    assert_eq!(result["settings"]["sgd"][0]["batch"], 1024);
+    let result = world.run(&format!("{line} --probe attentive")).json();
+    assert_eq!(result["probes"][0]["probe"], "attentive", "{result}");
+    assert_eq!(result["settings"]["attentive"]["epochs"], 20);
+    assert!(result["knn"].is_f64(), "{result}");
     // A layout is refused where it does not fit a patch.
     let ran = world.run(
         "embed --checkpoint run/model.safetensors --data data --out g.npy --resize 30 --crop 30",
@@ -137,6 +150,63 @@ fn a_convnext_goes_the_whole_way() {
     let world = whole_way(CONVNEXT, name, &["timm", "hf"], 16);
     let ran = world.run("convert run/model.safetensors tv --names torchvision");
     assert!(ran.error().contains("torchvision"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_full_checkpoint_of_dino_goes_on_with_everything() {
+    let world = World::new();
+    world.data("data", 64, 24);
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../e2mc-train/tests/golden/dino");
+    fs::copy(golden.join("full.pth"), world.path("full.pth")).unwrap();
+    let grey = "--set augmentation={channels=1,mean=[0.286],std=[0.353],\
+                views=[{count=2,size=14},{count=2,size=7}]}";
+    let line = |more: &str| {
+        world.run(&format!(
+            "continue --checkpoint full.pth --heads 2 {grey} --data data --batch 16 --epochs 1 --threads 2 \
+             --held-out 16 {more} --json"
+        ))
+    };
+    let whole = line("--recipe dino-imagenet --out run");
+    let result = whole.json();
+    assert!(result["terms"]["cross_entropy"].is_f64(), "{result}");
+    assert!(result["terms"]["entropy"].is_f64(), "{result}");
+    let said = &whole.stderr;
+    for words in [
+        "in the layout `dino`, with the heads of dino, after epoch 7",
+        "the student is taken, with its teacher, their heads and the centre",
+        "18 of 18 tensors of the backbone are used",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("start anew"), "{said}");
+    let recipe = fs::read_to_string(world.path("run/recipe.toml")).unwrap();
+    assert!(recipe.contains("projector = [12, 12, 6]"), "{recipe}");
+    // Another method takes the teacher, as every evaluation does.
+    let other = line(
+        "--recipe vicreg-small --set method.name=vicreg --set method.projector=[8,8] --head-warmup 1 \
+         --set augmentation.views=[{count=2,size=14}] --out other",
+    );
+    assert_eq!(other.code, Some(0), "{}", other.stderr);
+    assert!(
+        other.stderr.contains("`teacher.backbone.` is taken"),
+        "{}",
+        other.stderr
+    );
+    let refused = line("--recipe dino-imagenet --set method.prototypes=9 --out no");
+    let error = refused.error();
+    assert!(
+        error.contains("prototypes.weight_v: model [9, 6], file [10, 6]"),
+        "{error}"
+    );
+    let refused = line("--recipe dino-imagenet --layout dino --network student --out no");
+    assert!(
+        refused.error().contains("takes student and teacher"),
+        "{}",
+        refused.stderr
+    );
+    // What is given to others is the student's encoder, without the teacher.
+    let ran = world.run("convert run/model.safetensors vit.pth --names timm --json");
+    assert_eq!(ran.json()["tensors"], 18 + 8, "{}", ran.stderr);
 }
 
 #[test]

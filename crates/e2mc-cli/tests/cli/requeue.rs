@@ -83,6 +83,32 @@ fn a_killed_run_is_gone_on_with_from_within_an_epoch() {
 }
 
 #[test]
+fn a_killed_run_of_dino_is_gone_on_with_teacher_and_centre() {
+    let world = world();
+    let line = |out: &str| {
+        format!(
+            "pretrain --recipe dino-small-28 --set backbone.patch=7 --set backbone.width=32 \
+             --set backbone.depth=1 --set backbone.heads=2 --set backbone.hidden=32 \
+             --set method.projector=[16,8] --set method.prototypes=12 --set augmentation.views.2.size=14 \
+             --data data --batch 16 --epochs 2 --threads 2 --held-out 20 --log-every 2 --save-every 3 \
+             --resume-or-start --out {out}"
+        )
+    };
+    let whole = world.run(&line("whole"));
+    assert_eq!(whole.code, Some(0), "{}", whole.stderr);
+    // In the first epoch, while the last layer waits, and in the second.
+    for lines in [4, 10] {
+        let child = world.spawn(&line("run"));
+        world.wait_for_lines("run/metrics.jsonl", lines);
+        signal(&child, "-KILL");
+        assert_eq!(ended(child).code, None);
+    }
+    let again = world.run(&line("run"));
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert_same(&world, "run", "whole");
+}
+
+#[test]
 fn what_a_kill_after_the_training_kept_from_being_written_is_written() {
     let world = world();
     let line = format!("pretrain {TINY} --data data --held-out 20 --out run");

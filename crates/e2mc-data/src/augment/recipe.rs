@@ -149,7 +149,8 @@ const MOST_VIEWS: usize = 64;
 
 impl Augmentation {
     /// The names of the recipes that are built in.
-    pub const NAMES: [&'static str; 5] = ["vicreg", "swav", "simsiam", "probe", "small-grey"];
+    pub const NAMES: [&'static str; 6] =
+        ["vicreg", "swav", "simsiam", "dino", "probe", "small-grey"];
 
     /// A built-in recipe by its name, if there is one.
     pub fn named(name: &str) -> Option<Self> {
@@ -157,6 +158,7 @@ impl Augmentation {
             "vicreg" => Self::vicreg(),
             "swav" => Self::swav(),
             "simsiam" => Self::simsiam(),
+            "dino" => Self::dino(),
             "probe" => Self::crop_and_flip(),
             "small-grey" => Self::small_grey(),
             _ => return None,
@@ -209,6 +211,40 @@ impl Augmentation {
         Self::imagenet(
             AUTHORS_STD,
             vec![view(2, 224, [0.14, 1.0]), view(6, 96, [0.05, 0.14])],
+        )
+    }
+
+    /// DINO's two large and eight small crops: the defaults of its public code, whose large ones are
+    /// made as BYOL's two views.
+    pub fn dino() -> Self {
+        let view = |count, size, scale, blur, solarize| ViewRecipe {
+            count,
+            scale,
+            filter: Filter::Bicubic,
+            flip: 0.5,
+            jitter: Jitter {
+                probability: 0.8,
+                brightness: 0.4,
+                contrast: 0.4,
+                saturation: 0.2,
+                hue: 0.1,
+            },
+            grey: 0.2,
+            blur: Blur {
+                probability: blur,
+                sigma: [0.1, 2.0],
+            },
+            solarize,
+            ..ViewRecipe::crop(size)
+        };
+        let large = [0.4, 1.0];
+        Self::imagenet(
+            IMAGENET_STD,
+            vec![
+                view(1, 224, large, 1.0, 0.0),
+                view(1, 224, large, 0.1, 0.2),
+                view(8, 96, [0.05, 0.4], 0.5, 0.0),
+            ],
         )
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
     let screen = Screen::new();
     let notices: Arc<dyn Notices> = screen.clone();
     let sweep = match continuation(&options.from)? {
-        Some(continuation) => {
+        Some(mut continuation) => {
             let (base, recipe) = continuation.plan(&*screen)?;
             let mut run = settings::run_settings(train);
             run.base = Some(base_checkpoint(&continuation.checkpoint)?);
@@ -49,7 +49,7 @@ pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
                 reading: continuation.reading,
                 seed: run.seed,
                 settings: run,
-                probe: probe(options),
+                probe: probe(options)?,
                 command: output::command_line(),
             };
             plan.check()?;
@@ -87,15 +87,15 @@ pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
     })
 }
 
-fn probe(options: &SweepOptions) -> LinearSettings {
-    LinearSettings {
+fn probe(options: &SweepOptions) -> Result<LinearSettings> {
+    Ok(LinearSettings {
         fractions: options.fractions.clone(),
         seeds: options.seeds,
-        probe: settings::probe(options.probe),
+        probe: settings::probe(options.probe)?,
         k: options.k.into(),
         sgd_epochs: options.sgd_epochs.map(|epochs| epochs as usize),
         sgd_rate: options.sgd_rate,
-    }
+    })
 }
 
 /// Tries the first run, and prints the plan of `--dry-run`.

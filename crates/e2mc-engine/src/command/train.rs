@@ -58,7 +58,7 @@ pub(crate) fn continue_(command: &ContinueOptions) -> Result<ExitCode> {
 fn continue_in(world: &World, device: Device, command: &ContinueOptions) -> Result<ExitCode> {
     let options = &command.train;
     let screen = Screen::of(world);
-    let Some(continuation) = continuation(command)? else {
+    let Some(mut continuation) = continuation(command)? else {
         return resume(world, options, &screen);
     };
     let (checkpoint, recipe) = continuation.plan(&*screen)?;

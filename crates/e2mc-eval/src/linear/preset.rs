@@ -15,6 +15,13 @@ pub enum LinearPreset {
     /// iNat18's: batch norm over channels of 4 places (a feature map pooled to 2 x 2), rate 0.01, weight decay 1e-4, times
     /// 0.1 at epochs 24, 48, 72 and 84.
     Inat18,
+    /// DINO's (public code, `eval_linear.py`): rate 0.001, batch 1024, no weight decay. Its features are the class tokens of the
+    /// last 4 blocks (ViT-S), or the class token and the mean of the patches (ViT-B).
+    Dino,
+    /// DINOv2's (public code, `eval/linear.py`): ten epochs, batch 1024, no weight decay. Of the 13 rates from 1e-5 to 0.1 that
+    /// its authors try, and take the best of on the images that they judge by, the one in the middle, 0.001. Its features are the class
+    /// token and the mean of the patches.
+    Dinov2,
 }
 
 impl LinearPreset {
@@ -24,6 +31,7 @@ impl LinearPreset {
             "vicreg" => Some(Self::Vicreg),
             "swav" => Some(Self::Swav),
             "simsiam" => Some(Self::Simsiam),
+            "dino" => Some(Self::Dino),
             _ => None,
         }
     }
@@ -64,6 +72,13 @@ impl LinearPreset {
                     factor: 0.1,
                 },
                 batch_norm: Some(4),
+                ..base
+            },
+            Self::Dino | Self::Dinov2 => LinearConfig {
+                epochs: if self == Self::Dino { 100 } else { 10 },
+                batch: 1024,
+                learning_rate: 0.001,
+                weight_decay: 0.0,
                 ..base
             },
         }
@@ -111,6 +126,9 @@ mod tests {
         assert_eq!(of(LinearPreset::Simsiam, 0.1), (0.2, 2048, 0.0));
         assert_eq!(of(LinearPreset::Simsiam, 1.0), (0.1, 2048, 0.0));
         assert_eq!(of(LinearPreset::Inat18, 1.0), (0.01, 256, 1e-4));
+        assert_eq!(of(LinearPreset::Dino, 0.1), (0.001, 1024, 0.0));
+        let dinov2 = LinearPreset::Dinov2.config(1.0);
+        assert_eq!((dinov2.epochs, dinov2.batch), (10, 1024));
         let rates: Vec<f64> = [23, 24, 84]
             .map(|e| LinearPreset::Inat18.config(1.0).rate(e))
             .into();

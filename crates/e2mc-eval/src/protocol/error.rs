@@ -18,6 +18,10 @@ pub enum Error {
     #[error(transparent)]
     Record(#[from] e2mc_record::Error),
 
+    /// An attentive probe of features.
+    #[error("the attentive probe learns from a network's tokens, found features alone")]
+    NeedsTokens,
+
     /// Two fractions of the labels that would share a name.
     #[error("the fractions {first} and {second} are both {percent} %")]
     SameFraction {

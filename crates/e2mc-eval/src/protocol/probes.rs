@@ -25,6 +25,8 @@ pub enum ProbeKind {
     Logistic,
     /// The paper's linear layer by SGD on the features as they are.
     Sgd,
+    /// One cross-attention layer over a network's tokens, which are no features: not fitted here.
+    Attentive,
 }
 
 impl ProbeKind {
@@ -33,6 +35,7 @@ impl ProbeKind {
         match self {
             Self::Logistic => "logistic",
             Self::Sgd => "sgd",
+            Self::Attentive => "attentive",
         }
     }
 }
@@ -286,6 +289,7 @@ pub fn fit_probes(
             let probe = match kind {
                 ProbeKind::Logistic => Probe::Logistic(LogisticConfig::default()),
                 ProbeKind::Sgd => Probe::Sgd(plan.settings.config(fraction)),
+                ProbeKind::Attentive => return Err(Error::NeedsTokens),
             };
             // With the same labels every subset is the same; the seed still moves SGD's order.
             let same = plan.subsets.is_same_for_all_seeds(fraction);
@@ -337,8 +341,9 @@ pub fn unfinished_warning(kind: ProbeKind, runs: &[ProbeFit], fraction: f64) -> 
     let unfinished = runs.iter().filter(|run| run.converged == Some(false));
     let (slow, all) = (unfinished.count(), runs.len());
     (slow > 0).then(|| match kind {
-        ProbeKind::Logistic => format!(
-            "{slow} of {all} logistic fits on {} % of the labels ended before they converged",
+        ProbeKind::Logistic | ProbeKind::Attentive => format!(
+            "{slow} of {all} {} fits on {} % of the labels ended before they converged",
+            kind.name(),
             percent(fraction)
         ),
         ProbeKind::Sgd => format!(

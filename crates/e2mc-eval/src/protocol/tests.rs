@@ -64,7 +64,8 @@ fn the_preset_is_that_of_the_method_unless_one_is_asked_for() {
         let settings = ProbeSettings::choose(asked, method);
         (settings.preset, settings.origin)
     };
-    use crate::LinearPreset::{Inat18, Simsiam, Swav, Vicreg};
+    use crate::LinearPreset::{Dino, Inat18, Simsiam, Swav, Vicreg};
+    assert_eq!(of(None, Some("dino")), (Dino, PresetOrigin::Method));
     assert_eq!(of(None, Some("swav")), (Swav, PresetOrigin::Method));
     assert_eq!(of(None, Some("simsiam")), (Simsiam, PresetOrigin::Method));
     assert_eq!(of(None, Some("vicreg")), (Vicreg, PresetOrigin::Method));

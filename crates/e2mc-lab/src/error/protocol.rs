@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// Bytes of a GiB.
+const GIB: f64 = (1u64 << 30) as f64;
+
 /// Features that cannot be judged as asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -11,6 +14,21 @@ pub enum ProtocolError {
     SeveralLabels {
         /// The images.
         data: PathBuf,
+    },
+    /// Tokens that do not fit into memory.
+    #[error(
+        "the attentive probe keeps the tokens of all {images} images, {:.1} GiB: expected at most half of \
+         the free memory, found {:.1} GiB free",
+        *needed as f64 / GIB,
+        *free as f64 / GIB
+    )]
+    TokensTooLarge {
+        /// Images of both splits.
+        images: usize,
+        /// Bytes that they take.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
     },
     /// The preset shares batch norm among places of a feature map, and none was asked for.
     #[error(

@@ -4,6 +4,7 @@
 //! Each function gives an [`EvaluationResult`](e2mc_record::EvaluationResult) and leaves predictions in
 //! a [`ResultFolder`](e2mc_record::ResultFolder); the caller writes the result there last.
 
+mod attentive;
 mod evaluate;
 mod finetune;
 mod fresh;

@@ -8,6 +8,7 @@ use e2mc_record::{EvaluationResult, Protocol, ResultFolder};
 use e2mc_train::Output;
 use serde_json::json;
 
+use super::attentive::{attentive, described};
 use super::fresh::{Fresh, Views};
 use super::network::Network;
 use crate::error::{Error, ProtocolError};
@@ -73,6 +74,14 @@ pub fn probe(
     judged.describe(Some(output), &mut result)?;
     network.record_batch(&mut result);
     let data = network.features()?;
+    let all = plan;
+    // What learns from features.
+    let mut plan = all.clone();
+    plan.probes.retain(|&kind| kind != ProbeKind::Attentive);
+    let plan = &plan;
+    if let Some(first) = all.first_fit(data.train.rows()) {
+        folder.set_first(first);
+    }
     let mut result = match features.views().filter(|_| sgd) {
         None => evaluate_probes(result, &data, plan, folder)?,
         Some(views) => {
@@ -99,6 +108,16 @@ pub fn probe(
             result
         }
     };
+    if plan.probes.len() < all.probes.len() {
+        let (rows, warnings) = attentive(network, all, folder, notices)?;
+        result.probes.extend(rows);
+        result.warnings.extend(warnings);
+        once_each(&mut result.warnings);
+        let rows = result.probes.clone();
+        all.describe(&mut result, data.train.rows(), &rows);
+        let key = ProbeKind::Attentive.name();
+        result.settings.insert(key.into(), described());
+    }
     let flip = match features {
         Features::Augmented { flip } => Some(flip),
         _ => None,

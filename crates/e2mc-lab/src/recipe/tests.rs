@@ -9,12 +9,12 @@ fn base() -> Recipe {
 
 /// A checkpoint's recipe that one of this name may continue.
 fn base_of(name: &str) -> Recipe {
-    if name == "vit-vicreg-imagenet" {
+    if matches!(name, "vit-vicreg-imagenet" | "dino-imagenet") {
         let family = parse_change("backbone={ family = 'vit' }").unwrap();
         return resolve(None, Some("vicreg-imagenet-pretrain"), &[family]).unwrap();
     }
     let trains_on = ["-small", "-imagenet", "-glyphs"];
-    if !trains_on.iter().any(|word| name.contains(word)) || name == "vit-small-28" {
+    if !trains_on.iter().any(|word| name.contains(word)) || name.ends_with("-small-28") {
         return resolve(None, Some(name), &[]).unwrap();
     }
     let words: Vec<&str> = name.split('-').collect();

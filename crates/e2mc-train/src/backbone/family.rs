@@ -157,6 +157,33 @@ pub trait Network: Debug {
         mode: Mode<'_>,
         tap: &mut Tap<'_>,
     ) -> Result<Features, Error>;
+
+    /// The network link by link, which `training.checkpoint_blocks` needs. `None` where it cannot be
+    /// computed so, and by default.
+    fn chain(&self) -> Option<&dyn Chain> {
+        None
+    }
+}
+
+/// A network whose blocks can be computed one by one: its stem is a link, each block is one, and what
+/// makes features of the last.
+pub trait Chain {
+    /// How many links there are.
+    fn links(&self) -> usize;
+
+    /// What the link of that number makes of the output of the one before. Link 0 takes the images
+    /// `(n, c, h, w)`, and the last gives the pooled features `(n, features)` in float32; `size` is the
+    /// images' height and width. It depends on nothing else and leaves its input as it is.
+    ///
+    /// # Errors
+    /// Where the images do not fit the network.
+    fn link(
+        &self,
+        number: usize,
+        x: &Tensor,
+        size: [i64; 2],
+        mode: Mode<'_>,
+    ) -> Result<Tensor, Error>;
 }
 
 /// What a network makes of images.

@@ -8,7 +8,8 @@ use tch::{Kind, Tensor, nn};
 use super::allocator;
 use super::config::BackboneConfig;
 use super::family::{Features, Local, Network};
-use super::tap::Tap;
+use super::recompute::{self, Kept};
+use super::tap::{PATCHES, Tap};
 use crate::Error;
 use crate::layer::{Mode, Precision};
 
@@ -119,6 +120,21 @@ impl Backbone {
         }
     }
 
+    /// The tokens of the patches, or the places of the last feature map row by row, `(n, places, c)` in
+    /// float32 and in evaluation mode.
+    ///
+    /// # Errors
+    /// Where the images do not have the network's channels.
+    pub fn places(&self, images: &Tensor, precision: Precision) -> Result<Tensor, Error> {
+        let mut tap = Tap::on(PATCHES);
+        let features = self.encode(images, Mode::evaluation(precision), &mut tap)?;
+        let places = match (tap.taken(), features.local) {
+            (Some(tokens), _) | (None, Local::Tokens(tokens)) => tokens,
+            (None, Local::Map(map)) => map.f_flatten(2, 3)?.f_transpose(1, 2)?,
+        };
+        Ok(places.f_to_kind(Kind::Float)?)
+    }
+
     /// What comes out of the layer of that name (a ResNet's: `bn1`, `layer3`, `layer4.1.conv2`) for
     /// images `(n, c, h, w)`, in float32 and in evaluation mode.
     ///
@@ -136,12 +152,55 @@ impl Backbone {
         Ok(tap.found()?.f_to_kind(Kind::Float)?)
     }
 
+    /// Whether its blocks can be computed one by one, and again.
+    pub fn recomputes(&self) -> bool {
+        self.network.chain().is_some()
+    }
+
+    /// As [`Backbone::forward`] without a graph, with what [`Backbone::backward_kept`] needs to take a
+    /// gradient at the features into the weights. `None` where blocks cannot be computed one by one.
+    ///
+    /// # Errors
+    /// As [`Backbone::forward`].
+    pub fn forward_kept(
+        &self,
+        images: &Tensor,
+        mode: Mode<'_>,
+    ) -> Result<Option<(Tensor, Kept)>, Error> {
+        self.check(images)?;
+        let chain = self.network.chain();
+        chain
+            .map(|chain| recompute::forward(chain, images, mode))
+            .transpose()
+    }
+
+    /// Takes a gradient `(n, features)` into the weights, block by block.
+    ///
+    /// # Errors
+    /// Where libtorch runs out of memory.
+    pub fn backward_kept(
+        &self,
+        kept: Kept,
+        gradient: &Tensor,
+        mode: Mode<'_>,
+    ) -> Result<(), Error> {
+        match self.network.chain() {
+            Some(chain) => recompute::backward(chain, kept, gradient, mode),
+            None => Ok(()),
+        }
+    }
+
     fn encode(
         &self,
         images: &Tensor,
         mode: Mode<'_>,
         tap: &mut Tap<'_>,
     ) -> Result<Features, Error> {
+        self.check(images)?;
+        self.network.forward(images, mode, tap)
+    }
+
+    fn check(&self, images: &Tensor) -> Result<(), Error> {
         let size = images.size();
         if size.len() != 4 || size[1] != self.config.channels() as i64 || size.contains(&0) {
             return Err(Error::config(
@@ -150,6 +209,6 @@ impl Backbone {
                 format!("{size:?}"),
             ));
         }
-        self.network.forward(images, mode, tap)
+        Ok(())
     }
 }

@@ -4,6 +4,10 @@ use tch::Tensor;
 
 use crate::Error;
 
+/// The name under which a network with other tokens beside those of patches shows the latter, as they
+/// become its features.
+pub(super) const PATCHES: &str = "patches";
+
 /// Keeps a copy of the output of the layer of one name, if any.
 #[derive(Debug)]
 pub struct Tap<'a> {
@@ -47,6 +51,11 @@ impl<'a> Tap<'a> {
             Some(_) => self.seen.push(name.to_owned()),
         }
         Ok(())
+    }
+
+    /// The output that was wanted, if it came by.
+    pub(super) fn taken(self) -> Option<Tensor> {
+        self.found
     }
 
     /// The output that was wanted.

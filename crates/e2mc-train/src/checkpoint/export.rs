@@ -86,7 +86,8 @@ impl Format {
 /// A file with our names also says how the network was made, where the checkpoint did: a
 /// safetensors file in its header, a PyTorch file beside the dictionary `state_dict`. With other
 /// names a PyTorch file is the `state_dict` itself, and a name without an end is that of a folder as the
-/// library loads it: the backbone's weights and what says how the network is made. A map that is
+/// library loads it: the backbone's weights and what says how the network is made. What serves a
+/// method's training alone, a teacher, is in files with our names only. A map that is
 /// folded into the checkpoint becomes the layer that [`Names::map_layer`] says.
 ///
 /// # Errors
@@ -120,6 +121,7 @@ pub fn export(
         .into_iter()
         // What was allowed to be missing has arbitrary values.
         .filter(|(name, _)| checkpoint.model.contains_key(name))
+        .filter(|(name, _)| given.is_none() || !recipe.method.serves_training(name))
         .partition(|(name, _)| name.starts_with(BACKBONE_PREFIX));
     let mut tensors = match given {
         Some((library, naming)) => named(backbone, config, library, naming)?,

@@ -23,6 +23,11 @@ pub(super) enum Heads {
         projector: Vec<usize>,
         predictor: Option<usize>,
     },
+    /// DINO's head: widths of its layers, and how many scores its last layer gives.
+    Dino {
+        projector: Vec<usize>,
+        prototypes: usize,
+    },
 }
 
 /// The heads that the network's tensors make up: `network` has each under our name.
@@ -35,6 +40,8 @@ pub(super) fn infer(
     let projector = linear_widths("projector", network, features)?;
     let has = |name: &str| network.keys().any(|ours| ours.starts_with(name));
     let method = match layout {
+        // Without its teacher a student of DINO cannot go on.
+        Layout::E2mc if size("prototypes.weight_v").is_some() => return Ok(Heads::None),
         Layout::E2mc if has("prototypes.") => Layout::Swav,
         Layout::E2mc if has("predictor.") => Layout::Simsiam,
         Layout::E2mc => Layout::Vicreg,
@@ -63,8 +70,50 @@ pub(super) fn infer(
                 predictor: predictor.first().copied(),
             }
         }
+        Layout::Dino => dino(network, projector)?,
         _ => Heads::Vicreg { projector },
     })
+}
+
+/// DINO's head behind its widths: no batch norm, and a last layer with weight normalisation.
+fn dino(network: &BTreeMap<String, Unread>, projector: Vec<usize>) -> Result<Heads, Problem> {
+    let of_norm = |(name, _): &(&String, &Unread)| {
+        name.starts_with("projector.") && name.ends_with(".running_mean")
+    };
+    if let Some((_, tensor)) = network.iter().find(of_norm) {
+        return Err(Problem {
+            expected: "heads of linear layers with GELU between them".into(),
+            found: format!("batch norm, `{}`", brief(tensor.name())),
+            advice: Advice::LeaveHeadsOut,
+        });
+    }
+    let part = |name: &str| network.get(&format!("prototypes.{name}"));
+    let (Some(directions), Some(lengths)) = (part("weight_v"), part("weight_g")) else {
+        return Err(Problem {
+            expected: "a last layer with weight normalisation, `last_layer.weight_g` and \
+                       `last_layer.weight_v`"
+                .into(),
+            found: "none".into(),
+            advice: Advice::LeaveHeadsOut,
+        });
+    };
+    let dims = *projector.last().expect("the caller has checked it");
+    match *directions.size() {
+        [count, width] if width == dims as i64 && count > 0 => {
+            if lengths.numel() != count as u64 {
+                return Err(Problem {
+                    expected: format!("`{}` of shape [{count}, 1]", brief(lengths.name())),
+                    found: format!("the shape {:?}", lengths.size()),
+                    advice: Advice::LeaveHeadsOut,
+                });
+            }
+            Ok(Heads::Dino {
+                projector,
+                prototypes: count as usize,
+            })
+        }
+        _ => Err(misfit(directions.name(), dims, directions.size())),
+    }
 }
 
 /// Whether heads are VICReg's expander layer by layer: a bias in all but the last.

@@ -7,6 +7,7 @@
 //! | `swav` | without prefix | `projection_head.N.`, `prototypes.` |
 //! | `simsiam` | `encoder.` | in place of the classifier (`encoder.fc.N.`), `predictor.N.` |
 //! | `moco` | `encoder_q.` | none that a method here has |
+//! | `dino` | `student.backbone.`, `teacher.backbone.` | `head.mlp.N.` and `head.last_layer.` of both, `dino_loss.center` |
 //! | `torchvision`, `timm` | without prefix | the classifier (`fc.`), left out |
 //! | `e2mc` | `backbone.` or without prefix | `projector.N.`, `prototypes.`, `predictor.N.` |
 //! | `backbone` | any of these | left out, whatever they are |
@@ -37,6 +38,8 @@ pub enum Layout {
     Simsiam,
     /// MoCo and its like: a query encoder beside one that follows it.
     Moco,
+    /// DINO's full checkpoints, taken whole: student, teacher, their heads and the centre.
+    Dino,
     /// torchvision's ResNet with its classifier.
     Torchvision,
     /// timm's ResNet, whose names are torchvision's.
@@ -47,12 +50,13 @@ pub enum Layout {
 
 impl Layout {
     /// Every layout.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::E2mc,
         Self::Vicreg,
         Self::Swav,
         Self::Simsiam,
         Self::Moco,
+        Self::Dino,
         Self::Torchvision,
         Self::Timm,
         Self::Backbone,
@@ -66,6 +70,7 @@ impl Layout {
             Self::Swav => "swav",
             Self::Simsiam => "simsiam",
             Self::Moco => "moco",
+            Self::Dino => "dino",
             Self::Torchvision => "torchvision",
             Self::Timm => "timm",
             Self::Backbone => "backbone",

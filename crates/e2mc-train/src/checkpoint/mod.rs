@@ -17,6 +17,7 @@
 
 mod apply;
 mod companions;
+mod dino;
 mod export;
 mod folded;
 mod heads;
@@ -112,6 +113,9 @@ pub struct Foreign {
     pub assumed: Option<String>,
     /// Which of several networks was taken, in words.
     pub chosen: Option<String>,
+    /// The layout in which everything that a method goes on with is taken, where the file has it
+    /// beside the network that was taken.
+    pub whole: Option<Layout>,
     /// How many tensors of the backbone there are, those included that it has no place for.
     pub of_backbone: usize,
     /// Who says how images are prepared: a file beside the weights, or what is usual.

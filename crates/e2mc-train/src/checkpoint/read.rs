@@ -181,6 +181,7 @@ impl Checkpoint {
                 epoch: archive.epoch,
                 ignored: [found.ignored, archive.passed_over].concat(),
                 chosen: found.chosen,
+                whole: found.whole,
                 assumed,
                 of_backbone: found.of_backbone,
                 prepared_as: evaluation.1,

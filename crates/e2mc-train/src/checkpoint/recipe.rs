@@ -1,13 +1,19 @@
 //! The recipe of a checkpoint that does not say how it was made.
 
+use std::sync::Arc;
+
 use e2mc_data::{Augmentation, Preprocessing};
 
 use super::heads::Heads;
 use super::layout::Layout;
 use crate::backbone::{BackboneConfig, Naming};
 use crate::criterion::CriterionConfig;
-use crate::method::{MethodConfig, SimsiamConfig, SwavConfig, VicregConfig};
-use crate::optim::{LarcConfig, LarsConfig, OptimizerConfig, ScheduleConfig, SgdConfig};
+use crate::method::{
+    DinoConfig, MethodConfig, MethodSettings, SimsiamConfig, SwavConfig, VicregConfig,
+};
+use crate::optim::{
+    AdamwConfig, LarcConfig, LarsConfig, OptimizerConfig, ScheduleConfig, SgdConfig,
+};
 use crate::recipe::{Recipe, TrainingConfig};
 
 /// What tells how images are prepared for a network.
@@ -101,6 +107,18 @@ pub(super) fn conventional(
                 Augmentation::simsiam(),
             )
         }
+        Heads::Dino {
+            projector,
+            prototypes,
+        } => (
+            MethodConfig::from(Arc::new(DinoConfig {
+                projector,
+                prototypes,
+                ..DinoConfig::default()
+            }) as Arc<dyn MethodSettings>),
+            OptimizerConfig::Adamw(AdamwConfig::default()),
+            Augmentation::dino(),
+        ),
         Heads::None => (
             MethodConfig::None,
             OptimizerConfig::Lars(LarsConfig::default()),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::BACKBONE_PREFIX;
+use super::dino;
 use super::heads::{self, Heads};
 use super::layout::Layout;
 use crate::advice::Advice;
@@ -11,7 +12,7 @@ use crate::backbone::{BackboneConfig, Family, Found, Hints, Naming, families};
 use crate::layer;
 
 /// A file's tensors by name.
-type Tensors<'a> = BTreeMap<&'a str, &'a Unread>;
+pub(super) type Tensors<'a> = BTreeMap<&'a str, &'a Unread>;
 
 /// What a file was found to hold.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(super) struct Recognised {
     pub(super) of_backbone: usize,
     /// Which of several networks was taken, in words.
     pub(super) chosen: Option<String>,
+    /// The layout in which the file is taken whole, where it has more than was taken.
+    pub(super) whole: Option<Layout>,
     /// What else is in the file, by the first part of its name or by what it is.
     pub(super) ignored: Vec<String>,
 }
@@ -73,6 +76,21 @@ pub(super) fn recognise(
         .iter()
         .map(|(name, tensor)| (name.as_str(), *tensor))
         .collect();
+    if wanted == Some(Layout::Dino) {
+        return dino::recognise(tensors, network, hints);
+    }
+    let mut found = one(tensors, wanted, network, hints)?;
+    found.whole = dino::is_whole(tensors).then_some(Layout::Dino);
+    Ok(found)
+}
+
+/// Finds one network, and places everything else beside it.
+pub(super) fn one(
+    tensors: &Tensors<'_>,
+    wanted: Option<Layout>,
+    network: Option<&str>,
+    hints: &Hints,
+) -> Result<Recognised, Problem> {
     let place = Place::find(tensors, network)?;
     let found = Found::new(tensors, place.backbone, place.naming, hints)?;
     let backbone: BackboneConfig = place.family.infer(&found)?.into();
@@ -127,15 +145,20 @@ pub(super) fn recognise(
         heads = Heads::None;
     }
     if heads == Heads::None {
+        let student = network.contains_key("prototypes.weight_v");
         let all = network.len();
         network.retain(|name, _| name.starts_with(BACKBONE_PREFIX));
         if network.len() < all {
-            ignored.push("heads without a projector".into());
+            ignored.push(match student {
+                true => "the head of a student of DINO without its teacher".into(),
+                false => "heads without a projector".into(),
+            });
         }
     }
     ignored.extend(unusable(tensors));
     Ok(Recognised {
         chosen: place.chosen,
+        whole: None,
         layout,
         guessed,
         family: place.family,
@@ -184,7 +207,7 @@ fn words(name: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-fn has_word(name: &str, wanted: &str) -> bool {
+pub(super) fn has_word(name: &str, wanted: &str) -> bool {
     words(name).any(|word| word.eq_ignore_ascii_case(wanted))
 }
 
@@ -402,6 +425,10 @@ fn placement(
             (Some(rest), _) => head("projector", rest),
             (_, Some("weight")) => head("prototypes", "weight"),
             _ => Placement::Unexpected,
+        },
+        Layout::Dino => match dino::head(within) {
+            Some(ours) => Placement::Head(ours),
+            None => Placement::Unexpected,
         },
         Layout::Simsiam => match (classifier, in_head("predictor.")) {
             (Some(rest), _) => head("projector", rest),

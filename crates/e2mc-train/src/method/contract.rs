@@ -62,6 +62,12 @@ pub trait MethodSettings: Any + Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Whether one of the method's tensors, by its name in checkpoints, serves training alone: a
+    /// teacher's. Networks that are given to others are without. None by default.
+    fn serves_training(&self, _name: &str) -> bool {
+        false
+    }
+
     /// The map of the method's embedding to the unit interval: the sigmoid where the loss takes
     /// the embedding as it is, the normal distribution function where it normalises it first
     /// (paper, section 4).

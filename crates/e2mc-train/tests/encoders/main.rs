@@ -7,5 +7,6 @@ mod common;
 mod files;
 mod layouts;
 mod parity;
+mod recompute;
 mod training;
 mod written;

@@ -9,18 +9,18 @@ use serde_json::json;
 
 use super::common::{copies, recipe, train, vicreg};
 
-fn recipe_of(backbone: serde_json::Value, optimizer: &str) -> Recipe {
+pub(super) fn recipe_of(backbone: serde_json::Value, optimizer: &str) -> Recipe {
     let mut recipe = recipe(vicreg(), optimizer);
     recipe.backbone = serde_json::from_value::<BackboneConfig>(backbone).unwrap();
     recipe
 }
 
-fn vit() -> serde_json::Value {
+pub(super) fn vit() -> serde_json::Value {
     json!({"family": "vit", "patch": 7, "image_size": 28, "channels": 1, "width": 32, "depth": 2, "heads": 2,
         "hidden": 48, "registers": 2, "layer_scale": true, "mlp": "swiglu"})
 }
 
-fn convnext() -> serde_json::Value {
+pub(super) fn convnext() -> serde_json::Value {
     json!({"family": "convnext", "depths": [1, 1, 1, 1], "widths": [8, 8, 12, 16], "patch": 2, "channels": 1})
 }
 

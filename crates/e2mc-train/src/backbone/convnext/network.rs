@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 
 use super::config::ConvnextConfig;
 use crate::Error;
-use crate::backbone::family::{Features, Local, Network};
+use crate::backbone::family::{Chain, Features, Local, Network};
 use crate::backbone::tap::Tap;
 use crate::layer::{Convolution, ConvolutionShape, LayerNorm, LayerScale, Linear, Mode, Precision};
 
@@ -203,13 +203,11 @@ impl Network for ConvNext {
                 format!("{height} x {width}"),
             ));
         }
-        let x = self.stem.0.forward(images, mode.precision)?;
-        let mut x = self.stem.1.forward_map(&x)?;
+        let mut x = self.first(images, mode)?;
         tap.see("stem", &x)?;
         for stage in &self.stages {
-            if let Some((norm, filter)) = &stage.shrink {
-                x = filter.forward(&norm.forward_map(&x)?, mode.precision)?;
-                x = x.f_to_kind(Kind::Float)?;
+            if let Some(shrunk) = stage.shrunk(&x, mode)? {
+                x = shrunk;
                 tap.see(&format!("{}.downsample", stage.name), &x)?;
             }
             for block in &stage.blocks {
@@ -217,13 +215,74 @@ impl Network for ConvNext {
             }
             tap.see(&stage.name, &x)?;
         }
-        let pooled = x.f_mean_dim([2i64, 3].as_slice(), false, Kind::Float)?;
         Ok(Features {
-            pooled: match &self.norm {
-                Some(norm) => norm.forward(&pooled)?,
-                None => pooled,
-            },
+            pooled: self.pooled(&x)?,
             local: Local::Map(x),
         })
+    }
+
+    fn chain(&self) -> Option<&dyn Chain> {
+        Some(self)
+    }
+}
+
+impl Chain for ConvNext {
+    fn links(&self) -> usize {
+        let blocks: usize = self.stages.iter().map(|stage| stage.blocks.len()).sum();
+        blocks + 2
+    }
+
+    fn link(
+        &self,
+        number: usize,
+        x: &Tensor,
+        _size: [i64; 2],
+        mode: Mode<'_>,
+    ) -> Result<Tensor, Error> {
+        if number == 0 {
+            return self.first(x, mode);
+        }
+        let mut place = number - 1;
+        for stage in &self.stages {
+            let Some(block) = stage.blocks.get(place) else {
+                place -= stage.blocks.len();
+                continue;
+            };
+            let shrunk = match place {
+                0 => stage.shrunk(x, mode)?,
+                _ => None,
+            };
+            let x = shrunk.as_ref().unwrap_or(x);
+            return block.forward(x, mode.precision, &mut Tap::none());
+        }
+        self.pooled(x)
+    }
+}
+
+impl ConvNext {
+    /// Images to the first map, in float32.
+    fn first(&self, images: &Tensor, mode: Mode<'_>) -> Result<Tensor, Error> {
+        let x = self.stem.0.forward(images, mode.precision)?;
+        self.stem.1.forward_map(&x)
+    }
+
+    /// The last map to features.
+    fn pooled(&self, x: &Tensor) -> Result<Tensor, Error> {
+        let pooled = x.f_mean_dim([2i64, 3].as_slice(), false, Kind::Float)?;
+        match &self.norm {
+            Some(norm) => norm.forward(&pooled),
+            None => Ok(pooled),
+        }
+    }
+}
+
+impl Stage {
+    /// The halved map that the stage's blocks work on, where it halves it.
+    fn shrunk(&self, x: &Tensor, mode: Mode<'_>) -> Result<Option<Tensor>, Error> {
+        let Some((norm, filter)) = &self.shrink else {
+            return Ok(None);
+        };
+        let x = filter.forward(&norm.forward_map(x)?, mode.precision)?;
+        Ok(Some(x.f_to_kind(Kind::Float)?))
     }
 }

@@ -9,7 +9,7 @@ use tch::{TchError, Tensor};
 
 use super::config::{ResnetConfig, Stem};
 use crate::Error;
-use crate::backbone::family::{Features, Network};
+use crate::backbone::family::{Chain, Features, Network};
 use crate::backbone::tap::Tap;
 use crate::layer::{BatchNorm, Conv, Mode};
 
@@ -152,8 +152,8 @@ impl ResNet {
         })
     }
 
-    /// Images `(n, c, h, w)` to the last feature map, in the precision's own kind.
-    fn map(&self, images: &Tensor, mode: Mode<'_>, tap: &mut Tap<'_>) -> Result<Tensor, Error> {
+    /// Images `(n, c, h, w)` to the map before the first block.
+    fn first(&self, images: &Tensor, mode: Mode<'_>, tap: &mut Tap<'_>) -> Result<Tensor, Error> {
         let images = channels_last(images)?;
         let mut stem = self.stem.forward(&images, mode, tap)?;
         let mut x = stem.f_relu_()?;
@@ -162,6 +162,12 @@ impl ResNet {
             x = x.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)?;
             tap.see("maxpool", &x)?;
         }
+        Ok(x)
+    }
+
+    /// Images `(n, c, h, w)` to the last feature map, in the precision's own kind.
+    fn map(&self, images: &Tensor, mode: Mode<'_>, tap: &mut Tap<'_>) -> Result<Tensor, Error> {
+        let mut x = self.first(images, mode, tap)?;
         for (i, block) in self.blocks.iter().enumerate() {
             x = block.forward(&x, mode, tap)?;
             let (stage, _) = block.name.split_once('.').unwrap_or_default();
@@ -186,6 +192,33 @@ impl Network for ResNet {
         tap: &mut Tap<'_>,
     ) -> Result<Features, Error> {
         Features::of_map(self.map(images, mode, tap)?)
+    }
+
+    fn chain(&self) -> Option<&dyn Chain> {
+        Some(self)
+    }
+}
+
+impl Chain for ResNet {
+    fn links(&self) -> usize {
+        self.blocks.len() + 2
+    }
+
+    fn link(
+        &self,
+        number: usize,
+        x: &Tensor,
+        _size: [i64; 2],
+        mode: Mode<'_>,
+    ) -> Result<Tensor, Error> {
+        let tap = &mut Tap::none();
+        if number == 0 {
+            return self.first(x, mode, tap);
+        }
+        match self.blocks.get(number - 1) {
+            Some(block) => block.forward(x, mode, tap),
+            None => Ok(Features::of_map(x.shallow_clone())?.pooled),
+        }
     }
 }
 

@@ -1,15 +1,15 @@
 //! The vision transformer with its weights: patches to tokens, blocks, and what becomes the features.
 
 use tch::nn::{Init, Path};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::block::{Block, DEVIATION};
 use super::config::{Pool, Positions, VitConfig};
 use super::positions::{Angles, LearnedPositions, START};
 use super::tokens::Gathering;
 use crate::Error;
-use crate::backbone::family::{Features, Local, Network};
-use crate::backbone::tap::Tap;
+use crate::backbone::family::{Chain, Features, Local, Network};
+use crate::backbone::tap::{PATCHES, Tap};
 use crate::layer::{Convolution, ConvolutionShape, LayerNorm, Mode};
 
 /// The network.
@@ -130,11 +130,17 @@ impl VisionTransformer {
         Ok((tokens, grid))
     }
 
+    /// The patches' tokens, `(n, patches, width)`.
+    fn patches(&self, tokens: &Tensor) -> Result<Tensor, Error> {
+        let before = self.config.prefix() as i64;
+        Ok(tokens.f_narrow(1, before, tokens.size()[1] - before)?)
+    }
+
     /// The mean of the patches' tokens, `(n, width)`.
     fn mean(&self, tokens: &Tensor) -> Result<Tensor, Error> {
-        let before = self.config.prefix() as i64;
-        let patches = tokens.f_narrow(1, before, tokens.size()[1] - before)?;
-        Ok(patches.f_mean_dim([1i64].as_slice(), false, Kind::Float)?)
+        Ok(self
+            .patches(tokens)?
+            .f_mean_dim([1i64].as_slice(), false, Kind::Float)?)
     }
 
     /// Features of several tokens, as an output's name asks for them. `last` holds the tokens behind
@@ -176,15 +182,7 @@ impl Network for VisionTransformer {
             self.check(gathering, wanted)?;
         }
         let (mut tokens, grid) = self.tokens(images, mode, tap)?;
-        let angles = match self.config.positions {
-            Positions::Rope => Some(Angles::new(
-                grid,
-                self.config.width / self.config.heads,
-                self.config.rope_base,
-                tokens.device(),
-            )?),
-            Positions::Learned | Positions::None => None,
-        };
+        let angles = self.angles(grid, tokens.device())?;
         let mut last = Vec::new();
         let first = gathering.map_or(usize::MAX, |wanted| self.blocks.len() - wanted.blocks);
         for (i, block) in self.blocks.iter().enumerate() {
@@ -196,6 +194,56 @@ impl Network for VisionTransformer {
         if let (Some(gathering), Some(wanted)) = (gathering, &wanted) {
             tap.see(wanted, &self.gather(gathering, &last)?)?;
         }
+        self.features(tokens, tap)
+    }
+
+    fn chain(&self) -> Option<&dyn Chain> {
+        Some(self)
+    }
+}
+
+impl Chain for VisionTransformer {
+    fn links(&self) -> usize {
+        self.blocks.len() + 2
+    }
+
+    fn link(
+        &self,
+        number: usize,
+        x: &Tensor,
+        size: [i64; 2],
+        mode: Mode<'_>,
+    ) -> Result<Tensor, Error> {
+        let tap = &mut Tap::none();
+        if number == 0 {
+            return Ok(self.tokens(x, mode, tap)?.0);
+        }
+        match self.blocks.get(number - 1) {
+            Some(block) => {
+                let grid = size.map(|side| side / self.config.patch as i64);
+                let angles = self.angles(grid, x.device())?;
+                block.forward(x, angles.as_ref(), mode.precision, tap)
+            }
+            None => Ok(self.features(x.shallow_clone(), tap)?.pooled),
+        }
+    }
+}
+
+impl VisionTransformer {
+    /// What a block turns queries and keys by, where it does.
+    fn angles(&self, grid: [i64; 2], device: Device) -> Result<Option<Angles>, Error> {
+        match self.config.positions {
+            Positions::Rope => {
+                let of_head = self.config.width / self.config.heads;
+                let base = self.config.rope_base;
+                Ok(Some(Angles::new(grid, of_head, base, device)?))
+            }
+            Positions::Learned | Positions::None => Ok(None),
+        }
+    }
+
+    /// What becomes of the tokens behind the last block.
+    fn features(&self, tokens: Tensor, tap: &mut Tap<'_>) -> Result<Features, Error> {
         let class = |tokens: &Tensor| tokens.f_select(1, 0);
         let pooled = |tokens: &Tensor| -> Result<Tensor, Error> {
             Ok(match self.config.pool {
@@ -205,6 +253,7 @@ impl Network for VisionTransformer {
             })
         };
         if self.config.norm_after_pool {
+            tap.see(PATCHES, &self.patches(&tokens)?)?;
             let pooled = self.norm.forward(&pooled(&tokens)?)?;
             tap.see("fc_norm", &pooled)?;
             return Ok(Features {
@@ -214,6 +263,7 @@ impl Network for VisionTransformer {
         }
         let tokens = self.norm.forward(&tokens)?;
         tap.see("norm", &tokens)?;
+        tap.see(PATCHES, &self.patches(&tokens)?)?;
         Ok(Features {
             pooled: pooled(&tokens)?,
             local: Local::Tokens(tokens),

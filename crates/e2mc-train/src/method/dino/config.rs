@@ -134,6 +134,10 @@ impl MethodSettings for DinoConfig {
         )]
     }
 
+    fn serves_training(&self, name: &str) -> bool {
+        name.starts_with("teacher.") || name == "center"
+    }
+
     fn transform(&self) -> Transform {
         Transform::Gaussian
     }

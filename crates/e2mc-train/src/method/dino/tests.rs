@@ -2,12 +2,13 @@
 //! formula.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use e2mc_data::{Augmentation, Batch, Preprocessing, View, ViewRecipe};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
+use crate::checkpoint::{Checkpoint, Layout, ReadOptions};
 use crate::criterion::{CriterionConfig, TransformName};
 use crate::optim::ScheduleConfig;
 use crate::recipe::{Recipe, TrainingConfig};
@@ -106,20 +107,237 @@ fn batch(step: usize) -> Batch {
     }
 }
 
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden/dino")
+        .join(name)
+}
+
+fn golden(name: &str) -> BTreeMap<String, Tensor> {
+    let tensors = Tensor::read_safetensors(file(name)).unwrap();
+    tensors.into_iter().collect()
+}
+
+/// A run from the full checkpoint that PyTorch wrote.
+fn continued(path: &Path) -> Trainer {
+    let options = ReadOptions {
+        layout: Some(Layout::Dino),
+        heads: Some(2),
+        ..ReadOptions::default()
+    };
+    let checkpoint = Checkpoint::read_with(path, options).unwrap();
+    let (trainer, _) = Trainer::from_weights(recipe(), &checkpoint, Device::Cpu, 0).unwrap();
+    assert!(checkpoint.missing_in(&trainer.model).is_empty());
+    trainer
+}
+
 #[test]
 fn three_steps_are_those_of_pytorch() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/dino/steps.safetensors");
-    let golden: BTreeMap<String, Tensor> = Tensor::read_safetensors(path)
-        .unwrap()
-        .into_iter()
-        .collect();
-    let mut trainer = Trainer::new(recipe(), Device::Cpu, 0).unwrap();
+    let trainer = Trainer::new(recipe(), Device::Cpu, 0).unwrap();
     let start = start(&trainer);
     tch::no_grad(|| {
         for (name, mut tensor) in trainer.model.tensors() {
             tensor.copy_(&start[&name]);
         }
     });
+    steps_are_those_of_pytorch(trainer);
+}
+
+#[test]
+fn a_full_checkpoint_goes_on_as_in_pytorch() {
+    let trainer = continued(&file("full.pth"));
+    let start = start(&trainer);
+    for (name, tensor) in trainer.model.tensors() {
+        assert_eq!(tensor, start[&name], "{name}");
+    }
+    steps_are_those_of_pytorch(trainer);
+}
+
+#[test]
+fn heads_of_a_full_checkpoint_give_what_pytorch_gives() {
+    let golden = golden("heads.safetensors");
+    let close = |found: &Tensor, name: &str| {
+        let expected = &golden[name];
+        let error = (found - expected).abs().max() / expected.abs().max();
+        let error = error.double_value(&[]);
+        assert!(error < 1e-5, "{name}: {error}");
+    };
+    let view = &batch(0).views[0];
+    let images = Tensor::from_slice(&view.data).reshape([BATCH as i64, 1, 14, 14]);
+    let trainer = continued(&file("full.pth"));
+    let features = trainer.model.features(&images).unwrap();
+    let precision = trainer.model.precision();
+    let method = &trainer.model.method;
+    close(&method.embed(&features, precision).unwrap(), "bottleneck");
+    let scores = method.after_embedding("prototypes", &features, precision);
+    close(&scores.unwrap().unwrap(), "scores");
+
+    // The other names of weight normalisation, and the teacher in the student's place.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("full.safetensors");
+    write_swapped(&trainer, &path);
+    let trainer = continued(&path);
+    let features = trainer.model.features(&images).unwrap();
+    let scores = trainer
+        .model
+        .method
+        .after_embedding("prototypes", &features, precision);
+    close(&scores.unwrap().unwrap(), "targets");
+}
+
+/// A full checkpoint with student and teacher in each other's place, and the names that PyTorch's
+/// parametrizations give.
+fn write_swapped(trainer: &Trainer, path: &Path) {
+    let named = trainer.model.tensors().into_iter().map(|(name, tensor)| {
+        let (role, rest) = match name.strip_prefix("teacher.") {
+            Some(rest) => ("student.module.", rest.to_owned()),
+            None => ("teacher.", name),
+        };
+        let rest = rest
+            .replace("projector.", "head.mlp.")
+            .replace(
+                "prototypes.weight_g",
+                "head.last_layer.parametrizations.weight.original0",
+            )
+            .replace(
+                "prototypes.weight_v",
+                "head.last_layer.parametrizations.weight.original1",
+            );
+        let name = match rest.as_str() {
+            "center" => "dino_loss.center".to_owned(),
+            _ => format!("{role}{rest}"),
+        };
+        (name, tensor)
+    });
+    let named: Vec<(String, Tensor)> = named.collect();
+    Tensor::write_safetensors(&named, path).unwrap();
+}
+
+#[test]
+fn the_teacher_alone_is_taken_where_nobody_asks_for_all() {
+    let options = ReadOptions {
+        heads: Some(2),
+        ..ReadOptions::default()
+    };
+    let checkpoint = Checkpoint::read_with(&file("full.pth"), options).unwrap();
+    assert!(checkpoint.is_headless());
+    let foreign = checkpoint.foreign.as_ref().unwrap();
+    assert_eq!(foreign.whole, Some(Layout::Dino));
+    assert_eq!(foreign.epoch, Some(7));
+    let model = checkpoint.to_model(Device::Cpu).unwrap();
+    let teacher = &continued(&file("full.pth")).model.tensors();
+    for (name, tensor) in model.tensors() {
+        assert_eq!(tensor, teacher[&format!("teacher.{name}")], "{name}");
+    }
+}
+
+#[test]
+fn what_is_no_full_checkpoint_is_refused_in_one_sentence() {
+    let trainer = continued(&file("full.pth"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("full.safetensors");
+    write_swapped(&trainer, &path);
+    let whole: BTreeMap<String, Tensor> = Tensor::read_safetensors(&path)
+        .unwrap()
+        .into_iter()
+        .collect();
+    let refused = |change: &dyn Fn(&mut BTreeMap<String, Tensor>), network: Option<&str>| {
+        let mut tensors: BTreeMap<String, Tensor> = whole
+            .iter()
+            .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
+            .collect();
+        change(&mut tensors);
+        let tensors: Vec<(String, Tensor)> = tensors.into_iter().collect();
+        Tensor::write_safetensors(&tensors, &path).unwrap();
+        let options = ReadOptions {
+            layout: Some(Layout::Dino),
+            heads: Some(2),
+            network: network.map(str::to_owned),
+            ..ReadOptions::default()
+        };
+        Checkpoint::read_with(&path, options)
+            .unwrap_err()
+            .to_string()
+    };
+    let zeros = |shape: &[i64]| Tensor::zeros(shape, (Kind::Float, Device::Cpu));
+    let without = |start: &'static str| {
+        move |tensors: &mut BTreeMap<String, Tensor>| {
+            tensors.retain(|name, _| !name.starts_with(start));
+        }
+    };
+    let with = |name: &'static str, tensor: Tensor| {
+        move |tensors: &mut BTreeMap<String, Tensor>| {
+            tensors.insert(name.to_owned(), tensor.shallow_clone());
+        }
+    };
+    let teachers = "teacher.head.last_layer.parametrizations.weight.";
+    let cases: [(&dyn Fn(&mut BTreeMap<String, Tensor>), &str); 8] = [
+        (
+            &without("teacher."),
+            "expected a teacher beside the student",
+        ),
+        (
+            &without("dino_loss."),
+            "expected the centre of the teacher's scores",
+        ),
+        (
+            &without("student.module.head."),
+            "expected the student's head (`student.head.mlp.`), found none",
+        ),
+        (
+            &without("teacher.head.last_layer."),
+            "expected a last layer with weight normalisation",
+        ),
+        (
+            &with("student.module.head.mlp.0.weight", zeros(&[12, 20])),
+            "`student.module.head.mlp.0.weight` with 16 inputs",
+        ),
+        (
+            &with("teacher.head.mlp.1.running_mean", zeros(&[12])),
+            "expected heads of linear layers with GELU between them",
+        ),
+        (
+            &with("dino_loss.center", zeros(&[1, 9])),
+            "expected `dino_loss.center` of shape [1, 10], found the shape [1, 9]",
+        ),
+        (
+            &|tensors| {
+                tensors.insert(format!("{teachers}original0"), zeros(&[11, 1]));
+                tensors.insert(format!("{teachers}original1"), zeros(&[11, 6]));
+            },
+            "expected a teacher's head like the student's, of widths [12, 12, 6] and 10 scores, \
+             found of widths [12, 12, 6] and 11 scores",
+        ),
+    ];
+    for (change, expected) in cases {
+        let error = refused(change, None);
+        assert!(error.contains(expected), "{error}");
+    }
+    let error = refused(&|_| (), Some("student"));
+    assert!(error.contains("expected no choice of a network"), "{error}");
+    let deeper = |tensors: &mut BTreeMap<String, Tensor>| {
+        let copies: Vec<(String, Tensor)> = tensors
+            .iter()
+            .filter(|(name, _)| name.starts_with("teacher.backbone.blocks.0."))
+            .map(|(name, tensor)| {
+                (
+                    name.replace("blocks.0.", "blocks.1."),
+                    tensor.shallow_clone(),
+                )
+            })
+            .collect();
+        tensors.extend(copies);
+    };
+    let error = refused(&deeper, None);
+    assert!(
+        error.contains("expected a teacher like the student, vit"),
+        "{error}"
+    );
+}
+
+fn steps_are_those_of_pytorch(mut trainer: Trainer) {
+    let golden = golden("steps.safetensors");
+    let start = start(&trainer);
     trainer.optimizer.set_epoch(1);
     for step in 0..3 {
         let (objective, _) = trainer.step(&batch(step), 1, None).unwrap();
