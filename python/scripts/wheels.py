@@ -28,6 +28,8 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or TOP / "target").absolute()
 DIST = TOP / "dist"
 TOOLS = Path(sys.executable).parent
 LINUX = sys.platform == "linux"
+#: Where libtorch's headers were, which name their place in messages.
+LIBTORCH = Path(os.environ.get("LIBTORCH") or TOP / ".libtorch").absolute()
 #: What PyTorch's package brings: looked for when the engine starts, not packed.
 OF_TORCH = ("libtorch.so", "libtorch_cpu.so", "libtorch_cuda.so", "libc10.so", "libc10_cuda.so")
 
@@ -88,6 +90,18 @@ def without_places(wheel: Path) -> None:
                     sys.exit(f"error: {name} names the folder that it was built in: {found}")
 
 
+def without_headers_place(binary: Path) -> None:
+    """Names libtorch's headers from `libtorch/` on, in as many bytes as before, so that nothing moves.
+
+    The compiler could do it, but its flags would be others than those of `cargo build`: everything that includes
+    the headers would be compiled twice, for minutes.
+    """
+    place = str(LIBTORCH).encode() + b"/include/"
+    short = b"libtorch/include/"
+    if len(place) >= len(short):
+        binary.write_bytes(binary.read_bytes().replace(place, short.ljust(len(place), b"/")))
+
+
 def audited(wheel: Path, *options: str) -> None:
     """Moves a wheel to dist/, under the name of the platforms that it runs on."""
     without_places(wheel)
@@ -129,6 +143,7 @@ def engine(scratch: Path) -> None:
     version = checked_version(known)
     name = f"e2mc_engine-{version}"
     binary = placed(TARGET / "release" / "e2mc-engine", scratch / name / f"{name}.data" / "scripts")
+    without_headers_place(binary)
     run("patchelf", "--set-rpath", "$ORIGIN:$ORIGIN/../lib", binary)
     if "libtorch_cuda.so" in run("patchelf", "--print-needed", binary):
         # It is loaded where a GPU is asked for; without one, PyTorch may be the CPU's.
