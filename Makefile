@@ -68,7 +68,7 @@ wheel-engine: build $(PYTHON_TOOLS)/ready
 	$(PYTHON_TOOLS)/bin/python python/scripts/wheels.py engine
 
 wheel-manylinux: wheel-engine ## the wheels for release: e2mc for any Linux with glibc 2.28 (zig links it; 110 MB, once)
-	$(PYTHON_TOOLS)/bin/pip install --quiet 'cargo-zigbuild<1' ziglang
+	$(PYTHON_TOOLS)/bin/pip install --quiet ziglang
 	$(PYTHON_TOOLS)/bin/python python/scripts/wheels.py program --manylinux
 
 $(PYTHON_TOOLS)/ready: Makefile

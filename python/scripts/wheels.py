@@ -28,6 +28,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or TOP / "target").absolute()
 DIST = TOP / "dist"
 TOOLS = Path(sys.executable).parent
 LINUX = sys.platform == "linux"
+HOST = f"{os.uname().machine}-unknown-linux-gnu" if LINUX else ""
 #: Where libtorch's headers were, which name their place in messages.
 LIBTORCH = Path(os.environ.get("LIBTORCH") or TOP / ".libtorch").absolute()
 #: What PyTorch's package brings: looked for when the engine starts, not packed.
@@ -56,10 +57,10 @@ Tag: py3-none-linux_{machine}
 """
 
 
-def run(*command: str | Path) -> str:
+def run(*command: str | Path, target: Path = TARGET) -> str:
     """What a command printed; it ends this script if it fails."""
     path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "CARGO_TARGET_DIR": str(TARGET)}
+    environment = {**os.environ, "PATH": path, "CARGO_TARGET_DIR": str(target)}
     done = subprocess.run([str(word) for word in command], env=environment, cwd=TOP, text=True, stdout=subprocess.PIPE)
     if done.returncode:
         sys.exit(f"error: `{' '.join(map(str, command))}` ended with code {done.returncode}\n{done.stdout}")
@@ -116,21 +117,37 @@ def audited(wheel: Path, *options: str) -> None:
     print(f"{made.relative_to(TOP)}: {made.stat().st_size / 1e6:.1f} MB")
 
 
+def linker() -> Path:
+    """A linker for glibc 2.28, the same for the program and the extension."""
+    file = TARGET / "zig" / "cc"
+    file.parent.mkdir(exist_ok=True)
+    machine = os.uname().machine
+    file.write_text(
+        "#!/bin/sh\n"
+        f"export CARGO_ZIGBUILD_ZIG_COMMAND='{sys.executable}' CARGO_ZIGBUILD_ZIG_COMMAND_ARGS='-m ziglang'\n"
+        f"exec '{TOOLS}/maturin' zig cc -- -g -fno-sanitize=all -target {machine}-linux-gnu.2.28 \"$@\"\n"
+    )
+    file.chmod(0o755)
+    return file
+
+
 def program(scratch: Path, manylinux: bool) -> None:
     """The wheel `e2mc`."""
     known = metadata(TOP / "Cargo.toml")
     checked_version(known)
+    target, built, of_host = TARGET, TARGET / "release", []
     if manylinux:
-        target = f"{os.uname().machine}-unknown-linux-gnu"
-        run("cargo-zigbuild", "build", "--release", "--workspace", "--bin", "e2mc", "--target", f"{target}.2.28")
-        placed(TARGET / target / "release" / "e2mc", PYTHON / "e2mc.data" / "scripts")
-    else:
-        placed(TARGET / "release" / ("e2mc.exe" if os.name == "nt" else "e2mc"), PYTHON / "e2mc.data" / "scripts")
+        # In a folder of its own: with another linker cargo compiles anew what it finds.
+        target, built, of_host = TARGET / "manylinux", TARGET / "manylinux" / HOST / "release", ["--target", HOST]
+        os.environ[f"CARGO_TARGET_{HOST.upper().replace('-', '_')}_LINKER"] = str(linker())
+        run("cargo", "build", "--release", "--workspace", "--bin", "e2mc", *of_host, target=target)
+    placed(built / ("e2mc.exe" if os.name == "nt" else "e2mc"), PYTHON / "e2mc.data" / "scripts")
     packages = linked(known, "e2mc-cli") + linked(known, "e2mc-python")
     (PYTHON / "THIRD-PARTY-LICENSES.txt").write_text(licences(packages), encoding="utf-8")
-    options = ["--zig", "--compatibility", "manylinux_2_28"] if manylinux else ["--compatibility", "linux"] * LINUX
+    options = of_host + ["--compatibility", "manylinux_2_28" if manylinux else "linux"] * LINUX
     manifest = PYTHON / "Cargo.toml"
-    run("maturin", "build", "--release", "--locked", "--manifest-path", manifest, "--out", scratch, *options)
+    maturin = ["maturin", "build", "--release", "--locked", "--manifest-path", manifest, "--out", scratch]
+    run(*maturin, *options, target=target)
     (wheel,) = scratch.glob("e2mc-*.whl")
     audited(wheel)
 
