@@ -31,8 +31,9 @@ series_in() {
 link() {
     folder=$(cd "$1" && pwd -P)
     [ "$(cat .libtorch/origin 2>/dev/null)" != "$folder" ] || return 0
-    if [ -d "${CARGO_TARGET_DIR:-target}" ]; then
-        # What torch-sys links with depends on the folder, and it would not notice the change.
+    if grep -qsF "=$PWD/.libtorch/" "${CARGO_TARGET_DIR:-target}"/*/build/torch-sys-*/output; then
+        # torch-sys was compiled through .libtorch and would not notice the change. Compiled with a LIBTORCH of the
+        # user's, it notices by itself.
         cargo clean --quiet --package torch-sys || true
         cargo clean --quiet --release --package torch-sys || true
     fi

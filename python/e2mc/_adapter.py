@@ -124,9 +124,9 @@ class Outcome:
 class Adapter(_Base):
     """A map of frozen embeddings, fitted without labels: ``y = W (x - m)``.
 
-    With ``method="auto"`` every method is fitted and judged on held-out rows A; the best is verified on held-out
-    rows B, which took no part. Unless its gain there is certain at 5 %, the embeddings stay as they are.
-    Judging needs labels or a second view of the same images; neither is fitted to.
+    ``method="auto"`` fits every method, chooses the best on held-out rows A, and verifies it on other held-out
+    rows B. If the gain on B is not significant at 5 %, the embeddings stay as they are. Labels, or a second
+    view of the same images, are used to judge; no map is fitted to them.
 
     Parameters
     ----------
@@ -135,16 +135,16 @@ class Adapter(_Base):
         shrinkage; ``"abtt"``, all but the top directions (Mu and Viswanath 2018); ``"e2mc"``, trained by the
         criterion.
     strength : float
-        Of ``"whiten"`` alone, from 0 to 1: a direction of variance ``l`` is divided by ``l**(strength / 2)``.
+        For ``"whiten"`` only, from 0 to 1: a direction of variance ``l`` is divided by ``l**(strength / 2)``.
     use : {"neighbours", "sgd-head", "classifier"}
-        What the embeddings are for, by which ``"auto"`` judges: 20 weighted neighbours, a linear layer by
-        SGD on few labels, or a tuned logistic regression on few labels.
+        What the embeddings are for. ``"auto"`` judges maps by it: by 20 weighted neighbours, by a linear layer
+        trained by SGD on few labels, or by a tuned logistic regression on few labels.
     unit_length : bool
-        Bring every mapped row to length 1; ``"auto"`` decides that itself.
+        Scale every mapped row to length 1. ``"auto"`` chooses this by itself.
     seed : int
-        Of the split and all training.
+        For the split into rows to fit, A and B, and for training.
     looks : path, optional
-        A JSON file where looks at B are counted over many fits.
+        A JSON file that counts how often B has been looked at, over many fits.
 
     Attributes
     ----------
@@ -155,7 +155,7 @@ class Adapter(_Base):
     bias_ : numpy.ndarray
         ``-W m``, float64 ``(d_out,)``: ``y = W x + bias``, before unit length.
     method_ : str
-        The method of the map, with what sets it apart.
+        The method of the map and its settings.
     n_features_in_ : int
         ``d``.
 

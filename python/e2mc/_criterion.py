@@ -27,10 +27,10 @@ class Score:
     marginal_entropy : numpy.ndarray
         The entropy of each dimension, float32 ``(d,)``, in nats.
     entropy_shape : float
-        The entropy after each dimension is brought to zero mean and unit variance: what it owes to shape, not
-        to spread. Not measured by :func:`value_and_grad`, whose score has NaN here.
+        The entropy after each dimension is brought to zero mean and unit variance. It depends on the shape of
+        the distributions, not on their spread. NaN in a score of :func:`value_and_grad`.
     covariance_shape : float
-        The covariance of the same.
+        The covariance after the same.
     """
 
     entropy: float
@@ -51,17 +51,16 @@ def score(
 ) -> Score:
     """Judge embeddings by the criterion ``gamma * covariance - beta * entropy``.
 
-    Each dimension is mapped to the unit interval. Its entropy is estimated from m-spacings; off-diagonal
-    covariances tell of dimensions that say the same.
+    Each dimension is mapped to the unit interval, where its entropy is estimated from m-spacings. The
+    covariance between dimensions measures what they repeat of each other. A lower loss is better.
 
     Parameters
     ----------
     z : array_like
         Embeddings ``(n, d)``: one row an image, at least 2. float32 in C order is not copied.
     transform : {"sigmoid", "gaussian"}
-        The map to the unit interval: the logistic function, for embeddings that fill a hypercube (VICReg), or
-        the normal distribution function, for embeddings on a hypersphere before they are normalised (SwAV,
-        SimSiam).
+        The map to the unit interval: the logistic function, for embeddings that are not normalised (VICReg), or
+        the normal distribution function, for embeddings that are normalised later (SwAV, SimSiam).
     beta : float
         Weight of the mean marginal entropy.
     gamma : float
@@ -121,8 +120,7 @@ def value_and_grad(
     score : Score
         As of :func:`score`, without the two figures of shape.
     gradient : numpy.ndarray
-        ``dloss/dz``, float32 ``(n, d)`` in C order. Where values of a dimension are equal, each gets its
-        part by the order of the rows.
+        ``dloss/dz``, float32 ``(n, d)`` in C order. Equal values of a dimension count as sorted by their row.
 
     Raises
     ------

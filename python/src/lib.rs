@@ -2,8 +2,6 @@
 //!
 //! The Python package converts and checks what users pass, names the defaults and gives results their types; this
 //! layer turns arrays into matrix views, releases the interpreter's lock, and turns typed errors into exceptions.
-#![deny(unsafe_op_in_unsafe_fn)]
-#![warn(clippy::undocumented_unsafe_blocks)]
 
 mod adapt;
 mod array;
