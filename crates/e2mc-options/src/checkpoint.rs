@@ -6,12 +6,13 @@ use super::heading;
 use clap::builder::PossibleValuesParser;
 
 /// The layouts that a checkpoint may be said to have; the engine knows the same ones.
-pub const LAYOUTS: [&str; 8] = [
+pub const LAYOUTS: [&str; 9] = [
     "e2mc",
     "vicreg",
     "swav",
     "simsiam",
     "moco",
+    "dino",
     "torchvision",
     "timm",
     "backbone",
