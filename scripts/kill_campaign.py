@@ -60,12 +60,11 @@ def start(program, words, folder):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def without_times(path, text):
-    if path.name == "metrics.jsonl":
-        events = [json.loads(line) for line in text.splitlines()]
-        events = [event for event in events if event["event"] != "resume"]
-        return [{k: v for k, v in event.items() if k not in TIMES} for event in events]
-    return text
+def without_times(text):
+    """The events of a log, but for what belongs to a moment."""
+    events = [json.loads(line) for line in text.splitlines()]
+    events = [event for event in events if event["event"] != "resume"]
+    return [{k: v for k, v in event.items() if k not in TIMES} for event in events]
 
 
 def left(folder):
@@ -75,7 +74,7 @@ def left(folder):
         if path.is_file() and "tfevents" not in path.name:
             content = path.read_bytes()
             if path.name == "metrics.jsonl":
-                content = without_times(path, content.decode())
+                content = without_times(content.decode())
             files[str(path.relative_to(folder))] = content
     return files
 

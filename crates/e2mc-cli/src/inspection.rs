@@ -6,7 +6,7 @@ use anyhow::Result;
 use e2mc::Transform;
 use e2mc_base::counted;
 use e2mc_eval::diagnostics::Config;
-use e2mc_record::MapOrigin;
+use e2mc_record::{MapOrigin, RunFolder, RunSettings, sha256};
 use e2mc_report::pages::embedding::{self, Subject};
 use e2mc_report::pages::images::Images;
 use e2mc_report::{Finding, legible, save_figures};
@@ -17,25 +17,42 @@ use crate::hint;
 use crate::options::InspectOptions;
 use crate::output;
 
-/// Short names, by which before and after can be told apart.
+/// Short names of what is inspected: "before" and "after" where the second is known to be the first
+/// trained on, otherwise the files' own.
 pub fn names(sources: &[String]) -> Vec<String> {
     let short = |source: &String| {
-        let name = Path::new(source).file_name();
-        name.map_or_else(
-            || source.clone(),
-            |name| name.to_string_lossy().into_owned(),
-        )
+        let path = Path::new(source);
+        let run = RunFolder::name_of(path);
+        let is_run = path.file_stem().is_some_and(|stem| *stem != *run);
+        let file = path.file_name().filter(|_| !is_run);
+        let name = file.map_or(run, |name| name.to_string_lossy().into_owned());
+        match name.is_empty() {
+            true => source.clone(),
+            false => name,
+        }
     };
-    match sources {
-        [before, after] if short(before) == short(after) => {
+    let shorts: Vec<String> = sources.iter().map(short).collect();
+    let named = match &shorts[..] {
+        [first, second] if first == second => sources.to_vec(),
+        _ => shorts,
+    };
+    match (sources, &named[..]) {
+        ([first, second], [before, after]) if is_continuation(first, second) => {
             vec![format!("before: {before}"), format!("after: {after}")]
         }
-        [before, after] => vec![
-            format!("before: {}", short(before)),
-            format!("after: {}", short(after)),
-        ],
-        _ => sources.iter().map(short).collect(),
+        _ => named,
     }
+}
+
+/// Whether the run that `after` is the outcome of says that it began with `before`.
+fn is_continuation(before: &str, after: &str) -> bool {
+    let (before, after) = (Path::new(before), Path::new(after));
+    let run = RunFolder::new(after.parent().unwrap_or(Path::new("")));
+    if ![run.model(), run.checkpoint()].contains(&after.to_owned()) {
+        return false;
+    }
+    let base = RunSettings::read(&run).ok().and_then(|run| run.base);
+    base.is_some_and(|base| sha256(before).is_ok_and(|found| found == base.sha256))
 }
 
 /// How embeddings of `cols` dimensions are measured.
@@ -116,7 +133,7 @@ fn check_shapes(subjects: &[Subject]) -> Result<()> {
     Err(Failure::new(
         format!(
             "{} has {rows} rows of {dims} dimensions, {} has {other_rows} of {other_dims}: expected the \
-             same of before and after",
+             same of both",
             before.source, after.source
         ),
         "embed the same images in the same order with both models; or inspect one at a time",
@@ -184,26 +201,57 @@ fn beside_the_same_spread(subjects: &[Subject]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use e2mc_record::{BaseCheckpoint, DataOptions, DataSettings, RunFolder, RunSettings, sha256};
+
     use super::names;
 
+    fn of(sources: &[&str]) -> Vec<String> {
+        let sources: Vec<String> = sources.iter().map(|&name| name.to_owned()).collect();
+        names(&sources)
+    }
+
     #[test]
-    fn before_and_after_are_told_apart() {
-        let names = |sources: &[&str]| {
-            names(
-                &sources
-                    .iter()
-                    .map(|&name| name.to_owned())
-                    .collect::<Vec<_>>(),
-            )
+    fn two_files_go_by_their_names() {
+        assert_eq!(of(&["runs/a.npy"]), ["a.npy"]);
+        assert_eq!(of(&["x/a.npy", "x/b.npy"]), ["a.npy", "b.npy"]);
+        assert_eq!(of(&["x/a.npy", "y/a.npy"]), ["x/a.npy", "y/a.npy"]);
+        let runs = [
+            "runs/vicreg/model.safetensors",
+            "runs/swav/model.safetensors",
+        ];
+        assert_eq!(of(&runs), ["vicreg", "swav"]);
+    }
+
+    #[test]
+    fn before_and_after_are_a_checkpoint_and_the_run_that_began_with_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let base = folder.path().join("base.pth");
+        std::fs::write(&base, "weights").expect("a file");
+        let other = folder.path().join("other.pth");
+        std::fs::write(&other, "other weights").expect("a file");
+        let run = RunFolder::new(folder.path().join("run"));
+        std::fs::create_dir(run.root()).expect("a folder");
+        let data = DataSettings {
+            data: "data".into(),
+            max_images: None,
+            held_out: 0,
+            knn_every: 0,
+            data_options: DataOptions::default(),
+            images: None,
+            fingerprint: None,
         };
-        assert_eq!(names(&["runs/a.npy"]), ["a.npy"]);
-        assert_eq!(
-            names(&["x/a.npy", "x/b.npy"]),
-            ["before: a.npy", "after: b.npy"]
-        );
-        assert_eq!(
-            names(&["x/a.npy", "y/a.npy"]),
-            ["before: x/a.npy", "after: y/a.npy"]
-        );
+        let settings = RunSettings {
+            base: Some(BaseCheckpoint {
+                path: "elsewhere.pth".into(),
+                sha256: sha256(&base).expect("a file"),
+            }),
+            ..RunSettings::new(data, 0)
+        };
+        settings.write(&run).expect("a file");
+        let text = |path: &std::path::Path| path.display().to_string();
+        let (base, other, model) = (text(&base), text(&other), text(&run.model()));
+        assert_eq!(of(&[&base, &model]), ["before: base.pth", "after: run"]);
+        assert_eq!(of(&[&model, &base]), ["run", "base.pth"]);
+        assert_eq!(of(&[&other, &model]), ["other.pth", "run"]);
     }
 }

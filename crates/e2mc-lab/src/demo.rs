@@ -22,8 +22,9 @@ use e2mc_record::{
     DataOptions, EvaluationResult, FoundResult, Improvement, ImprovementVerdict, Protocol, RESULT,
     ResultFolder,
 };
+use e2mc_report::pages::BASE;
 use e2mc_report::pages::comparison::{Comparison, Line, Other};
-use e2mc_report::pages::demo::{self as page, Demonstration, Row};
+use e2mc_report::pages::demo::{self as page, CONTROL, CRITERION, Demonstration, Row, mapped};
 use e2mc_report::pages::embedding::Subject;
 use e2mc_report::pages::images::{Images, Set, WITHOUT, of_results};
 use e2mc_train::checkpoint::Checkpoint;
@@ -42,8 +43,7 @@ use crate::notice::{Notice, Notices};
 use crate::protocol::{Judged, LinearSettings, ProbeChoice};
 use crate::sweep::ObserverOf;
 
-/// The names of the base and of what is given back.
-const BASE: &str = "base";
+/// The name of what is given back.
 const GIVEN_BACK: &str = "given back";
 /// Fractions of the labels: about three and about nine a class of the sample.
 const FRACTIONS: [f64; 2] = [0.03, 0.1];
@@ -251,12 +251,12 @@ impl Bench<'_> {
         for run in folder.runs()? {
             let trained = Checkpoint::read(&run.checkpoint())?;
             let name = match trained.recipe.criterion {
-                CriterionConfig::None => "continued",
-                _ => "+ E2MC",
+                CriterionConfig::None => CONTROL,
+                _ => CRITERION,
             };
             models.push((name.to_owned(), run.checkpoint()));
         }
-        models[1..].sort_by_key(|(name, _)| name != "continued");
+        models[1..].sort_by_key(|(name, _)| name != CONTROL);
         for (name, path) in models {
             let (model, trained) = self.load(&path)?;
             let steps = trained.progress.map(|progress| progress.step);
@@ -350,7 +350,7 @@ impl Bench<'_> {
         map: Option<&MapFile>,
     ) -> Result<(Row, PathBuf), Error> {
         let name = match map {
-            Some(_) if contender.name != GIVEN_BACK => format!("{}, map", contender.name),
+            Some(_) if contender.name != GIVEN_BACK => mapped(contender.name),
             _ => contender.name.to_owned(),
         };
         let settings = LinearSettings {
@@ -427,9 +427,9 @@ impl Measured {
     fn demonstration(self, outcome: Improvement) -> Result<Demonstration, Error> {
         let pairs = [
             (BASE, GIVEN_BACK),
-            ("base", "base, map"),
-            ("continued", "+ E2MC"),
-            ("continued, map", "+ E2MC, map"),
+            (BASE, &mapped(BASE)),
+            (CONTROL, CRITERION),
+            (&mapped(CONTROL), &mapped(CRITERION)),
         ];
         let mut compared = Vec::new();
         for (first, second) in pairs {

@@ -12,11 +12,11 @@ use super::{CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions,
 pub struct InspectOptions {
     /// Embeddings (n, d) (required without --checkpoint)
     ///
-    /// FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR. Two are compared, as before and after;
+    /// FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR. Two are compared;
     /// their rows must be of the same images.
     #[arg(value_name = "EMBEDDINGS", num_args = 1..=2, required_unless_present = "checkpoint")]
     pub files: Vec<String>,
-    /// Checkpoint or model file that embeds --data; two for before and after
+    /// Checkpoint or model file that embeds --data; two are compared
     #[arg(help_heading = heading::CHECKPOINT, long, value_name = "FILE", requires = "data", conflicts_with = "files")]
     pub checkpoint: Vec<PathBuf>,
     /// How the checkpoint is read.

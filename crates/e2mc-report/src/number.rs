@@ -42,11 +42,15 @@ pub fn signed(value: f64, decimals: usize) -> String {
     }
 }
 
-/// `value` with `decimals` digits after the point, or in significant digits where those would all be zero.
+/// `value` with `decimals` digits after the point, or in significant digits where those would all be zero, or lie
+/// behind six digits or more.
 #[must_use]
 pub fn legible(value: f64, decimals: usize) -> String {
     let text = fixed(value, decimals);
-    if value.is_finite() && value != 0.0 && !text.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
+    let is_lost = value != 0.0 && !text.bytes().any(|b| (b'1'..=b'9').contains(&b));
+    // A count is written whole, whatever its size.
+    let is_long = decimals > 0 && value.abs() >= 1e5;
+    if value.is_finite() && (is_lost || is_long) {
         significant(value)
     } else {
         text
@@ -165,6 +169,15 @@ mod tests {
         assert_eq!(legible(-3.4e-5, 4), "−3.400×10⁻⁵");
         assert_eq!(legible(0.0, 4), "0.0000");
         assert_eq!(legible(f64::NAN, 4), "not a number");
+    }
+
+    #[test]
+    fn legible_keeps_huge_values_short() {
+        assert_eq!(legible(12_345_678.9, 6), "1.235×10⁷");
+        assert_eq!(legible(-123_456.789, 4), "−123,457");
+        assert_eq!(legible(9_876.543_21, 4), "9,876.5432".replace(',', ""));
+        assert_eq!(legible(12_345_678.0, 0), "12,345,678");
+        assert_eq!(legible(f64::INFINITY, 4), "∞");
     }
 
     #[test]

@@ -330,6 +330,10 @@ fn damaged_and_hostile_files_are_clear_errors() {
     assert!(write("plain.pth", b"\x80\x02}q\x00.").contains("a plain pickle"));
     assert!(write("text.pth", b"weights").contains("another format"));
     assert!(write("empty.pth", b"").contains("an empty file"));
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
+    assert!(write("lfs.pth", pointer).contains("Git LFS"));
+    assert!(write("page.pth", b"\n<!DOCTYPE html><html>").contains("a web page"));
+    assert!(write("packed.pth.gz", b"\x1f\x8b\x08\0\0").contains("packed by gzip"));
     // Every cut of a whole file is an error, not a crash, and none is read as something else.
     for name in ["resnet18_moco.pth.tar", "resnet18_net_legacy.pt"] {
         let whole = fs::read(golden(name)).unwrap();

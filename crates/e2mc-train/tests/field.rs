@@ -80,12 +80,41 @@ fn the_weights_are_read_whatever_lies_beside_them() {
             Some("solo-learn's classifier and second network"),
         ),
         ("lightly.pth", Some("heads")),
+        ("lightning_objects.ckpt", Some("optimizer_states")),
+        ("lightning_objects.ckpt", Some("an object of `mine.Config`")),
+        ("ordered_subclass.pth", Some("an object of `mine.Weights`")),
+        ("ema_list.pth", Some("ema")),
+        ("fsdp_and_compiled.pth", None),
+        ("one_storage.pth", None),
+        ("one_storage_legacy.pth", None),
+        ("parameters_and_subclasses.pth", None),
+        ("mixed_precision.pth", None),
+        ("no_checksums.pth", None),
+        ("pickle_5.pth", None),
     ] {
         let checkpoint = read(&golden(name), None).unwrap();
         assert_network(&checkpoint, 0.0, name);
         let ignored = &checkpoint.foreign.as_ref().unwrap().ignored;
         let is_said = |said: &str| ignored.iter().any(|words| words.contains(said));
         assert!(said.is_none_or(is_said), "{name}: {ignored:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_taken_is_refused_with_its_reason() {
+    for (name, said) in [
+        ("big_endian.pth", "found those of a big-endian one"),
+        (
+            "list_of_networks.pth",
+            "found several, under `models.0.`, `models.1.`",
+        ),
+    ] {
+        let error = read(&golden(name), None).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+    for (network, more) in [("models.0", 0.0), ("models.1", 1.0)] {
+        let checkpoint = read(&golden("list_of_networks.pth"), Some(network)).unwrap();
+        assert_network(&checkpoint, more, network);
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
     if !options.view.is_empty() {
         let [subject] = &mut subjects[..] else {
             return Err(Failure::usage(
-                "--view goes with one file of embeddings, not with before and after",
+                "--view goes with one file of embeddings, not with two",
                 "inspect the two one at a time to compare their alignment and LiDAR",
             ));
         };

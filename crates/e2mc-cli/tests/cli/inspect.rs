@@ -251,7 +251,8 @@ fn two_files_are_before_and_after() {
     }
     let page = fs::read_to_string(world.path("out.html")).unwrap();
     assert!(
-        page.contains("before: a.npy")
+        page.contains(">a.npy<")
+            && !page.contains("before: a.npy")
             && page.contains("A point keeps the colour that it has before")
     );
 

@@ -134,7 +134,11 @@ fn inspect_shows_the_images_of_checkpoints_and_of_rows() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let page = checked(&world, "z.html");
     assert_eq!(pictures(&page), 16);
-    assert!(page.contains("before: z.npy") && page.contains("majority of the neighbours"));
+    assert!(
+        page.contains("z.npy")
+            && !page.contains("before: z.npy")
+            && page.contains("majority of the neighbours")
+    );
     // Without the images the page is as it was.
     let ran = world.run("inspect z.npy --report plain.html");
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);

@@ -13,6 +13,7 @@ use e2mc_lab::notice::Notices;
 use e2mc_lab::recipe;
 use e2mc_lab::run::{self, FinishedRun, Left, Place, RunPlan, Surroundings, base_checkpoint};
 use e2mc_record::{RunFolder, RunOutcome, RunSettings};
+use e2mc_report::signed;
 use e2mc_train::{Device, Recipe, Trainer, World, device};
 use serde_json::{Map, Value, json};
 
@@ -296,8 +297,8 @@ fn report(options: &TrainOptions, folder: &RunFolder, finished: &FinishedRun) {
             ));
             if let Some((change, error)) = finished.knn_change {
                 text.push_str(&format!(
-                    " ({:+.2} ± {:.2} points, image by image)",
-                    100.0 * change,
+                    " ({} ± {:.2} points, image by image)",
+                    signed(100.0 * change, 2),
                     100.0 * error
                 ));
             }

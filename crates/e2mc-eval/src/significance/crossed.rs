@@ -10,7 +10,9 @@
 //! Subsets are few, and a bootstrap of few is too narrow by itself. The part of each draw that is the
 //! subsets' alone is therefore widened by `t / z sqrt(S / (S - 1))`, with the quantiles of Student's
 //! distribution (`S - 1` degrees of freedom) and the normal one at the interval's level, after the expanded
-//! percentile interval of Hesterberg (2015).
+//! percentile interval of Hesterberg (2015). With two or three subsets that alone may reach beyond what a
+//! difference of accuracies can be: draws end at -1 and 1, between which the true difference lies, so that
+//! the interval covers it as often as before.
 //!
 //! The p-value is McNemar's exact one for a single subset. For several it is of
 //! `t = difference / sqrt(V_s + V_i)`, with the variances of the mean over subsets and over images, and
@@ -37,7 +39,7 @@ pub struct CrossedComparison {
     pub accuracy_b: f64,
     /// Accuracy of B minus that of A, from -1 to 1.
     pub mean_difference: f64,
-    /// The interval of that difference.
+    /// The interval of that difference, within -1 and 1.
     pub interval: (f64, f64),
     /// The two-sided p-value.
     pub p: f64,
@@ -150,7 +152,7 @@ impl Differences {
                     });
                     let total = images.sum::<i64>() as f64 / self.cells();
                     let by_subsets = sum_of_subsets as f64 / self.cells() - mean;
-                    total + widen * by_subsets
+                    (total + widen * by_subsets).clamp(-1.0, 1.0)
                 },
             )
             .collect();
@@ -414,5 +416,20 @@ mod tests {
         );
         assert!(error(&a, &b[..3]).contains("label subsets has 3 entries, expected 4"));
         assert!(error(&[vec![1]], &[vec![1]]).contains("list of predictions has 1 entries"));
+    }
+
+    #[test]
+    fn an_interval_ends_where_a_difference_can_end() {
+        let labels = vec![0; 40];
+        let right =
+            |count: usize| -> Vec<usize> { (0..40).map(|i| usize::from(i >= count)).collect() };
+        let (a, b) = ([right(10), right(12)], [right(12), right(30)]);
+        // As of 24 lines that hold at once.
+        let strict = config(300, 1.0 - 0.05 / 24.0, 0);
+        let (low, high) = compare_crossed(&a, &b, &labels, &strict).unwrap().interval;
+        assert_eq!((low, high), (-1.0, 1.0), "two subsets say next to nothing");
+        let usual = config(300, 0.5, 0);
+        let (low, high) = compare_crossed(&a, &b, &labels, &usual).unwrap().interval;
+        assert!(-1.0 < low && low < high && high < 1.0, "{low} to {high}");
     }
 }

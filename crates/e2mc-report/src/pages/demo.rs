@@ -12,6 +12,17 @@ use crate::page::{Block, Report, Section};
 use crate::table::{Cell, Column, Table};
 use crate::verdict::{Finding, Verdict};
 
+/// The base trained on without the criterion.
+pub const CONTROL: &str = "continued";
+/// The base trained on with the criterion.
+pub const CRITERION: &str = "+ E2MC";
+
+/// What a model goes by whose features go through a map.
+#[must_use]
+pub fn mapped(name: &str) -> String {
+    format!("{name}, map")
+}
+
 /// A model on the test images, with the map or without.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -120,9 +131,16 @@ pub fn findings(shown: &Demonstration) -> Vec<Finding> {
             text: improve::sentence(&shown.outcome),
         }),
     }
-    let second = shown.compared.iter();
-    for step in second.filter(|step| step.first.starts_with("continued")) {
-        found.push(summary(step));
+    for step in &shown.compared {
+        for is_mapped in [false, true] {
+            let control = match is_mapped {
+                true => mapped(CONTROL),
+                false => CONTROL.to_owned(),
+            };
+            if step.first == control {
+                found.push(summary(step, is_mapped));
+            }
+        }
     }
     found.push(Finding::note(COVERS));
     found
@@ -173,7 +191,7 @@ fn interval(line: &Line) -> String {
 }
 
 /// All lines of a step in one sentence; its verdict is that of the lines that are certain.
-fn summary(step: &Comparison) -> Finding {
+fn summary(step: &Comparison, is_mapped: bool) -> Finding {
     let lines: Vec<&Line> = step.others.iter().flat_map(|other| &other.lines).collect();
     let count = |wanted: Verdict| {
         let same = lines
@@ -191,7 +209,7 @@ fn summary(step: &Comparison) -> Finding {
             signed(100.0 * line.difference.interval.1, 2)
         )
     });
-    let with = match step.first.ends_with("map") {
+    let with = match is_mapped {
         true => ", both with the map",
         false => "",
     };

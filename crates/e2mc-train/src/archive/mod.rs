@@ -71,16 +71,45 @@ impl Archive {
         } else if safetensors_file::recognises(&start) {
             safetensors_file::open(&shared, file, length)
         } else {
-            Err(Problem {
-                expected: "a PyTorch checkpoint (.pth, .pth.tar, .pt) or a safetensors file".into(),
-                found: "another format".into(),
-                advice: Advice::words("give a file that torch.save, safetensors or e2mc wrote"),
-            })
+            Err(stranger(&start))
         };
         let archive = archive.and_then(|archive| {
             archive.check(length)?;
             Ok(archive)
         });
         archive.map_err(|problem| problem.of(path))
+    }
+}
+
+/// A file that holds no network, by its first bytes: what comes instead of one is said by name.
+fn stranger(start: &[u8]) -> Problem {
+    let text = String::from_utf8_lossy(start).trim_start().to_lowercase();
+    let is = |beginnings: &[&str]| {
+        beginnings
+            .iter()
+            .any(|&beginning| text.starts_with(beginning))
+    };
+    let (found, advice) = if is(&["version https://git-lfs"]) {
+        (
+            "the note that Git LFS keeps in its place",
+            "fetch the file itself with `git lfs pull`",
+        )
+    } else if is(&["<!doctype", "<html", "<?xml"]) {
+        (
+            "a web page",
+            "download the file itself: the address gave a page, such as one to log in",
+        )
+    } else if start.starts_with(&[0x1f, 0x8b]) {
+        ("a file packed by gzip", "unpack it with `gunzip`")
+    } else {
+        (
+            "another format",
+            "give a file that torch.save, safetensors or e2mc wrote",
+        )
+    };
+    Problem {
+        expected: "a PyTorch checkpoint (.pth, .pth.tar, .pt) or a safetensors file".into(),
+        found: found.into(),
+        advice: Advice::words(advice),
     }
 }

@@ -19,7 +19,7 @@ use super::contents::{Archive, FOLDED_KEY, MAX_TENSORS, METADATA_KEY, shape};
 use super::pickle::{self, Budget};
 use super::pickle_value::{Heap, Node, Value};
 use super::problem::{Problem, brief};
-use super::storage::{Storages, View};
+use super::storage::{Storages, View, checked};
 use super::unread::Unread;
 use super::walk::walk;
 use crate::advice::Advice;
@@ -133,6 +133,15 @@ fn open_zip(file: File, length: u64) -> Result<Opened, Problem> {
                 format!("`{}` of {} bytes", brief(&name), entry.size()),
             ));
         }
+        if name.contains("/code/__torch__") {
+            return Err(Problem {
+                expected: "the tensors of a network, as torch.save writes a state_dict".into(),
+                found: "a TorchScript program".into(),
+                advice: Advice::words(
+                    "load it with torch.jit.load and save its state_dict with torch.save",
+                ),
+            });
+        }
         if entry.compression() != CompressionMethod::Stored {
             return Err(Problem {
                 expected: "entries that are stored as they are, as torch.save writes them".into(),
@@ -158,7 +167,7 @@ fn open_zip(file: File, length: u64) -> Result<Opened, Problem> {
             return Ok(None);
         };
         let mut text = String::new();
-        let entry = archive.by_index(index).map_err(unusable)?;
+        let entry = checked(&mut archive, index).map_err(unusable)?;
         let read = entry.take(MAX_TEXT_ENTRY).read_to_string(&mut text);
         let _ = read.map_err(broken)?;
         Ok(Some(text))
@@ -168,11 +177,7 @@ fn open_zip(file: File, length: u64) -> Result<Opened, Problem> {
     }
     let folded = text(FOLDED_KEY)?;
     let (value, heap) = {
-        let checksum = archive.by_index_raw(index).map_err(unusable)?.crc32();
-        let options = zip::read::ZipReadOptions::new().ignore_crc32(checksum == 0);
-        let entry = archive
-            .by_index_with_options(index, options)
-            .map_err(unusable)?;
+        let entry = checked(&mut archive, index).map_err(unusable)?;
         let mut reader = BufReader::new(entry);
         let read = pickle::read(&mut reader, &mut Budget::default());
         // A damaged pickle may say anything: its checksum comes first.

@@ -11,7 +11,8 @@ use std::sync::{Mutex, PoisonError};
 
 use tch::Kind;
 use zip::ZipArchive;
-use zip::read::ZipReadOptions;
+use zip::read::{ZipFile, ZipReadOptions};
+use zip::result::ZipError;
 
 use super::pickle_value::Stored;
 
@@ -120,6 +121,16 @@ impl View {
     }
 }
 
+/// An entry that is checked by its checksum, where it has one: torch.save writes 0 where it is told
+/// to compute none.
+pub(super) fn checked(
+    archive: &mut ZipArchive<BufReader<File>>,
+    index: usize,
+) -> Result<ZipFile<'_, BufReader<File>>, ZipError> {
+    let has_none = archive.by_index_raw(index)?.crc32() == 0;
+    archive.by_index_with_options(index, ZipReadOptions::new().ignore_crc32(has_none))
+}
+
 impl Storages {
     /// Reads a tensor's numbers, row-major and in this machine's order of bytes.
     pub(super) fn read(&self, view: &View) -> io::Result<Vec<u8>> {
@@ -135,19 +146,14 @@ impl Storages {
                 let missing = || invalid(format!("no entry for the storage `{}`", view.key));
                 let index = *entries.get(&view.key).ok_or_else(missing)?;
                 let mut archive = archive.lock().unwrap_or_else(PoisonError::into_inner);
-                let (size, checksum) = {
-                    let entry = archive.by_index_raw(index)?;
-                    (entry.size(), entry.crc32())
-                };
+                let size = archive.by_index_raw(index)?.size();
                 if size < view.whole {
                     let found = format!("{size} of the {} bytes of a storage", view.whole);
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, found));
                 }
                 let mut held = vec![0; view.length];
                 if view.length as u64 == size {
-                    // torch.save writes 0 where it is told to compute none.
-                    let options = ZipReadOptions::new().ignore_crc32(checksum == 0);
-                    let mut entry = archive.by_index_with_options(index, options)?;
+                    let mut entry = checked(&mut archive, index)?;
                     entry.read_exact(&mut held)?;
                     // The checksum is looked at behind the last byte.
                     let _ = entry.read(&mut [0])?;

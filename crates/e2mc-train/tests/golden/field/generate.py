@@ -4,7 +4,7 @@ A ResNet-18 of width 1 in half precision, seed 0, torch 2.11. Width 1 keeps each
 `python generate.py [FOLDER]` writes all files but the eight whose makers are listed at the end;
 expected.json has the sum of each tensor, by torch.
 """
-import argparse, collections, json, os, sys, types
+import argparse, collections, io, json, os, pathlib, sys, types, zipfile
 import torch
 
 FOLDER = sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.abspath(__file__))
@@ -140,6 +140,94 @@ lightly["prototypes.heads.0.weight"] = torch.zeros(4, 6)
 save({"state_dict": lightly}, "lightly.pth")
 save({**under("f.", numbered(sd, small)), "g.0.weight": torch.zeros(6, 8)}, "simclr_small.pth")
 save({"model": plus_one(sd), "model_ema": sd}, "ema_beside.pth")
+
+# Shapes of files rather than of dictionaries.
+
+class Config(dict):
+    """As the hyper-parameters of Lightning: a dictionary whose keys are attributes."""
+
+
+class Weights(collections.OrderedDict):
+    """As torchvision's and fastai's own dictionaries of weights."""
+
+
+class Tagged(torch.Tensor):
+    """A tensor of a class of its own, which torch rebuilds from its type."""
+
+
+for cls in (Config, Weights, Tagged):
+    cls.__module__ = "mine"
+    setattr(mine, cls.__name__, cls)
+
+# Lightning: objects as hyper-parameters, loops, callbacks by name, optimiser and scheduler states.
+hyper = Config(lr=0.1, betas=(0.9, 0.999), device=torch.device("cuda:3"), dtype=torch.bfloat16)
+hyper["size"] = torch.Size([3, 8])
+hyper["nested"] = Config(path=pathlib.PurePosixPath("data/train"))
+save(
+    {
+        "epoch": 3,
+        "pytorch-lightning_version": "2.5.0",
+        "hparams_name": "kwargs",
+        "hyper_parameters": hyper,
+        "loops": {"fit_loop": {"state_dict": {}, "epoch_progress": {"total": {"ready": 4}}}},
+        "callbacks": {"ModelCheckpoint{'monitor': None}": {"best_k_models": {}, "best": torch.tensor(0.5)}},
+        "optimizer_states": [optimizer.state_dict()],
+        "lr_schedulers": [scheduler.state_dict()],
+        "state_dict": under("model.encoder.", sd),
+    },
+    "lightning_objects.ckpt",
+    zipped=True,
+)
+save({"model_state_dict": Weights(sd)}, "ordered_subclass.pth")
+# torch_ema keeps its averages as a list without names.
+averages = {"decay": 0.99, "num_updates": 7, "shadow_params": list(plus_one(sd).values()), "collected_params": None}
+save({"model": sd, "ema": averages}, "ema_list.pth")
+fsdp = under("_fsdp_wrapped_module.", sd)
+fsdp = {name.replace("layer", "_checkpoint_wrapped_module.layer"): tensor for name, tensor in fsdp.items()}
+fsdp = {name.replace(".conv", "._fsdp_wrapped_module._orig_mod.conv"): tensor for name, tensor in fsdp.items()}
+save({"state_dict": under("module.", fsdp)}, "fsdp_and_compiled.pth")
+# All weights are views of one storage: some with strides, and one reversed in its axes.
+flat, offset, views = torch.zeros(sum(2 * t.numel() for t in sd.values()), dtype=torch.half), 3, {}
+for index, (name, tensor) in enumerate(sd.items()):
+    size = tensor.shape
+    if tensor.dim() == 4:
+        strides = [1, size[0], size[0] * size[1], size[0] * size[1] * size[2]] if index % 2 else None
+        strides = strides or [size[1] * size[2] * size[3], 1, size[3] * size[1], size[1]]
+    else:
+        strides = [1 + index % 2]
+    views[name] = flat.as_strided(size, strides, offset)
+    views[name].copy_(tensor)
+    offset += tensor.numel() * (1 + index % 2 if tensor.dim() == 1 else 1)
+assert all(torch.equal(views[name], sd[name]) for name in sd)
+save({"state_dict": views}, "one_storage.pth", zipped=True)
+save({"state_dict": views}, "one_storage_legacy.pth")
+# Parameters, with attributes and without, and tensors of a class of their own.
+rebuilt = {}
+for index, (name, tensor) in enumerate(sd.items()):
+    rebuilt[name] = [tensor, torch.nn.Parameter(tensor), tensor.as_subclass(Tagged)][index % 3]
+    if index % 3 == 1 and index % 2:
+        rebuilt[name].tag = "frozen"
+save({"state_dict": rebuilt}, "parameters_and_subclasses.pth", zipped=True)
+# Both half precisions, float64 and single numbers beside them; numbers are the same in all.
+double = {name: tensor.double() if "layer4" in name else tensor for name, tensor in sd.items()}
+double["bn1.num_batches_tracked"] = torch.tensor(5)
+save({"net": double}, "mixed_precision.pth")
+# Records without checksums, aligned to pages, as large models are saved.
+torch.serialization.set_crc32_options(False)
+save({"state_dict": sd}, "no_checksums.pth", zipped=True)
+torch.serialization.set_crc32_options(True)
+torch.save({"state_dict": sd}, os.path.join(FOLDER, "pickle_5.pth"), pickle_protocol=5)
+# Written on a machine of the other byte order.
+buffer = io.BytesIO()
+torch.save({"state_dict": sd}, buffer)
+with zipfile.ZipFile(buffer) as source, zipfile.ZipFile(os.path.join(FOLDER, "big_endian.pth"), "w") as target:
+    for name in source.namelist():
+        record = source.read(name)
+        if "/data/" in name:
+            record = bytes(byte for at in range(0, len(record), 2) for byte in (record[at + 1], record[at]))
+        target.writestr(name, b"big" if name.endswith("byteorder") else record)
+assert torch.equal(torch.load(os.path.join(FOLDER, "big_endian.pth"))["state_dict"]["conv1.weight"], sd["conv1.weight"])
+save({"models": [sd, plus_one(sd)]}, "list_of_networks.pth")
 
 # From public bug reports, made the same way: compiled_submodules, defaultdict, dict_subclass,
 # dino_student_teacher, float8_beside, list_root, semantic_is_taken_for_ema, sequential_names.
