@@ -153,7 +153,7 @@ impl AttentiveProbe {
         mut epoch: impl FnMut(u64, f64),
     ) -> Result<Self, Error> {
         let columns = tokens.rows.cols();
-        if rows.is_empty() || tokens.width == 0 || columns % tokens.width != 0 {
+        if rows.is_empty() || tokens.width == 0 || !columns.is_multiple_of(tokens.width) {
             let expected = "rows of whole tokens";
             let found = format!("{} rows of {columns} numbers", rows.len());
             return Err(Error::argument("tokens", expected, found));

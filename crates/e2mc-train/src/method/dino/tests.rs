@@ -271,7 +271,8 @@ fn what_is_no_full_checkpoint_is_refused_in_one_sentence() {
         }
     };
     let teachers = "teacher.head.last_layer.parametrizations.weight.";
-    let cases: [(&dyn Fn(&mut BTreeMap<String, Tensor>), &str); 8] = [
+    type Change<'a> = &'a dyn Fn(&mut BTreeMap<String, Tensor>);
+    let cases: [(Change<'_>, &str); 8] = [
         (
             &without("teacher."),
             "expected a teacher beside the student",
