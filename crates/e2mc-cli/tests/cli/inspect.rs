@@ -219,7 +219,7 @@ fn known_embeddings_give_known_answers() {
 }
 
 #[test]
-fn two_files_are_before_and_after() {
+fn two_files_are_named_and_compared() {
     let world = World::new();
     example(&world, "a.npy", 1);
     let mut state = 9;
@@ -245,7 +245,7 @@ fn two_files_are_before_and_after() {
     for text in [
         "RankMe: ",
         "Dependent pairs of dimensions: ",
-        "Nearly constant dimensions: 1 before, 0 after",
+        "Nearly constant dimensions: 1 in a.npy, 0 in b.npy",
     ] {
         assert!(noted(text), "{text} in {}", result["findings"]);
     }
@@ -253,7 +253,7 @@ fn two_files_are_before_and_after() {
     assert!(
         page.contains(">a.npy<")
             && !page.contains("before: a.npy")
-            && page.contains("A point keeps the colour that it has before")
+            && page.contains("A point keeps the colour that it has in a.npy")
     );
 
     npy(

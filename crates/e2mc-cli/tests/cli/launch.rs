@@ -101,7 +101,7 @@ fn without_an_engine_one_line_says_what_to_do() {
     // Files need none.
     assert_eq!(
         stdout(alone(&world).args(["recipes"]), 0).lines().count(),
-        23
+        25
     );
 }
 
