@@ -15,10 +15,8 @@ setup: ## find libtorch 2.11, or fetch it once (at most 550 MB)
 build: setup ## compile the program: target/release/e2mc and e2mc-engine beside it
 	cargo build --release --workspace --bins
 
-# Tests run side by side: libtorch's threads must not spin long while they wait for each other. Many a test
-# waits for a program that it started, so there may be one more of them than there are cores.
+# Tests run side by side: libtorch's threads must not spin long while they wait for each other.
 test: export GOMP_SPINCOUNT = 10000
-test: export RUST_TEST_THREADS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 test: build ## run all tests
 	cargo test --release --workspace
 

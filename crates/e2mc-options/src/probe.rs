@@ -31,7 +31,7 @@ pub struct ProbeOptions {
     /// Classifiers to fit; logistic regression has nothing to tune
     #[arg(long, value_enum, default_value_t = ProbeName::Both)]
     pub probe: ProbeName,
-    /// Preset of the SGD probe (paper, appendix B.2; DINO) [default: by the model's method]
+    /// Preset of the SGD probe (paper, B.2; DINO) [default: the method's]
     ///
     /// For embeddings from files, and where the method is not known: vicreg.
     #[arg(help_heading = heading::SGD, long, value_enum)]
