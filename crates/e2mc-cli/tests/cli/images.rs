@@ -48,7 +48,7 @@ fn throughput_measures_the_pipeline_alone() {
     assert!(
         failed
             .error()
-            .contains("vicreg, swav, simsiam, probe, small-grey"),
+            .contains("vicreg, swav, simsiam, dino, probe, small-grey"),
         "{}",
         failed.stderr
     );
