@@ -14,7 +14,7 @@ import time
 SIGNALS = ["KILL", "TERM", "INT", "USR1", "USR2", "HUP"]
 # A signal that comes before a program's first instruction ends it in the system's way.
 FIRST_INSTRUCTION = 0.02
-TIMES = {"seconds", "images_per_s", "waiting"}
+TIMES = {"seconds", "images_per_s", "waiting", "exchanging"}
 TINY = "--batch 16 --threads 2"
 
 

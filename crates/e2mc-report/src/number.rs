@@ -175,7 +175,7 @@ mod tests {
     fn legible_keeps_huge_values_short() {
         assert_eq!(legible(12_345_678.9, 6), "1.235×10⁷");
         assert_eq!(legible(-123_456.789, 4), "−123,457");
-        assert_eq!(legible(9_876.543_21, 4), "9,876.5432".replace(',', ""));
+        assert_eq!(legible(9_876.543_21, 4), "9876.5432");
         assert_eq!(legible(12_345_678.0, 0), "12,345,678");
         assert_eq!(legible(f64::INFINITY, 4), "∞");
     }

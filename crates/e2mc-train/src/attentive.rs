@@ -9,6 +9,7 @@
 //! labels. The accuracy that counts is the last epoch's.
 
 use e2mc::Matrix;
+use e2mc_base::random::Stream;
 use tch::nn::Init;
 use tch::{Device, Kind, Reduction, Tensor, nn};
 
@@ -177,13 +178,10 @@ impl AttentiveProbe {
         let steps = rows.len().div_ceil(batch) as u64;
         let (mut step, mut mean) = (0, 0.0);
         for number in 0..config.epochs {
-            let order = seeded(seed.wrapping_add(1 + number), || {
-                Tensor::f_randperm(rows.len() as i64, (Kind::Int64, Device::Cpu))
-            })?;
-            let order: Vec<i64> = Vec::try_from(&order)?;
+            let order = Stream::at([seed, number, 0, 0]).permutation(rows.len());
             let mut sum = 0.0;
             for places in order.chunks(batch) {
-                let chosen: Vec<usize> = places.iter().map(|&place| rows[place as usize]).collect();
+                let chosen: Vec<usize> = places.iter().map(|&place| rows[place]).collect();
                 let targets: Vec<i64> = chosen.iter().map(|&row| labels[row] as i64).collect();
                 let targets = Tensor::f_from_slice(&targets)?.f_to_device(device)?;
                 let scores = network.forward(&tokens.of(&chosen, device)?)?;

@@ -155,11 +155,10 @@ impl Encoder<'_> {
         Ok(features)
     }
 
-    /// One part of a group through the backbone that is trained, link by link. Running statistics are
-    /// those of the second time.
+    /// One part of a group through the backbone that is trained, link by link.
     fn kept_part(&self, group: Range<usize>, part: usize) -> Result<(Tensor, Kept), Error> {
         let images = self.images(group, part)?;
-        let mode = self.mode(self.statistics(Statistics::Unrecorded));
+        let mode = self.mode(self.statistics(Statistics::Batch));
         let found = self.backbone.forward_kept(&images, mode)?;
         found.ok_or_else(|| {
             let expected = "false: blocks of this backbone cannot be computed one by one";

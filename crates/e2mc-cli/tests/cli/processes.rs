@@ -93,6 +93,13 @@ fn two_processes_train_as_one_does_repeat_themselves_and_resume_on_one() {
         losses(&world.path("together")),
     );
     assert_eq!(one.len(), two.len());
+    let exchanging = |run: &str| {
+        let mut events = log(&world.path(run)).into_iter();
+        let epoch = events.rfind(|event| event["event"] == "epoch");
+        epoch.unwrap()["exchanging"].as_f64()
+    };
+    assert_eq!(exchanging("alone"), None);
+    assert!((0.0..=1.0).contains(&exchanging("together").unwrap()));
     assert!(close(two[0], one[0]), "{two:?} {one:?}");
     let bytes = |run: &str, file: &str| fs::read(world.path(run).join(file)).unwrap();
     for file in ["checkpoint.safetensors", "model.safetensors"] {

@@ -20,7 +20,7 @@ fn events(world: &World, run: &str) -> Vec<serde_json::Value> {
     let mut events = log(&world.path(run));
     events.retain(|event| event["event"] != "resume");
     for event in &mut events {
-        for key in ["seconds", "images_per_s", "waiting"] {
+        for key in ["seconds", "images_per_s", "waiting", "exchanging"] {
             event.as_object_mut().unwrap().remove(key);
         }
     }

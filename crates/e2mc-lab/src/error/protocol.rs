@@ -30,6 +30,9 @@ pub enum ProtocolError {
         /// Bytes that are free.
         free: u64,
     },
+    /// A map is for the features of an output, and tokens were to be learnt from.
+    #[error("the attentive probe learns from tokens: a map is for the features of an output")]
+    TokensThroughMap,
     /// The preset shares batch norm among places of a feature map, and none was asked for.
     #[error(
         "the preset inat18 shares batch norm among the four places of each channel: it needs the \

@@ -7,7 +7,6 @@ use e2mc_eval::protocol::{
     ProbeKind, ProbePlan, check_classes, fit_name, missing_warning, probe_fit, probe_row,
 };
 use e2mc_record::{ProbeFit, ProbeRow, ResultFolder};
-use e2mc_train::Output;
 use e2mc_train::attentive::{AttentiveConfig, AttentiveProbe, Tokens};
 use serde_json::{Value, json};
 
@@ -36,6 +35,9 @@ pub(super) fn attentive(
     folder: &ResultFolder,
     notices: &Arc<dyn Notices>,
 ) -> Result<(Vec<ProbeRow>, Vec<String>), Error> {
+    if network.has_map() {
+        return Err(ProtocolError::TokensThroughMap.into());
+    }
     let [places, width] = network
         .model
         .places(network.evaluation().channels, network.evaluation().crop)?;
@@ -49,7 +51,7 @@ pub(super) fn attentive(
         }
         .into());
     }
-    let data = network.judged().features(&Output::Tokens)?;
+    let data = network.tokens()?;
     let tokens = |rows| Tokens { rows, width };
     let config = AttentiveConfig::default();
     let name = ProbeKind::Attentive.name();

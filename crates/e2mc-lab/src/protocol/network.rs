@@ -175,6 +175,24 @@ impl Network {
         self.judged().features_by(&self.source.output, batch)
     }
 
+    /// Whether features are seen through a map.
+    pub(super) fn has_map(&self) -> bool {
+        self.source.map.is_some()
+    }
+
+    /// The tokens of all images of both splits, from this process alone.
+    ///
+    /// # Errors
+    /// As [`Judged::features`].
+    pub(super) fn tokens(&self) -> Result<Labelled, Error> {
+        let judged = Judged {
+            world: &SOLO,
+            ..self.judged()
+        };
+        let batch = self.source.batch(self.evaluation(), &self.model);
+        judged.features_by(&Output::Tokens, batch)
+    }
+
     /// Writes into a result how many images went through the network at a time.
     pub(super) fn record_batch(&self, result: &mut EvaluationResult) {
         let batch = self.source.batch(self.evaluation(), &self.model);

@@ -6,7 +6,8 @@
 //! once more from its input. With `g` the loss's gradient at `y`, the gradient of `sum(y * g)` at the
 //! link's weights is the loss's, and at its input it is the `g` of the link before. Every number is
 //! that of backpropagation through the whole; the price is a second forward pass. Links before the first
-//! one that trains are not computed again.
+//! one that trains are not computed again. Batch norm records its running statistics once in each link:
+//! when it is computed again, and up to the first link that trains the first time.
 
 use std::fmt;
 
@@ -14,7 +15,7 @@ use tch::{Kind, Tensor};
 
 use super::family::Chain;
 use crate::Error;
-use crate::layer::Mode;
+use crate::layer::{Mode, Statistics};
 
 /// What is kept of a forward pass: the input of each block.
 pub struct Kept {
@@ -50,6 +51,10 @@ pub(super) fn forward(
     };
     let mut x = images.shallow_clone();
     for number in 0..chain.links() {
+        let mode = match kept.inputs.is_empty() {
+            true => mode,
+            false => unrecorded(mode),
+        };
         // The input wants no gradient, so that the output has one only where the link trains.
         let y = chain.link(number, &x, kept.size, mode)?;
         if y.requires_grad() || !kept.inputs.is_empty() {
@@ -76,7 +81,10 @@ pub(super) fn backward(
     let mut gradient = gradient.shallow_clone();
     for (number, input) in (first..).zip(inputs).collect::<Vec<_>>().into_iter().rev() {
         let x = input.f_detach()?.f_set_requires_grad(number > first)?;
-        drop(input);
+        let mode = match number == first {
+            true => unrecorded(mode),
+            false => mode,
+        };
         let y = chain.link(number, &x, size, mode)?;
         y.f_mul(&gradient)?.f_sum(Kind::Float)?.f_backward()?;
         if number > first {
@@ -84,4 +92,13 @@ pub(super) fn backward(
         }
     }
     Ok(())
+}
+
+/// The same, but batch norm leaves its running statistics as they are.
+fn unrecorded(mode: Mode<'_>) -> Mode<'_> {
+    let statistics = match mode.statistics {
+        Statistics::Batch => Statistics::Unrecorded,
+        other => other,
+    };
+    Mode { statistics, ..mode }
 }

@@ -26,8 +26,12 @@ const TEACHER: &str = "teacher";
 
 /// Whether a file looks like one.
 pub(super) fn is_whole(tensors: &Tensors<'_>) -> bool {
-    let has = |word: &str| tensors.keys().any(|name| has_word(name, word));
-    has(STUDENT) && has(TEACHER) && tensors.keys().any(|name| name.ends_with(CENTRE))
+    // DINOv2's files have both networks and a centre, too, but heads of another form, `dino_head`.
+    let has_head = |word: &str| {
+        let mut names = tensors.keys();
+        names.any(|name| has_word(name, word) && name.split('.').any(|part| part == "head"))
+    };
+    has_head(STUDENT) && has_head(TEACHER) && tensors.keys().any(|name| name.ends_with(CENTRE))
 }
 
 /// Our name of a head's tensor; `within` is its name within the student or the teacher.

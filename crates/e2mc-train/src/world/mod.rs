@@ -230,6 +230,18 @@ impl World {
         }
     }
 
+    /// Whether tensors on the CPU go through memory that the processes share, as they do on one machine
+    /// where that is possible.
+    pub fn shares_memory(&self) -> bool {
+        match &self.members {
+            Members::Solo => false,
+            Members::Many(member) => {
+                let shares = member.together("looking", |group| Ok(group.shares_memory()));
+                shares.unwrap_or(false)
+            }
+        }
+    }
+
     /// How long this process has spent in exchanges since it began; `None` for one process alone. On
     /// GPUs, where they run beside the computation, only the time that it takes to ask for them counts.
     pub fn exchanged(&self) -> Option<Duration> {

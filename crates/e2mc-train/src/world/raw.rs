@@ -60,6 +60,7 @@ unsafe extern "C" {
         timeout_ms: i64,
         out: *mut *mut RawGroup,
     ) -> *mut c_char;
+    fn e2mc_group_shares_memory(group: *mut RawGroup) -> bool;
     fn e2mc_group_free(group: *mut RawGroup);
     fn e2mc_sum(group: *mut RawGroup, tensor: Raw) -> *mut c_char;
     fn e2mc_max(group: *mut RawGroup, tensor: Raw) -> *mut c_char;
@@ -236,6 +237,12 @@ impl Group {
             )
         })?;
         NonNull::new(out).map(Self).ok_or_else(|| "no group".into())
+    }
+
+    /// Whether tensors on the CPU go through memory that the processes share.
+    pub(super) fn shares_memory(&self) -> bool {
+        // SAFETY: the pointer lives through the call.
+        unsafe { e2mc_group_shares_memory(self.0.as_ptr()) }
     }
 
     /// Replaces the tensor's numbers by their sums over the processes.

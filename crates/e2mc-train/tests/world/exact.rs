@@ -20,6 +20,7 @@ fn numbered(rows: i64, cols: i64) -> Tensor {
 
 pub(crate) fn exchange(world: &World) -> Result<(), Error> {
     let (size, rank) = (world.size() as i64, world.rank() as i64);
+    assert_eq!(world.shares_memory(), world.local_size() == world.size());
     for d in [1, 3, 8, 9] {
         let all = numbered(2 * size, d);
         let own = all.narrow(0, 2 * rank, 2).copy().set_requires_grad(true);

@@ -1,8 +1,8 @@
 // Exchanges between the processes of one machine, through memory that they share.
 // A message of Gloo's passes through threads on both sides, each of which has to be woken: most of a
 // millisecond on a virtual machine, and batch norm sends one forward and one backward in each layer.
-// Here the processes look for each other's numbers themselves. Large tensors go to Gloo, but for sums over few
-// processes.
+// Here the processes look for each other's numbers themselves. Tensors of more than 1 MiB go to Gloo, except sums
+// among at most four processes.
 #pragma once
 
 #ifdef __linux__
@@ -13,11 +13,17 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <climits>
+#include <cstdio>
 #include <cstring>
+#include <memory>
 #include <mutex>
+#include <random>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 #include <torch/csrc/distributed/c10d/Store.hpp>
@@ -27,7 +33,7 @@ namespace nearby {
 // Bytes that a process leaves for the others in one round.
 constexpr size_t SLOT = size_t{1} << 20;
 // Up to so many processes, sums of any length are made here. Each process reads all others' numbers, which costs
-// more and more; Gloo's ring does not.
+// more with each process; Gloo's ring does not.
 constexpr int FEW = 4;
 // How long a process looks for the others before it sleeps: they rarely differ by more between two layers.
 constexpr std::chrono::microseconds SPIN{1000};
@@ -55,8 +61,8 @@ class Memory {
   static std::unique_ptr<Memory> share(c10d::Store& store, int rank, int size) {
     std::unique_ptr<Memory> memory(new Memory(rank, size));
     if (rank == 0) {
-      memory->create();
-      store.set("memory", memory->name());
+      auto name = memory->create();
+      store.set("memory", name);
     } else {
       memory->open(text(store.get("memory")));
     }
@@ -95,16 +101,27 @@ class Memory {
   size_t posts() const { return (sizeof(Post) * size + 4095) / 4096 * 4096; }
   size_t bytes() const { return posts() + stride() * size; }
   Post& post(int of) const { return reinterpret_cast<Post*>(base)[of]; }
-  std::string name() const {
-    return base ? "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(file) : "";
-  }
 
-  void create() {
-    file = memfd_create("e2mc", MFD_CLOEXEC);
-    if (file >= 0 && ftruncate(file, bytes()) == 0) map();
+  // Gives where the others find it and what it is called there, or nothing. Its pages are taken at once: a
+  // machine without memory for them says so here.
+  std::string create() {
+    char called[40];
+    std::random_device random;
+    std::snprintf(called, sizeof called, "e2mc.%08x%08x%08x", random(), random(), random());
+    file = memfd_create(called, MFD_CLOEXEC);
+    if (file >= 0 && fallocate(file, 0, 0, bytes()) == 0) map();
+    if (!base) return "";
+    return "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(file) + " /memfd:" + called;
   }
+  // A process that counts processes otherwise, in a container of its own, may have another file at that place.
   void open(const std::string& name) {
-    file = name.empty() ? -1 : ::open(name.c_str(), O_RDWR | O_CLOEXEC);
+    auto space = name.find(' ');
+    if (space == std::string::npos) return;
+    auto place = name.substr(0, space), called = name.substr(space + 1);
+    char found[128];
+    auto length = readlink(place.c_str(), found, sizeof found);
+    if (length < 0 || std::string(found, length).rfind(called + " ", 0) != 0) return;
+    file = ::open(place.c_str(), O_RDWR | O_CLOEXEC);
     if (file >= 0) map();
   }
   // A lock on a byte of its own, which the system takes back from a process that dies.
@@ -149,16 +166,20 @@ class Memory {
     theirs.sleepers.fetch_add(1);
     auto last = [&] { theirs.sleepers.fetch_sub(1); };
     timespec look{0, std::chrono::nanoseconds(LOOK).count()};
+    auto looked = since;
     for (;;) {
       uint32_t seen = theirs.round.load();
       if (int32_t(seen - round) >= 0) return last();
-      bool silent = futex(theirs, FUTEX_WAIT, seen, &look) != 0 && errno == ETIMEDOUT;
-      if (!silent || has(theirs, round)) continue;
+      // Whatever ends the wait, the clock says whether to look.
+      if (futex(theirs, FUTEX_WAIT, seen, &look) != 0 && errno == ENOSYS) std::this_thread::sleep_for(LOOK / 1000);
+      auto now = clock::now();
+      if (has(theirs, round) || now - looked < LOOK) continue;
+      looked = now;
       if (!is_there(other)) {
         last();
         TORCH_CHECK(false, "process ", other, " is gone");
       }
-      if (clock::now() - since > timeout) {
+      if (now - since > timeout) {
         last();
         TORCH_CHECK(false, "process ", other, " did not answer within ", timeout.count(), " ms");
       }

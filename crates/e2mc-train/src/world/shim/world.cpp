@@ -234,7 +234,7 @@ bool e2mc_has_nccl() noexcept {
 }
 
 // Forms the group over `interface`, or over the network device that has `address`. Where all processes are
-// on one machine, small tensors on the CPU go through shared memory.
+// on one machine, tensors on the CPU go through shared memory where that is faster (see nearby.hpp).
 char* e2mc_group(E2mcStore* store, int rank, int size, bool one_machine, const char* interface,
     const char* address, bool cuda, int64_t timeout_ms, E2mcGroup** out) noexcept {
   return guarded([&] {
@@ -272,6 +272,12 @@ char* e2mc_group(E2mcStore* store, int rank, int size, bool one_machine, const c
 #endif
     *out = made.release();
   });
+}
+// Whether the group's processes share memory.
+bool e2mc_group_shares_memory(E2mcGroup* group) noexcept {
+  bool shares = false;
+  free(guarded([&] { shares = group->group->getBackend(c10::kCPU)->getBackendName() == "nearby"; }));
+  return shares;
 }
 void e2mc_group_free(E2mcGroup* group) noexcept {
   free(guarded([&] { delete group; }));
