@@ -162,7 +162,7 @@ impl Error {
 }
 
 /// Whether libtorch could not have the memory that it asked for, on a GPU or on the CPU.
-fn is_out_of_memory(error: &tch::TchError) -> bool {
+pub(crate) fn is_out_of_memory(error: &tch::TchError) -> bool {
     let text = first_line(error);
     ["out of memory", "can't allocate memory"]
         .iter()

@@ -251,8 +251,10 @@ impl Trainer {
             }
         }
         self.optimizer.zero_grad();
-        objective.loss.f_backward()?;
-        encoder.backward()?;
+        let passed = objective.loss.f_backward().map_err(Error::from);
+        passed
+            .and_then(|()| encoder.backward())
+            .map_err(|error| self.world.explained("passing gradients back", error))?;
         if self.world.size() > 1 {
             self.world.sum_gradients(&self.optimizer.gradients()?)?;
         }

@@ -245,7 +245,7 @@ impl Member {
     }
 
     /// Why the group failed: who is lost, or what another process says.
-    fn diagnose(&self, doing: &'static str, message: Message) -> WorldError {
+    pub(super) fn diagnose(&self, doing: &'static str, message: Message) -> WorldError {
         self.store.wait_at_most(SILENCE.min(self.timeout));
         match self.look_around(doing) {
             Err(error) => error,

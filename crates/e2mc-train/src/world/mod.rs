@@ -27,6 +27,7 @@ use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 use crate::Error;
+use crate::error::is_out_of_memory;
 pub use error::WorldError;
 use member::Member;
 pub use place::{Place, StoreServer, threads_each, variable};
@@ -227,6 +228,17 @@ impl World {
                 let flag = Tensor::f_full([1], f64::from(flag), (Kind::Float, Device::Cpu))?;
                 Ok(self.max(flag)?.f_double_value(&[0])? > 0.0)
             }
+        }
+    }
+
+    /// What `error` amounts to. Exchanges within the backward pass fail as libtorch's errors; where another
+    /// process is the cause, it is named.
+    pub(crate) fn explained(&self, doing: &'static str, error: Error) -> Error {
+        match (&self.members, error) {
+            (Members::Many(member), Error::Torch(error)) if !is_out_of_memory(&error) => {
+                member.diagnose(doing, error.to_string()).into()
+            }
+            (_, error) => error,
         }
     }
 
