@@ -11,7 +11,7 @@
 use e2mc::Matrix;
 use e2mc_base::random::Stream;
 use tch::nn::Init;
-use tch::{Device, Kind, Reduction, Tensor, nn};
+use tch::{Device, Reduction, Tensor, nn};
 
 use crate::Error;
 use crate::draw::seeded;
@@ -319,7 +319,7 @@ mod tests {
             let rows = tokens.rows();
             let tensor = Tensor::from_slice(tokens.data());
             let tensor = tensor.reshape([rows as i64, PLACES as i64, WIDTH as i64]);
-            let mean = tensor.mean_dim([1i64].as_slice(), false, Kind::Float);
+            let mean = tensor.mean_dim([1i64].as_slice(), false, tch::Kind::Float);
             Matrix::new(Vec::try_from(mean.flatten(0, -1)).unwrap(), rows, WIDTH).unwrap()
         };
         let learned = (&rows[..], &labels[..], 4);
