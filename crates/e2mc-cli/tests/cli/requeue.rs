@@ -40,6 +40,20 @@ fn assert_same(world: &World, run: &str, whole: &str) {
     assert_eq!(events(world, run), events(world, whole));
 }
 
+/// Kills `run` each time its log has so many lines and starts it again with the same line; it must end as
+/// `whole` did.
+fn assert_survives_kills(world: &World, line: &str, moments: &[usize]) {
+    for &lines in moments {
+        let child = world.spawn(line);
+        world.wait_for_lines("run/metrics.jsonl", lines);
+        signal(&child, "-KILL");
+        assert_eq!(ended(child).code, None);
+    }
+    let again = world.run(line);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert_same(world, "run", "whole");
+}
+
 #[test]
 fn a_killed_run_is_gone_on_with_from_within_an_epoch() {
     let world = world();
@@ -57,15 +71,7 @@ fn a_killed_run_is_gone_on_with_from_within_an_epoch() {
         whole.stdout
     );
     // Eleven steps an epoch, a report every four and a save every three of them.
-    for lines in [3, 5, 9] {
-        let child = world.spawn(&line("run"));
-        world.wait_for_lines("run/metrics.jsonl", lines);
-        signal(&child, "-KILL");
-        assert_eq!(ended(child).code, None);
-    }
-    let again = world.run(&line("run"));
-    assert_eq!(again.code, Some(0), "{}", again.stderr);
-    assert_same(&world, "run", "whole");
+    assert_survives_kills(&world, &line("run"), &[3, 5, 9]);
     let settings: serde_json::Value =
         serde_json::from_slice(&read(&world, "run/run.json")).unwrap();
     assert_eq!(settings["save_every"], 3);
@@ -97,15 +103,7 @@ fn a_killed_run_of_dino_is_gone_on_with_teacher_and_centre() {
     let whole = world.run(&line("whole"));
     assert_eq!(whole.code, Some(0), "{}", whole.stderr);
     // In the first epoch, while the last layer waits, and in the second.
-    for lines in [4, 10] {
-        let child = world.spawn(&line("run"));
-        world.wait_for_lines("run/metrics.jsonl", lines);
-        signal(&child, "-KILL");
-        assert_eq!(ended(child).code, None);
-    }
-    let again = world.run(&line("run"));
-    assert_eq!(again.code, Some(0), "{}", again.stderr);
-    assert_same(&world, "run", "whole");
+    assert_survives_kills(&world, &line("run"), &[4, 10]);
 }
 
 #[test]

@@ -165,9 +165,9 @@ impl Augmentation {
         })
     }
 
-    /// VICReg's two views, which differ in blur and solarize (paper, Appendix B.1).
-    pub fn vicreg() -> Self {
-        let view = |blur, solarize| ViewRecipe {
+    /// A view of BYOL's, which VICReg and DINO take over, of `size` pixels.
+    fn byol(size: usize, blur: f32, solarize: f32) -> ViewRecipe {
+        ViewRecipe {
             filter: Filter::Bicubic,
             flip: 0.5,
             jitter: Jitter {
@@ -183,9 +183,14 @@ impl Augmentation {
                 sigma: [0.1, 2.0],
             },
             solarize,
-            ..ViewRecipe::crop(224)
-        };
-        Self::imagenet(IMAGENET_STD, vec![view(1.0, 0.0), view(0.1, 0.2)])
+            ..ViewRecipe::crop(size)
+        }
+    }
+
+    /// VICReg's two views, which differ in blur and solarize (paper, Appendix B.1).
+    pub fn vicreg() -> Self {
+        let views = vec![Self::byol(224, 1.0, 0.0), Self::byol(224, 0.1, 0.2)];
+        Self::imagenet(IMAGENET_STD, views)
     }
 
     /// SwAV's two large and six small crops (paper, Appendix B.1).
@@ -220,22 +225,7 @@ impl Augmentation {
         let view = |count, size, scale, blur, solarize| ViewRecipe {
             count,
             scale,
-            filter: Filter::Bicubic,
-            flip: 0.5,
-            jitter: Jitter {
-                probability: 0.8,
-                brightness: 0.4,
-                contrast: 0.4,
-                saturation: 0.2,
-                hue: 0.1,
-            },
-            grey: 0.2,
-            blur: Blur {
-                probability: blur,
-                sigma: [0.1, 2.0],
-            },
-            solarize,
-            ..ViewRecipe::crop(size)
+            ..Self::byol(size, blur, solarize)
         };
         let large = [0.4, 1.0];
         Self::imagenet(

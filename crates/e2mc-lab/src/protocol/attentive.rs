@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use e2mc_base::cgroup;
-use e2mc_eval::protocol::{
-    ProbeKind, ProbePlan, check_classes, fit_name, missing_warning, probe_fit, probe_row,
-};
-use e2mc_record::{ProbeFit, ProbeRow, ResultFolder};
+use e2mc_eval::protocol::{ProbeKind, ProbePlan, check_classes, fit_name, probe_fit};
+use e2mc_record::{ProbeRow, ResultFolder};
 use e2mc_train::attentive::{AttentiveConfig, AttentiveProbe, Tokens};
 use serde_json::{Value, json};
 
 use super::network::Network;
+use super::subsets::every_subset;
 use crate::error::{Error, ProtocolError};
 use crate::notice::{Notice, Notices};
 
@@ -54,18 +53,16 @@ pub(super) fn attentive(
     let data = network.tokens()?;
     let tokens = |rows| Tokens { rows, width };
     let config = AttentiveConfig::default();
-    let name = ProbeKind::Attentive.name();
-    let (mut rows, mut warnings) = (Vec::new(), Vec::new());
-    for fraction in plan.subsets.fractions(data.train_labels.len()) {
-        let (mut runs, mut learned) = (Vec::new(), 0);
-        for &seed in &plan.seeds {
-            let indices = plan.subsets.rows(&data.train_labels, fraction, seed)?;
-            learned = indices.len();
+    every_subset(
+        ProbeKind::Attentive,
+        &data,
+        plan,
+        |fraction, seed, indices| {
             let labels = indices.iter().map(|&row| data.train_labels[row]);
             let missing = check_classes(labels, data.classes)?;
             let fitted = AttentiveProbe::fit(
                 tokens(&data.train),
-                (&indices, &data.train_labels, data.classes),
+                (indices, &data.train_labels, data.classes),
                 &config,
                 (seed, network.model.device()),
                 |epoch, loss| {
@@ -78,20 +75,16 @@ pub(super) fn attentive(
                     });
                 },
             )?;
-            let scores = fitted.scores(tokens(&data.test))?;
-            let mut run: ProbeFit = probe_fit(
-                (&fit_name(name, fraction, seed), seed),
-                &scores,
+            let name = fit_name(ProbeKind::Attentive.name(), fraction, seed);
+            let mut run = probe_fit(
+                (&name, seed),
+                &fitted.scores(tokens(&data.test))?,
                 (&data.test_labels, data.classes),
-                (&indices, data.train_labels.len()),
+                (indices, data.train_labels.len()),
                 folder,
             )?;
             (run.loss, run.missing) = (Some(fitted.loss), missing);
-            runs.push(run);
-        }
-        let most = runs.iter().map(|run| run.missing).max().unwrap_or(0);
-        warnings.extend(missing_warning(most, data.classes, fraction));
-        rows.push(probe_row(name, fraction, learned, &plan.subsets, runs)?);
-    }
-    Ok((rows, warnings))
+            Ok(run)
+        },
+    )
 }

@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use e2mc_data::{Dataset, Pipeline, Selection};
 use e2mc_eval::LinearTrainer;
-use e2mc_eval::protocol::{
-    Labelled, ProbeKind, ProbePlan, check_classes, fit_name, missing_warning, probe_fit, probe_row,
-    unfinished_warning,
-};
+use e2mc_eval::protocol::{Labelled, ProbeKind, ProbePlan, check_classes, fit_name, probe_fit};
 use e2mc_record::{ProbeFit, ProbeRow, ResultFolder};
 use e2mc_train::finetune::training_view;
 use e2mc_train::{EmbedOptions, World};
 
 use super::network::Network;
+use super::subsets::every_subset;
 use crate::error::Error;
 use crate::notice::{Notice, Notices};
 
@@ -41,22 +39,12 @@ impl Fresh<'_> {
     /// Fits the SGD probe for every fraction of the labels and every seed; the second list is what the
     /// user should be warned of.
     pub(super) fn run(&self) -> Result<(Vec<ProbeRow>, Vec<String>), Error> {
-        let Self { data, plan, .. } = self;
-        let (mut rows, mut warnings) = (Vec::new(), Vec::new());
-        for fraction in plan.subsets.fractions(data.train_labels.len()) {
-            let (mut runs, mut images) = (Vec::new(), 0);
-            for &seed in &plan.seeds {
-                let indices = plan.subsets.rows(&data.train_labels, fraction, seed)?;
-                images = indices.len();
-                runs.push(self.fit(fraction, seed, &indices)?);
-            }
-            let missing = runs.iter().map(|run| run.missing).max().unwrap_or(0);
-            warnings.extend(missing_warning(missing, data.classes, fraction));
-            warnings.extend(unfinished_warning(ProbeKind::Sgd, &runs, fraction));
-            let name = ProbeKind::Sgd.name();
-            rows.push(probe_row(name, fraction, images, &plan.subsets, runs)?);
-        }
-        Ok((rows, warnings))
+        every_subset(
+            ProbeKind::Sgd,
+            self.data,
+            self.plan,
+            |fraction, seed, rows| self.fit(fraction, seed, rows),
+        )
     }
 
     fn fit(&self, fraction: f64, seed: u64, indices: &[usize]) -> Result<ProbeFit, Error> {

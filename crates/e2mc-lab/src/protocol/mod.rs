@@ -12,6 +12,7 @@ mod knn;
 mod network;
 mod probe;
 mod settings;
+mod subsets;
 mod svm;
 
 pub use evaluate::evaluate;

@@ -171,8 +171,7 @@ impl Network {
     /// # Errors
     /// As [`Judged::features`].
     pub fn features(&self) -> Result<Labelled, Error> {
-        let batch = self.source.batch(self.evaluation(), &self.model);
-        self.judged().features_by(&self.source.output, batch)
+        self.judged().features_by(&self.source.output, self.batch())
     }
 
     /// Whether features are seen through a map.
@@ -189,14 +188,17 @@ impl Network {
             world: &SOLO,
             ..self.judged()
         };
-        let batch = self.source.batch(self.evaluation(), &self.model);
-        judged.features_by(&Output::Tokens, batch)
+        judged.features_by(&Output::Tokens, self.batch())
     }
 
     /// Writes into a result how many images went through the network at a time.
     pub(super) fn record_batch(&self, result: &mut EvaluationResult) {
-        let batch = self.source.batch(self.evaluation(), &self.model);
-        result.settings.insert("batch".into(), batch.into());
+        result.settings.insert("batch".into(), self.batch().into());
+    }
+
+    /// How many images go through the network at a time.
+    fn batch(&self) -> usize {
+        self.source.batch(self.evaluation(), &self.model)
     }
 
     /// How images are prepared where the network is judged.

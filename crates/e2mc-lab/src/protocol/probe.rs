@@ -74,47 +74,43 @@ pub fn probe(
     judged.describe(Some(output), &mut result)?;
     network.record_batch(&mut result);
     let data = network.features()?;
-    let all = plan;
-    // What learns from features.
-    let mut plan = all.clone();
-    plan.probes.retain(|&kind| kind != ProbeKind::Attentive);
-    let plan = &plan;
-    if let Some(first) = all.first_fit(data.train.rows()) {
+    let views = features.views().filter(|_| sgd);
+    // What learns from features that are computed once; all others are fitted to images.
+    let mut cached = plan.clone();
+    cached.probes.retain(|kind| match kind {
+        ProbeKind::Logistic => true,
+        ProbeKind::Sgd => views.is_none(),
+        ProbeKind::Attentive => false,
+    });
+    if let Some(first) = plan.first_fit(data.train.rows()) {
         folder.set_first(first);
     }
-    let mut result = match features.views().filter(|_| sgd) {
-        None => evaluate_probes(result, &data, plan, folder)?,
-        Some(views) => {
-            let mut cached = plan.clone();
-            cached.probes.retain(|&kind| kind != ProbeKind::Sgd);
-            if let Some(first) = plan.first_fit(data.train.rows()) {
-                folder.set_first(first);
-            }
-            let mut result = evaluate_probes(result, &data, &cached, folder)?;
-            let (rows, warnings) = Fresh {
-                network,
-                data: &data,
-                plan,
-                views,
-                folder,
-                notices,
-            }
-            .run()?;
+    let mut result = evaluate_probes(result, &data, &cached, folder)?;
+    let mut of_images = Vec::new();
+    if let Some(views) = views {
+        let fresh = Fresh {
+            network,
+            data: &data,
+            plan,
+            views,
+            folder,
+            notices,
+        };
+        of_images.push(fresh.run()?);
+    }
+    if plan.probes.contains(&ProbeKind::Attentive) {
+        of_images.push(attentive(network, plan, folder, notices)?);
+    }
+    if cached.probes.len() < plan.probes.len() {
+        for (rows, warnings) in of_images {
             result.probes.extend(rows);
             result.warnings.extend(warnings);
-            once_each(&mut result.warnings);
-            let rows = result.probes.clone();
-            plan.describe(&mut result, data.train.rows(), &rows);
-            result
         }
-    };
-    if plan.probes.len() < all.probes.len() {
-        let (rows, warnings) = attentive(network, all, folder, notices)?;
-        result.probes.extend(rows);
-        result.warnings.extend(warnings);
         once_each(&mut result.warnings);
         let rows = result.probes.clone();
-        all.describe(&mut result, data.train.rows(), &rows);
+        plan.describe(&mut result, data.train.rows(), &rows);
+    }
+    if plan.probes.contains(&ProbeKind::Attentive) {
         let key = ProbeKind::Attentive.name();
         result.settings.insert(key.into(), described());
     }

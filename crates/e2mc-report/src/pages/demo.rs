@@ -131,15 +131,11 @@ pub fn findings(shown: &Demonstration) -> Vec<Finding> {
             text: improve::sentence(&shown.outcome),
         }),
     }
+    let mapped_control = mapped(CONTROL);
     for step in &shown.compared {
-        for is_mapped in [false, true] {
-            let control = match is_mapped {
-                true => mapped(CONTROL),
-                false => CONTROL.to_owned(),
-            };
-            if step.first == control {
-                found.push(summary(step, is_mapped));
-            }
+        let is_mapped = step.first == mapped_control;
+        if is_mapped || step.first == CONTROL {
+            found.push(summary(step, is_mapped));
         }
     }
     found.push(Finding::note(COVERS));

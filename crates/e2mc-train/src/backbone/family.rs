@@ -168,22 +168,56 @@ pub trait Network: Debug {
 /// A network whose blocks can be computed one by one: its stem is a link, each block is one, and what
 /// makes features of the last.
 pub trait Chain {
-    /// How many links there are.
-    fn links(&self) -> usize;
+    /// How many blocks there are.
+    fn blocks(&self) -> usize;
 
-    /// What the link of that number makes of the output of the one before. Link 0 takes the images
-    /// `(n, c, h, w)`, and the last gives the pooled features `(n, features)` in float32; `size` is the
-    /// images' height and width. It depends on nothing else and leaves its input as it is.
+    /// Images `(n, c, h, w)` to what the first block takes.
     ///
     /// # Errors
     /// Where the images do not fit the network.
-    fn link(
+    fn stem(&self, images: &Tensor, mode: Mode<'_>) -> Result<Tensor, Error>;
+
+    /// What a block, below [`Chain::blocks`], makes of the output of the one before; `size` is the images'
+    /// height and width. It depends on nothing else and leaves its input as it is.
+    ///
+    /// # Errors
+    /// Where libtorch runs out of memory.
+    fn block(
         &self,
         number: usize,
         x: &Tensor,
         size: [i64; 2],
         mode: Mode<'_>,
     ) -> Result<Tensor, Error>;
+
+    /// The last block's output to the pooled features `(n, features)` in float32.
+    ///
+    /// # Errors
+    /// Where libtorch runs out of memory.
+    fn pool(&self, x: &Tensor) -> Result<Tensor, Error>;
+
+    /// How many links there are: the stem, the blocks, and the pooling.
+    fn links(&self) -> usize {
+        self.blocks() + 2
+    }
+
+    /// What the link of that number makes of the output of the one before, or link 0 of the images.
+    ///
+    /// # Errors
+    /// As those that it calls.
+    fn link(
+        &self,
+        number: usize,
+        x: &Tensor,
+        size: [i64; 2],
+        mode: Mode<'_>,
+    ) -> Result<Tensor, Error> {
+        match number.checked_sub(1) {
+            None => self.stem(x, mode),
+            Some(block) if block < self.blocks() => self.block(block, x, size, mode),
+            Some(_) => self.pool(x),
+        }
+    }
 }
 
 /// What a network makes of images.

@@ -227,34 +227,38 @@ impl Network for ConvNext {
 }
 
 impl Chain for ConvNext {
-    fn links(&self) -> usize {
-        let blocks: usize = self.stages.iter().map(|stage| stage.blocks.len()).sum();
-        blocks + 2
+    fn blocks(&self) -> usize {
+        self.stages.iter().map(|stage| stage.blocks.len()).sum()
     }
 
-    fn link(
+    fn stem(&self, images: &Tensor, mode: Mode<'_>) -> Result<Tensor, Error> {
+        self.first(images, mode)
+    }
+
+    fn block(
         &self,
         number: usize,
         x: &Tensor,
         _size: [i64; 2],
         mode: Mode<'_>,
     ) -> Result<Tensor, Error> {
-        if number == 0 {
-            return self.first(x, mode);
-        }
-        let mut place = number - 1;
-        for stage in &self.stages {
-            let Some(block) = stage.blocks.get(place) else {
-                place -= stage.blocks.len();
-                continue;
-            };
-            let shrunk = match place {
-                0 => stage.shrunk(x, mode)?,
-                _ => None,
-            };
-            let x = shrunk.as_ref().unwrap_or(x);
-            return block.forward(x, mode.precision, &mut Tap::none());
-        }
+        let mut places = self.stages.iter().flat_map(|stage| {
+            let blocks = stage.blocks.iter().enumerate();
+            blocks.map(move |(place, block)| (stage, place, block))
+        });
+        let (stage, place, block) = places.nth(number).expect("one of the network's blocks");
+        let shrunk = match place {
+            0 => stage.shrunk(x, mode)?,
+            _ => None,
+        };
+        block.forward(
+            shrunk.as_ref().unwrap_or(x),
+            mode.precision,
+            &mut Tap::none(),
+        )
+    }
+
+    fn pool(&self, x: &Tensor) -> Result<Tensor, Error> {
         self.pooled(x)
     }
 }

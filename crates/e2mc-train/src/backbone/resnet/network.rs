@@ -200,25 +200,26 @@ impl Network for ResNet {
 }
 
 impl Chain for ResNet {
-    fn links(&self) -> usize {
-        self.blocks.len() + 2
+    fn blocks(&self) -> usize {
+        self.blocks.len()
     }
 
-    fn link(
+    fn stem(&self, images: &Tensor, mode: Mode<'_>) -> Result<Tensor, Error> {
+        self.first(images, mode, &mut Tap::none())
+    }
+
+    fn block(
         &self,
         number: usize,
         x: &Tensor,
         _size: [i64; 2],
         mode: Mode<'_>,
     ) -> Result<Tensor, Error> {
-        let tap = &mut Tap::none();
-        if number == 0 {
-            return self.first(x, mode, tap);
-        }
-        match self.blocks.get(number - 1) {
-            Some(block) => block.forward(x, mode, tap),
-            None => Ok(Features::of_map(x.shallow_clone())?.pooled),
-        }
+        self.blocks[number].forward(x, mode, &mut Tap::none())
+    }
+
+    fn pool(&self, x: &Tensor) -> Result<Tensor, Error> {
+        Ok(Features::of_map(x.shallow_clone())?.pooled)
     }
 }
 

@@ -203,29 +203,28 @@ impl Network for VisionTransformer {
 }
 
 impl Chain for VisionTransformer {
-    fn links(&self) -> usize {
-        self.blocks.len() + 2
+    fn blocks(&self) -> usize {
+        self.blocks.len()
     }
 
-    fn link(
+    fn stem(&self, images: &Tensor, mode: Mode<'_>) -> Result<Tensor, Error> {
+        Ok(self.tokens(images, mode, &mut Tap::none())?.0)
+    }
+
+    fn block(
         &self,
         number: usize,
         x: &Tensor,
         size: [i64; 2],
         mode: Mode<'_>,
     ) -> Result<Tensor, Error> {
-        let tap = &mut Tap::none();
-        if number == 0 {
-            return Ok(self.tokens(x, mode, tap)?.0);
-        }
-        match self.blocks.get(number - 1) {
-            Some(block) => {
-                let grid = size.map(|side| side / self.config.patch as i64);
-                let angles = self.angles(grid, x.device())?;
-                block.forward(x, angles.as_ref(), mode.precision, tap)
-            }
-            None => Ok(self.features(x.shallow_clone(), tap)?.pooled),
-        }
+        let grid = size.map(|side| side / self.config.patch as i64);
+        let angles = self.angles(grid, x.device())?;
+        self.blocks[number].forward(x, angles.as_ref(), mode.precision, &mut Tap::none())
+    }
+
+    fn pool(&self, x: &Tensor) -> Result<Tensor, Error> {
+        Ok(self.features(x.shallow_clone(), &mut Tap::none())?.pooled)
     }
 }
 

@@ -149,7 +149,8 @@ class Memory {
   }
 
   // Rounds wrap around.
-  static bool has(const Post& post, uint32_t round) { return int32_t(post.round.load() - round) >= 0; }
+  static bool reached(uint32_t seen, uint32_t round) { return int32_t(seen - round) >= 0; }
+  static bool has(const Post& post, uint32_t round) { return reached(post.round.load(), round); }
 
   void wait(int other, uint32_t round, std::chrono::milliseconds timeout) const {
     using clock = std::chrono::steady_clock;
@@ -169,7 +170,7 @@ class Memory {
     auto looked = since;
     for (;;) {
       uint32_t seen = theirs.round.load();
-      if (int32_t(seen - round) >= 0) return last();
+      if (reached(seen, round)) return last();
       // Whatever ends the wait, the clock says whether to look.
       if (futex(theirs, FUTEX_WAIT, seen, &look) != 0 && errno == ENOSYS) std::this_thread::sleep_for(LOOK / 1000);
       auto now = clock::now();
