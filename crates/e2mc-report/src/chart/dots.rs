@@ -6,19 +6,15 @@
 use std::fmt::{self, Write};
 
 use super::panel::{Figure, Panel};
+use super::rows::{
+    LEFT, RIGHT, mark, panel_size, render_axis, render_upright, render_whisker, render_words,
+};
 use crate::axis::{Domain, Ticks};
 use crate::ink::{self, Inks};
 use crate::legend::Entry;
 use crate::number;
 use crate::table::Estimate;
-use crate::text::{escape, plain, shorten, text_width};
-
-pub(super) const WIDTH: f64 = 336.0;
-pub(super) const ROW: f64 = 42.0;
-/// The room under the rows for the axis.
-const FOOT: f64 = 26.0;
-pub(super) const LEFT: f64 = 18.0;
-pub(super) const RIGHT: f64 = WIDTH - 18.0;
+use crate::text::{escape, plain, text_width};
 
 /// Means of several quantities for the same few series.
 #[derive(Clone, Debug, Default)]
@@ -143,7 +139,7 @@ impl Dots {
             title: panel.title.clone(),
             unit: panel.unit.clone(),
             legend: marks.to_vec(),
-            size: (WIDTH, panel_height(self.series.len())),
+            size: panel_size(self.series.len(), None),
             ..Panel::default()
         };
         let Some(domain) = domain else {
@@ -151,9 +147,7 @@ impl Dots {
             return drawn;
         };
         let ticks = Ticks::fitting(domain, RIGHT - LEFT, text_width);
-        if ticks.note.is_some() {
-            drawn.size.1 += 14.0;
-        }
+        drawn.size = panel_size(self.series.len(), Some(&ticks));
         drawn.description = self.summary(panel);
         self.draw(&mut drawn.drawing, panel, domain, &ticks, inks)
             .expect("writing to a string does not fail");
@@ -178,22 +172,13 @@ impl Dots {
             render_upright(out, "level", x(reference.value), rows)?;
         }
         for (row, name) in self.series.iter().enumerate() {
-            let (slot, top) = (inks.slot(name), ROW * row as f64);
+            let slot = inks.slot(name);
             let estimate = panel.known(row);
             let value = estimate.map_or_else(|| "no value".to_owned(), |e| panel.words(e));
-            let room = (WIDTH - text_width(&value) - 24.0) / text_width("0");
-            write!(
-                out,
-                "<text class=\"name\" x=\"2\" y=\"{y:.1}\">{}</text>\
-                 <text class=\"number end\" x=\"{:.1}\" y=\"{y:.1}\">{}</text>",
-                escape(&shorten(name, room as usize)),
-                WIDTH - 2.0,
-                escape(&value),
-                y = top + 15.0,
-            )?;
+            render_words(out, row, name, &value)?;
             if let Some(estimate) = estimate {
                 let title = format!("{name}: {value}");
-                self.render_estimate(out, estimate, &title, slot, x, top + 29.0)?;
+                self.render_estimate(out, estimate, &title, slot, x, mark(row))?;
             }
         }
         Ok(())
@@ -228,12 +213,8 @@ impl Dots {
             )?;
         }
         if let Some(error) = estimate.standard_error.filter(|error| error.is_finite()) {
-            let (from, to) = (x(estimate.value - error), x(estimate.value + error));
-            write!(
-                out,
-                "<path class=\"whisker\" d=\"M{from:.1} {y:.1}H{to:.1}M{from:.1} {top:.1}v8M{to:.1} {top:.1}v8\"/>",
-                top = y - 4.0
-            )?;
+            let ends = (x(estimate.value - error), x(estimate.value + error));
+            render_whisker(out, ends, y)?;
         }
         out.push_str(&ink::marker(slot, at, y));
         out.write_str("</g>")
@@ -278,50 +259,6 @@ impl DotPanel {
         let zero = (start == AxisStart::Zero && !values.is_empty()).then_some(0.0);
         Some(Domain::of(values.into_iter().chain(zero))?.padded(0.04))
     }
-}
-
-/// The height of a panel of that many rows, with its axis.
-pub(super) fn panel_height(rows: usize) -> f64 {
-    ROW * rows as f64 + FOOT
-}
-
-pub(super) fn render_axis(
-    out: &mut String,
-    ticks: &Ticks,
-    x: impl Fn(f64) -> f64,
-    rows: usize,
-) -> fmt::Result {
-    let bottom = ROW * rows as f64;
-    write!(
-        out,
-        "<path class=\"axis\" d=\"M{LEFT} {bottom:.1}H{RIGHT}\"/>"
-    )?;
-    for (&value, label) in ticks.values.iter().zip(&ticks.labels) {
-        let (at, y) = (x(value), bottom + 17.0);
-        render_upright(out, "grid", at, rows)?;
-        write!(
-            out,
-            "<path class=\"axis\" d=\"M{at:.1} {bottom:.1}v4\"/>\
-             <text class=\"tick middle\" x=\"{at:.1}\" y=\"{y:.1}\">{label}</text>"
-        )?;
-    }
-    if let Some(note) = &ticks.note {
-        let y = bottom + 32.0;
-        write!(
-            out,
-            "<text class=\"tick end\" x=\"{RIGHT}\" y=\"{y:.1}\">{note}</text>"
-        )?;
-    }
-    Ok(())
-}
-
-/// An upright line through all rows, interrupted where their text is.
-pub(super) fn render_upright(out: &mut String, class: &str, at: f64, rows: usize) -> fmt::Result {
-    write!(out, "<path class=\"{class}\" d=\"")?;
-    for row in 0..rows {
-        write!(out, "M{at:.1} {:.1}v20", ROW * row as f64 + 19.0)?;
-    }
-    out.write_str("\"/>")
 }
 
 #[cfg(test)]

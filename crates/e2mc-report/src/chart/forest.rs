@@ -2,13 +2,15 @@
 
 use std::fmt::{self, Write};
 
-use super::dots::{LEFT, RIGHT, ROW, WIDTH, panel_height, render_axis, render_upright};
 use super::panel::{Figure, Panel};
+use super::rows::{
+    LEFT, RIGHT, mark, panel_size, render_axis, render_upright, render_whisker, render_words,
+};
 use crate::axis::{Domain, Ticks};
 use crate::ink::{self, Inks};
 use crate::legend::Entry;
 use crate::number::signed;
-use crate::text::{escape, plain, shorten, text_width};
+use crate::text::{escape, plain, text_width};
 
 /// Differences from what all are compared with, a panel for each that is compared.
 #[derive(Clone, Debug, Default)]
@@ -82,7 +84,7 @@ impl Forest {
             title: panel.title.clone(),
             unit: self.unit.clone(),
             legend: legend(),
-            size: (WIDTH, panel_height(panel.rows.len().max(1))),
+            size: panel_size(panel.rows.len().max(1), None),
             ..Panel::default()
         };
         let Some(domain) = domain.filter(|_| !panel.rows.is_empty()) else {
@@ -90,9 +92,7 @@ impl Forest {
             return drawn;
         };
         let ticks = Ticks::fitting(domain, RIGHT - LEFT, text_width);
-        if ticks.note.is_some() {
-            drawn.size.1 += 14.0;
-        }
+        drawn.size = panel_size(panel.rows.len(), Some(&ticks));
         drawn.description = self.summary(panel);
         self.draw(&mut drawn.drawing, panel, domain, &ticks, slot)
             .expect("writing to a string does not fail");
@@ -111,27 +111,14 @@ impl Forest {
         render_axis(out, ticks, x, panel.rows.len())?;
         render_upright(out, "level", x(0.0), panel.rows.len())?;
         for (index, row) in panel.rows.iter().enumerate() {
-            let (top, words) = (ROW * index as f64, self.words(row));
-            let room = (WIDTH - text_width(&words) - 16.0) / text_width("0");
-            write!(
-                out,
-                "<text class=\"name\" x=\"2\" y=\"{y:.1}\">{}</text>\
-                 <text class=\"number end\" x=\"{:.1}\" y=\"{y:.1}\">{}</text>",
-                escape(&shorten(&row.name, room as usize)),
-                WIDTH - 2.0,
-                escape(&words),
-                y = top + 15.0,
-            )?;
+            let words = self.words(row);
+            render_words(out, index, &row.name, &words)?;
             let known = [row.value, row.interval.0, row.interval.1];
             if known.into_iter().all(f64::is_finite) {
-                let (from, to, y) = (x(row.interval.0), x(row.interval.1), top + 29.0);
-                write!(
-                    out,
-                    "<g class=\"s{slot}\"><title>{}</title>\
-                     <path class=\"whisker\" d=\"M{from:.1} {y:.1}H{to:.1}M{from:.1} {cap:.1}v8M{to:.1} {cap:.1}v8\"/>",
-                    escape(&format!("{}: {words}", row.name)),
-                    cap = y - 4.0,
-                )?;
+                let (ends, y) = ((x(row.interval.0), x(row.interval.1)), mark(index));
+                let title = escape(&format!("{}: {words}", row.name));
+                write!(out, "<g class=\"s{slot}\"><title>{title}</title>")?;
+                render_whisker(out, ends, y)?;
                 match row.found {
                     true => out.write_str(&ink::marker(slot, x(row.value), y))?,
                     false => write!(

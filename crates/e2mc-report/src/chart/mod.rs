@@ -15,6 +15,7 @@ pub(crate) mod map;
 pub(crate) mod marks;
 pub(crate) mod panel;
 mod pointer;
+mod rows;
 pub(crate) mod scatter;
 pub(crate) mod series;
 mod track;
