@@ -28,11 +28,7 @@ fn read(path: &Path, network: Option<&str>) -> Result<Checkpoint, Error> {
 fn assert_network(checkpoint: &Checkpoint, more: f64, what: &str) {
     let text = fs::read_to_string(golden("expected.json")).unwrap();
     let expected: BTreeMap<String, (f64, f64)> = serde_json::from_str(&text).unwrap();
-    assert_eq!(
-        checkpoint.recipe.backbone.to_string(),
-        "resnet18 of width 1",
-        "{what}"
-    );
+    assert_network_shape(checkpoint);
     for (name, (sum, count)) in &expected {
         let tensor = checkpoint.model[&format!("backbone.{name}")]
             .read()
@@ -107,6 +103,11 @@ fn what_cannot_be_taken_is_refused_with_its_reason() {
         (
             "list_of_networks.pth",
             "found several, under `models.0.`, `models.1.`",
+        ),
+        ("meta.pth", "of type meta"),
+        (
+            "numpy_arrays.pth",
+            "found no tensor, but an object of `numpy",
         ),
     ] {
         let error = read(&golden(name), None).unwrap_err().to_string();
@@ -251,6 +252,33 @@ fn renamed(path: &Path, rename: impl Fn(&str) -> String, others: &[(&str, Dtype,
         (name.as_str(), view.unwrap())
     });
     fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+#[test]
+fn one_file_of_several_is_named_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model-00001-of-00002.safetensors");
+    // The names of half of the network lie elsewhere.
+    let elsewhere = |name: &str| match name.contains("layer3") || name.contains("layer4") {
+        true => format!("elsewhere.{name}"),
+        false => name.to_owned(),
+    };
+    renamed(&path, elsewhere, &[]);
+    let error = read(&path, None).unwrap_err();
+    assert!(
+        error.to_string().contains("found file 1 of 2 alone"),
+        "{error}"
+    );
+    let advice = format!("{:?}", error.advice());
+    assert!(advice.contains("give the folder of all files"), "{advice}");
+    // A whole network is read whatever its file is called.
+    renamed(&path, str::to_owned, &[]);
+    assert_network_shape(&read(&path, None).unwrap());
+}
+
+fn assert_network_shape(checkpoint: &Checkpoint) {
+    let found = checkpoint.recipe.backbone.to_string();
+    assert_eq!(found, "resnet18 of width 1");
 }
 
 #[test]

@@ -84,6 +84,16 @@ fn listed(index: &Path) -> Result<Vec<PathBuf>, Problem> {
         .collect()
 }
 
+/// Which of how many files that a network was dealt out to this is, by its name
+/// (`model-00001-of-00002.safetensors`).
+pub(crate) fn place_among_files(path: &Path) -> Option<(u32, u32)> {
+    let stem = path.file_stem()?.to_str()?;
+    let (rest, count) = stem.rsplit_once("-of-")?;
+    let (_, number) = rest.rsplit_once('-')?;
+    let (number, count) = (number.parse().ok()?, count.parse().ok()?);
+    (count > 1).then_some((number, count))
+}
+
 /// Puts the files of one network together.
 pub(super) fn joined(path: &Path, parts: Vec<Archive>) -> Result<Archive, Error> {
     let mut whole = Archive {

@@ -24,8 +24,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use contents::{Archive, FOLDED_KEY, METADATA_KEY};
-pub(crate) use folder::is_weights_name;
 pub use folder::weights;
+pub(crate) use folder::{is_weights_name, place_among_files};
 pub use problem::Problem;
 pub(crate) use problem::brief;
 pub use unread::Unread;

@@ -28,10 +28,18 @@ impl Problem {
 
     /// A tensor of a kind that libtorch does not compute with.
     pub(crate) fn kind(name: &str, kind: &str) -> Self {
+        let advice = match kind {
+            "meta" => {
+                "a tensor on torch's meta device has a shape and no numbers: load the weights before saving"
+            }
+            "sparse" => "convert the tensor in Python with `.to_dense()`",
+            "quantized" => "convert the tensor in Python with `.dequantize()`",
+            _ => "convert the tensor to float32 in Python",
+        };
         Self {
             expected: "tensors of floating-point or signed whole numbers".into(),
             found: format!("`{}` of type {kind}", brief(name)),
-            advice: Advice::words("convert the tensor to float32 in Python"),
+            advice: Advice::words(advice),
         }
     }
 

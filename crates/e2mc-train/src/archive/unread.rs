@@ -97,6 +97,11 @@ impl Unread {
         self.kind.as_ref().ok().copied()
     }
 
+    /// Whether neither its numbers nor its shape can be read.
+    pub(crate) fn is_shapeless(&self) -> bool {
+        self.kind.is_err() && self.shape.is_empty()
+    }
+
     /// What its numbers are, in a word: `Float`, `float8_e4m3fn`, `sparse`.
     pub fn kind_name(&self) -> String {
         match &self.kind {

@@ -50,6 +50,10 @@ impl<'a> Found<'a> {
             let Some(ours) = name.strip_prefix(prefix).and_then(naming.ours) else {
                 continue;
             };
+            // The network is told from shapes.
+            if tensor.is_shapeless() {
+                return Err(Problem::kind(name, &tensor.kind_name()));
+            }
             match naming.whole_of(&ours) {
                 Some((whole, split, place)) => {
                     let parts = pieces.entry(whole).or_default();

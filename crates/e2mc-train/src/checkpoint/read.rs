@@ -17,7 +17,7 @@ use super::{
 };
 use crate::Error;
 use crate::advice::Advice;
-use crate::archive::{Archive, Problem, Unread, brief};
+use crate::archive::{Archive, Problem, Unread, brief, place_among_files};
 use crate::meter::EpochSoFar;
 use crate::method::MethodConfig;
 use crate::optim::STEPS;
@@ -69,7 +69,10 @@ impl Checkpoint {
             }
             Ok(checkpoint)
         });
-        let mut checkpoint = checkpoint.map_err(|problem| problem.of(path))?;
+        let mut checkpoint = checkpoint.map_err(|problem| match place_among_files(path) {
+            Some(place) => one_of_several(place, problem).of(path),
+            None => problem.of(path),
+        })?;
         if headless {
             checkpoint.drop_heads();
         }
@@ -141,7 +144,11 @@ impl Checkpoint {
         let mut hints = companions.hints.clone();
         hints.heads = options.heads.or(hints.heads);
         let network = options.network.as_deref();
-        let found = recognise(&archive.tensors, options.layout, network, &hints)?;
+        let found = recognise(&archive.tensors, options.layout, network, &hints);
+        let found = found.map_err(|problem| match archive.tensors.is_empty() {
+            true => without_tensors(&archive.passed_over, problem),
+            false => problem,
+        })?;
         let model = found.network;
         // SimSiam's code does not train this bias: the batch norm behind it would undo it.
         let fixed = match &found.heads {
@@ -190,5 +197,34 @@ impl Checkpoint {
             folded,
             allowed: options,
         })
+    }
+}
+
+/// What is wrong with a file of which no tensor can be read: what it holds instead.
+fn without_tensors(passed_over: &[String], problem: Problem) -> Problem {
+    if passed_over.is_empty() {
+        return problem;
+    }
+    let advice = match passed_over.iter().any(|words| words.contains("`numpy.")) {
+        true => Advice::words(
+            "save torch's tensors instead of NumPy's arrays: torch.save({name: torch.from_numpy(array), ...})",
+        ),
+        false => problem.advice,
+    };
+    Problem {
+        found: format!("no tensor, but {}", passed_over.join(", ")),
+        advice,
+        ..problem
+    }
+}
+
+/// What is wrong with one of the files that a network was dealt out to.
+fn one_of_several((number, count): (u32, u32), problem: Problem) -> Problem {
+    Problem {
+        expected: "the files of a whole network".into(),
+        found: format!("file {number} of {count} alone ({})", problem.found),
+        advice: Advice::words(
+            "give the folder of all files, or the index beside them (`….index.json`)",
+        ),
     }
 }

@@ -41,6 +41,13 @@ pub fn register_method(kind: &'static MethodKind) -> Result<(), Error> {
     METHODS.add(kind)
 }
 
+/// The methods that train, by name.
+pub(super) fn names_to_train_with() -> Vec<&'static str> {
+    let mut names = METHODS.names();
+    names.retain(|&name| name != "none");
+    names
+}
+
 /// Which method, with its heads and its loss. In a recipe `name` says whose settings the others
 /// are.
 #[derive(Clone, Debug)]

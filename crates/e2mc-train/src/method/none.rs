@@ -4,6 +4,7 @@ use e2mc::Transform;
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
+use super::config::names_to_train_with;
 use super::contract::{Method, MethodSettings};
 use super::objective::{Objective, StepContext};
 use crate::Error;
@@ -56,7 +57,10 @@ impl Method for Headless {
 fn untrainable() -> Error {
     Error::config(
         "method.name",
-        "a method to train with",
+        format!(
+            "a method to train with ({})",
+            names_to_train_with().join(", ")
+        ),
         "`none`: the checkpoint has no heads, and the recipe does not say which to start",
     )
 }

@@ -228,6 +228,9 @@ with zipfile.ZipFile(buffer) as source, zipfile.ZipFile(os.path.join(FOLDER, "bi
         target.writestr(name, b"big" if name.endswith("byteorder") else record)
 assert torch.equal(torch.load(os.path.join(FOLDER, "big_endian.pth"))["state_dict"]["conv1.weight"], sd["conv1.weight"])
 save({"models": [sd, plus_one(sd)]}, "list_of_networks.pth")
+# Shapes without numbers, and numbers that are not torch's.
+save({name: tensor.to("meta") for name, tensor in sd.items()}, "meta.pth", zipped=True)
+save({name: tensor.numpy() for name, tensor in sd.items()}, "numpy_arrays.pth")
 
 # From public bug reports, made the same way: compiled_submodules, defaultdict, dict_subclass,
 # dino_student_teacher, float8_beside, list_root, semantic_is_taken_for_ema, sequential_names.
