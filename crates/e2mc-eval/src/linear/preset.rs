@@ -15,12 +15,14 @@ pub enum LinearPreset {
     /// iNat18's: batch norm over channels of 4 places (a feature map pooled to 2 x 2), rate 0.01, weight decay 1e-4, times
     /// 0.1 at epochs 24, 48, 72 and 84.
     Inat18,
-    /// DINO's (public code, `eval_linear.py`): rate 0.001, batch 1024, no weight decay. Its features are the class tokens of the
-    /// last 4 blocks (ViT-S), or the class token and the mean of the patches (ViT-B).
+    /// DINO's (public code, `eval_linear.py`): rate 0.001 for 256 images, so 0.004 at its batch of 1024; no
+    /// weight decay. Its features are the class tokens of the last 4 blocks (ViT-S), or the class token and
+    /// the mean of the patches (ViT-B).
     Dino,
-    /// DINOv2's (public code, `eval/linear.py`): ten epochs, batch 1024, no weight decay. Of the 13 rates from 1e-5 to 0.1 that
-    /// its authors try, and take the best of on the images that they judge by, the one in the middle, 0.001. Its features are the class
-    /// token and the mean of the patches.
+    /// DINOv2's (public code, `eval/linear.py`): ten epochs, batch 1024, no weight decay. Its authors try 13
+    /// rates from 1e-5 to 0.1 for 256 images, and report the best on the images that they judge by; here it is
+    /// the one in the middle, 0.001 (0.004 at the batch of 1024). Its features are the class token and the mean
+    /// of the patches.
     Dinov2,
 }
 
