@@ -67,6 +67,8 @@ pub fn launch(size: usize, stop: &Stop) -> Result<u8, ProcessError> {
         }
         if over.is_some_and(|since| since.elapsed() > GRACE) {
             children.send(0..size, libc::SIGKILL);
+        } else if over.is_some() {
+            children.kill_stopped();
         }
         std::thread::sleep(LOOK);
     }
@@ -161,6 +163,16 @@ impl Children {
         }
     }
 
+    /// Ends those that a signal has stopped: they would say nothing however long they are given.
+    fn kill_stopped(&self) {
+        for rank in 0..self.0.len() {
+            let (child, status) = &self.0[rank];
+            if status.is_none() && is_stopped(child.id()) {
+                self.send(rank..rank + 1, libc::SIGKILL);
+            }
+        }
+    }
+
     /// The code of process 0, which has said why where it is not good. Where that one was `asked` to end
     /// and did, the others had no say.
     fn outcome(&self, asked: bool) -> Result<u8, ProcessError> {
@@ -188,6 +200,16 @@ impl Drop for Children {
             let _ = child.wait();
         }
     }
+}
+
+/// Whether a signal has stopped a process; false where the system does not say.
+fn is_stopped(process: u32) -> bool {
+    let state = std::fs::read_to_string(format!("/proc/{process}/stat"));
+    // The state follows the program's name, which stands in parentheses and may hold some.
+    state.is_ok_and(|text| {
+        let rest = text.rsplit_once(") ");
+        rest.is_some_and(|(_, rest)| rest.starts_with('T'))
+    })
 }
 
 fn words(status: ExitStatus) -> String {
