@@ -48,8 +48,10 @@ pub struct EmbedOptions {
     ///
     /// Outputs: backbone; projector; predictor (SimSiam); prototypes (SwAV); map6x6 (the last
     /// feature map, average-pooled to 6 x 6); class:4 (the class tokens of a vision transformer's
-    /// last 4 blocks); class:1+mean (the last class token and the mean of the patches); or the name
-    /// of a backbone layer, such as layer3, layer4.1.bn2 or blocks.7.
+    /// last 4 blocks); class:1+mean (the last class token and the mean of the patches); patches (the
+    /// mean of a vision transformer's patches); tokens (all patches, or all places of the last
+    /// feature map, side by side); or the name of a backbone layer, such as layer3, layer4.1.bn2 or
+    /// blocks.7.
     #[arg(long, value_name = "NAME", default_value = "backbone")]
     pub output: String,
     /// Map from `adapt` to apply to the features first

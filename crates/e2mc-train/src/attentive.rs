@@ -2,11 +2,12 @@
 //!
 //! A mean over places weighs all alike; here a query that is learned says which places count (Chen et
 //! al. 2024, "Context Autoencoder", section 4; Bardes et al. 2024, "V-JEPA"). With tokens `x`, behind a
-//! layer norm, keys `k = W_k x`, values `v = W_v x` and a query `q` of each head, the features are `softmax(q k / sqrt(d)) v`,
-//! heads side by side, and the scores a linear layer of them. V-JEPA's has two more linear layers behind it.
+//! layer norm, keys `k = W_k x`, values `v = W_v x` and a query `q` of each head, the features are
+//! `softmax(q k / sqrt(d)) v`, heads side by side, and the scores a linear layer of them. V-JEPA's has two
+//! more linear layers behind it.
 //!
-//! Epochs, rate, decay and schedule are those of V-JEPA's public configuration for ImageNet; its batch is 1024, here 64, for few
-//! labels. The accuracy that counts is the last epoch's.
+//! Epochs, rate, decay and schedule are those of V-JEPA's public configuration for ImageNet; its batch is
+//! 1024, here 64, for few labels. The accuracy that counts is the last epoch's.
 
 use e2mc::Matrix;
 use e2mc_base::random::Stream;
@@ -16,7 +17,7 @@ use tch::{Device, Reduction, Tensor, nn};
 use crate::Error;
 use crate::draw::seeded;
 use crate::layer::{LayerNorm, Linear, Precision};
-use crate::optim::{AdamwConfig, Optimizer, OptimizerConfig, ScheduleConfig};
+use crate::optim::{AdamwConfig, Optimizer, OptimizerConfig, ParamGroup, ScheduleConfig};
 
 /// Numbers of a head, as in vision transformers.
 const OF_HEAD: usize = 64;
@@ -32,7 +33,7 @@ pub struct AttentiveConfig {
     pub batch: usize,
     /// AdamW's rate, above 0; half a cosine takes it to 0.
     pub learning_rate: f64,
-    /// AdamW's weight decay, at least 0.
+    /// AdamW's weight decay, at least 0, of all but biases and the layer norm.
     pub weight_decay: f64,
 }
 
@@ -168,8 +169,10 @@ impl AttentiveProbe {
             weight_decay: config.weight_decay,
             ..AdamwConfig::default()
         };
-        let parameters = variables.variables().into_iter().collect();
-        let mut optimizer = Optimizer::new(&OptimizerConfig::Adamw(adamw), parameters)?;
+        let parameters: Vec<_> = variables.variables().into_iter().collect();
+        let groups = vec![ParamGroup::undecayed()];
+        let config_of_steps = OptimizerConfig::Adamw(adamw);
+        let mut optimizer = Optimizer::with_groups(&config_of_steps, parameters, groups)?;
         let schedule = ScheduleConfig::Cosine {
             warmup: 0.0,
             end: 0.0,

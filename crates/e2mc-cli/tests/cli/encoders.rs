@@ -133,6 +133,7 @@ fn a_vision_transformer_goes_the_whole_way() {
     assert_eq!(result["probes"][0]["probe"], "attentive", "{result}");
     assert_eq!(result["settings"]["attentive"]["epochs"], 20);
     assert!(result["knn"].is_f64(), "{result}");
+    attentive_probes_are_refused_without_tokens(&world, &line);
     // A layout is refused where it does not fit a patch.
     let ran = world.run(
         "embed --checkpoint run/model.safetensors --data data --out g.npy --resize 30 --crop 30",
@@ -142,6 +143,30 @@ fn a_vision_transformer_goes_the_whole_way() {
         "{}",
         ran.stderr
     );
+}
+
+/// Files of embeddings, maps and sweeps have no tokens: each has its sentence.
+fn attentive_probes_are_refused_without_tokens(world: &World, probe: &str) {
+    let map = world.run("adapt f.npy --method center --out map.safetensors");
+    assert_eq!(map.code, Some(0), "{}", map.stderr);
+    for (line, said) in [
+        (
+            "probe --train f.npy --test f.npy --train-labels f.labels.npy --test-labels f.labels.npy",
+            "learns from a network's tokens, found features alone",
+        ),
+        (
+            &format!("{probe} --output class:2+mean --map map.safetensors"),
+            "learns from tokens: a map is for the features",
+        ),
+        (
+            "sweep --checkpoint run/model.safetensors --recipe vicreg-small --data data --grid criterion.beta=0,1 \
+             --out sweep",
+            "not by the attentive probe",
+        ),
+    ] {
+        let ran = world.run(&format!("{line} --probe attentive"));
+        assert!(ran.error().contains(said), "{line}: {}", ran.stderr);
+    }
 }
 
 #[test]

@@ -22,24 +22,16 @@ pub(super) fn described() -> Value {
     })
 }
 
-/// Fits the probe for every fraction of the labels and every seed; the second list is what the user
-/// should be warned of.
+/// Checks that a probe can be fitted, before anything is computed.
 ///
 /// # Errors
-/// Where the tokens of all images take more than half of the memory that is free, an image cannot be
-/// read, or predictions cannot be written.
-pub(super) fn attentive(
-    network: &Network,
-    plan: &ProbePlan,
-    folder: &ResultFolder,
-    notices: &Arc<dyn Notices>,
-) -> Result<(Vec<ProbeRow>, Vec<String>), Error> {
+/// Where a map is to be applied, or the tokens of all images take more than half of the memory that is
+/// free.
+pub(super) fn check_tokens(network: &Network) -> Result<(), Error> {
     if network.has_map() {
         return Err(ProtocolError::TokensThroughMap.into());
     }
-    let [places, width] = network
-        .model
-        .places(network.evaluation().channels, network.evaluation().crop)?;
+    let [places, width] = of_an_image(network)?;
     let images = network.splits.train.len() + network.splits.test.len();
     let needed = (images * places * width * size_of::<f32>()) as u64;
     if let Some(free) = cgroup::memory().filter(|free| needed > free / 2) {
@@ -50,6 +42,27 @@ pub(super) fn attentive(
         }
         .into());
     }
+    Ok(())
+}
+
+/// How many tokens an image has, and how wide they are.
+fn of_an_image(network: &Network) -> Result<[usize; 2], Error> {
+    let evaluation = network.evaluation();
+    Ok(network.model.places(evaluation.channels, evaluation.crop)?)
+}
+
+/// Fits the probe for every fraction of the labels and every seed; the second list is what the user
+/// should be warned of.
+///
+/// # Errors
+/// Where an image cannot be read, or predictions cannot be written.
+pub(super) fn attentive(
+    network: &Network,
+    plan: &ProbePlan,
+    folder: &ResultFolder,
+    notices: &Arc<dyn Notices>,
+) -> Result<(Vec<ProbeRow>, Vec<String>), Error> {
+    let [_, width] = of_an_image(network)?;
     let data = network.tokens()?;
     let tokens = |rows| Tokens { rows, width };
     let config = AttentiveConfig::default();

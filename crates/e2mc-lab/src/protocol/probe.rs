@@ -8,7 +8,7 @@ use e2mc_record::{EvaluationResult, Protocol, ResultFolder};
 use e2mc_train::Output;
 use serde_json::json;
 
-use super::attentive::{attentive, described};
+use super::attentive::{attentive, check_tokens, described};
 use super::fresh::{Fresh, Views};
 use super::network::Network;
 use crate::error::{Error, ProtocolError};
@@ -73,6 +73,9 @@ pub fn probe(
     let mut result = EvaluationResult::new("probe", name, Protocol::Linear);
     judged.describe(Some(output), &mut result)?;
     network.record_batch(&mut result);
+    if plan.probes.contains(&ProbeKind::Attentive) {
+        check_tokens(network)?;
+    }
     let data = network.features()?;
     let views = features.views().filter(|_| sgd);
     // What learns from features that are computed once; all others are fitted to images.

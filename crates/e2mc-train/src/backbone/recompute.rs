@@ -102,3 +102,90 @@ fn unrecorded(mode: Mode<'_>) -> Mode<'_> {
     };
     Mode { statistics, ..mode }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use tch::Device;
+
+    use super::*;
+    use crate::layer::Precision;
+
+    /// Links that each multiply by a number of their own, and a note of every call.
+    struct Factors {
+        factors: Vec<Tensor>,
+        calls: RefCell<Vec<usize>>,
+    }
+
+    impl Factors {
+        /// The links up to `frozen` do not train.
+        fn new(frozen: usize) -> Self {
+            let factor = |number: usize| {
+                let factor = Tensor::from_slice(&[1.5 + number as f32]);
+                factor.set_requires_grad(number >= frozen)
+            };
+            Self {
+                factors: (0..5).map(factor).collect(),
+                calls: RefCell::default(),
+            }
+        }
+
+        fn apply(&self, number: usize, x: &Tensor) -> Result<Tensor, Error> {
+            self.calls.borrow_mut().push(number);
+            Ok(x.f_mul(&self.factors[number])?)
+        }
+    }
+
+    impl Chain for Factors {
+        fn blocks(&self) -> usize {
+            self.factors.len() - 2
+        }
+
+        fn stem(&self, images: &Tensor, _mode: Mode<'_>) -> Result<Tensor, Error> {
+            self.apply(
+                0,
+                &images.f_mean_dim([2i64, 3].as_slice(), false, Kind::Float)?,
+            )
+        }
+
+        fn block(
+            &self,
+            number: usize,
+            x: &Tensor,
+            _size: [i64; 2],
+            _mode: Mode<'_>,
+        ) -> Result<Tensor, Error> {
+            self.apply(number + 1, x)
+        }
+
+        fn pool(&self, x: &Tensor) -> Result<Tensor, Error> {
+            self.apply(self.factors.len() - 1, x)
+        }
+    }
+
+    #[test]
+    fn a_link_is_computed_again_from_the_first_that_trains_on() {
+        for frozen in [0, 2, 4] {
+            let chain = Factors::new(frozen);
+            let images = Tensor::ones([2, 3, 4, 4], (Kind::Float, Device::Cpu));
+            let mode = Mode::solo(Statistics::Batch, Precision::F32);
+            let (features, kept) = forward(&chain, &images, mode).unwrap();
+            assert_eq!(*chain.calls.borrow(), [0, 1, 2, 3, 4]);
+            // Between the passes there is the input of each link that comes again, and no graph.
+            assert_eq!(kept.inputs.len(), 5 - frozen);
+            let graph = |tensor: &Tensor| tensor.requires_grad();
+            assert!(!graph(&features) && !kept.inputs.iter().any(graph));
+            backward(&chain, kept, &features.ones_like(), mode).unwrap();
+            let again: Vec<usize> = (frozen..5).rev().collect();
+            assert_eq!(chain.calls.borrow()[5..], again);
+            // The derivative of a product by a factor is the product of the others; six numbers have it.
+            let product: f64 = (0..5).map(|number| 1.5 + number as f64).product();
+            for number in frozen..5 {
+                let expected = 6.0 * product / (1.5 + number as f64);
+                let found = chain.factors[number].grad().double_value(&[0]);
+                assert!((found / expected - 1.0).abs() < 1e-6, "{found} {expected}");
+            }
+        }
+    }
+}

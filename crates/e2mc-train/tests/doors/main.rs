@@ -294,6 +294,16 @@ fn recipes_say_and_keep_the_settings() {
             .contains("`simsiam`, `none`, `follower`")
     );
 
+    let mut again = recipe.clone();
+    again.training.checkpoint_blocks = true;
+    let error = Trainer::new(again, Device::Cpu, 1).err().unwrap();
+    assert!(
+        error
+            .to_string()
+            .contains("whose blocks cannot be computed one by one"),
+        "{error}"
+    );
+
     let refused = |change: fn(&mut Recipe)| {
         let mut recipe = recipe.clone();
         change(&mut recipe);
