@@ -13,7 +13,7 @@ if ! "$python" -c 'import torch' 2>/dev/null; then
     echo "bench-vit: skipped, $python has no torch (set PYTHON)" >&2
     exit 0
 fi
-step=${BENCH_VIT:-$(cargo bench --package e2mc-train --bench vit --no-run --message-format=json 2>/dev/null |
+step=${BENCH_VIT:-$(cargo bench --workspace --bench vit --no-run --message-format=json 2>/dev/null |
     sed -n 's/.*"executable":"\([^"]*vit-[^"]*\)".*/\1/p' | tail -n 1)}
 
 echo "Training step of a ViT-B/16, batch $batch, $threads threads"

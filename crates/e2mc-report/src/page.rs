@@ -15,7 +15,7 @@ use crate::palette;
 use crate::picture::{Sprites, Thumbnail};
 use crate::strips::Strips;
 use crate::table::Table;
-use crate::text::{anchor, escape, prose};
+use crate::text::{anchor, escape, prose, whole_words};
 use crate::verdict::Finding;
 
 const STYLE: &str = include_str!("style.css");
@@ -263,8 +263,9 @@ fn render_findings(out: &mut String, findings: &[Finding]) -> fmt::Result {
 fn render_code(out: &mut String, caption: &str, text: &str) -> fmt::Result {
     const FOLDED_FROM: usize = 16;
     let (caption, lines) = (prose(caption), text.lines().count());
-    let text = escape(text.trim_end());
+    let text = text.trim_end();
     if lines >= FOLDED_FROM {
+        let text = escape(text);
         writeln!(
             out,
             "<details class=\"code\"><summary>{caption} ({lines} lines)</summary>\
@@ -275,9 +276,11 @@ fn render_code(out: &mut String, caption: &str, text: &str) -> fmt::Result {
         if !caption.is_empty() {
             write!(out, "<h3>{caption}</h3>")?;
         }
+        let lines: Vec<String> = text.lines().map(whole_words).collect();
         writeln!(
             out,
-            "<pre tabindex=\"0\"><code>{text}</code></pre></figure>"
+            "<pre tabindex=\"0\"><code>{}</code></pre></figure>",
+            lines.join("\n")
         )
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use crate::number;
-use crate::text::{escape, prose};
+use crate::text::{escape, prose, whole_words};
 
 /// A table; the first column names the rows.
 #[derive(Clone, Debug, Default)]
@@ -131,15 +131,6 @@ impl Table {
         }
         out.write_str("</tr>")
     }
-}
-
-/// Escaped `text` that breaks between words only, not at hyphens.
-fn whole_words(text: &str) -> String {
-    let words = text.split(' ').map(|word| match word.contains('-') {
-        true => format!("<span class=\"word\">{}</span>", escape(word)),
-        false => escape(word),
-    });
-    words.collect::<Vec<_>>().join(" ")
 }
 
 fn render_cell(out: &mut String, cell: &Cell, decimals: usize, heading: bool) -> fmt::Result {

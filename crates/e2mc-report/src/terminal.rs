@@ -128,7 +128,7 @@ mod tests {
         };
         let text = findings(&[finding], 80);
         assert!(text.lines().count() > 2 && text.lines().all(|l| l.chars().count() <= 80));
-        let hang = " ".repeat("No difference  ".len());
+        let hang = " ".repeat("Within noise  ".len());
         assert!(
             text.lines().skip(1).all(|line| line.starts_with(&hang)),
             "{text}"

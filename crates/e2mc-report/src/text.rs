@@ -91,6 +91,18 @@ pub(crate) fn class_name(classes: &[String], class: usize) -> String {
     }
 }
 
+/// Escaped `text` that breaks between words only, not at hyphens; a very long word may.
+pub(crate) fn whole_words(text: &str) -> String {
+    const LONG: usize = 40;
+    let words = text
+        .split(' ')
+        .map(|word| match word.contains('-') && word.len() <= LONG {
+            true => format!("<span class=\"word\">{}</span>", escape(word)),
+            false => escape(word),
+        });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -51,7 +51,7 @@ impl Verdict {
         match self {
             Self::Better => "Better",
             Self::Worse => "Worse",
-            Self::NoDifference => "No difference",
+            Self::NoDifference => "Within noise",
             Self::Good => "Good",
             Self::Concern => "Look here",
             Self::Note => "Note",

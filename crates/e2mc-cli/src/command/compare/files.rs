@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::confidence;
+use super::{confidence, short_names};
 use anyhow::Result;
 use e2mc_cli::failure::Failure;
 use e2mc_cli::options::CompareOptions;
@@ -163,9 +163,10 @@ impl Files {
         let first = (self.first.path.as_path(), self.first.predictions.as_slice());
         let others = self.others.iter();
         let others = others.map(|other| (other.path.as_path(), other.predictions.as_slice()));
-        let models = std::iter::once(first).chain(others);
-        let models = models.map(|(path, said)| (path.display().to_string(), said));
-        Images::of_predictions(&self.first.labels, models)
+        let models: Vec<_> = std::iter::once(first).chain(others).collect();
+        let names = short_names(models.iter().map(|(path, _)| path));
+        let said = models.iter().map(|&(_, said)| said);
+        Images::of_predictions(&self.first.labels, names.into_iter().zip(said))
     }
 
     /// What the page shows.

@@ -101,13 +101,13 @@ fn page(
         let model = images.models.iter().find(|model| model.name == name);
         model.map_or_else(String::new, |model| model.identity.clone())
     };
-    let others = others.into_iter().map(|(path, lines)| {
-        let name = path.display().to_string();
-        Other {
-            identity: identity(&name),
-            name,
-            lines,
-        }
+    let paths = std::iter::once(&options.first).chain(others.iter().map(|(path, _)| path));
+    let mut names = short_names(paths).into_iter();
+    let first = names.next().unwrap_or_default();
+    let others = names.zip(others).map(|(name, (_, lines))| Other {
+        identity: identity(&name),
+        name,
+        lines,
     });
     let made = [
         ("e2mc", e2mc_record::VERSION.to_owned()),
@@ -116,13 +116,32 @@ fn page(
         ("seed", options.seed.to_string()),
     ];
     Comparison {
-        first: options.first.display().to_string(),
+        first,
         others: others.collect(),
         level: options.level,
         left_out,
         made: made.map(|(key, value)| (key.to_owned(), value)).to_vec(),
         command: output::command_line(),
     }
+}
+
+/// What a page calls results: their paths without the folders that all have in common.
+fn short_names(paths: impl Iterator<Item = impl AsRef<Path>>) -> Vec<String> {
+    let paths: Vec<PathBuf> = paths.map(|path| path.as_ref().to_owned()).collect();
+    let mut rest: Vec<_> = paths.iter().map(|path| path.components()).collect();
+    loop {
+        let heads: Vec<_> = rest.iter().map(|path| path.clone().next()).collect();
+        let alike = heads.windows(2).all(|pair| pair[0] == pair[1]);
+        // A name is left to each.
+        if !alike || rest.iter().any(|path| path.clone().count() < 2) {
+            break;
+        }
+        for path in &mut rest {
+            path.next();
+        }
+    }
+    let name = |path: &std::path::Components<'_>| path.as_path().display().to_string();
+    rest.iter().map(name).collect()
 }
 
 /// A probability in percent, to two digits at most: `95`, `99.17`.
@@ -136,5 +155,29 @@ fn one_or_all(mut values: Vec<Value>) -> Value {
     match values.len() {
         1 => values.remove(0),
         _ => Value::Array(values),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_tells_paths_apart() {
+        for (paths, names) in [
+            (
+                vec!["runs/a/probe", "runs/b/probe"],
+                vec!["a/probe", "b/probe"],
+            ),
+            (
+                vec!["/x/base", "/x/new", "/x/y/new"],
+                vec!["base", "new", "y/new"],
+            ),
+            (vec!["a", "b"], vec!["a", "b"]),
+            (vec!["a/b", "a"], vec!["a/b", "a"]),
+            (vec!["x/same", "x/same"], vec!["same", "same"]),
+        ] {
+            assert_eq!(short_names(paths.iter()), names);
+        }
     }
 }

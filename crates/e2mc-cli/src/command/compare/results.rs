@@ -12,7 +12,7 @@ use e2mc_report::pages::images::{Images, of_results};
 use serde_json::{Value, json};
 
 use super::files::small;
-use super::{confidence, one_or_all};
+use super::{confidence, one_or_all, short_names};
 
 /// Results against the first.
 pub(super) struct Results {
@@ -144,6 +144,13 @@ impl Results {
             self.count,
             self.level,
         ));
+        // The interval counts more than the p-value's test does, and can hold zero beside a small p.
+        if all().any(|line| line.p_corrected < self.level && !line.differs(self.level)) {
+            text.push_str(
+                "\n`better` and `worse` need both, an interval without zero and a p below the level; \
+                 the\ninterval is the more cautious of the two.",
+            );
+        }
         text
     }
 
@@ -169,8 +176,7 @@ impl Results {
     /// What the models do with single images, where a page is `wanted`.
     pub(super) fn images(&self, wanted: bool) -> Images {
         let paths = std::iter::once(&self.first).chain(self.others.iter().map(|(path, _)| path));
-        let named = paths.zip(&self.found);
-        let named = named.map(|(path, found)| (path.display().to_string(), found));
+        let named = short_names(paths).into_iter().zip(&self.found);
         match wanted {
             true => of_results(&named.collect::<Vec<_>>()),
             false => Images::default(),
