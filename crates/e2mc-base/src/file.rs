@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::unfinished::Unfinished;
+use crate::unfinished::{Unfinished, in_one_step};
 
 /// How the names of temporary files begin: what a kill leaves of one is known by it.
 pub(crate) const TEMPORARY: &str = ".e2mc-";
@@ -34,8 +34,11 @@ pub fn write_atomically_with(
     // The default is private to the user; a result file should follow the user's umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
-    let unfinished = Unfinished::file(file.path());
+    let (mut file, unfinished) = in_one_step(|| -> io::Result<_> {
+        let file = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        let unfinished = Unfinished::file(file.path());
+        Ok((file, unfinished))
+    })?;
     write(file.as_file_mut())?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;

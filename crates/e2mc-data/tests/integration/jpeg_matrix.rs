@@ -118,6 +118,18 @@ fn every_file_of_cjpeg_has_pillows_pixels_or_is_refused_for_a_reason() {
     assert!(equal > 550 && refused > 20, "{equal} {refused}");
 }
 
+/// A damaged file whose coefficients leave 16 bits and run beyond the ends of blocks: as Pillow's vector
+/// code has it, to the last bit.
+#[test]
+fn numbers_that_overflow_do_so_as_in_pillow() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let file = std::fs::read(golden.join("overflow.jpg")).unwrap();
+    let pixels = std::fs::read(golden.join("overflow.rgb")).unwrap();
+    let mut image = Image::default();
+    decode(&file, &"overflow.jpg", &mut image).unwrap();
+    assert_eq!(image, Image::from_interleaved(24, 18, 3, &pixels));
+}
+
 #[test]
 fn regions_of_every_kind_are_parts_of_the_whole() {
     let mut random = stream(3, 0, 0, 0);

@@ -153,13 +153,15 @@ impl Out {
     /// Where the file of this place is until the result is whole, and the place.
     fn aside(&self, place: PathBuf) -> Result<(PathBuf, PathBuf), Error> {
         let path = self.folder.join(ASIDE).join(&place);
-        let parent = path.parent().unwrap_or(&self.folder);
         // The fit's folder alone: where what is aside has been removed, nothing may come back.
-        match fs::create_dir(parent) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                return Err(Error::io("make", parent)(error));
+        if let Some(fit) = place.parent().filter(|fit| !fit.as_os_str().is_empty()) {
+            let fit = self.folder.join(ASIDE).join(fit);
+            match fs::create_dir(&fit) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    return Err(Error::io("make", &fit)(error));
+                }
+                _ => {}
             }
-            _ => {}
         }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.push(place.clone());

@@ -284,6 +284,19 @@ fn an_evaluation_that_ends_early_leaves_nothing() {
     assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
 }
 
+/// A signal's thread removes what is aside while others still ask for places.
+#[test]
+fn what_was_removed_does_not_come_back() {
+    let out = tempfile::tempdir().unwrap();
+    let mut folder = ResultFolder::create(out.path(), false).unwrap();
+    folder.set_first("first");
+    fs::remove_dir(out.path().join(".e2mc-unfinished")).unwrap();
+    assert!(folder.predictions("first").unwrap().is_some());
+    assert!(folder.surroundings().unwrap().is_some());
+    assert!(folder.predictions("other").is_err());
+    assert!(!out.path().join(".e2mc-unfinished").exists());
+}
+
 #[test]
 fn an_older_result_is_refused_or_replaced_without_a_rest() {
     let outside = tempfile::tempdir().unwrap();

@@ -307,6 +307,10 @@ fn read_sequential(
         let (zeros, value) = ac.take(bits);
         index += zeros;
         if index > 63 {
+            // As libjpeg takes it: see `sequential`.
+            if zeros < 64 {
+                block[63] = value as i16;
+            }
             break;
         }
         block[usize::from(ZIGZAG[index])] = value as i16;

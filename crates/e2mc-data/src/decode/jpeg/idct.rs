@@ -3,6 +3,10 @@
 //! Loeffler, Ligtenberg and Moschytz, *Practical Fast 1-D DCT Algorithms with 11 Multiplications*
 //! (ICASSP 1989), down the columns and then along the rows, with constants of 13 bits and two more
 //! bits kept between the two.
+//!
+//! Sound files stay within 16 bits everywhere. Of numbers in damaged files that do not, the vector code of
+//! libjpeg-turbo, which Pillow uses, wraps some sums and saturates what lies between the two passes; so does
+//! this.
 
 use std::num::Wrapping;
 
@@ -14,22 +18,29 @@ const fn fixed(value: f64) -> Wrapping<i32> {
     Wrapping((value * (1 << CONSTANT_BITS) as f64 + 0.5) as i32)
 }
 
-/// Eight samples to eight, scaled by 2^13 * sqrt(8). Nonsense in a file may overflow, silently.
+/// A sum within 16 bits, as vector code has it.
+#[inline(always)]
+fn short(sum: Wrapping<i32>) -> Wrapping<i32> {
+    Wrapping(i32::from(sum.0 as i16))
+}
+
+/// Eight samples of 16 bits to eight, scaled by 2^13 * sqrt(8). Nonsense in a file may overflow, silently.
 #[inline(always)]
 fn transform(x: [Wrapping<i32>; 8]) -> [Wrapping<i32>; 8] {
     // Even part.
     let z = (x[2] + x[6]) * const { fixed(0.541_196_100) };
     let t2 = z - x[6] * const { fixed(1.847_759_065) };
     let t3 = z + x[2] * const { fixed(0.765_366_865) };
-    let t0 = (x[0] + x[4]) << CONSTANT_BITS as usize;
-    let t1 = (x[0] - x[4]) << CONSTANT_BITS as usize;
+    let t0 = short(x[0] + x[4]) << CONSTANT_BITS as usize;
+    let t1 = short(x[0] - x[4]) << CONSTANT_BITS as usize;
     let even = [t0 + t3, t1 + t2, t1 - t2, t0 - t3];
     // Odd part.
-    let z5 = (x[7] + x[3] + x[5] + x[1]) * const { fixed(1.175_875_602) };
+    let (z3, z4) = (short(x[7] + x[3]), short(x[5] + x[1]));
+    let z5 = (z3 + z4) * const { fixed(1.175_875_602) };
     let z1 = (x[7] + x[1]) * const { fixed(0.899_976_223) };
     let z2 = (x[5] + x[3]) * const { fixed(2.562_915_447) };
-    let z3 = z5 - (x[7] + x[3]) * const { fixed(1.961_570_560) };
-    let z4 = z5 - (x[5] + x[1]) * const { fixed(0.390_180_644) };
+    let z3 = z5 - z3 * const { fixed(1.961_570_560) };
+    let z4 = z5 - z4 * const { fixed(0.390_180_644) };
     let odd = [
         x[1] * const { fixed(1.501_321_110) } - z1 + z4,
         x[3] * const { fixed(3.072_711_026) } - z2 + z3,
@@ -64,7 +75,15 @@ pub(super) fn inverse(block: &[i16; 64], out: &mut [u8], stride: usize) {
         let x = std::array::from_fn(|row| Wrapping(i32::from(block[8 * row + column])));
         let y = transform(x);
         for row in 0..8 {
-            columns[8 * row + column] = descale(y[row], CONSTANT_BITS - KEPT_BITS) as i16;
+            let value = descale(y[row], CONSTANT_BITS - KEPT_BITS);
+            columns[8 * row + column] = value.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+        }
+    }
+    // A block of one row is not transformed down its columns: its numbers wrap.
+    if block[8..].iter().all(|&value| value == 0) {
+        for column in 0..8 {
+            let flat = block[column] << KEPT_BITS;
+            (0..8).for_each(|row| columns[8 * row + column] = flat);
         }
     }
     transpose_i16(&columns, &mut turned);
@@ -87,7 +106,8 @@ pub(super) fn inverse(block: &[i16; 64], out: &mut [u8], stride: usize) {
 /// The same for a block that has only its first coefficient: it is flat.
 #[inline(always)]
 pub(super) fn inverse_flat(first: i16, out: &mut [u8], stride: usize) {
-    let sample = ((i32::from(first) + 4) >> 3) + 128;
+    let kept = i32::from(first << KEPT_BITS);
+    let sample = ((kept + (4 << KEPT_BITS)) >> (3 + KEPT_BITS)) + 128;
     for row in 0..8 {
         out[row * stride..][..8].fill(sample.clamp(0, 255) as u8);
     }

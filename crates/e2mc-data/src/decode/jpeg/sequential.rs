@@ -138,6 +138,11 @@ fn read_block(
         let (run, value) = table.take(bits);
         index += run;
         if index > 63 {
+            // libjpeg takes what a damaged file has beyond a block's end for its last coefficient.
+            if run < 64 {
+                block[63] = value.wrapping_mul(i32::from(steps[63])) as i16;
+                last = 63;
+            }
             break;
         }
         let place = usize::from(ZIGZAG[index] & 63);
