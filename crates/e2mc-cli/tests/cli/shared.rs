@@ -151,9 +151,14 @@ fn two_processes_improve_as_one_does_and_go_on_after_one_was_lost() {
     let of = |out: &str| runs(&world.path(out).join("search"));
     for (one, two) in of("one").iter().zip(of("two")) {
         assert_eq!(one.file_name(), two.file_name());
-        // The mean of ten steps, in which rounding may have grown.
+        // The first line of this log is a mean over steps. With E2MC rounding grows within a few, as it
+        // does for one process with another number of threads.
+        let near = match one.to_string_lossy().contains("continued") {
+            true => 1e-4,
+            false => 0.1,
+        };
         let (one, two) = (losses(one)[0], losses(&two)[0]);
-        assert!((one - two).abs() <= 1e-2 * one.abs(), "{one} {two}");
+        assert!((one - two).abs() <= near * one.abs(), "{one} {two}");
     }
     let kinds = |result: &Value| -> Vec<Value> {
         let rows = result["rows"].as_array().unwrap();
