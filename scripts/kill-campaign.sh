@@ -11,4 +11,4 @@ if [ -z "${E2MC:-}" ]; then
     E2MC=${CARGO_TARGET_DIR:-target}/release/e2mc
     export E2MC
 fi
-exec python3 scripts/kill_campaign.py "$@"
+exec python3 "scripts/${CAMPAIGN:-kill_campaign}.py" "$@"

@@ -203,13 +203,13 @@ class Campaign:
         return not wrong
 
 
-def main():
+def main(kind=Campaign, kills=200):
     words = sys.argv[1:]
-    kills = int(words[0]) if words else 200
+    kills = int(words[0]) if words else kills
     seed = int(words[1]) if len(words) > 1 else 0
     program = pathlib.Path(os.environ.get("E2MC", "target/release/e2mc")).resolve()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="e2mc-kills-"))
-    campaign = Campaign(program, folder, seed)
+    campaign = kind(program, folder, seed)
     names = words[2:] or [command.name for command in campaign.commands]
     known = {command.name: command for command in campaign.commands}
     unknown = [name for name in names if name not in known]

@@ -24,6 +24,7 @@ mod cli {
     mod requeue;
     mod rivals;
     mod score;
+    mod shared;
     mod signals;
     mod stop;
     mod svm;

@@ -7,6 +7,7 @@ use anyhow::Result;
 use e2mc_cli::failure::{Failure, STOPPED_EARLY};
 use e2mc_cli::options::{MachineOptions, ProcessOptions};
 use e2mc_cli::signals;
+use e2mc_lab::Error as LabError;
 use e2mc_lab::machine::Machine;
 use e2mc_lab::processes;
 use e2mc_train::world::{Place, WorldError, threads_each};
@@ -27,7 +28,7 @@ pub(crate) fn with(
     let Some(place) = place else {
         if wanted > 1 {
             let code = processes::launch(wanted, signals::stop());
-            return Ok(ExitCode::from(code.map_err(e2mc_lab::Error::from)?));
+            return Ok(ExitCode::from(code.map_err(LabError::from)?));
         }
         return work(&World::solo(), device(device_name)?);
     };
@@ -120,18 +121,25 @@ fn device_name_of(name: &str, size: usize, local_rank: usize) -> Result<String> 
 
 /// Whether the work was asked to end before it had changed anything.
 fn is_stopped(error: &anyhow::Error) -> bool {
-    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
-    causes.any(|cause| matches!(cause, e2mc_lab::Error::Stopped { .. }))
+    of_lab(error).any(|cause| matches!(cause, LabError::Stopped { .. }))
 }
 
 /// Whether another process is the cause, which says so itself.
 fn is_of_another(error: &anyhow::Error) -> bool {
     let of_train =
         |error: &Error| matches!(error, Error::World(error) if WorldError::is_of_another(error));
-    error.chain().any(|cause| {
-        if let Some(e2mc_lab::Error::Train(error)) = cause.downcast_ref() {
-            return of_train(error);
-        }
-        cause.downcast_ref().is_some_and(of_train)
+    let lab = of_lab(error).any(|cause| matches!(cause, LabError::Train(error) if of_train(error)));
+    lab || error
+        .chain()
+        .any(|cause| cause.downcast_ref().is_some_and(of_train))
+}
+
+/// The lab's errors among the causes; that of a sweep's run is in a box.
+fn of_lab(error: &anyhow::Error) -> impl Iterator<Item = &LabError> {
+    error.chain().filter_map(|cause| {
+        let boxed = cause.downcast_ref::<Box<LabError>>();
+        cause
+            .downcast_ref::<LabError>()
+            .or(boxed.map(|boxed| &**boxed))
     })
 }

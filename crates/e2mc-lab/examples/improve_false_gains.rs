@@ -21,7 +21,7 @@ use e2mc_lab::run::{RunObserver, Unobserved};
 use e2mc_recipe::parse_change;
 use e2mc_record::{DataOptions, ImprovementVerdict};
 use e2mc_train::checkpoint::{Storage, save_model};
-use e2mc_train::{Device, Model};
+use e2mc_train::{Device, Model, World};
 
 /// Images of a repetition.
 const IMAGES: usize = 600;
@@ -93,6 +93,7 @@ fn claims_a_gain(folder: &Path, seed: u64, epochs: u64) -> Result<bool, AnyError
             seed,
             ..Machine::default()
         },
+        world: World::solo(),
         command: String::new(),
     };
     let notices: Arc<dyn Notices> = Arc::new(Silent);

@@ -31,7 +31,7 @@ use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::criterion::CriterionConfig;
 use e2mc_train::layer::Precision;
 use e2mc_train::world::SOLO;
-use e2mc_train::{Device, Model, Output, Recipe, device, embed};
+use e2mc_train::{Device, Model, Output, Recipe, World, device, embed};
 
 use crate::checkpoint::Reading;
 use crate::continuation::describe;
@@ -166,6 +166,7 @@ impl Demo {
             breadth: Breadth::Pair,
             looks: self.looks.clone(),
             machine: self.machine.clone(),
+            world: World::solo(),
             command: self.command.clone(),
         }
     }

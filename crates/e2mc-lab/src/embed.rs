@@ -178,7 +178,8 @@ fn of_split(
 ) -> Result<Written, Error> {
     let rows = dataset.len();
     let usual = || batch(&checkpoint.recipe.evaluation, model.device());
-    let batch = work.batch.unwrap_or_else(usual);
+    // What suits the memory that is left may differ from process to process.
+    let batch = (work.world).as_first(work.batch.unwrap_or_else(usual))?;
     if !work.world.is_first() {
         return help(work, (checkpoint, model), dataset, batch);
     }

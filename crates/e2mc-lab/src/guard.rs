@@ -1,7 +1,8 @@
 //! The online check that features do not get worse: k-NN on held-out training images.
 //!
 //! The untouched model is measured first. Its predictions are kept, so that a later drop is judged
-//! image by image: the noise is the standard error of the paired difference.
+//! image by image: the noise is the standard error of the paired difference. Processes that train
+//! together share the embedding; the first one classifies.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +12,8 @@ use e2mc_base::stop::Stop;
 use e2mc_data::{Dataset, Pipeline, Selection, subset};
 use e2mc_eval::{KnnConfig, PairedDrop, Vote, knn, paired_drop, top1};
 use e2mc_record::RunFolder;
-use e2mc_train::{EmbedOptions, Model, Output, Recipe, embed_batches};
+use e2mc_train::world::WorldError;
+use e2mc_train::{EmbedOptions, Model, Output, Recipe, World, embed_until};
 
 use crate::error::Error;
 use crate::machine::batch;
@@ -32,6 +34,7 @@ pub struct Guard {
     labels: Vec<usize>,
     start: Option<Vec<usize>>,
     threads: usize,
+    world: World,
 }
 
 /// One measurement.
@@ -102,7 +105,13 @@ impl Guard {
             held_out,
             start: None,
             threads,
+            world: World::solo(),
         })
+    }
+
+    /// Shares the embedding with the processes of `world`, which hold out the same images.
+    pub(crate) fn join(&mut self, world: World) {
+        self.world = world;
     }
 
     /// Held-out images, and images they are compared with.
@@ -131,7 +140,7 @@ impl Guard {
     }
 
     /// Measures the model; the first measurement is the start that later ones are compared with. `None`
-    /// where a stop was requested meanwhile.
+    /// where a stop was requested meanwhile, of any process. The others [help](Guard::help).
     ///
     /// # Errors
     /// Where an image cannot be read, or a feature is not finite.
@@ -147,6 +156,36 @@ impl Guard {
         let Some(queries) = self.features(&self.held_out, model, recipe, stop)? else {
             return Ok(None);
         };
+        let check = self.judge(&bank, &queries);
+        // Whoever waits goes on, or ends as this process does.
+        let problem = check.as_ref().err().map(ToString::to_string);
+        self.world.of_first(problem.unwrap_or_default())?;
+        check.map(Some)
+    }
+
+    /// What a process does that is not the first while that one [checks](Guard::check): its share of the
+    /// embedding. Whether it came to the end, or a stop was requested meanwhile.
+    ///
+    /// # Errors
+    /// As [`Guard::check`].
+    pub(crate) fn help(&self, model: &Model, recipe: &Recipe, stop: &Stop) -> Result<bool, Error> {
+        for images in [&self.bank, &self.held_out] {
+            if self.features(images, model, recipe, stop)?.is_none() {
+                return Ok(false);
+            }
+        }
+        let message = self.world.of_first(String::new())?;
+        match message.is_empty() {
+            true => Ok(true),
+            false => {
+                let failed = WorldError::Failed { rank: 0, message };
+                Err(e2mc_train::Error::from(failed).into())
+            }
+        }
+    }
+
+    /// Classifies the rows of held-out images, and compares the answers with the start's.
+    fn judge(&mut self, bank: &Matrix, queries: &Matrix) -> Result<Check, Error> {
         let config = KnnConfig {
             ks: vec![K],
             votes: vec![Vote::Majority],
@@ -166,13 +205,13 @@ impl Guard {
                 None
             }
         };
-        Ok(Some(Check {
+        Ok(Check {
             accuracy,
             since_start,
-        }))
+        })
     }
 
-    /// One row of features an image, unless a stop is requested.
+    /// One row of features an image, unless a stop is requested; none for a process that is not the first.
     fn features(
         &self,
         images: &Arc<dyn Dataset>,
@@ -182,22 +221,22 @@ impl Guard {
     ) -> Result<Option<Matrix>, Error> {
         let pipeline = Pipeline::Preprocess(recipe.evaluation.clone());
         let options = EmbedOptions {
-            batch: batch(&recipe.evaluation, model.device()),
+            batch: (self.world).as_first(batch(&recipe.evaluation, model.device()))?,
             threads: self.threads,
+            world: self.world.clone(),
             ..EmbedOptions::new(Output::Backbone, pipeline)
         };
-        let rows = images.len();
+        let rows = match self.world.is_first() {
+            true => images.len(),
+            false => 0,
+        };
         let mut data = Vec::new();
-        let embedded = embed_batches(model, images.clone(), &options, |values, _| {
+        let take = |values: &[f32], _| {
             data.extend_from_slice(values);
-            match stop.is_requested() {
-                true => Err(Error::untouched()),
-                false => Ok(()),
-            }
-        });
-        match embedded {
-            Err(Error::Stopped { .. }) => return Ok(None),
-            embedded => embedded?,
+            Ok::<(), Error>(())
+        };
+        if !embed_until(model, images.clone(), &options, Some(stop.flag()), take)? {
+            return Ok(None);
         }
         let cols = data.len() / rows.max(1);
         Ok(Some(Matrix::new(data, rows, cols)?))

@@ -19,6 +19,7 @@ pub mod adapt;
 pub mod checkpoint;
 pub mod continuation;
 pub mod convert;
+mod crew;
 pub mod demo;
 mod difference;
 pub mod embed;

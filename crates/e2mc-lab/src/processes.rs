@@ -36,7 +36,7 @@ pub fn launch(size: usize, stop: &Stop) -> Result<u8, ProcessError> {
     let port = listener.local_addr().map_err(ProcessError::Listen)?.port();
     let mut socket = Some(OwnedFd::from(listener));
     let run = format!("local.{}.{port}", std::process::id());
-    let mut children = Children(Vec::new());
+    let mut children = Children::default();
     for rank in 0..size {
         let mut start = || -> std::io::Result<Child> {
             let mut command = Command::new(std::env::current_exe()?);
@@ -54,7 +54,7 @@ pub fn launch(size: usize, stop: &Stop) -> Result<u8, ProcessError> {
             command.spawn()
         };
         let child = start().map_err(|source| ProcessError::Start { rank, size, source })?;
-        children.0.push((child, None));
+        children.all.push((child, None));
     }
     let (mut asked, mut over) = (false, None);
     while children.look() {
@@ -124,18 +124,24 @@ fn threads(size: usize) -> [(&'static str, String); 2] {
 }
 
 /// The processes, and how those ended that did. None outlives it.
-struct Children(Vec<(Child, Option<ExitStatus>)>);
+#[derive(Default)]
+struct Children {
+    all: Vec<(Child, Option<ExitStatus>)>,
+    /// The first that was seen to have failed.
+    first: Option<usize>,
+}
 
 impl Children {
     /// Notes who has ended; whether any still runs.
     fn look(&mut self) -> bool {
         let mut running = false;
-        for (child, status) in &mut self.0 {
+        for (child, status) in &mut self.all {
             if status.is_none() {
                 *status = child.try_wait().ok().flatten();
                 running |= status.is_none();
             }
         }
+        self.first = self.first.or_else(|| self.failed());
         running
     }
 
@@ -144,18 +150,18 @@ impl Children {
         let bad = |status: ExitStatus| {
             !matches!(status.code(), Some(0)) && status.code() != Some(STOPPED_EARLY.into())
         };
-        self.0
+        self.all
             .iter()
             .position(|(_, status)| status.is_some_and(bad))
     }
 
     /// Whether one has failed, or process 0 has ended, which the others soon see.
     fn is_over(&self) -> bool {
-        self.failed().is_some() || self.0[0].1.is_some()
+        self.failed().is_some() || self.all[0].1.is_some()
     }
 
     fn send(&self, ranks: Range<usize>, signal: i32) {
-        for (child, status) in &self.0[ranks] {
+        for (child, status) in &self.all[ranks] {
             if status.is_none() {
                 // SAFETY: the process is a child that has not been waited for, so the number is its own.
                 unsafe { libc::kill(child.id() as libc::pid_t, signal) };
@@ -174,18 +180,20 @@ impl Children {
     }
 
     /// The code of process 0, which has said why where it is not good. Where that one was `asked` to end
-    /// and did, the others had no say.
+    /// and did, the others had no say. Where it was killed it may have waited for one that was killed before.
     fn outcome(&self, asked: bool) -> Result<u8, ProcessError> {
-        let first = self.0[0].1;
-        let code = first.and_then(|status| status.code());
+        let status = |rank: usize| self.all[rank].1;
+        let code = status(0).and_then(|status| status.code());
+        let by_signal =
+            |rank: &usize| status(*rank).is_some_and(|status| status.signal().is_some());
         let code = code.map(|code| u8::try_from(code).unwrap_or(1));
         let ended = |rank: usize| ProcessError::Ended {
             rank,
-            size: self.0.len(),
-            how: self.0[rank].1.map_or("is gone".into(), words),
+            size: self.all.len(),
+            how: status(rank).map_or("is gone".into(), words),
         };
         match (code, self.failed()) {
-            (None, _) => Err(ended(0)),
+            (None, _) => Err(ended(self.first.filter(by_signal).unwrap_or(0))),
             (Some(STOPPED_EARLY), _) if asked => Ok(STOPPED_EARLY),
             (Some(0 | STOPPED_EARLY), Some(rank)) => Err(ended(rank)),
             (Some(code), _) => Ok(code),
@@ -195,8 +203,8 @@ impl Children {
 
 impl Drop for Children {
     fn drop(&mut self) {
-        self.send(0..self.0.len(), libc::SIGKILL);
-        for (child, _) in &mut self.0 {
+        self.send(0..self.all.len(), libc::SIGKILL);
+        for (child, _) in &mut self.all {
             let _ = child.wait();
         }
     }
@@ -232,11 +240,18 @@ mod tests {
     }
 
     fn outcome(codes: &[i32], asked: bool) -> Result<u8, ProcessError> {
-        let children = codes.iter().map(|&code| {
+        children(codes).outcome(asked)
+    }
+
+    fn children(codes: &[i32]) -> Children {
+        let ended = codes.iter().map(|&code| {
             let child = Command::new("true").spawn().unwrap();
             (child, Some(ExitStatus::from_raw(code)))
         });
-        Children(children.collect()).outcome(asked)
+        Children {
+            all: ended.collect(),
+            first: None,
+        }
     }
 
     #[test]
@@ -251,5 +266,18 @@ mod tests {
         assert_eq!(other, "process 1 of 2 was ended by signal 6");
         assert_eq!(outcome(&[3 << 8, 1 << 8], true).unwrap(), 3);
         assert!(outcome(&[3 << 8, 1 << 8], false).is_err());
+    }
+
+    #[test]
+    fn of_those_that_were_killed_the_first_is_named() {
+        let first = |codes: &[i32], first| {
+            let mut ended = children(codes);
+            ended.first = first;
+            ended.outcome(false).unwrap_err().to_string()
+        };
+        assert!(first(&[9, 9], Some(1)).starts_with("process 1 of 2 was killed"));
+        assert!(first(&[9, 9], Some(0)).starts_with("process 0 of 2 was killed"));
+        // One that gave up waiting for process 0 is not the cause.
+        assert!(first(&[9, 1 << 8], Some(1)).starts_with("process 0 of 2 was killed"));
     }
 }

@@ -8,7 +8,7 @@ use e2mc_eval::adapt::Use;
 
 use super::heading;
 use super::value::duration;
-use super::{CheckpointOptions, ImageOptions, MachineOptions, UseName};
+use super::{CheckpointOptions, ImageOptions, MachineOptions, ProcessOptions, UseName};
 
 /// Options of `improve`.
 #[derive(Args, Debug)]
@@ -61,6 +61,9 @@ pub struct ImproveOptions {
     /// Where and with what randomness to compute.
     #[command(flatten)]
     pub machine: MachineOptions,
+    /// How many processes share training and embedding.
+    #[command(flatten)]
+    pub processes: ProcessOptions,
     /// Print the result as one JSON object on standard output
     #[arg(long, help_heading = heading::RESULT)]
     pub json: bool,

@@ -23,7 +23,9 @@ const OF_A_RUN: [&str; 13] = [
     "json",
 ];
 /// Of a sweep, whose runs are to be alike.
-const OF_A_SWEEP: [&str; 5] = ["out", "data", "device", "threads", "json"];
+const OF_A_SWEEP: [&str; 7] = [
+    "out", "data", "device", "threads", "nproc", "timeout", "json",
+];
 
 /// Checks what was typed.
 ///

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use e2mc::Matrix;
 use e2mc_data::{Augmentation, BadImage, Dataset, Loader, LoaderConfig, Pipeline, Preprocessing};
@@ -170,8 +171,22 @@ pub fn embed_batches<E: From<Error>>(
     model: &Model,
     dataset: Arc<dyn Dataset>,
     options: &EmbedOptions,
-    mut take: impl FnMut(&[f32], usize) -> Result<(), E>,
+    take: impl FnMut(&[f32], usize) -> Result<(), E>,
 ) -> Result<(), E> {
+    embed_until(model, dataset, options, None, take).map(drop)
+}
+
+/// As [`embed_batches`], until `stop` is raised in any of the processes; whether it was not.
+///
+/// # Errors
+/// As [`embed_batches`].
+pub fn embed_until<E: From<Error>>(
+    model: &Model,
+    dataset: Arc<dyn Dataset>,
+    options: &EmbedOptions,
+    stop: Option<&AtomicBool>,
+    mut take: impl FnMut(&[f32], usize) -> Result<(), E>,
+) -> Result<bool, E> {
     let world = &options.world;
     let (total, size) = (dataset.len(), world.size());
     // Several processes need the same cuts, however few images there are.
@@ -206,21 +221,25 @@ pub fn embed_batches<E: From<Error>>(
         let count = (total - done).min(batch * size);
         done += count;
         let rows = of_all(world, rows, batch, count)?;
-        if !world.is_first() {
-            continue;
+        if world.is_first() {
+            let cols = rows.numel() / count.max(1);
+            values.resize(rows.numel(), 0.0);
+            rows.f_copy_data(&mut values, rows.numel())
+                .map_err(Error::from)?;
+            // Whoever goes on after rows that are there takes whole batches, as one process makes them.
+            for rows in values[skip * cols..].chunks((batch * cols).max(1)) {
+                take(rows, cols)?;
+            }
+            skip = 0;
         }
-        let cols = rows.numel() / count.max(1);
-        values.resize(rows.numel(), 0.0);
-        rows.f_copy_data(&mut values, rows.numel())
-            .map_err(Error::from)?;
-        // Whoever goes on after rows that are there takes whole batches, as one process makes them.
-        for rows in values[skip * cols..].chunks((batch * cols).max(1)) {
-            take(rows, cols)?;
+        if let Some(stop) = stop
+            && world.any(stop.load(Ordering::Relaxed))?
+        {
+            return Ok(false);
         }
-        skip = 0;
     }
     share_bad_images(world, &loader)?;
-    Ok(())
+    Ok(true)
 }
 
 /// The rows `(count, d)` of all processes, each of which has up to `batch` of them; of this one alone
@@ -275,7 +294,7 @@ pub fn embed(
         threads,
         ..EmbedOptions::new(output, Pipeline::Preprocess(evaluation.clone()))
     };
-    gather(model, dataset, &options)
+    embed_rows(model, dataset, &options)
 }
 
 /// `count` random views of each image of `dataset`, of the first kind that `augmentation` makes: as many matrices `(n, d)`,
@@ -304,18 +323,24 @@ pub fn embed_views(
                 epoch,
                 ..EmbedOptions::new(output.clone(), Pipeline::Augment(one.clone()))
             };
-            gather(model, dataset.clone(), &options)
+            embed_rows(model, dataset.clone(), &options)
         })
         .collect()
 }
 
-/// All rows of [`embed_batches`] in one matrix.
-fn gather(
+/// All rows of [`embed_batches`] in one matrix; none for a process that is not the first.
+///
+/// # Errors
+/// As [`embed_batches`].
+pub fn embed_rows(
     model: &Model,
     dataset: Arc<dyn Dataset>,
     options: &EmbedOptions,
 ) -> Result<Matrix, Error> {
-    let rows = dataset.len();
+    let rows = match options.world.is_first() {
+        true => dataset.len(),
+        false => 0,
+    };
     let mut data: Vec<f32> = Vec::new();
     embed_batches(model, dataset, options, |values, _| {
         data.extend_from_slice(values);

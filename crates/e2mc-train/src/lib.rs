@@ -50,7 +50,9 @@ pub mod world;
 pub use advice::Advice;
 pub use collapse::Collapse;
 pub use device::device;
-pub use embed::{EmbedOptions, Output, embed, embed_batches, embed_images, embed_views};
+pub use embed::{
+    EmbedOptions, Output, embed, embed_batches, embed_images, embed_rows, embed_until, embed_views,
+};
 pub use encoder::Encoder;
 pub use error::Error;
 pub use meter::{EpochSummary, StepLog};

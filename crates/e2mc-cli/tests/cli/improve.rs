@@ -9,14 +9,14 @@ use serde_json::Value;
 
 use super::common::{Ran, World, program, signal, steps};
 
-const LINE: &str = "improve base/model.safetensors --data data --out out --threads 2 \
+pub(super) const LINE: &str = "improve base/model.safetensors --data data --out out --threads 2 \
     --set training.batch=16";
 /// A bound on the steps, under a budget that no machine needs: what is done does not depend on speed.
-const SHORT: &str = "--set training.epochs=1 --budget 20m";
+pub(super) const SHORT: &str = "--set training.epochs=1 --budget 20m";
 
 /// How the classes show in an image.
 #[derive(Clone, Copy)]
-enum Shown {
+pub(super) enum Shown {
     /// Not at all.
     Nowhere,
     /// In faint stripes under a brightness and a slope that say nothing.
@@ -59,7 +59,7 @@ fn images(world: &World, name: &str, count: usize, shown: Shown) {
     fs::write(folder.join("train-labels-idx1-ubyte"), labels).unwrap();
 }
 
-fn world(count: usize, shown: Shown) -> World {
+pub(super) fn world(count: usize, shown: Shown) -> World {
     let world = World::new();
     images(&world, "data", count, shown);
     let base = world.pretrain("data", "base", "--knn-every 0 --max-images 200");
@@ -68,7 +68,7 @@ fn world(count: usize, shown: Shown) -> World {
 }
 
 /// Looks are counted in the test's own folder.
-fn run(world: &World, line: &str) -> Ran {
+pub(super) fn run(world: &World, line: &str) -> Ran {
     let output = world
         .command()
         .env("XDG_CACHE_HOME", world.path("cache"))
@@ -82,7 +82,7 @@ fn run(world: &World, line: &str) -> Ran {
     }
 }
 
-fn start(world: &World, line: &str) -> Child {
+pub(super) fn start(world: &World, line: &str) -> Child {
     Command::new(program())
         .args(line.split_whitespace())
         .current_dir(world.path("."))

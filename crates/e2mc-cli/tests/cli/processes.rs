@@ -30,7 +30,7 @@ fn start(world: &World, more: &str) -> Child {
 }
 
 /// The process of that number which `launcher` has started.
-fn member(launcher: &Child, rank: usize) -> String {
+pub(super) fn member(launcher: &Child, rank: usize) -> String {
     let parent = format!("PPid:\t{}\n", launcher.id());
     let pids = fs::read_dir("/proc").unwrap().flatten();
     let pids = pids.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -47,7 +47,7 @@ fn member(launcher: &Child, rank: usize) -> String {
     found.last().expect("the process runs")
 }
 
-fn send(signal: &str, pid: &str) {
+pub(super) fn send(signal: &str, pid: &str) {
     let sent = Command::new("kill").args([signal, pid]).status().unwrap();
     assert!(sent.success());
 }
@@ -57,7 +57,7 @@ fn text(output: &Output) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
-fn losses(run: &Path) -> Vec<f64> {
+pub(super) fn losses(run: &Path) -> Vec<f64> {
     let events = log(run)
         .into_iter()
         .filter(|event| event["event"] == "step");
@@ -66,12 +66,12 @@ fn losses(run: &Path) -> Vec<f64> {
         .collect()
 }
 
-fn close(a: f64, b: f64) -> bool {
+pub(super) fn close(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-4 * b.abs()
 }
 
 /// No file of the run is the beginning of another.
-fn nothing_half(run: &Path) {
+pub(super) fn nothing_half(run: &Path) {
     for entry in fs::read_dir(run).unwrap().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         assert!(!name.starts_with('.') && !name.contains("tmp"), "{name}");
@@ -82,7 +82,8 @@ fn nothing_half(run: &Path) {
 fn two_processes_train_as_one_does_repeat_themselves_and_resume_on_one() {
     let world = World::new();
     world.data("data", 200, 20);
-    let alone = world.pretrain("data", "alone", "");
+    let line = format!("pretrain {TINY} --data data --out alone");
+    let alone = world.run_on_one_thread(&line);
     assert_eq!(alone.code, Some(0), "{}", alone.stderr);
     for out in ["together", "again"] {
         let ran = world.pretrain("data", out, "--nproc 2 --json");
@@ -101,6 +102,13 @@ fn two_processes_train_as_one_does_repeat_themselves_and_resume_on_one() {
     assert_eq!(exchanging("alone"), None);
     assert!((0.0..=1.0).contains(&exchanging("together").unwrap()));
     assert!(close(two[0], one[0]), "{two:?} {one:?}");
+    // The guard looks at the same images with the same weights.
+    let first_check = |run: &str| {
+        let mut events = log(&world.path(run)).into_iter();
+        let check = events.find(|event| event["event"] == "epoch");
+        check.unwrap()["knn"].as_f64().unwrap()
+    };
+    assert_eq!(first_check("together"), first_check("alone"));
     let bytes = |run: &str, file: &str| fs::read(world.path(run).join(file)).unwrap();
     for file in ["checkpoint.safetensors", "model.safetensors"] {
         assert!(bytes("together", file) == bytes("again", file), "{file}");

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use super::common::{World, ended, log, signal};
 
-const LINE: &str = "sweep --checkpoint base/model.safetensors --recipe vicreg-small --data data \
+pub(super) const LINE: &str = "sweep --checkpoint base/model.safetensors --recipe vicreg-small --data data \
     --batch 16 --epochs 1 --knn-every 0 --log-every 1 --threads 2 --seeds 2 --fractions 0.5";
 const GRID: &str = "--grid criterion.beta=0,1000 --grid criterion.gamma=0,1,100";
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let world = World::new();
     world.data("data", 100, 40);
     let base = world.pretrain("data", "base", "--knn-every 0");

@@ -10,25 +10,42 @@ use e2mc_cli::options::ImproveOptions;
 use e2mc_cli::output;
 use e2mc_data::dataset::cache_folder;
 use e2mc_lab::improve::{self, Breadth, Improve, ImproveFolder, Improved, Preview};
+use e2mc_lab::machine::Machine;
 use e2mc_lab::notice::Notices;
 use e2mc_lab::run::RunObserver;
 use e2mc_recipe::parse_change;
 use e2mc_record::Improvement;
 use e2mc_report::pages::improve::{findings, sentence};
+use e2mc_train::World;
 
+use crate::processes;
 use crate::screen::{RunScreen, Screen, duration};
 use crate::settings;
 use crate::signals;
 
 pub(crate) fn run(options: &ImproveOptions) -> Result<ExitCode> {
-    let screen = Screen::new();
-    let notices: Arc<dyn Notices> = screen.clone();
-    let work = work(options)?;
     if options.dry_run {
+        let notices: Arc<dyn Notices> = Screen::new();
+        let work = work(options, &World::solo(), settings::machine(&options.machine))?;
         let preview = improve::preview(&work, &notices)?;
         output::result(options.json, &preview, || plan(&preview, options));
         return Ok(ExitCode::SUCCESS);
     }
+    processes::sharing(options.processes, &options.machine, |world, machine| {
+        if world.is_first() {
+            return lead(options, world, machine);
+        }
+        let notices: Arc<dyn Notices> = Screen::of(world);
+        improve::follow(&machine, world, signals::stop(), &notices)?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// The improvement, as the first of the processes of `world`.
+fn lead(options: &ImproveOptions, world: &World, machine: Machine) -> Result<ExitCode> {
+    let screen = Screen::new();
+    let notices: Arc<dyn Notices> = screen.clone();
+    let work = work(options, world, machine)?;
     let mut observer = || Box::new(RunScreen::new(&screen)) as Box<dyn RunObserver>;
     let improved = improve::run(&work, signals::stop(), &mut observer, &notices)?;
     let outcome = &improved.outcome;
@@ -39,7 +56,7 @@ pub(crate) fn run(options: &ImproveOptions) -> Result<ExitCode> {
     })
 }
 
-fn work(options: &ImproveOptions) -> Result<Improve> {
+fn work(options: &ImproveOptions, world: &World, machine: Machine) -> Result<Improve> {
     let changes = options.set.iter().map(|text| parse_change(text));
     Ok(Improve {
         checkpoint: options.checkpoint.clone(),
@@ -53,7 +70,8 @@ fn work(options: &ImproveOptions) -> Result<Improve> {
         changes: changes.collect::<Result<_, _>>().context("--set")?,
         breadth: Breadth::default(),
         looks: looks(&options.out),
-        machine: settings::machine(&options.machine),
+        machine,
+        world: world.clone(),
         command: output::command_line(),
     })
 }

@@ -6,35 +6,45 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use e2mc_base::counted;
-use e2mc_cli::failure::{Failure, STOPPED_EARLY};
+use e2mc_cli::failure::STOPPED_EARLY;
 use e2mc_cli::options::SweepOptions;
 use e2mc_cli::{output, signals};
 use e2mc_lab::continuation;
+use e2mc_lab::machine::Machine;
 use e2mc_lab::notice::Notices;
 use e2mc_lab::protocol::LinearSettings;
 use e2mc_lab::run::{self, RunObserver, base_checkpoint};
 use e2mc_lab::sweep::{self, Grid, Measured, Sweep, SweepFolder, SweepPlan, SweepResults};
 use e2mc_record::{RunFolder, RunOutcome};
 use e2mc_train::checkpoint::Checkpoint;
-use e2mc_train::device;
+use e2mc_train::{World, device};
 use serde_json::json;
 
 use super::train::{continuation, estimate};
+use crate::processes;
 use crate::screen::{RunScreen, Screen};
 use crate::settings;
 
 pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
     let train = &options.from.train;
-    if train.processes.nproc.is_some_and(|wanted| wanted > 1) {
-        return Err(Failure::usage(
-            "a sweep trains in one process",
-            "leave --nproc out, or train each combination with `e2mc continue --nproc`",
-        ));
+    if train.dry_run {
+        return lead(options, &World::solo(), settings::machine(&train.machine));
     }
-    let (folder, machine) = (
-        SweepFolder::new(train.out()),
-        settings::machine(&train.machine),
-    );
+    processes::sharing(train.processes, &train.machine, |world, machine| {
+        if world.is_first() {
+            return lead(options, world, machine);
+        }
+        let notices: Arc<dyn Notices> = Screen::of(world);
+        sweep::follow(&machine, world, signals::stop(), &notices)?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// The sweep, as the first of the processes of `world`.
+fn lead(options: &SweepOptions, world: &World, machine: Machine) -> Result<ExitCode> {
+    let train = &options.from.train;
+    let folder = SweepFolder::new(train.out());
+    let place = (&machine, world);
     let screen = Screen::new();
     let notices: Arc<dyn Notices> = screen.clone();
     let sweep = match continuation(&options.from)? {
@@ -59,15 +69,15 @@ pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
             match train.resume_or_start && folder.holds_sweep() {
                 true => {
                     Sweep::check_plan(&folder, &plan)?;
-                    Sweep::go_on(folder.clone(), train.data.clone(), &machine, &notices)?
+                    Sweep::go_on(folder.clone(), train.data.clone(), place, &notices)?
                 }
                 false => {
                     let (folder, overwrite) = (folder.clone(), options.overwrite);
-                    Sweep::begin(plan, folder, base, overwrite, &machine, &notices)?
+                    Sweep::begin(plan, folder, base, overwrite, place, &notices)?
                 }
             }
         }
-        None => Sweep::go_on(folder.clone(), train.data.clone(), &machine, &notices)?,
+        None => Sweep::go_on(folder.clone(), train.data.clone(), place, &notices)?,
     };
     let mut observer = || Box::new(RunScreen::new(&screen)) as Box<dyn RunObserver>;
     let swept = sweep.run(signals::stop(), &mut observer, &notices)?;

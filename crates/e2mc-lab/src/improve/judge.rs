@@ -1,18 +1,15 @@
 //! What a model's features are worth on held-out images, as they are and after maps.
 
-use std::sync::Arc;
-
 use e2mc::Matrix;
-use e2mc_data::Dataset;
 use e2mc_eval::adapt::{
     Answers, Map, Method, Protocol, Questions, Statistics, Use, Versus, answers,
 };
 use e2mc_eval::protocol::ProbeSettings;
-use e2mc_train::{Model, Output, Recipe, embed};
+use e2mc_train::{Model, Recipe, World};
 
+use super::member;
 use super::pool::{Dealt, Part, Pool};
 use crate::error::Error;
-use crate::machine::BATCH;
 
 /// The interval of gains that tables show.
 const CONFIDENCE: f64 = 0.95;
@@ -28,6 +25,8 @@ pub(super) struct Bench<'a> {
     pub(super) method: &'static str,
     pub(super) threads: usize,
     pub(super) seed: u64,
+    /// The processes that share the embedding.
+    pub(super) world: &'a World,
 }
 
 /// A map by how it is fitted.
@@ -92,10 +91,7 @@ impl Bench<'_> {
         recipe: &Recipe,
         images: Vec<usize>,
     ) -> Result<Matrix, Error> {
-        let images: Arc<dyn Dataset> = self.pool.select(images)?;
-        let (evaluation, threads) = (&recipe.evaluation, self.threads);
-        let features = embed(model, images, evaluation, Output::Backbone, BATCH, threads)?;
-        Ok(features)
+        member::embed(self.world, self.pool, (model, recipe), images, self.threads)
     }
 
     /// Images that the guard looks at in one check.

@@ -4,7 +4,7 @@
 //! from some `4 d` rows and not from fewer. So the batch grows from the recipe's until it has as
 //! many, where memory, images and time allow: with a larger batch come fewer steps, and small steps
 //! gain little unless there are many. What does not fit in memory goes through the backbone in
-//! parts.
+//! parts. Processes that share the work share the memory of their machine, and are measured together.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -16,11 +16,13 @@ use e2mc_data::Dataset;
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{
     Control, Device, EpochSummary, Model, Observer, Output, Recipe, RunOptions, StepLog, Trainer,
-    embed,
+    World, embed,
 };
 use serde::{Deserialize, Serialize};
 
+use super::member::{self, Order};
 use super::pool::Pool;
+use crate::crew;
 use crate::error::Error;
 use crate::machine::{BATCH, Machine};
 
@@ -32,6 +34,8 @@ const LEAST_STEPS: usize = 16;
 const BUDGET_STEPS: f64 = 3000.0;
 /// The share of the free memory that a step may take.
 const SHARE: f64 = 0.6;
+/// Images of the small batch by which the memory of an image is told.
+const FEW: usize = 64;
 /// Steps that are measured, after as many that are not.
 const MEASURED: usize = 2;
 
@@ -64,6 +68,8 @@ pub(super) struct Subject<'a> {
     pub(super) pool: &'a Pool,
     pub(super) machine: &'a Machine,
     pub(super) device: Device,
+    /// The processes that share the work.
+    pub(super) world: &'a World,
     /// Images that may be trained on.
     pub(super) images: usize,
     /// Seconds that there are for training.
@@ -78,17 +84,19 @@ impl Subject<'_> {
         let embedded = self.embedding()?;
         let dims = self.dims()?;
         let training = &self.recipe.training;
-        let usual = training.batch.min(self.images).max(2);
-        let peak = self.train(usual.min(64), 1)?.bytes;
+        let usual = self.dealt_out(training.batch.min(self.images).max(2), training.accumulate);
+        let few = self.dealt_out(usual.min(FEW), 1);
+        let peak = self.train(few, 1)?.bytes;
         let whole = self.train(usual, training.accumulate)?;
         let per_image = match (peak, whole.bytes) {
-            (Some(few), Some(many)) if usual > 64 && many > few => {
-                Some((many - few) as f64 / (usual - 64) as f64)
+            (Some(least), Some(most)) if usual > few && most > least => {
+                Some((most - least) as f64 / (usual - few) as f64)
             }
-            (_, Some(many)) => Some(many as f64 / usual as f64),
+            (_, Some(most)) => Some(most as f64 / usual as f64),
             _ => None,
         };
-        let room = cgroup::memory().map(|bytes| SHARE * bytes as f64);
+        let share = SHARE / self.world.local_size() as f64;
+        let room = cgroup::memory().map(|bytes| share * bytes as f64);
         let (batch, accumulate) = match self.fixed_batch {
             true => (usual, training.accumulate),
             false => {
@@ -131,9 +139,9 @@ impl Subject<'_> {
         let parts = |batch: usize| match (per_image, room) {
             (Some(bytes), Some(room)) => {
                 let mut parts = 1;
-                while batch / parts > 16
+                while batch / parts > 16 * self.world.size()
                     && (batch / parts) as f64 * bytes > room
-                    && batch.is_multiple_of(2 * parts)
+                    && batch.is_multiple_of(2 * parts * self.world.size())
                 {
                     parts *= 2;
                 }
@@ -153,22 +161,25 @@ impl Subject<'_> {
         (usual, parts(usual).max(self.recipe.training.accumulate))
     }
 
+    /// The largest batch up to `batch` that can be dealt out evenly, in so many parts, unless the user wants this one.
+    fn dealt_out(&self, batch: usize, accumulate: usize) -> usize {
+        let unit = match self.world.size() {
+            1 => 1,
+            size => size * accumulate,
+        };
+        match self.fixed_batch {
+            true => batch,
+            false => (batch / unit * unit).max(unit),
+        }
+    }
+
     /// Images a second through the backbone.
     fn embedding(&self) -> Result<f64, Error> {
-        let images = self.pool.dataset.len().min(2 * BATCH);
-        let images: Vec<usize> = (0..images).collect();
-        let count = images.len();
-        let dataset = self.pool.select(images)?;
-        let (evaluation, threads) = (&self.recipe.evaluation, self.machine.threads);
+        let count = (self.pool.dataset.len()).min(2 * BATCH * self.world.size());
+        let (network, threads) = ((self.model, self.recipe), self.machine.threads);
+        let images = (0..count).collect();
         let started = Instant::now();
-        embed(
-            self.model,
-            dataset,
-            evaluation,
-            Output::Backbone,
-            BATCH,
-            threads,
-        )?;
+        member::embed(self.world, self.pool, network, images, threads)?;
         Ok(count as f64 / started.elapsed().as_secs_f64().max(1e-6))
     }
 
@@ -187,24 +198,18 @@ impl Subject<'_> {
         let training = &mut recipe.training;
         (training.batch, training.accumulate) = (batch, accumulate);
         (training.epochs, training.head_warmup_steps) = (2, None);
-        if !batch.is_multiple_of(accumulate) || batch / accumulate < 2 {
+        let size = self.world.size();
+        if !batch.is_multiple_of(accumulate * size) || batch / accumulate / size < 2 {
             training.accumulate = 1;
         }
-        let seed = self.machine.seed;
-        // What the images are does not matter, but there must be as many.
-        let count = MEASURED * batch;
-        let places: Vec<usize> = (0..self.pool.dataset.len()).cycle().take(count).collect();
-        let images: Arc<dyn Dataset> = self.pool.select(places)?;
-        let (mut trainer, _) = Trainer::from_weights(recipe, self.base, self.device, seed)?;
-        let options = RunOptions {
-            threads: self.machine.threads,
-            log_every: u64::MAX,
-            checkpoint: None,
-            save_every: None,
+        let (device, threads) = (self.device, self.machine.threads);
+        let trial = Trial {
+            recipe,
+            seed: self.machine.seed,
         };
+        crew::give(self.world, &Order::Measure(Box::new(trial.clone())))?;
         let before = forget_peak_memory();
-        let mut pace = Pace::default();
-        trainer.run(images, &options, &AtomicBool::new(false), &mut pace)?;
+        let mut pace = trial.run(self.base, self.pool, (device, threads), self.world)?;
         pace.bytes = match (before, peak_memory()) {
             // The memory of another device is not the process's.
             (Some(before), Some(peak)) if self.device == Device::Cpu => {
@@ -216,9 +221,43 @@ impl Subject<'_> {
     }
 }
 
+/// Some steps of training that are measured and forgotten.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Trial {
+    recipe: Recipe,
+    seed: u64,
+}
+
+impl Trial {
+    /// Trains them, with all processes of `world`.
+    pub(super) fn run(
+        self,
+        base: &Checkpoint,
+        pool: &Pool,
+        (device, threads): (Device, usize),
+        world: &World,
+    ) -> Result<Pace, Error> {
+        // What the images are does not matter, but there must be as many.
+        let count = MEASURED * self.recipe.training.batch;
+        let places: Vec<usize> = (0..pool.dataset.len()).cycle().take(count).collect();
+        let images: Arc<dyn Dataset> = pool.select(places)?;
+        let (mut trainer, _) = Trainer::from_weights(self.recipe, base, device, self.seed)?;
+        trainer.join(world.clone())?;
+        let options = RunOptions {
+            threads,
+            log_every: u64::MAX,
+            checkpoint: None,
+            save_every: None,
+        };
+        let mut pace = Pace::default();
+        trainer.run(images, &options, &AtomicBool::new(false), &mut pace)?;
+        Ok(pace)
+    }
+}
+
 /// How fast steps are, and what they take.
 #[derive(Default)]
-struct Pace {
+pub(super) struct Pace {
     images_per_s: f64,
     bytes: Option<u64>,
 }

@@ -9,12 +9,16 @@
 //!    if the gain is certain; else the old model is (`outcome`).
 //!
 //! What is done is kept in the folder: the same work goes on where it was ended.
+//!
+//! Several processes share training and embedding; the first one decides, judges and writes (`member`
+//! is what the others do).
 
 mod candidate;
 mod clock;
 mod halving;
 mod judge;
 mod measure;
+mod member;
 mod outcome;
 mod plan;
 mod pool;
@@ -34,11 +38,11 @@ use e2mc_data::is_voc;
 use e2mc_eval::adapt::HeldOut;
 use e2mc_record::{Improvement, RunFolder};
 use e2mc_train::checkpoint::Checkpoint;
-use e2mc_train::{Output, device, embed};
+use e2mc_train::device;
 
 use crate::checkpoint::{check_unfolded, digest};
+use crate::crew;
 use crate::error::{Error, ImproveError};
-use crate::machine::BATCH;
 use crate::notice::Notices;
 use crate::run::base_checkpoint;
 use crate::sweep::ObserverOf;
@@ -47,6 +51,7 @@ use clock::Clock;
 use halving::{Limits, Schedule};
 use judge::{Bench, Features, Maps};
 use measure::{Measured, Subject};
+use member::{Opening, Order};
 use outcome::Ending;
 use plan::Plan;
 use pool::{Dealt, Pool};
@@ -54,6 +59,7 @@ use search::{GUARD_SHARE, Search, UNTOUCHED, enter_rows, spread};
 use stage::Stage;
 use state::State;
 
+pub use member::follow;
 pub use plan::ImproveFolder;
 pub use preview::{Preview, preview};
 pub use work::{Breadth, Improve};
@@ -75,12 +81,24 @@ pub struct Improved {
 /// Improves a checkpoint, or goes on with it in the same folder.
 ///
 /// A raised `stop` ends the search after the step under way; the best so far is then judged and
-/// given back, and a later call goes on. Before the search it ends the process at once.
+/// given back, and a later call goes on. Before the search it ends the process at once. The other
+/// processes [`follow`].
 ///
 /// # Errors
 /// Where the checkpoint or the images cannot be opened, the folder holds something else, a setting
-/// is out of range, or a file cannot be read or written.
+/// is out of range, a process is lost, or a file cannot be read or written.
 pub fn run(
+    work: &Improve,
+    stop: &Stop,
+    observer: &mut ObserverOf<'_>,
+    notices: &Arc<dyn Notices>,
+) -> Result<Improved, Error> {
+    let improved = lead(work, stop, observer, notices)?;
+    crew::give(&work.world, &Order::End)?;
+    Ok(improved)
+}
+
+fn lead(
     work: &Improve,
     stop: &Stop,
     observer: &mut ObserverOf<'_>,
@@ -102,6 +120,9 @@ pub fn run(
         .search()
         .exists()
         .then(|| stop.enter(Phase::Kept));
+    let opening = Opening::of(&stage);
+    crew::give(&work.world, &Order::Open(Box::new(opening)))?;
+    work.world.same(&[member::images(&pool)])?;
     work_on(stage, &pool, stop, observer)
 }
 
@@ -120,6 +141,9 @@ fn open<'a>(
     let base = work.reading.read(&work.checkpoint, &**notices)?;
     check_unfolded(&base)?;
     let common = candidate::common(&base, &wanted(work))?;
+    if work.sets("training.batch") {
+        common.training.check_processes(work.world.size())?;
+    }
     let stage = Stage {
         work,
         folder,
@@ -165,15 +189,8 @@ impl Stage<'_> {
     /// The images through a model, as all judgements see them.
     fn features(&self, pool: &Pool, images: &[usize]) -> Result<Matrix, Error> {
         let (model, threads) = (self.load_base()?, self.work.machine.threads);
-        let (dataset, evaluation) = (pool.select(images.to_vec())?, &self.common.evaluation);
-        Ok(embed(
-            &model,
-            dataset,
-            evaluation,
-            Output::Backbone,
-            BATCH,
-            threads,
-        )?)
+        let network = (&model, &self.common);
+        member::embed(&self.work.world, pool, network, images.to_vec(), threads)
     }
 
     /// What the machine does.
@@ -187,6 +204,7 @@ impl Stage<'_> {
             pool,
             machine: &self.work.machine,
             device: self.device,
+            world: &self.work.world,
             images: pool.expected_train(),
             seconds: self.clock.left(),
             fixed_batch: self.work.sets("training.batch"),
@@ -324,7 +342,9 @@ fn work_on(
         method: stage.base.recipe.method.name(),
         threads,
         seed,
+        world: &work.world,
     };
+    crew::give(&work.world, &Order::Deal(Box::new(dealt.clone())))?;
 
     let known = Plan::load(&stage.folder)?;
     let own = bench.own(&features);

@@ -7,6 +7,7 @@ use e2mc::Matrix;
 use e2mc_data::{Dataset, Selection, Split, stream};
 use e2mc_eval::adapt::HeldOut;
 use e2mc_record::{DataOptions, ImprovementImages};
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::images::{fingerprint, open_as};
@@ -27,6 +28,7 @@ pub(super) struct Pool {
 }
 
 /// Images of a data set by their places in it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Dealt {
     /// Trained on: all but A, B and their copies.
     pub(super) train: Vec<usize>,
@@ -43,7 +45,7 @@ pub(super) struct Dealt {
 }
 
 /// Labelled images.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Part {
     /// Places in the data set.
     pub(super) images: Vec<usize>,

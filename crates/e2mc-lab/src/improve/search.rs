@@ -1,8 +1,6 @@
 //! The search on held-out images A: the untouched model, its controls, and the candidates, each
 //! with and without a map.
 
-use std::sync::Arc;
-
 use e2mc::Matrix;
 use e2mc_base::stop::Stop;
 use e2mc_eval::adapt::{Answers, Statistics};
@@ -14,13 +12,14 @@ use e2mc_train::{Model, Recipe, Trainer};
 use super::candidate::Candidate;
 use super::halving::survivors;
 use super::judge::{Bench, Features, Judged, Maps};
+use super::member::{Order, Start, TrainingSet};
 use super::plan::Plan;
 use super::stage::Stage;
 use super::state::{Leader, State};
 use crate::continuation;
+use crate::crew::{self, RunOrder};
 use crate::error::Error;
-use crate::guard::Guard;
-use crate::run::{self, Place, RunImages, RunObserver, RunPlan, Surroundings, base_checkpoint};
+use crate::run::{self, Place, RunObserver, RunPlan, Surroundings, base_checkpoint};
 use crate::sweep::ObserverOf;
 
 /// What the untouched model is called.
@@ -197,7 +196,7 @@ impl Search<'_> {
     /// What the candidates start from: the base, or the base with new heads that were trained
     /// alone; none where a signal came first.
     fn start(&self, observer: &mut ObserverOf<'_>) -> Result<Option<Checkpoint>, Error> {
-        let stage = self.stage;
+        let (stage, bench) = (self.stage, self.bench);
         if self.plan.head_steps == 0 {
             return Ok(Some(stage.reopen_base()?));
         }
@@ -206,8 +205,9 @@ impl Search<'_> {
             return Ok(Some(Checkpoint::read(&path)?));
         }
         let mut recipe = self.plan.recipe.clone();
-        let images = self.epoch_images()?;
-        let steps = (images.len() / recipe.training.batch).max(1) as u64;
+        let set = self.training_set(false);
+        let images = set.open(bench.pool, bench.dealt, bench.threads)?;
+        let steps = (images.train.len() / recipe.training.batch).max(1) as u64;
         // The step after the warm-up ends the run.
         recipe.training.head_warmup_steps = Some(self.plan.head_steps);
         recipe.training.epochs = (self.plan.head_steps + 1).div_ceil(steps);
@@ -224,10 +224,6 @@ impl Search<'_> {
         let base = stage.reopen_base()?;
         let (mut trainer, _) =
             Trainer::from_weights(recipe, &base, stage.device, stage.work.machine.seed)?;
-        let images = RunImages {
-            train: images,
-            guard: None,
-        };
         let plan = self.run_plan(Place::free(folder)?, 0, false)?;
         let mut observer = observer();
         let around = Surroundings {
@@ -235,7 +231,11 @@ impl Search<'_> {
             observer: &mut *observer,
             notices: stage.notices,
         };
-        match run::train_on(&mut trainer, plan, images, around) {
+        self.order((&trainer, &plan), Start::Base, set)?;
+        let trained = crew::train(bench.world, self.stop, &mut trainer, |trainer| {
+            run::train_on(trainer, plan, images, around)
+        });
+        match trained {
             Err(Error::Stopped { .. }) => return Ok(None),
             Ok(finished) if finished.outcome == RunOutcome::Interrupted => return Ok(None),
             finished => finished?,
@@ -246,17 +246,25 @@ impl Search<'_> {
         Ok(Some(Checkpoint::read(&path)?))
     }
 
-    /// The images of an epoch.
-    fn epoch_images(&self) -> Result<Arc<dyn e2mc_data::Dataset>, Error> {
-        let train = &self.bench.dealt.train;
-        let wanted = self.plan.schedule.as_ref().map_or(0, |s| s.epoch_images);
-        if wanted >= train.len() {
-            return self.bench.pool.select(train.clone());
+    /// The images that candidates are trained on.
+    fn training_set(&self, guarded: bool) -> TrainingSet {
+        let schedule = self.plan.schedule.as_ref();
+        TrainingSet {
+            images: schedule.map_or(0, |schedule| schedule.epoch_images),
+            guarded,
+            seed: self.bench.seed,
         }
-        let order = e2mc_data::stream(self.bench.seed, u64::MAX, 3, 0).permutation(train.len());
-        let mut images: Vec<usize> = order[..wanted].iter().map(|&place| train[place]).collect();
-        images.sort_unstable();
-        self.bench.pool.select(images)
+    }
+
+    /// Has the other processes train with this one.
+    fn order(
+        &self,
+        (trainer, plan): (&Trainer, &RunPlan),
+        start: Start,
+        set: TrainingSet,
+    ) -> Result<(), Error> {
+        let run = Box::new(RunOrder::of(trainer, plan));
+        crew::give(self.bench.world, &Order::Train { run, start, set })
     }
 
     fn run_plan(&self, place: Place, knn_every: u64, resumed: bool) -> Result<RunPlan, Error> {
@@ -402,21 +410,24 @@ impl Search<'_> {
             }
         };
         let bench = self.bench;
-        let bank = bench.pool.select(bench.dealt.bank.images.clone())?;
-        let choose = bench.pool.select(bench.dealt.choose.images.clone())?;
-        let images = RunImages {
-            train: self.epoch_images()?,
-            guard: Some(Guard::over(&bank, choose, bench.seed, bench.threads)?),
-        };
+        let set = self.training_set(true);
+        let images = set.open(bench.pool, bench.dealt, bench.threads)?;
         let plan = self.run_plan(place, self.knn_every(), resumed)?;
+        let start = match self.plan.head_steps {
+            0 => Start::Base,
+            _ => Start::Heads(stage.folder.heads()),
+        };
+        self.order((&trainer, &plan), start, set)?;
         let mut observer = observer();
-        let finished = stage.clock.watched(self.stop, self.reserve, |halt| {
-            let around = Surroundings {
-                stop: halt,
-                observer: &mut *observer as &mut dyn RunObserver,
-                notices: stage.notices,
-            };
-            run::train_on(&mut trainer, plan, images, around)
+        let finished = crew::train(bench.world, self.stop, &mut trainer, |trainer| {
+            stage.clock.watched(self.stop, self.reserve, |halt| {
+                let around = Surroundings {
+                    stop: halt,
+                    observer: &mut *observer as &mut dyn RunObserver,
+                    notices: stage.notices,
+                };
+                run::train_on(trainer, plan, images, around)
+            })
         });
         match finished {
             // Before its first file: by a signal, or for want of time.

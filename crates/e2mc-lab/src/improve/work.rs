@@ -6,6 +6,7 @@ use std::time::Duration;
 use e2mc_eval::adapt::Use;
 use e2mc_recipe::Change;
 use e2mc_record::DataOptions;
+use e2mc_train::World;
 
 use crate::checkpoint::Reading;
 use crate::machine::Machine;
@@ -49,6 +50,8 @@ pub struct Improve {
     pub looks: PathBuf,
     /// Where it is computed.
     pub machine: Machine,
+    /// The processes that share training and embedding; this is the first, which decides.
+    pub world: World,
     /// The command that was typed.
     pub command: String,
 }

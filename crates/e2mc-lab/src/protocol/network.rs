@@ -263,7 +263,8 @@ impl Judged<'_> {
             checkpoint: self.checkpoint,
             model: self.model,
             map: self.map,
-            batch: Some(batch),
+            // What suits the memory that is left may differ from process to process.
+            batch: Some(self.world.as_first(batch)?),
             world: self.world,
         };
         let features = |images: &LabelledImages| {

@@ -189,8 +189,12 @@ pub(crate) fn train_on(
     let folder = place.folder();
     settings.seed = trainer.progress().seed;
     let world = trainer.world().clone();
+    if let Some(guard) = &mut guard {
+        guard.join(world.clone());
+    }
     if !world.is_first() {
-        return member::train(trainer, train, &settings, (threads, stop));
+        let images = RunImages { train, guard };
+        return member::train(trainer, images, settings, (threads, resumed), stop);
     }
     world.same(&member::facts(&settings))?;
     notices.tell(&Notice::Precision {
@@ -208,7 +212,7 @@ pub(crate) fn train_on(
         (None, _) => {}
     }
     let _heeding = stop.enter(Phase::Heeding);
-    if stop.is_requested() {
+    if world.any(stop.is_requested())? {
         return Err(Error::untouched());
     }
     // Also after a resume, which may change some of them.

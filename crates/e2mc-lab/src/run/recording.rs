@@ -171,9 +171,7 @@ impl<'a> Recording<'a> {
 
     fn of_epoch(&mut self, model: &Model, summary: &EpochSummary) -> Result<Control, Error> {
         self.moment.batch = 0;
-        let every = self.settings.data.knn_every;
-        let last = summary.epoch == self.recipe.training.epochs;
-        let due = every > 0 && (summary.epoch.is_multiple_of(every) || last);
+        let due = is_due(self.settings, self.recipe, summary.epoch);
         let check = match &mut self.guard {
             Some(guard) if due => match guard.check(model, self.recipe, self.stop)? {
                 Some(check) => Some(check),
@@ -232,7 +230,13 @@ impl Observer for Recording<'_> {
     }
 }
 
-fn to_observer(error: Error) -> e2mc_train::Error {
+/// Whether the guard checks the model after so many epochs.
+pub(super) fn is_due(settings: &RunSettings, recipe: &Recipe, epoch: u64) -> bool {
+    let every = settings.data.knn_every;
+    every > 0 && (epoch.is_multiple_of(every) || epoch == recipe.training.epochs)
+}
+
+pub(super) fn to_observer(error: Error) -> e2mc_train::Error {
     e2mc_train::Error::Observer(Box::new(error))
 }
 

@@ -3,8 +3,12 @@
 //! The folder holds the plan (`sweep.json`), a run folder for each combination, and the tables, which
 //! are rewritten after every run. The result of a run is written last, to `probe/` in its folder;
 //! that is how a resumed sweep knows what is done. The folder is locked while a sweep is at work.
+//!
+//! Several processes share each training and each embedding; the first one decides, measures and writes
+//! (`member` is what the others do).
 
 mod grid;
+mod member;
 mod page;
 mod plan;
 mod results;
@@ -17,11 +21,11 @@ use e2mc_base::lock::FolderLock;
 use e2mc_base::stop::{Phase, Stop};
 use e2mc_record::{RESULT, ResultFolder, RunFolder, RunOutcome, Training};
 use e2mc_train::checkpoint::Checkpoint;
-use e2mc_train::world::SOLO;
-use e2mc_train::{Device, Model, Recipe, Trainer, device};
+use e2mc_train::{Device, Model, Recipe, Trainer, World, device};
 
 use crate::checkpoint::digest;
 use crate::continuation;
+use crate::crew::{self, Network, RunOrder};
 use crate::difference::between;
 use crate::error::{Error, RunError, SweepError};
 use crate::images::{LabelledSplits, fingerprint};
@@ -29,9 +33,11 @@ use crate::machine::Machine;
 use crate::notice::{Notice, Notices};
 use crate::protocol::{self, Judged};
 use crate::run::{self, Place, RunObserver, RunPlan, Surroundings};
+use member::Order;
 
 pub(crate) use grid::text;
 pub use grid::{Axis, Grid, Point};
+pub use member::follow;
 pub use plan::{SweepFolder, SweepPlan};
 pub use results::{Measured, Metric, SweepResults, SweepRun, settings};
 
@@ -49,6 +55,8 @@ pub struct Sweep {
     splits: LabelledSplits,
     threads: usize,
     device: Device,
+    /// The processes that share the work.
+    world: World,
     /// How the folder gets its plan.
     beginning: Beginning,
     _lock: FolderLock,
@@ -74,7 +82,8 @@ pub struct SweptSoFar {
 }
 
 impl Sweep {
-    /// A new sweep from `base`, whose plan is left in `folder` when it runs.
+    /// A new sweep from `base` by the processes of `world`, of which this is the first. Its plan is left in
+    /// `folder` when it runs.
     ///
     /// # Errors
     /// Where the images cannot be opened, a sweep is in the folder that is not to be overwritten, or
@@ -84,7 +93,7 @@ impl Sweep {
         folder: SweepFolder,
         base: Checkpoint,
         overwrite: bool,
-        machine: &Machine,
+        (machine, world): (&Machine, &World),
         notices: &Arc<dyn Notices>,
     ) -> Result<Self, Error> {
         let lock = folder.lock()?;
@@ -99,17 +108,19 @@ impl Sweep {
             // Nobody knows which files are those of a plan that cannot be read.
             SweepPlan::load(&folder)?;
         }
-        Self::open(plan, (folder, lock, beginning), base, machine, notices)
+        let place = (folder, lock, beginning);
+        Self::open(plan, place, base, (machine, world), notices)
     }
 
-    /// The sweep in `folder`; `data` is where its images are now, if they were moved.
+    /// The sweep in `folder`, by the processes of `world`, of which this is the first; `data` is where its
+    /// images are now, if they were moved.
     ///
     /// # Errors
     /// Where there is none, or its checkpoint or images cannot be opened.
     pub fn go_on(
         folder: SweepFolder,
         data: Option<PathBuf>,
-        machine: &Machine,
+        (machine, world): (&Machine, &World),
         notices: &Arc<dyn Notices>,
     ) -> Result<Self, Error> {
         folder.check_plan()?;
@@ -120,7 +131,7 @@ impl Sweep {
         }
         let base = plan.reading.read(&plan.checkpoint, &**notices)?;
         let opened = (folder, lock, Beginning::GoOn);
-        let sweep = Self::open(plan, opened, base, machine, notices)?;
+        let sweep = Self::open(plan, opened, base, (machine, world), notices)?;
         sweep.check_same()?;
         Ok(sweep)
     }
@@ -174,14 +185,24 @@ impl Sweep {
         plan: SweepPlan,
         (folder, lock, beginning): (SweepFolder, FolderLock, Beginning),
         base: Checkpoint,
-        machine: &Machine,
+        (machine, world): (&Machine, &World),
         notices: &Arc<dyn Notices>,
     ) -> Result<Self, Error> {
+        for point in plan.grid.points() {
+            let shared = plan.recipe_of(&point)?.training;
+            shared
+                .check_processes(world.size())
+                .map_err(|source| SweepError::Run {
+                    settings: plan.grid.describe(&point),
+                    source: Box::new(source.into()),
+                })?;
+        }
         let data = &plan.settings.data;
         Ok(Self {
             splits: LabelledSplits::open(&data.data, data.data_options, notices)?,
             device: device(&machine.device)?,
             threads: machine.threads,
+            world: world.clone(),
             plan,
             folder,
             base,
@@ -191,11 +212,22 @@ impl Sweep {
     }
 
     /// Does what is not done yet, until a stop is requested. While a model is measured nothing is lost
-    /// where the process ends.
+    /// where the process ends. The other processes [`follow`].
     ///
     /// # Errors
-    /// Where a run fails, or a file cannot be read or written.
+    /// Where a run fails, a process is lost, or a file cannot be read or written.
     pub fn run(
+        &self,
+        stop: &Stop,
+        observer: &mut ObserverOf<'_>,
+        notices: &Arc<dyn Notices>,
+    ) -> Result<SweptSoFar, Error> {
+        let swept = self.work(stop, observer, notices)?;
+        crew::give(&self.world, &Order::End)?;
+        Ok(swept)
+    }
+
+    fn work(
         &self,
         stop: &Stop,
         observer: &mut ObserverOf<'_>,
@@ -216,6 +248,10 @@ impl Sweep {
         let _kept = stop.enter(Phase::Kept);
         if stop.is_requested() {
             return Err(Error::stopped("the plan is saved"));
+        }
+        if self.world.size() > 1 {
+            crew::give(&self.world, plan)?;
+            self.world.same(&[member::images(plan, &self.splits)])?;
         }
         let base = match Measured::load(&self.folder.base())? {
             Some(measured) => measured,
@@ -315,7 +351,12 @@ impl Sweep {
             threads: self.threads,
             resumed,
         };
-        let trained = match run::train(&mut trainer, plan, around) {
+        let order = Order::Train(Box::new(RunOrder::of(&trainer, &plan)));
+        crew::give(&self.world, &order)?;
+        let trained = crew::train(&self.world, stop, &mut trainer, |trainer| {
+            run::train(trainer, plan, around)
+        });
+        let trained = match trained {
             // Before its first file: the sweep goes on with it from the start.
             Err(Error::Stopped { .. }) => return Ok(None),
             trained => trained?,
@@ -351,6 +392,9 @@ impl Sweep {
         model: &Model,
         notices: &Arc<dyn Notices>,
     ) -> Result<Measured, Error> {
+        let order = Order::Embed(Box::new(Network::of(model, recipe)));
+        crew::give(&self.world, &order)?;
+        model.share_backbone(&self.world)?;
         let data = &self.plan.settings.data;
         let judged = Judged {
             checkpoint,
@@ -361,7 +405,7 @@ impl Sweep {
             splits: &self.splits,
             map: None,
             threads: self.threads,
-            world: &SOLO,
+            world: &self.world,
         };
         let nowhere = &mut ResultFolder::nowhere();
         let mut result = protocol::evaluate("sweep", &judged, &self.plan.probe, nowhere, notices)?;

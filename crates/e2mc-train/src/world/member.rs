@@ -207,14 +207,15 @@ impl Member {
         Ok(())
     }
 
-    /// Waits until process 0 is here too, however long it works, while it lives.
-    pub(super) fn after_first(&self) -> Result<(), WorldError> {
+    /// What process 0 says, however long it works before, while it lives.
+    pub(super) fn of_first(&self, own: String) -> Result<String, WorldError> {
         let number = self.agreed.fetch_add(1, Ordering::Relaxed);
         let key = key::fact(number, 0);
         if self.place.rank == 0 {
-            return self.set(&key, "");
+            self.set(&key, &own)?;
+            return Ok(own);
         }
-        self.wait_for(&key, 0).map(|_| ())
+        self.wait_for(&key, 0)
     }
 
     /// Waits for what process `rank` is to set, while it lives.

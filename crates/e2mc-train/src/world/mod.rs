@@ -305,15 +305,32 @@ impl World {
         }
     }
 
-    /// Waits until process 0 is here too, however long it works, as long as it lives.
+    /// What process 0 says, however long it works before it says so, as long as it lives.
     ///
     /// # Errors
     /// Where a process has failed, or process 0 is lost.
-    pub fn after_first(&self) -> Result<(), Error> {
+    pub fn of_first(&self, own: String) -> Result<String, Error> {
         match &self.members {
-            Members::Solo => Ok(()),
-            Members::Many(member) => Ok(member.after_first()?),
+            Members::Solo => Ok(own),
+            Members::Many(member) => Ok(member.of_first(own)?),
         }
+    }
+
+    /// The number that process 0 has, for what each process would find out by itself and otherwise.
+    ///
+    /// # Errors
+    /// As [`World::of_first`].
+    pub fn as_first(&self, own: usize) -> Result<usize, Error> {
+        let first = self.of_first(own.to_string())?;
+        Ok(first.parse().expect("the first process's number"))
+    }
+
+    /// Waits until process 0 is here too, however long it works, as long as it lives.
+    ///
+    /// # Errors
+    /// As [`World::of_first`].
+    pub fn after_first(&self) -> Result<(), Error> {
+        self.of_first(String::new()).map(drop)
     }
 
     /// Tells the others that this process ends with `error`, and lets go of them.
@@ -368,6 +385,8 @@ mod tests {
         world.same(&[("recipe", "a".into())]).unwrap();
         assert_eq!(world.all("a".into()).unwrap(), ["a"]);
         world.after_first().unwrap();
+        assert_eq!(world.of_first("a".into()).unwrap(), "a");
+        assert_eq!(world.as_first(7).unwrap(), 7);
         world.leave().unwrap();
     }
 }

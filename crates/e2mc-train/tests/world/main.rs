@@ -5,6 +5,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod embedding;
 mod exact;
 
 use std::net::TcpListener;
@@ -141,6 +142,7 @@ fn play(case: &str, world: &World) -> Result<(), Error> {
         "batch norm" => exact::batch_norm(world),
         "objectives" => exact::objectives(world),
         "steps" => exact::steps(world),
+        "embedding" => embedding::of_one(world),
         "resume" => resume(world),
         "killed" => lost(world, || exit(9)),
         "stopped" => lost(world, || {
@@ -248,6 +250,15 @@ fn a_run_of_two_processes_repeats_itself_and_resumes_on_two_and_on_one() {
     });
     for (rank, (good, said)) in family.end().into_iter().enumerate() {
         assert!(good, "process {rank}: {said}");
+    }
+}
+
+#[test]
+fn images_are_embedded_with_the_weights_of_the_first_until_any_process_stops() {
+    for way in Way::BOTH {
+        for size in [2, 3] {
+            succeeds("embedding", size, way);
+        }
     }
 }
 
