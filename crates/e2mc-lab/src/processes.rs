@@ -171,8 +171,8 @@ impl Children {
 
     /// Ends those that a signal has stopped: they would say nothing however long they are given.
     fn kill_stopped(&self) {
-        for rank in 0..self.0.len() {
-            let (child, status) = &self.0[rank];
+        for rank in 0..self.all.len() {
+            let (child, status) = &self.all[rank];
             if status.is_none() && is_stopped(child.id()) {
                 self.send(rank..rank + 1, libc::SIGKILL);
             }
