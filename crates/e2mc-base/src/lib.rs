@@ -9,7 +9,8 @@
 //! - [`random`]: random numbers by position, which no thread and no order changes;
 //! - [`schedule`]: how a rate goes over a run;
 //! - [`subset`]: label subsets and hold-outs by labels alone;
-//! - [`simd`] and [`vectorised!`]: work compiled for several instruction sets, the best of which runs.
+//! - [`simd`] and [`vectorised!`]: work compiled for several instruction sets, the best of which
+//!   runs.
 
 pub mod cgroup;
 mod count;

@@ -92,8 +92,8 @@ pub fn check(options: &AdaptOptions) -> Result<()> {
         if !judged && options.checkpoint.is_none() {
             return Err(Failure::usage(
                 "a map is chosen by labels, and none were given",
-                "give --labels FILE (or --second-view FILE), or name a --method, whose gain is then \
-                 not known",
+                "give --labels FILE (or --second-view FILE), or name a --method, whose gain is \
+                 then not known",
             ));
         }
     } else if judged || options.uses.len() > 1 {

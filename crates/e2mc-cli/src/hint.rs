@@ -1,8 +1,8 @@
 //! What a user can do about an error: the one place where errors meet the names of options.
 //!
-//! Libraries say what was expected and what was found, and what helps whoever calls them; which option
-//! sets it is known here. The engine adds the errors of the libraries with a network and falls back on
-//! [`of`].
+//! Libraries say what was expected and what was found, and what helps whoever calls them; which
+//! option sets it is known here. The engine adds the errors of the libraries with a network and
+//! falls back on [`of`].
 
 use std::error::Error;
 use std::io;
@@ -97,8 +97,8 @@ fn of_protocol(error: &protocol::Error) -> Option<String> {
             "give class numbers for both, or the same 0/1 columns for both"
         }
         Error::Unmatched { .. } => {
-            "evaluate both on the same data, with the same --fractions and --seeds, or compare what both \
-             have (--common)"
+            "evaluate both on the same data, with the same --fractions and --seeds, or compare \
+             what both have (--common)"
         }
         Error::NoLabelPresent => "give test labels of 1 for present",
         _ => return None,

@@ -1,5 +1,5 @@
-//! Opening a data set: progress while a large one is listed, its list kept in the user's cache folder,
-//! bad images named.
+//! Opening a data set: progress while a large one is listed, its list kept in the user's cache
+//! folder, bad images named.
 
 use std::path::Path;
 use std::sync::Arc;

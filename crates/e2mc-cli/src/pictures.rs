@@ -1,4 +1,5 @@
-//! Pictures of single images for pages: from the data set that a result names, or that rows of embeddings are of.
+//! Pictures of single images for pages: from the data set that a result names, or that rows of
+//! embeddings are of.
 //!
 //! A page is made without them where the images are gone or are others; it then says why.
 
@@ -74,8 +75,9 @@ fn open(
     }
 }
 
-/// The images of `rows` rows of embeddings in files: the test or the training split of `--data`, whichever they are of.
-/// The names beside the first file, where `embed` left them, must be those of the images.
+/// The images of `rows` rows of embeddings in files: the test or the training split of `--data`,
+/// whichever they are of. The names beside the first file, where `embed` left them, must be those
+/// of the images.
 ///
 /// # Errors
 /// Where there is no such data set, or neither split fits.

@@ -16,7 +16,8 @@ pub enum Error {
         source: io::Error,
     },
     /// A folder holds nothing that could be used.
-    #[error("no images in {}: expected IDX files, tar shards, lists, class folders of images, or images ({extensions})", path.display())]
+    #[error("no images in {}: expected IDX files, tar shards, lists, class folders of images, or \
+             images ({extensions})", path.display())]
     NoImages {
         /// The folder.
         path: PathBuf,
@@ -24,7 +25,8 @@ pub enum Error {
         extensions: &'static str,
     },
     /// A class folder holds no images.
-    #[error("class folder {} holds no images: expected at least one ({extensions})", path.display())]
+    #[error("class folder {} holds no images: expected at least one \
+             ({extensions})", path.display())]
     EmptyClass {
         /// The class folder.
         path: PathBuf,
@@ -32,7 +34,8 @@ pub enum Error {
         extensions: &'static str,
     },
     /// A folder holds both loose images and class folders.
-    #[error("{} holds loose images (such as {image}) beside class folders (such as {class}): expected one or the other", path.display())]
+    #[error("{} holds loose images (such as {image}) beside class folders (such as {class}): \
+             expected one or the other", path.display())]
     MixedFolder {
         /// The folder.
         path: PathBuf,
@@ -52,7 +55,8 @@ pub enum Error {
         expected: &'static str,
     },
     /// A link leads to what is not there.
-    #[error("{} is a link to {}: expected a file or folder there, found none", path.display(), target.display())]
+    #[error("{} is a link to {}: expected a file or folder there, found \
+             none", path.display(), target.display())]
     DanglingLink {
         /// The link.
         path: PathBuf,
@@ -138,7 +142,8 @@ pub enum Error {
         expected: &'static str,
     },
     /// An IDX label file does not belong to its image file.
-    #[error("{} does not fit {}: expected {images} labels, found {labels}", path.display(), images_path.display())]
+    #[error("{} does not fit {}: expected {images} labels, found \
+             {labels}", path.display(), images_path.display())]
     LabelCount {
         /// The label file.
         path: PathBuf,
@@ -180,7 +185,8 @@ pub enum Error {
         limit: u64,
     },
     /// An image has another size than the preprocessing takes.
-    #[error("{name} has {} x {} pixels: expected {} x {}", found.0, found.1, expected.0, expected.1)]
+    #[error("{name} has {} x {} pixels: expected {} x \
+             {}", found.0, found.1, expected.0, expected.1)]
     ImageSize {
         /// The image.
         name: String,
@@ -241,7 +247,8 @@ pub enum Error {
     },
     /// Names of a subset that no image has, or more than one.
     #[error(
-        "{list}: {count} of {names} names do not fit exactly one image: the first, {first}, fits {found}"
+        "{list}: {count} of {names} names do not fit exactly one image: the first, {first}, fits \
+         {found}"
     )]
     Names {
         /// Where the names are from.
@@ -277,7 +284,8 @@ pub enum Error {
     },
     /// An image cannot be used, and no other of its class can take its place.
     #[error(
-        "{name} cannot be used: expected another image of its class to take its place, found none among {others}; the last: {last}"
+        "{name} cannot be used: expected another image of its class to take its place, found none \
+         among {others}; the last: {last}"
     )]
     NoSubstitute {
         /// The image.
@@ -343,7 +351,8 @@ impl Error {
             Self::Shard { .. } => "fetch or write the file again",
             Self::Label { .. } => "label all images by numbers from 0 on, or all by names",
             Self::Ambiguous { .. } => {
-                "point to the folder that is meant, or move elsewhere what does not belong to the data"
+                "point to the folder that is meant, or move elsewhere what does not belong to the \
+                 data"
             }
             Self::LabelCount { .. } => "put the label file that belongs to the images beside them",
             Self::Decode { .. } => "replace or remove the file; JPEG, PNG and WebP can be read",

@@ -10,7 +10,8 @@ use crate::geometry::Region;
 use crate::preprocess::Preprocessor;
 use crate::{Dataset, Error, Image, Loader, LoaderConfig, Pipeline, stream};
 
-/// Images of an epoch at least: smaller data sets are repeated, so that starting threads does not count.
+/// Images of an epoch at least: smaller data sets are repeated, so that starting threads does not
+/// count.
 const EPOCH: usize = 4096;
 /// Images of a batch.
 const BATCH: usize = 32;
@@ -32,8 +33,8 @@ pub struct Throughput {
     pub augment_ms: f64,
 }
 
-/// Makes batches on `threads` threads for this long, from the images in random order, and throws them
-/// away. Before that, each stage is timed on a few images.
+/// Makes batches on `threads` threads for this long, from the images in random order, and throws
+/// them away. Before that, each stage is timed on a few images.
 ///
 /// # Errors
 /// The recipe is out of range, or an image cannot be used.

@@ -83,15 +83,17 @@ fn in_words(advice: &Advice) -> Option<String> {
             return Some(format!("change it with --{}", name.replace(' ', "-")));
         }
         Advice::AllowDifferences => {
-            "give the recipe that it was trained with, or --layout if it is another's; differences that \
-             are right can be allowed with --allow-missing PREFIX and --allow-unexpected PREFIX"
+            "give the recipe that it was trained with, or --layout if it is another's; differences \
+             that are right can be allowed with --allow-missing PREFIX and --allow-unexpected \
+             PREFIX"
         }
         Advice::LeaveHeadsOut => {
             "with --layout backbone the heads are left out and new ones can be trained"
         }
         Advice::ChooseNetwork => "choose one by a word of its name with --network NAME",
         Advice::StartFromWeights => {
-            "resume from the run's checkpoint.safetensors, or start with `e2mc continue --checkpoint`"
+            "resume from the run's checkpoint.safetensors, or start with `e2mc continue \
+             --checkpoint`"
         }
         Advice::WriteElsewhere => "check the permissions, or choose another --out",
         Advice::FreeSpace => {
@@ -177,7 +179,8 @@ fn of_sweep(error: &SweepError) -> Option<String> {
         SweepError::Run { source, .. } => return of_lab(source),
         SweepError::Other { .. } => "put it back, or start a new sweep in another --out",
         SweepError::SweepThere { .. } => {
-            "choose another --out, add --resume to go on with that sweep, or --overwrite to replace it"
+            "choose another --out, add --resume to go on with that sweep, or --overwrite to \
+             replace it"
         }
         SweepError::NothingToResume { .. } => "start the sweep without --resume",
         _ => return None,
@@ -212,8 +215,8 @@ fn of_run(error: &RunError) -> String {
             "give --batch {} or fewer, or more images",
             images - held_out
         ),
-        _ => "use a recipe without [backbone] and [method], which takes both from the checkpoint; or \
-              --layout backbone, which starts new heads"
+        _ => "use a recipe without [backbone] and [method], which takes both from the checkpoint; \
+              or --layout backbone, which starts new heads"
             .into(),
     }
 }

@@ -65,7 +65,8 @@ impl Screen {
         }
     }
 
-    /// Shows a state that the next one replaces: in the bar on a terminal, else as a line now and then.
+    /// Shows a state that the next one replaces: in the bar on a terminal, else as a line now and
+    /// then.
     fn replace(
         &self,
         new_bar: fn() -> ProgressBar,

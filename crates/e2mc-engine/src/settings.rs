@@ -148,7 +148,8 @@ pub(crate) fn probe(name: ProbeName) -> Result<ProbeChoice> {
         ProbeName::Both => ProbeChoice::Both,
         ProbeName::Attentive => {
             return Err(Failure::usage(
-                "the runs of a sweep are measured by linear classifiers, not by the attentive probe",
+                "the runs of a sweep are measured by linear classifiers, not by the attentive \
+                 probe",
                 "give --probe logistic, sgd or both",
             ));
         }

@@ -192,7 +192,8 @@ pub enum Error {
 
     /// Views of the same images that do not match.
     #[error(
-        "view {view} has {rows} rows of {cols} dimensions, expected {expected_rows} of {expected_cols}"
+        "view {view} has {rows} rows of {cols} dimensions, expected {expected_rows} of \
+         {expected_cols}"
     )]
     ViewShape {
         /// Which view, counted from 0.
@@ -297,7 +298,8 @@ pub enum Error {
     },
 
     /// A float64 value beyond the range of float32.
-    #[error("{} holds {value:e} at row {row}, column {column}, beyond the range of float32", path.display())]
+    #[error("{} holds {value:e} at row {row}, column {column}, beyond the range of \
+             float32", path.display())]
     Overflow {
         /// The file.
         path: PathBuf,
@@ -310,7 +312,8 @@ pub enum Error {
     },
 
     /// A value beyond the range of float16.
-    #[error("{}: {value} at row {row}, column {column}, beyond the range of float16", path.display())]
+    #[error("{}: {value} at row {row}, column {column}, beyond the range of \
+             float16", path.display())]
     TooLargeForHalf {
         /// The file.
         path: PathBuf,
@@ -334,7 +337,8 @@ pub enum Error {
     },
 
     /// A label beyond the classes that are supported.
-    #[error("{} holds label {label} at row {row}, expected a class number below {limit}", path.display())]
+    #[error("{} holds label {label} at row {row}, expected a class number below \
+             {limit}", path.display())]
     LabelTooLarge {
         /// The file.
         path: PathBuf,

@@ -91,8 +91,8 @@ impl Reading {
         Ok(reading)
     }
 
-    /// A checkpoint and its network on `device`, in float32 whatever it was trained in: it is judged
-    /// as others are.
+    /// A checkpoint and its network on `device`, in float32 whatever it was trained in: it is
+    /// judged as others are.
     ///
     /// # Errors
     /// As [`Reading::read`], and where the tensors do not fit the network.

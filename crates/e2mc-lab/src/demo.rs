@@ -1,8 +1,8 @@
 //! The whole job on the sample that comes with the source.
 //!
 //! [`improve`] searches and verifies on the training images, with the paper's second
-//! step and its control as the candidates. Then all models are measured on the test images, which took
-//! no part in the choice, each with the map and without.
+//! step and its control as the candidates. Then all models are measured on the test images, which
+//! took no part in the choice, each with the map and without.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -394,8 +394,8 @@ impl Bench<'_> {
         })
     }
 
-    /// What the base and the last row do with single test images: what was given back, or the criterion with
-    /// the map where the old model stays.
+    /// What the base and the last row do with single test images: what was given back, or the
+    /// criterion with the map where the old model stays.
     fn images(&self, rows: &[(Row, PathBuf)]) -> Images {
         let shown = [rows.first(), rows.get(1..).and_then(<[_]>::last)];
         let found: Vec<FoundResult> = (shown.into_iter().flatten())

@@ -130,8 +130,8 @@ impl Guard {
         }
     }
 
-    /// Measures the model; the first measurement is the start that later ones are compared with. `None`
-    /// where a stop was requested meanwhile.
+    /// Measures the model; the first measurement is the start that later ones are compared with.
+    /// `None` where a stop was requested meanwhile.
     ///
     /// # Errors
     /// Where an image cannot be read, or a feature is not finite.

@@ -84,8 +84,8 @@ pub(crate) fn open_as(
     Ok(dataset)
 }
 
-/// What a page shows of the image `row`: its name below the data set's folder and, where that is wanted
-/// and it can be read, a thumbnail. None where there is no such image.
+/// What a page shows of the image `row`: its name below the data set's folder and, where that is
+/// wanted and it can be read, a thumbnail. None where there is no such image.
 pub(crate) fn picture(
     (root, dataset): (&Path, &dyn Dataset),
     row: usize,

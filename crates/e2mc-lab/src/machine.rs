@@ -34,10 +34,10 @@ impl Default for Machine {
     }
 }
 
-/// Images that go through a network at a time where it is judged: a power of two up to [`BATCH`]. On a
-/// processor large images are taken fewer at a time, and where the machine or the process's group has
-/// little memory left, so few that a quarter of it is enough. The last bits of a feature may depend on
-/// it: it is the same on every machine with some gigabytes of free memory.
+/// Images that go through a network at a time where it is judged: a power of two up to [`BATCH`].
+/// On a processor large images are taken fewer at a time, and where the machine or the process's
+/// group has little memory left, so few that a quarter of it is enough. The last bits of a feature
+/// may depend on it: it is the same on every machine with some gigabytes of free memory.
 pub fn batch(evaluation: &Preprocessing, device: Device) -> usize {
     let pixels = evaluation.channels * evaluation.crop * evaluation.crop;
     batch_of(pixels * size_of::<f32>(), device)

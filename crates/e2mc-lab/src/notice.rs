@@ -262,8 +262,8 @@ impl fmt::Display for Notice {
                 steps,
             } => write!(
                 f,
-                "{}: no heads are there; those of {method} start anew and train alone for {}, with the \
-                 backbone frozen",
+                "{}: no heads are there; those of {method} start anew and train alone for {}, with \
+                 the backbone frozen",
                 path.display(),
                 counted(*steps, "step")
             ),

@@ -62,7 +62,13 @@ pub struct AdaptOptions {
     /// Method to fit the map with
     ///
     /// auto compares all of them, and keeps the embeddings as they are unless a gain is certain.
-    #[arg(help_heading = heading::ADAPT, long, value_enum, default_value_t = MethodName::Auto, conflicts_with = "apply")]
+    #[arg(
+        help_heading = heading::ADAPT,
+        long,
+        value_enum,
+        default_value_t = MethodName::Auto,
+        conflicts_with = "apply"
+    )]
     pub method: MethodName,
     /// Strength of whitening, from 0 (centre only) to 1 (full) [default: 1]
     ///
@@ -88,7 +94,14 @@ pub struct AdaptOptions {
     )]
     pub uses: Vec<UseName>,
     /// Probability of claiming a gain where there is none
-    #[arg(help_heading = heading::ADAPT, value_name = "P", long, default_value_t = 0.05, value_parser = level, conflicts_with = "apply")]
+    #[arg(
+        help_heading = heading::ADAPT,
+        value_name = "P",
+        long,
+        default_value_t = 0.05,
+        value_parser = level,
+        conflicts_with = "apply"
+    )]
     pub level: f64,
     /// Apply this map to the embeddings instead of fitting one
     #[arg(long, value_name = "MAP.safetensors")]
@@ -106,7 +119,12 @@ pub struct AdaptOptions {
     #[arg(help_heading = heading::MACHINE, long, default_value_t = 0, conflicts_with = "apply")]
     pub seed: u64,
     /// Threads [default: the number of cores]
-    #[arg(help_heading = heading::MACHINE, value_name = "N", long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(
+        help_heading = heading::MACHINE,
+        value_name = "N",
+        long,
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
     pub threads: Option<u16>,
     /// Print the result as one JSON object on standard output
     #[arg(long, help_heading = heading::RESULT)]

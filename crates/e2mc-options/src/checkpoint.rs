@@ -24,7 +24,12 @@ pub struct CheckpointOptions {
     /// Naming scheme of the file's tensors; without it, it is recognised
     ///
     /// `backbone` leaves the heads out.
-    #[arg(help_heading = heading::CHECKPOINT, long, value_name = "NAME", value_parser = PossibleValuesParser::new(LAYOUTS))]
+    #[arg(
+        help_heading = heading::CHECKPOINT,
+        long,
+        value_name = "NAME",
+        value_parser = PossibleValuesParser::new(LAYOUTS)
+    )]
     pub layout: Option<String>,
     /// Network to take from a file that holds several, by a word in its name
     ///
@@ -32,7 +37,12 @@ pub struct CheckpointOptions {
     #[arg(help_heading = heading::CHECKPOINT, long, value_name = "NAME")]
     pub network: Option<String>,
     /// Attention heads per block, if the file does not say [default: width / 64]
-    #[arg(help_heading = heading::CHECKPOINT, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(
+        help_heading = heading::CHECKPOINT,
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
     pub heads: Option<u16>,
     /// Accept that tensors whose names start with PREFIX are missing (repeatable)
     #[arg(help_heading = heading::CHECKPOINT, long, value_name = "PREFIX")]

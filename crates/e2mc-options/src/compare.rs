@@ -59,8 +59,8 @@ impl CompareOptions {
         }
     }
 
-    /// The p-values, one a comparison shown, after correction: Holm's method, or Bonferroni's where there
-    /// are more comparisons than shown, as nothing is known of the others' p-values.
+    /// The p-values, one a comparison shown, after correction: Holm's method, or Bonferroni's where
+    /// there are more comparisons than shown, as nothing is known of the others' p-values.
     pub fn corrected(&self, p_values: &[f64]) -> Vec<f64> {
         let count = self.count(p_values.len());
         if count == p_values.len() {

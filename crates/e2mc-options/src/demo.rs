@@ -19,7 +19,12 @@ pub struct DemoOptions {
     #[arg(long, value_name = "DIR", default_value = "demo-run")]
     pub out: PathBuf,
     /// Label subsets drawn for each fraction, at least 2
-    #[arg(value_name = "N", long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..=1000))]
+    #[arg(
+        value_name = "N",
+        long,
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u64).range(2..=1000)
+    )]
     pub seeds: u64,
     /// Time for the improvement, such as 90s or 20m
     ///

@@ -17,7 +17,12 @@ pub struct EmbedOptions {
     #[command(flatten)]
     pub reading: CheckpointOptions,
     /// Folder of images, labelled or not (required without --tensor)
-    #[arg(help_heading = heading::IMAGES, long, value_name = "DIR", required_unless_present = "tensor")]
+    #[arg(
+        help_heading = heading::IMAGES,
+        long,
+        value_name = "DIR",
+        required_unless_present = "tensor"
+    )]
     pub data: Option<PathBuf>,
     /// How the images are opened.
     #[command(flatten)]
@@ -59,7 +64,12 @@ pub struct EmbedOptions {
     #[arg(long, value_enum, default_value_t = DtypeName::Float32)]
     pub dtype: DtypeName,
     /// Images per forward pass [default: up to 256, by image size and memory]
-    #[arg(help_heading = heading::MACHINE, long, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        help_heading = heading::MACHINE,
+        long,
+        value_name = "IMAGES",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub batch: Option<u32>,
     /// Where to compute.
     #[command(flatten)]

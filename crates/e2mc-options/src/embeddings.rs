@@ -40,10 +40,21 @@ pub struct EmbeddingsOptions {
     /// feature map, average-pooled to 6 x 6); class:4 (the class tokens of a vision transformer's
     /// last 4 blocks); class:1+mean (the last class token and the mean of the patches); or the name
     /// of a backbone layer, such as layer3, layer4.1.bn2 or blocks.7.
-    #[arg(help_heading = heading::CHECKPOINT, long, value_name = "NAME", default_value = "backbone")]
+    #[arg(
+        help_heading = heading::CHECKPOINT,
+        long,
+        value_name = "NAME",
+        default_value = "backbone"
+    )]
     pub output: String,
     /// Images per forward pass [default: up to 256, by image size and memory]
-    #[arg(help_heading = heading::MACHINE, long, value_name = "IMAGES", requires = "checkpoint", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        help_heading = heading::MACHINE,
+        long,
+        value_name = "IMAGES",
+        requires = "checkpoint",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub batch: Option<u32>,
     /// Map from `adapt` to apply to the embeddings first
     #[arg(long, value_name = "MAP.safetensors")]
@@ -51,7 +62,12 @@ pub struct EmbeddingsOptions {
     /// Training embeddings, instead of --checkpoint and --data
     ///
     /// Of any model: FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR.
-    #[arg(help_heading = heading::FILES, long, value_name = "FILE", requires_all = ["train_labels", "test", "test_labels"])]
+    #[arg(
+        help_heading = heading::FILES,
+        long,
+        value_name = "FILE",
+        requires_all = ["train_labels", "test", "test_labels"]
+    )]
     pub train: Option<String>,
     /// Class numbers of the training embeddings (required with --train)
     ///

@@ -27,7 +27,13 @@ pub struct FinetuneOptions {
     #[command(flatten)]
     pub preparation: PreparationOptions,
     /// Fractions of the training labels, above 0 and at most 1
-    #[arg(value_name = "F,…", long, value_delimiter = ',', default_values_t = [0.01, 0.1], value_parser = fraction)]
+    #[arg(
+        value_name = "F,…",
+        long,
+        value_delimiter = ',',
+        default_values_t = [0.01, 0.1],
+        value_parser = fraction
+    )]
     pub fractions: Vec<f64>,
     /// File of the labelled training images, instead of --fractions
     ///
@@ -35,16 +41,35 @@ pub struct FinetuneOptions {
     #[arg(long, value_name = "FILE", conflicts_with = "fractions")]
     pub list: Option<PathBuf>,
     /// Label subsets drawn for each fraction, one per seed
-    #[arg(value_name = "N", long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(
+        value_name = "N",
+        long,
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u64).range(1..=1000)
+    )]
     pub seeds: u64,
     /// Preset (paper, appendix B.2)
-    #[arg(help_heading = heading::TRAINING, long, value_enum, default_value_t = FinetunePresetName::Vicreg)]
+    #[arg(
+        help_heading = heading::TRAINING,
+        long,
+        value_enum,
+        default_value_t = FinetunePresetName::Vicreg
+    )]
     pub preset: FinetunePresetName,
     /// Passes over the labelled images [default: 20, as in the paper]
-    #[arg(help_heading = heading::TRAINING, long, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        help_heading = heading::TRAINING,
+        long,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub epochs: Option<u32>,
     /// Images per step [default: 256, as in the paper]
-    #[arg(help_heading = heading::TRAINING, value_name = "IMAGES", long, value_parser = clap::value_parser!(u32).range(2..))]
+    #[arg(
+        help_heading = heading::TRAINING,
+        value_name = "IMAGES",
+        long,
+        value_parser = clap::value_parser!(u32).range(2..)
+    )]
     pub batch: Option<u32>,
     /// Learning rate of the backbone for a batch of 256 [default: the preset's]
     #[arg(help_heading = heading::TRAINING, long, value_name = "RATE")]

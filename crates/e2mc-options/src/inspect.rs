@@ -17,7 +17,13 @@ pub struct InspectOptions {
     #[arg(value_name = "EMBEDDINGS", num_args = 1..=2, required_unless_present = "checkpoint")]
     pub files: Vec<String>,
     /// Checkpoint or model file that embeds --data; two are compared
-    #[arg(help_heading = heading::CHECKPOINT, long, value_name = "FILE", requires = "data", conflicts_with = "files")]
+    #[arg(
+        help_heading = heading::CHECKPOINT,
+        long,
+        value_name = "FILE",
+        requires = "data",
+        conflicts_with = "files"
+    )]
     pub checkpoint: Vec<PathBuf>,
     /// How the checkpoint is read.
     #[command(flatten)]

@@ -1,7 +1,7 @@
 //! What may be typed: one definition for `e2mc` and `e2mc-engine`.
 //!
-//! Nothing here computes, and nothing is checked that the text alone does not tell: names of layouts,
-//! outputs and recipes are text until a library looks them up.
+//! Nothing here computes, and nothing is checked that the text alone does not tell: names of
+//! layouts, outputs and recipes are text until a library looks them up.
 
 mod adapt;
 mod augment;

@@ -11,7 +11,12 @@ pub struct MachineOptions {
     #[arg(help_heading = heading::MACHINE, long, default_value = "cpu")]
     pub device: String,
     /// Threads that prepare images [default: the number of cores]
-    #[arg(help_heading = heading::MACHINE, value_name = "N", long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(
+        help_heading = heading::MACHINE,
+        value_name = "N",
+        long,
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
     pub threads: Option<u16>,
     /// Seed of all random choices
     #[arg(help_heading = heading::MACHINE, long, default_value_t = 0)]

@@ -5,8 +5,8 @@ use clap::Args;
 use super::heading;
 use e2mc_data::PreprocessingChanges;
 
-/// How images are prepared otherwise than the checkpoint or the recipe says: options of every command
-/// that shows images to a network.
+/// How images are prepared otherwise than the checkpoint or the recipe says: options of every
+/// command that shows images to a network.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PreparationOptions {
     /// Height and width of the network's input [default: the checkpoint's or recipe's]

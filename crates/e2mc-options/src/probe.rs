@@ -17,7 +17,13 @@ pub struct ProbeOptions {
     #[command(flatten)]
     pub embeddings: EmbeddingsOptions,
     /// Fractions of the training labels, above 0 and at most 1
-    #[arg(value_name = "F,…", long, value_delimiter = ',', default_values_t = [0.01, 0.1, 1.0], value_parser = fraction)]
+    #[arg(
+        value_name = "F,…",
+        long,
+        value_delimiter = ',',
+        default_values_t = [0.01, 0.1, 1.0],
+        value_parser = fraction
+    )]
     pub fractions: Vec<f64>,
     /// File of the labelled training images, instead of --fractions
     ///
@@ -26,7 +32,12 @@ pub struct ProbeOptions {
     #[arg(long, value_name = "FILE", conflicts_with = "fractions")]
     pub list: Option<PathBuf>,
     /// Label subsets drawn for each fraction, one per seed
-    #[arg(value_name = "N", long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(
+        value_name = "N",
+        long,
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u64).range(1..=1000)
+    )]
     pub seeds: u64,
     /// Classifiers to fit; logistic regression has nothing to tune
     #[arg(long, value_enum, default_value_t = ProbeName::Both)]
@@ -43,13 +54,23 @@ pub struct ProbeOptions {
     #[arg(help_heading = heading::SGD, long, value_name = "P", default_value_t = 0.5)]
     pub flip: f32,
     /// Epochs of the SGD probe [default: the preset's]
-    #[arg(help_heading = heading::SGD, long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        help_heading = heading::SGD,
+        long,
+        value_name = "EPOCHS",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub sgd_epochs: Option<u32>,
     /// Learning rate of the SGD probe for a batch of 256 [default: the preset's]
     #[arg(help_heading = heading::SGD, long, value_name = "RATE")]
     pub sgd_rate: Option<f64>,
     /// Batch of the SGD probe [default: the preset's]
-    #[arg(help_heading = heading::SGD, long, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        help_heading = heading::SGD,
+        long,
+        value_name = "IMAGES",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub sgd_batch: Option<u32>,
     /// Weight decay of the SGD probe [default: the preset's]
     #[arg(help_heading = heading::SGD, long, value_name = "DECAY")]
@@ -78,7 +99,8 @@ pub struct ProbeOptions {
 }
 
 impl ProbeOptions {
-    /// What is fitted, on these label subsets; `method` names what trained the network, where it is known.
+    /// What is fitted, on these label subsets; `method` names what trained the network, where it is
+    /// known.
     pub fn plan(&self, subsets: Subsets, method: Option<&str>) -> ProbePlan {
         ProbePlan {
             subsets,

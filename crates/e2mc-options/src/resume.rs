@@ -1,5 +1,5 @@
-//! What may be typed beside `--resume`. A run goes on with its own settings: an option that would do
-//! nothing is refused, not passed over.
+//! What may be typed beside `--resume`. A run goes on with its own settings: an option that would
+//! do nothing is refused, not passed over.
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};

@@ -34,7 +34,12 @@ pub struct ScoreOptions {
     #[arg(long)]
     pub marginals: bool,
     /// Threads [default: the number of cores]
-    #[arg(help_heading = heading::MACHINE, value_name = "N", long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(
+        help_heading = heading::MACHINE,
+        value_name = "N",
+        long,
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
     pub threads: Option<u16>,
     /// Print the result as one JSON object on standard output
     #[arg(long, help_heading = heading::RESULT)]

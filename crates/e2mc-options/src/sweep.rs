@@ -21,16 +21,34 @@ pub struct SweepOptions {
     #[command(flatten)]
     pub from: ContinueOptions,
     /// Fractions of the training labels, above 0 and at most 1
-    #[arg(help_heading = heading::PROBES, value_name = "F,…", long, value_delimiter = ',', default_values_t = [0.01, 0.1], value_parser = fraction)]
+    #[arg(
+        help_heading = heading::PROBES,
+        value_name = "F,…",
+        long,
+        value_delimiter = ',',
+        default_values_t = [0.01, 0.1],
+        value_parser = fraction
+    )]
     pub fractions: Vec<f64>,
     /// Label subsets drawn for each fraction, one per seed
-    #[arg(help_heading = heading::PROBES, value_name = "N", long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(
+        help_heading = heading::PROBES,
+        value_name = "N",
+        long,
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u64).range(1..=1000)
+    )]
     pub seeds: u64,
     /// Classifiers to fit
     #[arg(help_heading = heading::PROBES, long, value_enum, default_value_t = ProbeName::Logistic)]
     pub probe: ProbeName,
     /// Epochs of the SGD probe [default: the preset's]
-    #[arg(help_heading = heading::PROBES, long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        help_heading = heading::PROBES,
+        long,
+        value_name = "EPOCHS",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub sgd_epochs: Option<u32>,
     /// Learning rate of the SGD probe for a batch of 256 [default: the preset's]
     ///
@@ -38,6 +56,11 @@ pub struct SweepOptions {
     #[arg(help_heading = heading::PROBES, long, value_name = "RATE")]
     pub sgd_rate: Option<f64>,
     /// Number of neighbours in the k-NN vote
-    #[arg(help_heading = heading::PROBES, long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(
+        help_heading = heading::PROBES,
+        long,
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
     pub k: u16,
 }

@@ -19,7 +19,12 @@ pub struct ThroughputOptions {
     #[arg(long, value_name = "NAME|FILE", default_value = "vicreg")]
     pub recipe: String,
     /// Threads that prepare images [default: the number of cores]
-    #[arg(help_heading = heading::MACHINE, value_name = "N", long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(
+        help_heading = heading::MACHINE,
+        value_name = "N",
+        long,
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
     pub threads: Option<u16>,
     /// Seconds to measure for
     #[arg(value_name = "SECONDS", long, default_value_t = 5.0)]

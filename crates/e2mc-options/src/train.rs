@@ -22,7 +22,11 @@ pub struct TrainOptions {
     ///
     /// It gets recipe.toml, metrics.jsonl, checkpoint.safetensors and model.safetensors. Required
     /// with --resume and --resume-or-start.
-    #[arg(long, value_name = "DIR", required_if_eq_any([("resume", "true"), ("resume_or_start", "true")]))]
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_if_eq_any([("resume", "true"), ("resume_or_start", "true")])
+    )]
     pub out: Option<PathBuf>,
     #[arg(skip)]
     chosen: OnceCell<PathBuf>,
@@ -86,10 +90,20 @@ pub struct TrainOptions {
     #[arg(long, help_heading = heading::RUN)]
     pub half: bool,
     /// Steps between entries in metrics.jsonl [default: 10]
-    #[arg(help_heading = heading::RUN, long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        help_heading = heading::RUN,
+        long,
+        value_name = "STEPS",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     pub log_every: Option<u64>,
     /// Steps between saves within an epoch [default: only at its end]
-    #[arg(help_heading = heading::RUN, long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        help_heading = heading::RUN,
+        long,
+        value_name = "STEPS",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     pub save_every: Option<u64>,
     /// Where and with what randomness to compute.
     #[command(flatten)]

@@ -101,7 +101,8 @@ pub struct Step {
     /// The fraction of the time that was spent waiting for images.
     #[serde(deserialize_with = "or_nan")]
     pub waiting: f64,
-    /// The fraction of the time that was spent in exchanges with other processes, where there were any.
+    /// The fraction of the time that was spent in exchanges with other processes, where there were
+    /// any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchanging: Option<f64>,
     /// The parts of the loss, unweighted.
@@ -128,7 +129,8 @@ pub struct Epoch {
     /// The fraction of the time that was spent waiting for images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<f64>,
-    /// The fraction of the time that was spent in exchanges with other processes, where there were any.
+    /// The fraction of the time that was spent in exchanges with other processes, where there were
+    /// any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchanging: Option<f64>,
     /// Signs of collapse in the epoch's last batch.

@@ -53,7 +53,8 @@ pub struct Improvement {
     /// The same for the other uses.
     #[serde(default)]
     pub others: Vec<UseVerdict>,
-    /// The smallest gain that B would have shown, four times in five; none where nothing was judged.
+    /// The smallest gain that B would have shown, four times in five; none where nothing was
+    /// judged.
     #[serde(default)]
     pub detectable: Option<f64>,
     /// How often B has been looked at, this time included; none where it was not.

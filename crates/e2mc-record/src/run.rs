@@ -69,8 +69,8 @@ impl RunFolder {
         self.root.join("knn-start.json")
     }
 
-    /// What a checkpoint goes by, whatever command meets it: the folder of the run that it is the outcome of, otherwise
-    /// the file's name. A run goes by its folder's name, too.
+    /// What a checkpoint goes by, whatever command meets it: the folder of the run that it is the
+    /// outcome of, otherwise the file's name. A run goes by its folder's name, too.
     #[must_use]
     pub fn name_of(checkpoint: &Path) -> String {
         let own = Self::new(checkpoint.parent().unwrap_or(Path::new("")));
@@ -107,7 +107,8 @@ impl RunFolder {
     /// Makes the folder where it is not there, and keeps other writers out of it.
     ///
     /// # Errors
-    /// [`Error::Lock`] while another process writes to it, or where it cannot be made or written to.
+    /// [`Error::Lock`] while another process writes to it, or where it cannot be made or written
+    /// to.
     pub fn lock(&self) -> Result<FolderLock, Error> {
         Ok(FolderLock::acquire(&self.root)?)
     }
@@ -175,7 +176,8 @@ pub struct RunSettings {
     pub guard: GuardAction,
     /// Steps between two entries of the log.
     pub log_every: u64,
-    /// Steps between two saves within an epoch; none for one at its end alone. It changes no result.
+    /// Steps between two saves within an epoch; none for one at its end alone. It changes no
+    /// result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub save_every: Option<u64>,
     /// Whether the model file is in half precision.

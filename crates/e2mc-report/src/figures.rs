@@ -1,4 +1,5 @@
-//! The panels of a report as files for papers: one SVG a panel, complete in itself, and a PNG of each.
+//! The panels of a report as files for papers: one SVG a panel, complete in itself, and a PNG of
+//! each.
 
 use std::fmt;
 use std::fs;

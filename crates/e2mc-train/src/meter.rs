@@ -1,5 +1,5 @@
-//! What a run measures of itself: loss and terms, speed, and time spent waiting for data and for other
-//! processes.
+//! What a run measures of itself: loss and terms, speed, and time spent waiting for data and for
+//! other processes.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -47,7 +47,8 @@ pub struct EpochSummary {
     pub loss: f64,
     /// Means of the parts.
     pub terms: Vec<(&'static str, f64)>,
-    /// Seconds that the epoch took; after a stop in its middle this and the next three are of the rest.
+    /// Seconds that the epoch took; after a stop in its middle this and the next three are of the
+    /// rest.
     pub seconds: f64,
     /// Images a second over the epoch.
     pub images_per_s: f64,

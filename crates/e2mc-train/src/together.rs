@@ -1,4 +1,5 @@
-//! Training with other processes: what they must agree on before the first step, and after an epoch.
+//! Training with other processes: what they must agree on before the first step, and after an
+//! epoch.
 
 use crate::Error;
 use crate::train::Control;
@@ -41,7 +42,8 @@ impl Trainer {
         &self.world
     }
 
-    /// What follows from what each process's observer wants: to save the state before wins over to stop.
+    /// What follows from what each process's observer wants: to save the state before wins over to
+    /// stop.
     pub(crate) fn agreed(&self, control: Control) -> Result<Control, Error> {
         if self.world.size() == 1 {
             return Ok(control);

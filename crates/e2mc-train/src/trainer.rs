@@ -1,4 +1,5 @@
-//! What is trained: a model with its optimiser, from where it begins or goes on to where it is saved.
+//! What is trained: a model with its optimiser, from where it begins or goes on to where it is
+//! saved.
 
 use std::path::Path;
 

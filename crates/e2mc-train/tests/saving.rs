@@ -1,5 +1,5 @@
-//! What is saved while a run goes on: within epochs, at an epoch whose end was not recorded, and what a
-//! file may claim of itself.
+//! What is saved while a run goes on: within epochs, at an epoch whose end was not recorded, and
+//! what a file may claim of itself.
 
 mod common;
 

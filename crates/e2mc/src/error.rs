@@ -82,7 +82,8 @@ pub enum Error {
 
     /// The views, or their gradients, do not belong together.
     #[error(
-        "view {view} has {rows} x {cols} embeddings, expected {expected_rows} x {expected_cols} as view 0"
+        "view {view} has {rows} x {cols} embeddings, expected {expected_rows} x {expected_cols} as \
+         view 0"
     )]
     ViewShape {
         /// Zero-based index of the first view that differs.

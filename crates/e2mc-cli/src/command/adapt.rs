@@ -1,4 +1,5 @@
-//! `e2mc adapt`: a map for frozen embeddings, chosen and verified on held-out rows; or a map applied.
+//! `e2mc adapt`: a map for frozen embeddings, chosen and verified on held-out rows; or a map
+//! applied.
 
 use std::path::Path;
 use std::process::ExitCode;

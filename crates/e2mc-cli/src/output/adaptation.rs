@@ -51,8 +51,8 @@ impl Adaptation<'_> {
                 None => "equal rows (no others: too many would be connected)",
             };
             text.push_str(&format!(
-                "{} rows to fit on, {} held-out rows A to choose on, {} held-out rows B to verify on; {copies} \
-                 lie in one part\n",
+                "{} rows to fit on, {} held-out rows A to choose on, {} held-out rows B to verify \
+                 on; {copies} lie in one part\n",
                 parts.train, parts.choose, parts.verify
             ));
         }
@@ -141,7 +141,8 @@ fn looks_said(looks: u64) -> String {
     match looks {
         1 => "\nLooks at B so far: 1.".to_owned(),
         _ => format!(
-            "\nLooks at B so far: {looks}. The interval does not know of them: each gives luck another chance."
+            "\nLooks at B so far: {looks}. The interval does not know of them: each gives luck \
+             another chance."
         ),
     }
 }
@@ -232,8 +233,8 @@ mod tests {
         let text = text(outcome(Verdict::Gain));
         for part in [
             "For neighbours: center.\n",
-            "On B it gets 70.00 % right, without it 50.00 %: a gain of +20.00 points, 98.3 % interval \
-             +12.50 to +27.50, permutation test p < 0.0001.\n",
+            "On B it gets 70.00 % right, without it 50.00 %: a gain of +20.00 points, 98.3 % \
+             interval +12.50 to +27.50, permutation test p < 0.0001.\n",
             "Looks at B so far: 2.",
             "center             75.00\n",
             "map: m.safetensors\n",

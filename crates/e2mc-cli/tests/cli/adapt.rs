@@ -258,7 +258,8 @@ fn bad_input_is_one_clear_error_with_a_hint() {
     write_labels(world.path("four.npy"), &labels[..4]).unwrap();
     let ran = world.run("adapt train.npy --method center --out c.safetensors");
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    // Fewer rows than dimensions, and constant dimensions: a bound each, and numbers that are finite.
+    // Fewer rows than dimensions, and constant dimensions: a bound each, and numbers that are
+    // finite.
     let mut constant = z.data().to_vec();
     constant
         .iter_mut()

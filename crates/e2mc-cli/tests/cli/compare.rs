@@ -163,8 +163,8 @@ fn predicted(labels: &[usize], wrong: usize, seed: u64) -> Vec<usize> {
     labels.iter().enumerate().map(one).collect()
 }
 
-/// Leaves the result of a probe in a folder: logistic and sgd at every fraction and seed, and neighbours.
-/// Of each fit `wrong` of the images are wrong.
+/// Leaves the result of a probe in a folder: logistic and sgd at every fraction and seed, and
+/// neighbours. Of each fit `wrong` of the images are wrong.
 fn result(world: &World, name: &str, fractions: &[f64], seeds: &[u64], wrong: usize) {
     let labels = classes(200);
     let mut folder = ResultFolder::create(&world.path(name), false).unwrap();

@@ -128,8 +128,8 @@ fn public_checkpoints_give_the_authors_outputs() {
     let golden = golden.display();
     let embed = |file: &str, output: &str| {
         world.run(&format!(
-            "embed --checkpoint {golden}/{file} --tensor {golden}/expected.safetensors:input --out {output}.npy \
-             --output {output}"
+            "embed --checkpoint {golden}/{file} --tensor {golden}/expected.safetensors:input --out \
+             {output}.npy --output {output}"
         ))
     };
     for (file, output, expected) in [

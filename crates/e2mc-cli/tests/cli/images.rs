@@ -310,7 +310,8 @@ fn a_part_is_set_apart_from_images_that_have_none() {
     fs::write(world.path("list.txt"), list).unwrap();
     let tuned = world
         .run(&format!(
-            "finetune {from} --val-fraction 0.25 --list list.txt --seeds 1 --epochs 1 --batch 4 --json"
+            "finetune {from} --val-fraction 0.25 --list list.txt --seeds 1 --epochs 1 --batch 4 \
+             --json"
         ))
         .json();
     assert_eq!(tuned["probes"][0]["images"], 12);

@@ -11,7 +11,8 @@ use super::common::{Ran, World, program, signal, steps};
 
 const LINE: &str = "improve base/model.safetensors --data data --out out --threads 2 \
     --set training.batch=16";
-/// A bound on the steps, under a budget that no machine needs: what is done does not depend on speed.
+/// A bound on the steps, under a budget that no machine needs: what is done does not depend on
+/// speed.
 const SHORT: &str = "--set training.epochs=1 --budget 20m";
 
 /// How the classes show in an image.
@@ -211,7 +212,8 @@ fn where_nothing_helps_the_old_model_stays() {
     }
 }
 
-/// The stated level allows one claim in forty; `e2mc-lab`'s example `improve_false_gains` makes many more.
+/// The stated level allows one claim in forty; `e2mc-lab`'s example `improve_false_gains` makes
+/// many more.
 #[test]
 fn training_on_noise_is_hardly_ever_called_a_gain() {
     let world = world(400, Shown::Nowhere);

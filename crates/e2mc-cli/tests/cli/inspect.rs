@@ -213,8 +213,8 @@ fn known_embeddings_give_known_answers() {
     let groups = serde_json::json!([[0, 2, 3, 6, 7], [1, 5]]);
     assert_eq!(copies["duplicates"], groups);
     assert_eq!(number(&copies, "redundant"), 5.0);
-    let part = "5 dimensions copy another up to scale and sign (correlation beyond 0.999), in 2 groups, the largest of them: \
-                0, 2, 3, 6 and 1 more.";
+    let part = "5 dimensions copy another up to scale and sign (correlation beyond 0.999), in 2 \
+                groups, the largest of them: 0, 2, 3, 6 and 1 more.";
     assert!(said.contains(part), "{said}");
 }
 
@@ -378,7 +378,8 @@ fn embeddings_that_cannot_be_inspected() {
         ),
         (
             "liar.safetensors",
-            "liar.safetensors: expected a .safetensors file, found a header of 1152921504606846976 bytes in a file of 10",
+            "liar.safetensors: expected a .safetensors file, found a header of 1152921504606846976 \
+             bytes in a file of 10",
         ),
         (
             "nan.npy",

@@ -1,4 +1,5 @@
-//! Maps of a checkpoint's features: fitted, seen through by every command, and folded into a network.
+//! Maps of a checkpoint's features: fitted, seen through by every command, and folded into a
+//! network.
 
 use std::fs;
 

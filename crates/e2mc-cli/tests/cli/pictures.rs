@@ -1,5 +1,5 @@
-//! Single images on the pages of `inspect`, `report` and `compare`: pictures from the data set that is still there, names
-//! that would break a page, and pages without pictures.
+//! Single images on the pages of `inspect`, `report` and `compare`: pictures from the data set that
+//! is still there, names that would break a page, and pages without pictures.
 
 use std::fs;
 
@@ -63,8 +63,8 @@ fn results_bring_their_images_to_the_pages_of_compare_and_report() {
     assert_eq!(other.code, Some(0), "{}", other.stderr);
     for run in ["run", "other"] {
         let line = format!(
-            "probe --checkpoint {run}/model.safetensors --data data --seeds 2 --fractions 0.5 --probe logistic \
-             --out {run}/probe"
+            "probe --checkpoint {run}/model.safetensors --data data --seeds 2 --fractions 0.5 \
+             --probe logistic --out {run}/probe"
         );
         let ran = world.run(&line);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);

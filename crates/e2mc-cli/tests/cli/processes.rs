@@ -1,4 +1,5 @@
-//! Several processes of one command: the same run as one, and what becomes of it when one of them fails.
+//! Several processes of one command: the same run as one, and what becomes of it when one of them
+//! fails.
 
 use std::fs;
 use std::path::Path;
@@ -138,7 +139,8 @@ fn a_signal_to_the_launcher_saves_once_and_resume_goes_on() {
     }
 }
 
-/// Ends a process of a run in some way; one error must say `expected`, soon, and the run must resume.
+/// Ends a process of a run in some way; one error must say `expected`, soon, and the run must
+/// resume.
 fn survives(rank: usize, signal: &str, more: &str, expected: &str) {
     let world = World::new();
     world.data("data", 200, 20);
@@ -284,7 +286,8 @@ fn processes_embed_and_judge_to_the_bytes_of_one() {
             }
         }
     }
-    let files = "--train rows1.npy --train-labels rows1.labels.npy --test rows1.npy --test-labels rows1.labels.npy";
+    let files = "--train rows1.npy --train-labels rows1.labels.npy --test rows1.npy --test-labels \
+                 rows1.labels.npy";
     let refused = world.run(&format!("knn {files} --nproc 2"));
     assert!(
         refused.error().contains("one process judges"),

@@ -104,8 +104,10 @@ fn a_resumed_run_keeps_its_settings_and_its_record_is_of_the_whole() {
     let before = settings();
     assert_eq!(before["guard"], "stop");
     fs::rename(world.path("data"), world.path("moved")).unwrap();
-    let resumed =
-        world.run("pretrain --out run --resume --data moved --epochs 3 --log-every 2 --max-bad-images 0.25 --json");
+    let resumed = world.run(
+        "pretrain --out run --resume --data moved --epochs 3 --log-every 2 \
+                   --max-bad-images 0.25 --json",
+    );
     let result = resumed.json();
     let after = settings();
     for key in ["guard", "half"] {

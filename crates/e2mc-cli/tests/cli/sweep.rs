@@ -66,8 +66,9 @@ fn every_combination_is_trained_measured_and_shown() {
         |run: &str| fs::read(out.join("runs").join(run).join("model.safetensors")).unwrap();
     assert!(weights(&folders[0]) != weights(&folders[5]));
 
-    let line = "continue --checkpoint base/model.safetensors --recipe vicreg-small --data data --batch 16 \
-        --epochs 1 --knn-every 0 --threads 2 --set criterion.beta=1000 --set criterion.gamma=1 --out alone";
+    let line = "continue --checkpoint base/model.safetensors --recipe vicreg-small --data data \
+        --batch 16 --epochs 1 --knn-every 0 --threads 2 --set criterion.beta=1000 --set \
+        criterion.gamma=1 --out alone";
     assert_eq!(world.run(line).code, Some(0));
     let alone = fs::read(world.path("alone/model.safetensors")).unwrap();
     assert!(
@@ -157,8 +158,9 @@ fn a_sweep_that_was_stopped_goes_on_as_if_it_had_not_been() {
         .filter(|event| event["event"] == "step")
         .count();
     assert_eq!(steps, 8 * 6, "each step once");
-    let line = "continue --checkpoint base/model.safetensors --recipe vicreg-small --data data --batch 16 \
-        --epochs 8 --knn-every 0 --threads 2 --set training.learning_rate=1e-4 --out alone";
+    let line = "continue --checkpoint base/model.safetensors --recipe vicreg-small --data data \
+        --batch 16 --epochs 8 --knn-every 0 --threads 2 --set training.learning_rate=1e-4 --out \
+        alone";
     assert_eq!(world.run(line).code, Some(0));
     let weights = |run: &Path| fs::read(run.join("model.safetensors")).unwrap();
     assert!(weights(&run) == weights(&world.path("alone")));

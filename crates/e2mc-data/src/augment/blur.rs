@@ -2,8 +2,8 @@
 //!
 //! An extended box of radius `r + f` weighs the `2 r + 1` pixels around the centre alike and the
 //! two beyond them by the fraction `f` of that; three in a row have the variance that was asked for
-//! (Gwosdek et al., *Theoretical Foundations of Gaussian Convolution by Extended Box Filtering*, SSVM
-//! 2011). Every pass rounds to bytes; the border pixel is repeated outwards.
+//! (Gwosdek et al., *Theoretical Foundations of Gaussian Convolution by Extended Box Filtering*,
+//! SSVM 2011). Every pass rounds to bytes; the border pixel is repeated outwards.
 
 use super::transpose::transpose;
 use crate::Image;

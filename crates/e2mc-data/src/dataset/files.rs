@@ -14,8 +14,8 @@ use crate::decode::{Wanted, decode_region};
 use crate::geometry::Region;
 use crate::{Dataset, Error, Image};
 
-/// The most bytes that are read of an image: several times what [`PIXEL_LIMIT`](crate::decode::PIXEL_LIMIT)
-/// pixels take without compression.
+/// The most bytes that are read of an image: several times what
+/// [`PIXEL_LIMIT`](crate::decode::PIXEL_LIMIT) pixels take without compression.
 const FILE_LIMIT: u64 = 1 << 30;
 
 thread_local! {

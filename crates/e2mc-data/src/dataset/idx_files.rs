@@ -21,8 +21,8 @@ pub(super) fn open_idx(images: &Path, other: Option<PathBuf>) -> Result<Arc<dyn 
     Ok(Arc::new(dataset))
 }
 
-/// The IDX image file of a split among a folder's files: by the usual names, or else the only one whose name
-/// holds `images`, `idx3` and a word for the split.
+/// The IDX image file of a split among a folder's files: by the usual names, or else the only one
+/// whose name holds `images`, `idx3` and a word for the split.
 ///
 /// # Errors
 /// There are several of the latter.

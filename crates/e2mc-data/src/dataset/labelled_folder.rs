@@ -121,8 +121,8 @@ impl SplitFolder<'_> {
     }
 }
 
-/// A list, with these classes too: folders, of which its labels are numbers or names, or those of another
-/// list. `images`: how many there are.
+/// A list, with these classes too: folders, of which its labels are numbers or names, or those of
+/// another list. `images`: how many there are.
 fn read_labels(list: &Path, classes: &Classes, images: usize) -> Result<Index, Error> {
     let mut index = read_list(list)?;
     if index.names.len() < images {
@@ -145,7 +145,8 @@ fn read_labels(list: &Path, classes: &Classes, images: usize) -> Result<Index, E
         Error::Label {
             name: format!("{}: {image}", list.display()),
             expected: format!(
-                "a number below {}, for as many class folders of the other split, or one of their names",
+                "a number below {}, for as many class folders of the other split, or one of their \
+                 names",
                 names.len()
             ),
             found: index.classes[index.labels[place] as usize].clone(),

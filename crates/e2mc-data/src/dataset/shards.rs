@@ -1,7 +1,7 @@
 //! Tar files in the convention of WebDataset.
 //!
-//! The archives are read through once, for where each image lies; images are then read in place, in any
-//! order. What is in an archive, [`member`](super::member) tells.
+//! The archives are read through once, for where each image lies; images are then read in place, in
+//! any order. What is in an archive, [`member`](super::member) tells.
 
 use std::fs;
 use std::path::{Path, PathBuf};

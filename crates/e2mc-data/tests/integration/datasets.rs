@@ -368,7 +368,8 @@ fn a_class_called_train_is_no_split() {
     let message = refused(vehicles.path(), Split::Train).to_string();
     assert!(
         message.contains(
-            "the folder train/ beside other folders of images (bus/, tram/): expected train/ with val/ or test/"
+            "the folder train/ beside other folders of images (bus/, tram/): expected train/ with \
+             val/ or test/"
         ),
         "{message}"
     );

@@ -221,7 +221,8 @@ fn shards_beside_images_are_refused() {
     let message = refused(folder.path(), Split::Train).to_string();
     assert!(
         message.ends_with(
-            "holds tar files (such as n01.tar) beside images (such as n01/a.jpg): expected one or the other"
+            "holds tar files (such as n01.tar) beside images (such as n01/a.jpg): expected one or \
+             the other"
         ),
         "{message}"
     );
@@ -305,7 +306,8 @@ fn labels_of_two_kinds_are_refused_by_line() {
     let cases = [
         (
             "a.jpg 0\n# none\nb.jpg cat\n",
-            "line 3: expected a whole number below 1048576 as the label, as other lines have, found \"cat\"",
+            "line 3: expected a whole number below 1048576 as the label, as other lines have, \
+             found \"cat\"",
         ),
         (
             "a.jpg dog\nb.jpg cat\nc.jpg 7\n",
@@ -313,7 +315,8 @@ fn labels_of_two_kinds_are_refused_by_line() {
         ),
         (
             "key,label\na.jpg,1\nb.jpg,2\n",
-            "line 1: expected a whole number below 1048576 as the label, as other lines have, found \"label\"",
+            "line 1: expected a whole number below 1048576 as the label, as other lines have, \
+             found \"label\"",
         ),
         (
             "a.jpg,cat,3\nb.jpg,dog,4\n",

@@ -175,7 +175,8 @@ fn text(results: &SweepResults, folder: &SweepFolder) -> String {
         rows.push(row);
     }
     format!(
-        "{}{}top-1 accuracy in %, mean ± standard error over {}, not training seeds; base is the untouched checkpoint\n\
+        "{}{}top-1 accuracy in %, mean ± standard error over {}, not training seeds; base is the \
+         untouched checkpoint\n\
          report: {}\ntable: {}",
         output::table(&rows),
         notes.concat(),

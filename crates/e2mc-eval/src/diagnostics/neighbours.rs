@@ -1,8 +1,11 @@
-//! How separable single images are: the distances to the 1st and to the 100th nearest neighbour (paper, Fig. 3).
+//! How separable single images are: the distances to the 1st and to the 100th nearest neighbour
+//! (paper, Fig. 3).
 //!
-//! Euclidean distances between embeddings as they are. A sample of the rows asks; every row of the data may answer, so
-//! that what is said of a row that asks is exact. The first pass ranks by `a.b - |b|^2 / 2` of rows in float32, which are
-//! first moved and scaled so that usual rows are about 1 whatever a few outliers are; the second measures the distances of the best 128 in float64, so that near duplicates are not lost in rounding.
+//! Euclidean distances between embeddings as they are. A sample of the rows asks; every row of the
+//! data may answer, so that what is said of a row that asks is exact. The first pass ranks by
+//! `a.b - |b|^2 / 2` of rows in float32, which are first moved and scaled so that usual rows are
+//! about 1 whatever a few outliers are; the second measures the distances of the best 128 in
+//! float64, so that near duplicates are not lost in rounding.
 //!
 //! Cost: `2 q n d` operations for `q` rows that ask; `q 128` candidates of memory and one block.
 
@@ -139,7 +142,8 @@ fn candidates(source: &dyn Rows, queries: &Queries, keep: usize) -> Result<Vec<u
                     for ((best, line), &place) in best.iter_mut().zip(lines).zip(places) {
                         for (value, half) in line.iter_mut().zip(&tile.halves) {
                             let rank = *value - half;
-                            // An outlier overflows; it still counts, as the farthest, so that `keep` come back.
+                            // An outlier overflows; it still counts, as the farthest, so that
+                            // `keep` come back.
                             *value = if rank.is_finite() { rank } else { f32::MIN };
                         }
                         // No row is its own neighbour.
@@ -166,8 +170,9 @@ struct Frame {
 }
 
 impl Frame {
-    /// The centre is the median of each column and the scale that of the rows' largest deviations, so that one row of
-    /// huge values moves neither and usual rows neither overflow nor vanish when they are squared.
+    /// The centre is the median of each column and the scale that of the rows' largest deviations,
+    /// so that one row of huge values moves neither and usual rows neither overflow nor vanish when
+    /// they are squared.
     fn of(queries: &Matrix) -> Self {
         let (data, dims) = (queries.data(), queries.cols());
         let centre: Vec<f64> = (0..dims)

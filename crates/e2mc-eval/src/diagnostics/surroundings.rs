@@ -1,8 +1,9 @@
 //! Where single rows lie and what is nearest to them, so that people can look at the images.
 //!
-//! A sample of the rows is placed in the plane of its greatest variance; a smaller one is listed with its nearest rows
-//! by cosine similarity, as k-NN ranks them. Both samples depend on the number of rows alone: two models that were
-//! judged on the same rows are looked at on the same ones.
+//! A sample of the rows is placed in the plane of its greatest variance; a smaller one is listed
+//! with its nearest rows by cosine similarity, as k-NN ranks them. Both samples depend on the
+//! number of rows alone: two models that were judged on the same rows are looked at on the same
+//! ones.
 
 use std::path::Path;
 
@@ -74,8 +75,8 @@ impl Surroundings {
         spread_rows(rows, ASKED, 0)
     }
 
-    /// Test rows `(n, d)` with their classes, and the training rows that are nearest to those that [ask](Self::asking):
-    /// one list each, nearest first.
+    /// Test rows `(n, d)` with their classes, and the training rows that are nearest to those that
+    /// [ask](Self::asking): one list each, nearest first.
     ///
     /// # Errors
     /// Where rows cannot be read, or have no plane: see [`Plane::of`].

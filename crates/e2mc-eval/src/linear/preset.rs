@@ -9,23 +9,26 @@ pub enum LinearPreset {
     Vicreg,
     /// SwAV's: rate 0.3, weight decay 1e-6.
     Swav,
-    /// SimSiam's: LARC without weight decay; 2.0 with batch 256 (1 % of the labels), 0.2 and 0.1 with batch 2048 (10 % and
-    /// 100 %).
+    /// SimSiam's: LARC without weight decay; 2.0 with batch 256 (1 % of the labels), 0.2 and 0.1
+    /// with batch 2048 (10 % and 100 %).
     Simsiam,
-    /// iNat18's: batch norm over channels of 4 places (a feature map pooled to 2 x 2), rate 0.01, weight decay 1e-4, times
-    /// 0.1 at epochs 24, 48, 72 and 84.
+    /// iNat18's: batch norm over channels of 4 places (a feature map pooled to 2 x 2), rate 0.01,
+    /// weight decay 1e-4, times 0.1 at epochs 24, 48, 72 and 84.
     Inat18,
-    /// DINO's (public code, `eval_linear.py`): rate 0.001, batch 1024, no weight decay. Its features are the class tokens of the
-    /// last 4 blocks (ViT-S), or the class token and the mean of the patches (ViT-B).
+    /// DINO's (public code, `eval_linear.py`): rate 0.001, batch 1024, no weight decay. Its
+    /// features are the class tokens of the last 4 blocks (ViT-S), or the class token and the mean
+    /// of the patches (ViT-B).
     Dino,
-    /// DINOv2's (public code, `eval/linear.py`): ten epochs, batch 1024, no weight decay. Of the 13 rates from 1e-5 to 0.1 that
-    /// its authors try, and take the best of on the images that they judge by, the one in the middle, 0.001. Its features are the class
-    /// token and the mean of the patches.
+    /// DINOv2's (public code, `eval/linear.py`): ten epochs, batch 1024, no weight decay. Of the 13
+    /// rates from 1e-5 to 0.1 that its authors try, and take the best of on the images that they
+    /// judge by, the one in the middle, 0.001. Its features are the class token and the mean of the
+    /// patches.
     Dinov2,
 }
 
 impl LinearPreset {
-    /// That of a training method, by the method's name in a recipe; none of a method without a probe of its own.
+    /// That of a training method, by the method's name in a recipe; none of a method without a
+    /// probe of its own.
     pub fn of_method(name: &str) -> Option<Self> {
         match name {
             "vicreg" => Some(Self::Vicreg),
@@ -36,8 +39,8 @@ impl LinearPreset {
         }
     }
 
-    /// The settings for a part of the labels, in (0, 1]; between the parts that the paper has, those of the smaller one
-    /// that is at least as large.
+    /// The settings for a part of the labels, in (0, 1]; between the parts that the paper has,
+    /// those of the smaller one that is at least as large.
     pub fn config(self, fraction: f64) -> LinearConfig {
         let base = LinearConfig::default();
         match self {
@@ -86,7 +89,8 @@ impl LinearPreset {
 }
 
 impl LinearConfig {
-    /// VICReg's with all labels: 100 epochs, batch 256, learning rate 0.02, momentum 0.9, weight decay 1e-6, cosine.
+    /// VICReg's with all labels: 100 epochs, batch 256, learning rate 0.02, momentum 0.9, weight
+    /// decay 1e-6, cosine.
     pub fn vicreg() -> Self {
         Self {
             epochs: 100,

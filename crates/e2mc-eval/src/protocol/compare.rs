@@ -1,10 +1,10 @@
 //! Whether two evaluations differ beyond chance: all fits of two results, each with its partner.
 //!
-//! Fits are partners where protocol, classifier, fraction of the labels and seed are the same. They must
-//! have learned from the same label subset and been judged on the same test rows in the same order. Fits
-//! of one protocol, classifier and fraction make one [`MatchedLine`], which is compared over images and
-//! label subsets at once. With `m` lines the intervals are at the level `1 - level / m`, and p-values are
-//! corrected by Holm's method.
+//! Fits are partners where protocol, classifier, fraction of the labels and seed are the same. They
+//! must have learned from the same label subset and been judged on the same test rows in the same
+//! order. Fits of one protocol, classifier and fraction make one [`MatchedLine`], which is compared
+//! over images and label subsets at once. With `m` lines the intervals are at the level
+//! `1 - level / m`, and p-values are corrected by Holm's method.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -195,8 +195,8 @@ impl Matches {
     }
 }
 
-/// Whether both results know a split's images, and they are not the same. Where either does not, the labels
-/// are all that can tell.
+/// Whether both results know a split's images, and they are not the same. Where either does not,
+/// the labels are all that can tell.
 fn other_images(
     first: Judged<'_>,
     second: Judged<'_>,
@@ -275,16 +275,16 @@ pub struct ComparedLine {
 }
 
 impl ComparedLine {
-    /// Whether the two differ at the level that the lines were compared at: both the interval and the
-    /// corrected p-value must say so.
+    /// Whether the two differ at the level that the lines were compared at: both the interval and
+    /// the corrected p-value must say so.
     pub fn differs(&self, level: f64) -> bool {
         let (low, high) = self.difference.interval;
         (low > 0.0 || high < 0.0) && self.p_corrected < level
     }
 }
 
-/// Compares all lines; they are the `m` that intervals and p-values are corrected for. `level`, in (0, 1),
-/// takes the place of the configuration's confidence.
+/// Compares all lines; they are the `m` that intervals and p-values are corrected for. `level`, in
+/// (0, 1), takes the place of the configuration's confidence.
 ///
 /// # Errors
 /// As [`compare_crossed`].
@@ -333,7 +333,8 @@ mod tests {
 
     const LABELS: [usize; 6] = [0, 1, 0, 1, 0, 1];
 
-    /// A result of one row a fraction and one fit a seed, which gets the first `right` images right.
+    /// A result of one row a fraction and one fit a seed, which gets the first `right` images
+    /// right.
     fn judged(
         fractions: &[f64],
         seeds: &[u64],

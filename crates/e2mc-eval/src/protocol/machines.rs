@@ -32,7 +32,8 @@ pub enum Scale {
 /// How machines are fitted and judged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MachinePlan {
-    /// `C`, the weight of errors; several are chosen from by cross-validation. Empty for the default's.
+    /// `C`, the weight of errors; several are chosen from by cross-validation. Empty for the
+    /// default's.
     pub costs: Vec<f64>,
     /// Folds of the cross-validation.
     pub folds: usize,

@@ -101,7 +101,8 @@ impl Default for ProbeSettings {
 }
 
 impl ProbeSettings {
-    /// The preset that was asked for, else that of the method of this name, else VICReg's; nothing different.
+    /// The preset that was asked for, else that of the method of this name, else VICReg's; nothing
+    /// different.
     pub fn choose(asked: Option<LinearPreset>, method: Option<&str>) -> Self {
         let of_method = method.and_then(LinearPreset::of_method);
         let (preset, origin) = match (asked, of_method) {
@@ -237,8 +238,8 @@ impl ProbePlan {
     }
 }
 
-/// Judges features by neighbours with all labels, then by every probe of the plan, and fills `result`
-/// in: settings, `results`, `probes`, sizes and warnings.
+/// Judges features by neighbours with all labels, then by every probe of the plan, and fills
+/// `result` in: settings, `results`, `probes`, sizes and warnings.
 ///
 /// # Errors
 /// Labels that do not fit the rows; as [`knn`](crate::knn()) and [`Probe::fit`]; where predictions
@@ -273,8 +274,8 @@ pub fn evaluate_probes(
     Ok(result)
 }
 
-/// Fits every probe of the plan; the second list is what the user should be warned of. The first seed's
-/// subset also tells whether [another rate](better_rate) would suit the SGD probe better.
+/// Fits every probe of the plan; the second list is what the user should be warned of. The first
+/// seed's subset also tells whether [another rate](better_rate) would suit the SGD probe better.
 ///
 /// # Errors
 /// As [`Probe::fit`]; where predictions cannot be written.
@@ -347,9 +348,9 @@ pub fn unfinished_warning(kind: ProbeKind, runs: &[ProbeFit], fraction: f64) -> 
             percent(fraction)
         ),
         ProbeKind::Sgd => format!(
-            "{slow} of {all} sgd fits on {} % of the labels ended while their loss still fell (by more than 2 % \
-             from the last fifth but one of the epochs to the last): their accuracy is too low; train longer, or at \
-             a higher rate",
+            "{slow} of {all} sgd fits on {} % of the labels ended while their loss still fell (by \
+             more than 2 % from the last fifth but one of the epochs to the last): their accuracy \
+             is too low; train longer, or at a higher rate",
             percent(fraction)
         ),
     })

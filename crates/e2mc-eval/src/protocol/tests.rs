@@ -1,5 +1,6 @@
-//! Whole evaluations of the golden embeddings: the first 400 rows train, the last 100 test. The numbers
-//! are those of the program before these protocols were a library, to the last digit that JSON has.
+//! Whole evaluations of the golden embeddings: the first 400 rows train, the last 100 test. The
+//! numbers are those of the program before these protocols were a library, to the last digit that
+//! JSON has.
 
 use std::fs;
 

@@ -15,7 +15,8 @@ pub enum ImproveError {
         what: String,
     },
     /// The folder holds something else.
-    #[error("{} holds files that no improvement wrote, such as {}", folder.display(), file.display())]
+    #[error("{} holds files that no improvement wrote, such as \
+             {}", folder.display(), file.display())]
     Taken {
         /// The folder.
         folder: PathBuf,

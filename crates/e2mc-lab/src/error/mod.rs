@@ -98,7 +98,8 @@ pub enum Error {
     },
     /// Embeddings that are compared have other shapes.
     #[error(
-        "{before} has {} rows of {} dimensions, {after} has {} of {}: expected the same of before and after",
+        "{before} has {} rows of {} dimensions, {after} has {} of {}: expected the same of before \
+         and after",
         before_shape.0, before_shape.1, after_shape.0, after_shape.1
     )]
     Shapes {

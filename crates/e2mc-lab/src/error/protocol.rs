@@ -17,8 +17,8 @@ pub enum ProtocolError {
     },
     /// Tokens that do not fit into memory.
     #[error(
-        "the attentive probe keeps the tokens of all {images} images, {:.1} GiB: expected at most half of \
-         the free memory, found {:.1} GiB free",
+        "the attentive probe keeps the tokens of all {images} images, {:.1} GiB: expected at most \
+         half of the free memory, found {:.1} GiB free",
         *needed as f64 / GIB,
         *free as f64 / GIB
     )]

@@ -3,8 +3,8 @@
 //!
 //! Every candidate goes on where it was: a run of 4 epochs that is extended to 8 costs 4. So after
 //! rung `r` a candidate has been trained for `2^r` units. Half of the time is for the rungs, half
-//! for the last candidate. Where the time is too short for all candidates, the later ones of the list
-//! are left out; where one pass over the images is too long, an epoch is of some of them.
+//! for the last candidate. Where the time is too short for all candidates, the later ones of the
+//! list are left out; where one pass over the images is too long, an epoch is of some of them.
 
 use serde::{Deserialize, Serialize};
 
@@ -63,8 +63,8 @@ impl Schedule {
             .find_map(|candidates| Self::of(candidates, limits))
     }
 
-    /// The longest schedule in which two candidates are trained equally long; none where the time or
-    /// the images are too few for that.
+    /// The longest schedule in which two candidates are trained equally long; none where the time
+    /// or the images are too few for that.
     pub(super) fn pair(limits: Limits) -> Option<Self> {
         const PAIR: f64 = 2.0;
         let one = Limits {

@@ -115,8 +115,8 @@ pub(super) fn verify(
     })
 }
 
-/// How often B was looked at, this look included. Where the file of all improvements cannot be used,
-/// those of this folder alone are counted: a search is not lost for a count.
+/// How often B was looked at, this look included. Where the file of all improvements cannot be
+/// used, those of this folder alone are counted: a search is not lost for a count.
 fn counted(stage: &Stage<'_>, fingerprint: &str) -> Result<u64, Error> {
     let count = |path: &Path| -> Result<u64, Error> {
         if let Some(folder) = path.parent() {

@@ -26,8 +26,8 @@ pub(super) fn described() -> Value {
 /// should be warned of.
 ///
 /// # Errors
-/// Where the tokens of all images take more than half of the memory that is free, an image cannot be
-/// read, or predictions cannot be written.
+/// Where the tokens of all images take more than half of the memory that is free, an image cannot
+/// be read, or predictions cannot be written.
 pub(super) fn attentive(
     network: &Network,
     plan: &ProbePlan,

@@ -165,8 +165,8 @@ impl Network {
         Ok(Subsets::of_rows(named(list, &self.splits)?, list)?)
     }
 
-    /// One row of features an image, of both splits, with their labels. A process that is not the first of
-    /// several only helps: it has no rows.
+    /// One row of features an image, of both splits, with their labels. A process that is not the
+    /// first of several only helps: it has no rows.
     ///
     /// # Errors
     /// As [`Judged::features`].
@@ -206,8 +206,8 @@ impl Network {
         &self.checkpoint.recipe.evaluation
     }
 
-    /// How many test images look like one of these training images to the network, and how many test
-    /// images there are.
+    /// How many test images look like one of these training images to the network, and how many
+    /// test images there are.
     pub(super) fn overlap(
         &self,
         rows: impl IntoIterator<Item = usize>,
@@ -280,8 +280,8 @@ impl Judged<'_> {
         })
     }
 
-    /// Writes into a result what was judged, on which images, and how they were prepared; `output` is
-    /// what was taken from the network, none where all of it was trained.
+    /// Writes into a result what was judged, on which images, and how they were prepared; `output`
+    /// is what was taken from the network, none where all of it was trained.
     ///
     /// # Errors
     /// Where the checkpoint's file cannot be read.
@@ -344,7 +344,8 @@ pub(super) fn split(name: &str, data: &Path, dataset: &dyn Dataset) -> SplitReco
     }
 }
 
-/// What the network is shown of each image, as hashes: the same image looks the same, whatever it is called.
+/// What the network is shown of each image, as hashes: the same image looks the same, whatever it
+/// is called.
 fn views(
     dataset: Arc<dyn Dataset>,
     evaluation: &Preprocessing,

@@ -10,8 +10,8 @@ use e2mc_train::{Control, Ending, EpochSummary, Model, Observer, RunOptions, Ste
 use super::FinishedRun;
 use crate::error::Error;
 
-/// What the processes must agree on beside what the trainer compares: the images, and the steps at which
-/// all of them look up.
+/// What the processes must agree on beside what the trainer compares: the images, and the steps at
+/// which all of them look up.
 pub(super) fn facts(settings: &RunSettings) -> [(&'static str, String); 3] {
     let data = &settings.data;
     let images = data.images.unwrap_or(0);
@@ -29,7 +29,8 @@ pub(super) fn facts(settings: &RunSettings) -> [(&'static str, String); 3] {
     ]
 }
 
-/// Trains with the others. Before and after, this process waits while the first one measures and writes.
+/// Trains with the others. Before and after, this process waits while the first one measures and
+/// writes.
 pub(super) fn train(
     trainer: &mut Trainer,
     images: Arc<dyn Dataset>,

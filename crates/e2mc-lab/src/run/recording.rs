@@ -98,7 +98,8 @@ impl<'a> Recording<'a> {
         })
     }
 
-    /// Records what was measured of the untouched model, and keeps what later epochs are compared with.
+    /// Records what was measured of the untouched model, and keeps what later epochs are compared
+    /// with.
     pub(super) fn start(&mut self, check: Option<Check>) -> Result<(), Error> {
         self.record(Event::Start(Start::new(self.recipe_value())))?;
         if let Some(check) = check {

@@ -1,5 +1,5 @@
-//! What a run would do, tried: everything that a run refuses is refused, and a few steps are measured.
-//! Nothing is written.
+//! What a run would do, tried: everything that a run refuses is refused, and a few steps are
+//! measured. Nothing is written.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

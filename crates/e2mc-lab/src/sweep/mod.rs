@@ -1,8 +1,9 @@
 //! A grid over settings of a recipe, every run from the same checkpoint and measured alike.
 //!
-//! The folder holds the plan (`sweep.json`), a run folder for each combination, and the tables, which
-//! are rewritten after every run. The result of a run is written last, to `probe/` in its folder;
-//! that is how a resumed sweep knows what is done. The folder is locked while a sweep is at work.
+//! The folder holds the plan (`sweep.json`), a run folder for each combination, and the tables,
+//! which are rewritten after every run. The result of a run is written last, to `probe/` in its
+//! folder; that is how a resumed sweep knows what is done. The folder is locked while a sweep is at
+//! work.
 
 mod grid;
 mod page;
@@ -77,8 +78,8 @@ impl Sweep {
     /// A new sweep from `base`, whose plan is left in `folder` when it runs.
     ///
     /// # Errors
-    /// Where the images cannot be opened, a sweep is in the folder that is not to be overwritten, or
-    /// another process writes to it.
+    /// Where the images cannot be opened, a sweep is in the folder that is not to be overwritten,
+    /// or another process writes to it.
     pub fn begin(
         plan: SweepPlan,
         folder: SweepFolder,
@@ -190,8 +191,8 @@ impl Sweep {
         })
     }
 
-    /// Does what is not done yet, until a stop is requested. While a model is measured nothing is lost
-    /// where the process ends.
+    /// Does what is not done yet, until a stop is requested. While a model is measured nothing is
+    /// lost where the process ends.
     ///
     /// # Errors
     /// Where a run fails, or a file cannot be read or written.

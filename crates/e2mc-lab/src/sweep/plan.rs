@@ -1,4 +1,5 @@
-//! What a sweep is to do, decided before the first run and kept in its folder, so that it can go on.
+//! What a sweep is to do, decided before the first run and kept in its folder, so that it can go
+//! on.
 
 use std::fs;
 use std::path::{Path, PathBuf};

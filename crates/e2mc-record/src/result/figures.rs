@@ -80,14 +80,16 @@ pub struct ProbeRow {
 }
 
 impl ProbeRow {
-    /// The standard error where it says how well the mean is known: over label subsets. On the same labels it
-    /// is the spread of the fit's first weights and order alone, and means nothing beside them.
+    /// The standard error where it says how well the mean is known: over label subsets. On the same
+    /// labels it is the spread of the fit's first weights and order alone, and means nothing beside
+    /// them.
     pub fn noise(&self) -> Option<f64> {
         noise(self.standard_error, self.spans, self.fraction)
     }
 }
 
-/// See [`ProbeRow::noise`]. Earlier results do not say what was spanned: below all labels it was subsets.
+/// See [`ProbeRow::noise`]. Earlier results do not say what was spanned: below all labels it was
+/// subsets.
 pub(super) fn noise(error: Option<f64>, spans: Option<Spans>, fraction: f64) -> Option<f64> {
     error.filter(|_| match spans {
         Some(spans) => spans == Spans::LabelSubsets,
@@ -106,7 +108,8 @@ pub struct ProbeFit {
     /// The logistic probe's penalty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub l2: Option<f64>,
-    /// Whether the logistic probe met its tolerance, and whether the loss of what is trained by SGD no longer fell.
+    /// Whether the logistic probe met its tolerance, and whether the loss of what is trained by SGD
+    /// no longer fell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub converged: Option<bool>,
     /// Mean cross-entropy over the last epoch, of what is trained by SGD.
@@ -147,7 +150,8 @@ pub struct SvmUnit {
     pub class: usize,
     /// `C`, chosen or given.
     pub cost: f64,
-    /// Accuracy or average precision of that `C` on held-out folds, as a fraction, if it was chosen.
+    /// Accuracy or average precision of that `C` on held-out folds, as a fraction, if it was
+    /// chosen.
     #[serde(default)]
     pub held_out: Option<f64>,
     /// Passes over the training rows.

@@ -118,7 +118,8 @@ pub struct EvaluationResult {
     /// Support vector machines.
     #[serde(flatten)]
     pub svm: Option<SvmResult>,
-    /// Where test rows lie and what is nearest to them: a file, relative to the folder of the result.
+    /// Where test rows lie and what is nearest to them: a file, relative to the folder of the
+    /// result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surroundings: Option<PathBuf>,
     /// What a reader of the figures should know.

@@ -215,7 +215,8 @@ impl Dots {
             let width = to - from;
             write!(
                 out,
-                "<rect class=\"bar\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"6\"/>",
+                "<rect class=\"bar\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{width:.1}\" \
+                 height=\"6\"/>",
                 y - 3.0
             )?;
         }
@@ -231,7 +232,8 @@ impl Dots {
             let (from, to) = (x(estimate.value - error), x(estimate.value + error));
             write!(
                 out,
-                "<path class=\"whisker\" d=\"M{from:.1} {y:.1}H{to:.1}M{from:.1} {top:.1}v8M{to:.1} {top:.1}v8\"/>",
+                "<path class=\"whisker\" d=\"M{from:.1} {y:.1}H{to:.1}M{from:.1} \
+                 {top:.1}v8M{to:.1} {top:.1}v8\"/>",
                 top = y - 4.0
             )?;
         }

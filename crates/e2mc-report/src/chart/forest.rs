@@ -128,7 +128,8 @@ impl Forest {
                 write!(
                     out,
                     "<g class=\"s{slot}\"><title>{}</title>\
-                     <path class=\"whisker\" d=\"M{from:.1} {y:.1}H{to:.1}M{from:.1} {cap:.1}v8M{to:.1} {cap:.1}v8\"/>",
+                     <path class=\"whisker\" d=\"M{from:.1} {y:.1}H{to:.1}M{from:.1} \
+                     {cap:.1}v8M{to:.1} {cap:.1}v8\"/>",
                     escape(&format!("{}: {words}", row.name)),
                     cap = y - 4.0,
                 )?;

@@ -28,9 +28,9 @@ pub fn report(outcome: &Improvement) -> Report {
     if !outcome.rows.is_empty() {
         sections.push(Section {
             prose: vec![
-                "What each model gets right on held-out images A, as it is and after the best of the maps. The best of \
-                 these was compared with the untouched model on B. The best of many is partly lucky: what it gains is \
-                 what B says."
+                "What each model gets right on held-out images A, as it is and after the best of \
+                 the maps. The best of these was compared with the untouched model on B. The best \
+                 of many is partly lucky: what it gains is what B says."
                     .into(),
             ],
             ..section("What was tried", vec![Block::Table(table(outcome))])
@@ -145,10 +145,11 @@ fn table(outcome: &Improvement) -> Table {
         columns,
         rows: rows.collect(),
         note: format!(
-            "{} images A, {} images with labels to learn from. Gains are points over the untouched model with their \
-             standard errors, image by image. Each candidate is shown as it was judged last: those that were trained \
-             for fewer epochs were left behind. `rescaled` multiplies the untouched features about their mean to the \
-             spread of the best trained model; `half-way` has the weights in the middle between start and end.",
+            "{} images A, {} images with labels to learn from. Gains are points over the untouched \
+             model with their standard errors, image by image. Each candidate is shown as it was \
+             judged last: those that were trained for fewer epochs were left behind. `rescaled` \
+             multiplies the untouched features about their mean to the spread of the best trained \
+             model; `half-way` has the weights in the middle between start and end.",
             fixed(images.choose as f64, 0),
             fixed(images.bank as f64, 0)
         ),
@@ -218,8 +219,9 @@ fn uses(outcome: &Improvement) -> Forest {
     Forest {
         title: "Gain on held-out images B".into(),
         caption: format!(
-            "Right of the dotted line is better than the untouched model. The first use decided, with its interval at \
-             95 %; the others are at {} %, so that both hold at once in 95 of 100 cases.",
+            "Right of the dotted line is better than the untouched model. The first use decided, \
+             with its interval at 95 %; the others are at {} %, so that both hold at once in 95 of \
+             100 cases.",
             outcome
                 .others
                 .first()
@@ -416,8 +418,8 @@ pub(super) mod tests {
         let said = sentence(&outcome);
         assert!(
             said.ends_with(
-                "with the map `whiten, strength 0.5` gets 52.50 % of the held-out images B right, the old model \
-                 50.00 %: a gain of +2.50 points (95 % interval +1.25 to +3.75)."
+                "with the map `whiten, strength 0.5` gets 52.50 % of the held-out images B right, \
+                 the old model 50.00 %: a gain of +2.50 points (95 % interval +1.25 to +3.75)."
             ),
             "{said}"
         );

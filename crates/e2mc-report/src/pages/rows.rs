@@ -72,7 +72,8 @@ pub(super) fn change(before: &RowView, after: &RowView) -> Change {
     }
 }
 
-/// What the standard errors of rows span, as a sentence for the small print; nothing where there are none.
+/// What the standard errors of rows span, as a sentence for the small print; nothing where there
+/// are none.
 pub(super) fn spans<'a>(rows: impl Iterator<Item = &'a RowView>) -> String {
     let mut words: Vec<&str> = rows
         .filter(|row| row.standard_error.is_some())

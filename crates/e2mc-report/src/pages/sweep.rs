@@ -12,7 +12,8 @@ use crate::verdict::{Change, Draft, Finding, Verdict, settle};
 /// Everything that the page shows.
 #[derive(Clone, Debug)]
 pub struct Sweep {
-    /// The settings, at least one; the first setting's values are the rows of a heat map, the second's the columns.
+    /// The settings, at least one; the first setting's values are the rows of a heat map, the
+    /// second's the columns.
     pub axes: Vec<Axis>,
     /// The checkpoint as it was, measured as the runs are.
     pub base: EvaluationResult,
@@ -70,8 +71,8 @@ pub fn report(sweep: &Sweep) -> Report {
     Report {
         title: format!("Sweep over {}", names.join(", ")),
         subtitle: format!(
-            "{done} of {} runs, each continued from the same checkpoint (epochs: {}, criterion `{}`) and \
-             measured by its frozen features.",
+            "{done} of {} runs, each continued from the same checkpoint (epochs: {}, criterion \
+             `{}`) and measured by its frozen features.",
             sweep.points.len(),
             sweep.recipe.epochs,
             sweep.recipe.criterion
@@ -105,8 +106,9 @@ pub fn report(sweep: &Sweep) -> Report {
     }
 }
 
-/// A figure for each combination of the third and further settings, a panel for each kind of figure: the first setting's
-/// values are the rows, the second's the columns. A single setting makes one row.
+/// A figure for each combination of the third and further settings, a panel for each kind of
+/// figure: the first setting's values are the rows, the second's the columns. A single setting
+/// makes one row.
 #[must_use]
 pub fn heat_maps(sweep: &Sweep) -> Vec<HeatMaps> {
     let (row_axis, columns, rest) = match sweep.axes.len() {
@@ -189,7 +191,8 @@ fn best(sweep: &Sweep, base: &RowView) -> Option<Best> {
     })
 }
 
-/// Changes from the base that could be claimed: each run's in each figure, of which the best are shown.
+/// Changes from the base that could be claimed: each run's in each figure, of which the best are
+/// shown.
 fn claims(sweep: &Sweep) -> usize {
     let base = rows::rows(&sweep.base);
     let of_point = |point: &Point| {

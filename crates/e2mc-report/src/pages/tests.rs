@@ -1,4 +1,5 @@
-//! Pages from records: what is shown, in which order, with which claims, and names that would break them.
+//! Pages from records: what is shown, in which order, with which claims, and names that would break
+//! them.
 
 use std::path::{Path, PathBuf};
 
@@ -511,9 +512,11 @@ fn the_demo_says_what_was_gained_and_shows_every_row() {
         assert!(html.contains(part), "{part}");
     }
     let findings = demo::findings(&shown);
-    let gained = "Neighbours and retrieval, all labels (20-NN weighted): 75.00 % with the new model, 70.00 %";
+    let gained = "Neighbours and retrieval, all labels (20-NN weighted): 75.00 % with the new \
+                  model, 70.00 %";
     assert_eq!(verdict_of(&findings, gained), Verdict::Better);
-    let second = "The entropy criterion alone, against the same training without it, in points: 20-NN weighted";
+    let second = "The entropy criterion alone, against the same training without it, in points: \
+                  20-NN weighted";
     assert_eq!(verdict_of(&findings, second), Verdict::Worse);
     // Where the old model stays, nothing is said to be gained.
     shown.outcome.verdict = ImprovementVerdict::NotVerified;

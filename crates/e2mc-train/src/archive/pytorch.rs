@@ -249,7 +249,8 @@ fn open_legacy(file: File, length: u64) -> Result<Opened, Problem> {
                 brief(&format!("{key:?}")),
             )
         })?;
-        // The format has no checksum: this number is what tells that storages lie where they should.
+        // The format has no checksum: this number is what tells that storages lie where they
+        // should.
         let mut held = [0; 8];
         reader.read_exact(&mut held).map_err(broken)?;
         let held = u64::from_le_bytes(held);

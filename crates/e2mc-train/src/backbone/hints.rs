@@ -11,7 +11,8 @@ pub struct Hints {
     pub heads: Option<usize>,
     /// What layer norms add to the variance.
     pub epsilon: Option<f64>,
-    /// The activation between two linear layers, as Hugging Face calls it: `gelu`, `gelu_pytorch_tanh`.
+    /// The activation between two linear layers, as Hugging Face calls it: `gelu`,
+    /// `gelu_pytorch_tanh`.
     pub activation: Option<String>,
     /// How tokens become the features, as timm calls it: `token`, `avg`.
     pub pool: Option<String>,

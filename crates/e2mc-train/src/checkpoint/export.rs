@@ -74,7 +74,8 @@ impl Format {
             expected: "a name that ends in .safetensors, .pth, .pt or .pth.tar".into(),
             found: "another".into(),
             advice: Advice::words(
-                "the end of the name says which format to write; without one it is the folder of a library",
+                "the end of the name says which format to write; without one it is the folder of a \
+                 library",
             ),
         })
     }
@@ -85,9 +86,9 @@ impl Format {
 ///
 /// A file with our names also says how the network was made, where the checkpoint did: a
 /// safetensors file in its header, a PyTorch file beside the dictionary `state_dict`. With other
-/// names a PyTorch file is the `state_dict` itself, and a name without an end is that of a folder as the
-/// library loads it: the backbone's weights and what says how the network is made. What serves a
-/// method's training alone, a teacher, is in files with our names only. A map that is
+/// names a PyTorch file is the `state_dict` itself, and a name without an end is that of a folder
+/// as the library loads it: the backbone's weights and what says how the network is made. What
+/// serves a method's training alone, a teacher, is in files with our names only. A map that is
 /// folded into the checkpoint becomes the layer that [`Names::map_layer`] says.
 ///
 /// # Errors

@@ -12,8 +12,8 @@
 //!
 //! [`Checkpoint::read`] also takes what others wrote: PyTorch's `.pth` in both its formats, without
 //! ever executing a pickle, and plain safetensors. Whose it is, is recognised by the tensors' names
-//! and shapes ([`Layout`]). [`export()`] gives networks back to PyTorch, with a map of their features
-//! as one more layer where one was folded into them ([`FoldedMap`]).
+//! and shapes ([`Layout`]). [`export()`] gives networks back to PyTorch, with a map of their
+//! features as one more layer where one was folded into them ([`FoldedMap`]).
 
 mod apply;
 mod companions;

@@ -134,14 +134,16 @@ impl WorldError {
             Self::Variable { .. } => "let the launcher set it, or correct it",
             Self::Port { .. } => "choose another MASTER_PORT, or end the program that has it",
             Self::NoStore { .. } => {
-                "give all processes the same MASTER_ADDR and MASTER_PORT, which process 0 can listen at"
+                "give all processes the same MASTER_ADDR and MASTER_PORT, which process 0 can \
+                 listen at"
             }
             Self::Missing { .. } => {
                 "start all of them, with the same address, port, number of processes and run"
             }
             Self::Other { .. } => "start all processes with the same arguments, data and program",
             Self::Lost { .. } => {
-                "look at that process's machine and memory, then run the command again or resume the run"
+                "look at that process's machine and memory, then run the command again or resume \
+                 the run"
             }
             Self::NoNccl { .. } => "build with a CUDA libtorch and its headers: `make gpu`",
             Self::Failed { .. } | Self::Exchange { .. } => return None,

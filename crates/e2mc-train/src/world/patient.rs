@@ -1,5 +1,5 @@
-//! The run's store, asked by a thread of its own: c10d waits for an answer without end, and whoever serves
-//! the store may have been stopped.
+//! The run's store, asked by a thread of its own: c10d waits for an answer without end, and whoever
+//! serves the store may have been stopped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

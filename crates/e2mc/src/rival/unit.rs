@@ -129,7 +129,8 @@ impl Kernel for Measure<'_, '_> {
         let mut finite = true;
         for (index, inverse) in self.inverse.iter_mut().enumerate() {
             let row = self.z.row(self.first + index);
-            // The squares of float32 cannot overflow float64, so the sum tells whether all are finite.
+            // The squares of float32 cannot overflow float64, so the sum tells whether all are
+            // finite.
             let square = dot(row, row);
             finite &= square.is_finite();
             let length = square.sqrt();

@@ -83,8 +83,8 @@ fn result_file(path: &Path) -> Option<PathBuf> {
 fn warn_of_several(options: &CompareOptions, count: usize) {
     if count > 1 {
         output::warning(&format!(
-            "{count} comparisons: at the level {} one in {:.0} would differ by chance alone; judge by the \
-             corrected p-values",
+            "{count} comparisons: at the level {} one in {:.0} would differ by chance alone; judge \
+             by the corrected p-values",
             options.level,
             1.0 / options.level
         ));

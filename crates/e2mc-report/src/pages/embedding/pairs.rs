@@ -106,7 +106,8 @@ fn when(subjects: &[Subject], index: usize) -> String {
     }
 }
 
-/// The same points evenly spread along either axis, so that all colours are used wherever they lie; equal ones stay equal.
+/// The same points evenly spread along either axis, so that all colours are used wherever they lie;
+/// equal ones stay equal.
 fn by_rank(points: &[[f32; 2]]) -> Vec<[f32; 2]> {
     let mut ranks = vec![[0.0; 2]; points.len()];
     for axis in 0..2 {

@@ -147,8 +147,9 @@ pub(super) fn spectrum(subjects: &[Subject]) -> Lines {
     Lines {
         title: "Spectrum of the covariance".into(),
         caption: format!(
-            "Both axes in powers of ten. A collapsed embedding falls steeply after a few directions; one that uses all its \
-             directions stays level. Dashed: the effective rank (RankMe).{}",
+            "Both axes in powers of ten. A collapsed embedding falls steeply after a few \
+             directions; one that uses all its directions stays level. Dashed: the effective rank \
+             (RankMe).{}",
             match ends {
                 true => " Lines end where the precision of the data does.",
                 false => "",
@@ -164,7 +165,8 @@ pub(super) fn spectrum(subjects: &[Subject]) -> Lines {
     }
 }
 
-/// Distances to the 1st neighbour, and to the 100th where there is one, a panel a subject over one axis.
+/// Distances to the 1st neighbour, and to the 100th where there is one, a panel a subject over one
+/// axis.
 pub(super) fn neighbours(subjects: &[Subject]) -> Histograms {
     let of_all = |subject: &Subject| !subject.diagnostics.neighbours.hundredth.is_empty();
     let shown = if subjects.iter().any(of_all) { 2 } else { 1 };

@@ -1,7 +1,7 @@
 //! Which images are shown with their neighbours.
 //!
-//! Of two models those whose neighbours changed most, in both directions, and some that nobody chose; the page says so,
-//! because the first kind alone would tell a story.
+//! Of two models those whose neighbours changed most, in both directions, and some that nobody
+//! chose; the page says so, because the first kind alone would tell a story.
 
 use e2mc_eval::Answers;
 use e2mc_eval::diagnostics::{Asked, Surroundings};
@@ -122,8 +122,8 @@ pub(super) fn groups(models: &[Model]) -> Vec<Group> {
     groups.map(group).collect()
 }
 
-/// What the neighbours of each model say: their most frequent class, of equals that of the nearest. Nothing where a class
-/// is not known, or models did not look at the same images.
+/// What the neighbours of each model say: their most frequent class, of equals that of the nearest.
+/// Nothing where a class is not known, or models did not look at the same images.
 pub(super) fn votes(models: &[Model]) -> Vec<Judged> {
     let known = |model: &Model| -> Option<(Vec<usize>, Vec<usize>, Vec<usize>)> {
         let asked = &model.surroundings.as_ref()?.asked;

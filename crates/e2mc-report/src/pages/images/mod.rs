@@ -1,8 +1,10 @@
-//! What models do with single images: classes that gain and lose, pairs that are confused, images gained and lost,
-//! neighbours, and a map. The parts go into the pages of `inspect`, `report`, `compare` and the demo.
+//! What models do with single images: classes that gain and lose, pairs that are confused, images
+//! gained and lost, neighbours, and a map. The parts go into the pages of `inspect`, `report`,
+//! `compare` and the demo.
 //!
-//! [`Images`] holds answers and neighbours by row number. Which images the parts will show is [`Images::wanted`]; whoever
-//! can read them tells each one's name and [`Thumbnail`] in [`Images::show`]. What is not told is shown in words.
+//! [`Images`] holds answers and neighbours by row number. Which images the parts will show is
+//! [`Images::wanted`]; whoever can read them tells each one's name and [`Thumbnail`] in
+//! [`Images::show`]. What is not told is shown in words.
 
 mod choose;
 mod classes;
@@ -59,7 +61,8 @@ pub struct Picture {
 pub struct Model {
     /// What tables and charts call it.
     pub name: String,
-    /// What it goes by on every page: see [`RunFolder::name_of`](e2mc_record::RunFolder::name_of); may be empty.
+    /// What it goes by on every page: see [`RunFolder::name_of`](e2mc_record::RunFolder::name_of);
+    /// may be empty.
     pub identity: String,
     /// Where rows lie, and what is nearest to them.
     pub surroundings: Option<Surroundings>,
@@ -113,8 +116,8 @@ impl Picture {
 }
 
 impl Images {
-    /// Models whose neighbours are known: where classes are known too, the majority of the neighbours answers for a
-    /// model.
+    /// Models whose neighbours are known: where classes are known too, the majority of the
+    /// neighbours answers for a model.
     #[must_use]
     pub fn of_surroundings(models: Vec<Model>, classes: Vec<String>) -> Self {
         let mut images = Self {
@@ -126,7 +129,8 @@ impl Images {
         images
     }
 
-    /// What models say of the same rows, each with its name; the first is what the others are compared with.
+    /// What models say of the same rows, each with its name; the first is what the others are
+    /// compared with.
     #[must_use]
     pub fn of_predictions<'a>(
         labels: &[usize],

@@ -1,4 +1,5 @@
-//! Single images of recorded results: answers from their predictions, neighbours from their surroundings.
+//! Single images of recorded results: answers from their predictions, neighbours from their
+//! surroundings.
 
 use std::path::PathBuf;
 
@@ -50,8 +51,9 @@ fn identity(result: &EvaluationResult) -> String {
     }
 }
 
-/// What the models of results do with single images: the first against each of the others. Results that were judged on
-/// other images, or have no fit in common with the first, take no part. A single result is shown alone.
+/// What the models of results do with single images: the first against each of the others. Results
+/// that were judged on other images, or have no fit in common with the first, take no part. A
+/// single result is shown alone.
 #[must_use]
 pub fn of_results(results: &[(String, &FoundResult)]) -> Images {
     let Some((_, first)) = results.first() else {
@@ -91,7 +93,8 @@ pub fn of_results(results: &[(String, &FoundResult)]) -> Images {
     images
 }
 
-/// What the models of runs do with single images: the base, where a result is of it, against each run's own.
+/// What the models of runs do with single images: the base, where a result is of it, against each
+/// run's own.
 #[must_use]
 pub fn of_run(runs: &[Run]) -> Images {
     let models = crate::pages::run::models_of(runs);

@@ -13,13 +13,15 @@ pub fn sentence(outcome: &Improvement) -> String {
     let chosen = outcome.chosen_row().map(named).unwrap_or_default();
     match (outcome.verdict, &outcome.verified) {
         (ImprovementVerdict::Better, Some(verified)) => format!(
-            "Better for {usage}: {chosen} gets {} % of the held-out images B right, the old model {} %: a gain of {}.",
+            "Better for {usage}: {chosen} gets {} % of the held-out images B right, the old model \
+             {} %: a gain of {}.",
             fixed(verified.after, 2),
             fixed(verified.before, 2),
             gained(verified)
         ),
         (_, Some(verified)) => format!(
-            "The old model stays: the best on A was {chosen}, and on B its gain for {usage} is {}, which is not certain.",
+            "The old model stays: the best on A was {chosen}, and on B its gain for {usage} is {}, \
+             which is not certain.",
             gained(verified)
         ),
         (ImprovementVerdict::NothingBetter, None) => format!(
@@ -72,15 +74,16 @@ pub fn findings(outcome: &Improvement) -> Vec<Finding> {
     }
     if let (false, Some(gain)) = (better, outcome.detectable) {
         found.push(Finding::note(format!(
-            "The smallest gain that the {} images of B would have shown, four times in five: {} points.",
+            "The smallest gain that the {} images of B would have shown, four times in five: {} \
+             points.",
             fixed(outcome.images.verify as f64, 0),
             fixed(gain, 2)
         )));
     }
     for &(labels, gain) in &outcome.labels_would_show {
         found.push(Finding::note(format!(
-            "With {} labelled images a gain of {} points would be seen, four times in five, if two models differ on a \
-             tenth of the images.",
+            "With {} labelled images a gain of {} points would be seen, four times in five, if two \
+             models differ on a tenth of the images.",
             fixed(labels as f64, 0),
             fixed(gain, 1)
         )));
@@ -89,8 +92,8 @@ pub fn findings(outcome: &Improvement) -> Vec<Finding> {
         found.push(Finding::note(match looks {
             1 => "B was looked at once.".to_owned(),
             _ => format!(
-                "B was looked at {looks} times. The interval does not know of the earlier ones: each gives luck another \
-                 chance."
+                "B was looked at {looks} times. The interval does not know of the earlier ones: \
+                 each gives luck another chance."
             ),
         }));
     }

@@ -93,7 +93,8 @@ const SIZES: [(&str, [usize; 4], usize); 10] = [
 ];
 
 impl fmt::Display for ConvnextConfig {
-    /// The short name: `convnext-tiny`, `convnextv2 of widths [4, 8, 16, 32] and depths [1, 1, 2, 1]`.
+    /// The short name: `convnext-tiny`,
+    /// `convnextv2 of widths [4, 8, 16, 32] and depths [1, 1, 2, 1]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.response_norm {
             true => "convnextv2",

@@ -7,9 +7,9 @@ use crate::archive::Problem;
 use crate::backbone::found::Found;
 
 /// Which networks a user can bring.
-const NETWORKS: &str = "e2mc knows vision transformers with square patches of one size, class token or none, \
-     registers, LayerScale, SwiGLU and learned or rotary positions; of any other network the embeddings, \
-     as .npy, can be judged and adapted";
+const NETWORKS: &str = "e2mc knows vision transformers with square patches of one size, class \
+     token or none, registers, LayerScale, SwiGLU and learned or rotary positions; of any other \
+     network the embeddings, as .npy, can be judged and adapted";
 
 fn other(expected: impl Into<String>, found: impl Into<String>) -> Problem {
     Problem {

@@ -1,7 +1,8 @@
 //! What files call a vision transformer's tensors.
 //!
-//! Our names are timm's, which DINO, DINOv2, MAE, MoCo v3 and iBOT share but for a few; DINOv3's and
-//! the shards of FSDP are read under the same table. torchvision and Hugging Face have their own.
+//! Our names are timm's, which DINO, DINOv2, MAE, MoCo v3 and iBOT share but for a few; DINOv3's
+//! and the shards of FSDP are read under the same table. torchvision and Hugging Face have their
+//! own.
 
 use crate::backbone::naming::{Naming, Pieces};
 use crate::backbone::table::Table;
@@ -156,7 +157,8 @@ macro_rules! hf_dinov2 {
 static HF_DINOV2: Table = hf_dinov2!("mlp.fc1", "mlp.fc2");
 static HF_DINOV2_GATED: Table = hf_dinov2!("mlp.weights_in", "mlp.weights_out");
 
-/// Hugging Face's names of DINOv3; `$up` is what our first linear layer or its second half is there.
+/// Hugging Face's names of DINOv3; `$up` is what our first linear layer or its second half is
+/// there.
 macro_rules! hf_dinov3 {
     ($own:literal) => {
         Table {
@@ -212,7 +214,8 @@ const READ_GATED: Pieces = Pieces {
     ..GATED
 };
 
-/// A block's number with the chunk that it is in, as DINOv2's FSDP wraps them: `blocks.1.7.` is block 7.
+/// A block's number with the chunk that it is in, as DINOv2's FSDP wraps them: `blocks.1.7.` is
+/// block 7.
 fn unchunked(name: &str) -> Option<String> {
     let rest = name.strip_prefix("blocks.")?;
     let (chunk, rest) = rest.split_once('.')?;
@@ -291,7 +294,8 @@ pub(super) static NAMINGS: [Naming; 9] = [
         beside: beside_timm,
         ..Naming::PLAIN
     },
-    // timm's networks with rotary positions are found and read under the first; this is for writing.
+    // timm's networks with rotary positions are found and read under the first; this is for
+    // writing.
     Naming {
         names: &["timm-rope"],
         landmark: PATCHES,

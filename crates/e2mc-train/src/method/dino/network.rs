@@ -29,8 +29,8 @@ pub struct Dino {
 }
 
 impl Dino {
-    /// Makes the student's head under `path`, the teacher under `path / "teacher"` and the centre as
-    /// `path / "center"`.
+    /// Makes the student's head under `path`, the teacher under `path / "teacher"` and the centre
+    /// as `path / "center"`.
     ///
     /// # Errors
     /// Where a width is out of range.
