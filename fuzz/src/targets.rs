@@ -11,7 +11,7 @@ use e2mc_data::geometry::Region;
 use e2mc_data::{Dataset, Image, Split};
 use tempfile::TempDir;
 
-/// Images with more pixels are passed over: the program takes more, in more memory than a fuzzer
+/// Images with more pixels are skipped: the program takes more, in more memory than a fuzzer
 /// has.
 const PIXELS: usize = 4 << 20;
 

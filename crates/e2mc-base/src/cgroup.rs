@@ -11,7 +11,7 @@ use crate::process;
 /// Where the system shows the groups.
 const MOUNT: &str = "/sys/fs/cgroup";
 
-/// The threads that the limit of this process allows, rounded up; none where there is no limit or
+/// The threads that the limit of this process allows, rounded up; none if there is no limit or
 /// the cores that the process may use are no more than that.
 pub fn threads() -> Option<usize> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
@@ -21,7 +21,7 @@ pub fn threads() -> Option<usize> {
 }
 
 /// The bytes of memory that this process can still take: what the machine has free or can free, and
-/// no more than the limits of its groups leave; none where the system does not say.
+/// no more than the limits of its groups leave; none if the system does not say.
 pub fn memory() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let machine = fs::read_to_string("/proc/meminfo").ok();

@@ -138,7 +138,7 @@ impl FolderLock {
                 Err(error) => return Err(io("write to")(error)),
             };
             remove_rests(folder);
-            // Who holds the lock is told for the message alone.
+            // The owner is written only for the message.
             let _ = file.set_len(0);
             let _ = (&file).write_all(whoami().as_bytes());
             return Ok(Self {

@@ -136,7 +136,7 @@ fn check_shapes(subjects: &[Subject]) -> Result<()> {
              expected the same of both",
             before.source, after.source
         ),
-        "embed the same images in the same order with both models; or inspect one at a time",
+        "embed the same images in the same order with both models, or inspect them separately",
     ))
 }
 

@@ -1,4 +1,4 @@
-//! From images on disk to batches of augmented views.
+//! Turns images on disk into batches of augmented views.
 //!
 //! One direction: a [`Dataset`] (folders of JPEG, PNG and WebP files, lists of them, tar shards, or
 //! IDX files) gives [`Image`]s, a

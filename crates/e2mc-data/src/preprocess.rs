@@ -13,7 +13,7 @@ use crate::decode::PIXEL_LIMIT;
 use crate::geometry::Region;
 use crate::{Error, Image};
 
-/// How an image is prepared when a model is judged.
+/// How an image is prepared when a model is evaluated.
 ///
 /// ```
 /// use e2mc_data::Preprocessing;

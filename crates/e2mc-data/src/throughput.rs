@@ -127,7 +127,7 @@ impl Dataset for Repeated {
         self.dataset.native_size()
     }
 
-    /// As many times as many as the data set allows: none where that allows none.
+    /// The fraction that the data set itself allows, rounded down to whole images.
     fn max_bad(&self) -> f64 {
         let images = self.dataset.len().max(1) as f64;
         (self.dataset.max_bad() * images).floor() / images

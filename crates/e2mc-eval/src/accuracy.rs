@@ -114,7 +114,7 @@ impl Estimate {
     }
 }
 
-/// How far accuracy fell between two models that were judged on the same samples.
+/// How far accuracy fell between two models that were evaluated on the same samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PairedDrop {
     /// Accuracy before minus accuracy after, from -1 to 1; positive if it fell.

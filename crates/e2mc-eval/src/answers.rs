@@ -36,8 +36,8 @@ pub struct ClassAccuracy {
     pub first: f64,
     /// The fraction that the second gets right, if there is one.
     pub second: Option<f64>,
-    /// Of the second minus the first, all classes together at the level 0.05; of the first model
-    /// alone Wilson's interval of its accuracy at 95 %.
+    /// Interval of the second minus the first, at the level 0.05 for all classes together; for the
+    /// first model alone, Wilson's 95 % interval of its accuracy.
     pub interval: (f64, f64),
 }
 
@@ -276,7 +276,7 @@ mod tests {
         };
         let found = alone.by_class().unwrap();
         assert_eq!((found[0].class, found[0].second), (1, None));
-        // Of 8 in 10, by the formula.
+        // Wilson's interval of 8 in 10, by the formula.
         assert!((found[0].interval.0 - 0.490_16).abs() < 1e-4, "{found:?}");
         assert!((found[0].interval.1 - 0.943_31).abs() < 1e-4, "{found:?}");
         assert_eq!(alone.confused()[0].first, 6.0);

@@ -71,7 +71,7 @@ pub fn average_precision(
     })
 }
 
-/// The average precision of each label, none where no row has it, of `scores` `(n, labels)`.
+/// The average precision of each label, none if no row has it, of `scores` `(n, labels)`.
 ///
 /// # Errors
 /// [`Error::Length`] if the scores are not one for each row and label.

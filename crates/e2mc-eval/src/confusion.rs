@@ -1,4 +1,4 @@
-//! Who is taken for whom: the confusion matrix and each class's accuracy.
+//! The confusion matrix and the accuracy of each class.
 
 use crate::{Error, check};
 

@@ -109,7 +109,7 @@ pub struct KnnResult {
     pub vote: Vote,
     /// The predicted label of each test row.
     pub predictions: Vec<usize>,
-    /// The labels of most votes for each test row, the prediction first; none where fewer labels
+    /// The labels of most votes for each test row, the prediction first; none if fewer labels
     /// have a vote.
     pub ranked: Vec<[Option<usize>; RANKED]>,
 }

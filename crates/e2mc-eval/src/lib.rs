@@ -1,4 +1,4 @@
-//! What embeddings are worth: k-NN, linear probes and their accuracies, on plain float32 matrices.
+//! Evaluation of embeddings: k-NN, linear probes and their accuracies, on plain float32 matrices.
 //!
 //! - [`knn()`]: exact cosine k-NN, weighted as DINO's or by majority, several k at once;
 //! - [`Probe`]: a linear classifier on frozen features, by the paper's SGD or by logistic

@@ -212,7 +212,7 @@ struct Bench<'a> {
     /// How all of them see images.
     recipe: &'a Recipe,
     device: Device,
-    /// The map that each is judged with, fitted to its own features.
+    /// The map that each is evaluated with, fitted to its own features.
     method: Method,
 }
 
@@ -444,7 +444,7 @@ impl Measured {
         })
     }
 
-    /// One model against another on the test images; none where either is not there.
+    /// One model against another on the test images; none if either is not there.
     fn compare(&self, first: &str, second: &str) -> Result<Option<Comparison>, Error> {
         let find = |name: &str| self.rows.iter().find(|(row, _)| row.name == name);
         let Some((a, b)) = find(first).zip(find(second)) else {

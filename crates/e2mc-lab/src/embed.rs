@@ -121,7 +121,7 @@ pub struct Embedded {
 }
 
 /// Embeds, and writes the file. Where a stop is requested the rows that are done are kept, and the
-/// same work goes on after them.
+/// same work continues after them.
 ///
 /// # Errors
 /// Where the checkpoint or an image cannot be read, or the file cannot be written;

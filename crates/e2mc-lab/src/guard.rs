@@ -1,7 +1,7 @@
 //! The online check that features do not get worse: k-NN on held-out training images.
 //!
-//! The untouched model is measured first. Its predictions are kept, so that a later drop is judged
-//! image by image: the noise is the standard error of the paired difference.
+//! The untouched model is measured first. Its predictions are kept, so that a later drop is
+//! evaluated image by image: the noise is the standard error of the paired difference.
 
 use std::sync::Arc;
 use std::time::Instant;

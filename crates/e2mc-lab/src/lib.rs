@@ -1,10 +1,10 @@
-//! The lab: what is done with a network from the first plan to the last result.
+//! The lab: all work with networks, from the plan of a run to the last result.
 //!
-//! - [`recipe`]: the settings of a run, made of recipes and changes;
+//! - [`recipe`]: the settings of a run, from recipes and changes;
 //! - [`run`]: a training run, guarded ([`guard`]), recorded, stopped and resumed;
 //! - [`continuation`]: the paper's second step, from a checkpoint that is already trained;
-//! - [`protocol`]: what a checkpoint's features of images are worth;
-//! - [`sweep`]: a grid of runs from one checkpoint, all judged alike; [`demo`]: the job on the
+//! - [`protocol`]: evaluation of a checkpoint's features of images;
+//! - [`sweep`]: a grid of runs from one checkpoint, all evaluated alike; [`demo`]: the job on the
 //!   sample;
 //! - [`improve`]: a better encoder or the old one, with proof;
 //! - [`features`]: what a network makes of images, through a map where there is one; [`adapt`]:

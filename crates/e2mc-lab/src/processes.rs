@@ -101,7 +101,7 @@ pub fn launcher() -> Option<u32> {
     std::env::var(variable::LAUNCHER).ok()?.parse().ok()
 }
 
-/// Who a process is.
+/// The environment variables that give a process its rank.
 fn place(rank: usize, size: usize, port: u16) -> [(&'static str, String); 7] {
     [
         (variable::RANK, rank.to_string()),

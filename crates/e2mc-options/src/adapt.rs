@@ -51,12 +51,12 @@ pub struct AdaptOptions {
     /// Device of the network: cpu or cuda:N
     #[arg(help_heading = heading::MACHINE, long, default_value = "cpu", requires = "checkpoint")]
     pub device: String,
-    /// Class numbers of the rows, to choose a map and to verify it
+    /// Class numbers of the rows, used to choose and verify the map
     #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "second_view"])]
     pub labels: Option<String>,
     /// Embeddings of another view of the same images, if there are no labels
     ///
-    /// In the same rows.
+    /// Row by row in the same order.
     #[arg(long, value_name = "EMBEDDINGS", conflicts_with = "apply")]
     pub second_view: Option<String>,
     /// Method to fit the map with
@@ -83,7 +83,7 @@ pub struct AdaptOptions {
     /// Scale mapped rows to length 1 as the last step; auto tries both
     #[arg(help_heading = heading::ADAPT, long, conflicts_with = "apply")]
     pub unit_length: bool,
-    /// What the embeddings are for; each use gets a map of its own
+    /// Use of the embeddings; each use gets its own map
     #[arg(
         long = "for",
         value_name = "USE",
@@ -93,7 +93,7 @@ pub struct AdaptOptions {
         conflicts_with = "apply"
     )]
     pub uses: Vec<UseName>,
-    /// Probability of claiming a gain where there is none
+    /// Significance level: the probability of a false claim of a gain
     #[arg(
         help_heading = heading::ADAPT,
         value_name = "P",

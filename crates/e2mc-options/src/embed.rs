@@ -46,7 +46,7 @@ pub struct EmbedOptions {
     pub tensor: Option<String>,
     /// File to write, .npy or .safetensors (required)
     ///
-    /// Labels and image names go beside it.
+    /// Labels and image names are written beside it.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Output of the network to write, such as backbone or projector
@@ -74,7 +74,7 @@ pub struct EmbedOptions {
     /// Where to compute.
     #[command(flatten)]
     pub machine: MachineOptions,
-    /// How many processes share the work.
+    /// Number of processes.
     #[command(flatten)]
     pub processes: ProcessOptions,
     /// Print the result as one JSON object on standard output
@@ -85,9 +85,9 @@ pub struct EmbedOptions {
 /// A split of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SplitName {
-    /// The images to learn from
+    /// The training images
     Train,
-    /// The images to judge by
+    /// The test images
     Test,
 }
 

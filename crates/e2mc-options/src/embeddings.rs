@@ -8,7 +8,7 @@ use e2mc_record::FileOrigin;
 use super::heading;
 use super::{CheckpointOptions, ImageOptions, PreparationOptions};
 
-/// What is judged: a checkpoint's features of images, or four files of embeddings and labels.
+/// Features to evaluate: those of a checkpoint and images, or four files of embeddings and labels.
 #[derive(Args, Clone, Debug)]
 pub struct EmbeddingsOptions {
     /// Checkpoint or model file to evaluate (required without --train)
@@ -25,7 +25,7 @@ pub struct EmbeddingsOptions {
     pub reading: CheckpointOptions,
     /// Folder of labelled images with both splits (required with --checkpoint)
     ///
-    /// The classifiers learn from the train split and are tested on the test split.
+    /// Classifiers are trained on the train split and tested on the test split.
     #[arg(help_heading = heading::IMAGES, long, value_name = "DIR", requires = "checkpoint")]
     pub data: Option<PathBuf>,
     /// How the images are opened.
@@ -61,7 +61,7 @@ pub struct EmbeddingsOptions {
     pub map: Option<PathBuf>,
     /// Training embeddings, instead of --checkpoint and --data
     ///
-    /// Of any model: FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR.
+    /// They may come from any model: FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR.
     #[arg(
         help_heading = heading::FILES,
         long,
@@ -88,7 +88,7 @@ impl EmbeddingsOptions {
         self.checkpoint.is_some()
     }
 
-    /// The four files of embeddings and labels; none where a checkpoint is judged.
+    /// The four files of embeddings and labels; none if a checkpoint is evaluated.
     pub fn files(&self) -> Option<FileOrigin> {
         Some(FileOrigin {
             train: self.train.clone()?,

@@ -80,19 +80,19 @@ pub struct FinetuneOptions {
     /// Probability of a left-right flip of a training image
     #[arg(help_heading = heading::TRAINING, long, value_name = "P", default_value_t = 0.5)]
     pub flip: f32,
-    /// Where and with what randomness to compute.
+    /// Device, threads and seed.
     #[command(flatten)]
     pub machine: MachineOptions,
-    /// What is left behind.
+    /// Where the result goes.
     #[command(flatten)]
     pub record: RecordOptions,
 }
 
-/// Whose settings fine-tuning has.
+/// Presets of fine-tuning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FinetunePresetName {
-    /// Cosine; backbone 0.03, layer 0.08 (1 %), 0.01 and 0.1 (more)
+    /// Cosine; rates of backbone and layer: 0.03, 0.08 at 1 %; 0.01, 0.1 above
     Vicreg,
-    /// Times 0.2 at epochs 12 and 16; backbone 0.02, layer 5 (1 %), 0.01 and 0.2 (more)
+    /// Steps x 0.2 at epochs 12 and 16; rates 0.02, 5 at 1 %; 0.01, 0.2 above
     Swav,
 }

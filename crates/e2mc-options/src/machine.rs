@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::heading;
 
-/// Where and with what randomness to compute.
+/// Device, threads and seed.
 #[derive(Args, Clone, Debug)]
 pub struct MachineOptions {
     /// Device of the network: cpu or cuda:N

@@ -9,18 +9,17 @@ use super::{EmbeddingsOptions, MachineOptions, RecordOptions};
 /// Options of `svm`.
 #[derive(Args, Debug)]
 pub struct SvmOptions {
-    /// What is judged.
+    /// The features to evaluate.
     #[command(flatten)]
     pub embeddings: EmbeddingsOptions,
-    /// C, the weight of errors [default: 1e-6 to 1000 in factors of 10]
-    ///
-    /// Cross-validation chooses among several.
+    /// Cost C of errors [default: 1e-6 to 1000 in factors of 10]
+    /// With several values, cross-validation chooses one.
     #[arg(value_name = "C,…", long = "cost", short = 'C', value_delimiter = ',')]
     pub costs: Vec<f64>,
     /// Folds of the cross-validation
     #[arg(value_name = "N", long, default_value_t = 3)]
     pub folds: usize,
-    /// Weight of a class's own rows against the others
+    /// Weight of positive rows relative to negative rows
     #[arg(long, value_name = "WEIGHT", default_value_t = 1.0)]
     pub positive_weight: f64,
     /// Scaling of the features before the fit
@@ -34,10 +33,10 @@ pub struct SvmOptions {
         default_value_t = AveragePrecisionName::Area
     )]
     pub average_precision: AveragePrecisionName,
-    /// Where and with what randomness to compute.
+    /// Device, threads and seed.
     #[command(flatten)]
     pub machine: MachineOptions,
-    /// What is left behind.
+    /// Where the result goes.
     #[command(flatten)]
     pub record: RecordOptions,
 }
@@ -63,7 +62,7 @@ pub enum AveragePrecisionName {
 }
 
 impl SvmOptions {
-    /// How machines are fitted and judged.
+    /// How machines are fitted and evaluated.
     pub fn plan(&self) -> MachinePlan {
         let solver = SvmConfig::default();
         MachinePlan {

@@ -9,12 +9,12 @@ use super::{ContinueOptions, ProbeName};
 /// Options of `sweep`.
 #[derive(Args, Debug)]
 pub struct SweepOptions {
-    /// Setting and its values, as criterion.beta=1,10 (required without --resume)
+    /// Setting and its values: criterion.beta=1,10 (required without --resume)
     ///
-    /// Repeatable: every combination is run.
+    /// Repeat it for several settings: every combination is run.
     #[arg(long, value_name = "KEY=VALUE,…", required_unless_present = "resume")]
     pub grid: Vec<String>,
-    /// Replace the sweep in --out; without this, a second one is an error
+    /// Replace an existing sweep in --out, instead of refusing
     #[arg(help_heading = heading::RUN, long, conflicts_with_all = ["resume", "resume_or_start"])]
     pub overwrite: bool,
     /// How each run is continued from the checkpoint.

@@ -13,7 +13,7 @@ pub struct ThroughputOptions {
     /// Images: a folder, a list, tar shards or IDX files; the train split is used
     #[arg(value_name = "DIR")]
     pub data: PathBuf,
-    /// Recipe whose views are made
+    /// Recipe that defines the views
     ///
     /// vicreg, swav, simsiam, probe, small-grey, evaluation, or any training recipe.
     #[arg(long, value_name = "NAME|FILE", default_value = "vicreg")]

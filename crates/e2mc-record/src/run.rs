@@ -10,7 +10,7 @@ use crate::read::{self, Kind};
 use crate::{Error, FoundResults, RunLog, find_results};
 
 /// The format of `run.json` that is written here. A field that decides a run raises it: a program
-/// that does not know the field must not go on with the run as if it were not there.
+/// that does not know the field must not continue with the run as if it were not there.
 pub const RUN_FORMAT: u32 = 1;
 
 const SETTINGS: Kind = Kind {
@@ -293,9 +293,9 @@ impl RunSettings {
 pub struct Run {
     /// Its files.
     pub folder: RunFolder,
-    /// What decides the run beside its recipe; none where the file is not there.
+    /// What decides the run beside its recipe; none if the file is not there.
     pub settings: Option<RunSettings>,
-    /// The text of `recipe.toml`; none where the file is not there. [`RunLog::recipe`] has the same
+    /// The text of `recipe.toml`; none if the file is not there. [`RunLog::recipe`] has the same
     /// as JSON.
     pub recipe: Option<String>,
     /// The log.
@@ -405,7 +405,7 @@ mod tests {
         );
         settings().write(&folder).unwrap();
         let text = fs::read_to_string(folder.settings()).unwrap();
-        // What decides a run must not be passed over.
+        // What decides a run must not be skipped.
         let unknown = text.replacen("\"seed\"", "\"world\": 2, \"seed\"", 1);
         let found = error(&unknown);
         assert!(found.contains("unknown field `world`"), "{found}");
@@ -418,7 +418,7 @@ mod tests {
         let lock = folder.create().unwrap();
         assert!(matches!(folder.create(), Err(Error::Lock(_))), "one writer");
         drop(lock);
-        // As a kill leaves it before the first checkpoint: there is nothing to go on with.
+        // As a kill leaves it before the first checkpoint: there is nothing to continue with.
         let mut log = EventWriter::create(&folder.metrics()).unwrap();
         log.write(&Event::Start(Start::new(serde_json::Value::Null)))
             .unwrap();

@@ -1,4 +1,4 @@
-//! Appending events to `metrics.jsonl`, and going on with it after a stop.
+//! Appending events to `metrics.jsonl`, and continuing with it after a stop.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};

@@ -162,9 +162,9 @@ impl Model {
 /// Gives `take` the rows of `dataset` batch by batch, in its order: the values `(n, d)` row-major,
 /// and `d`. Memory does not grow with the data set.
 ///
-/// Of several processes, which all call this, each makes whole batches of the data set's, in turn:
-/// the rows are those of one process to the last bit. The first process's `take` is given all of
-/// them, the others' none.
+/// With several processes, all must call this; each computes whole batches in turn, and the rows
+/// equal those of one process to the last bit. The `take` of the first process gets all rows, that
+/// of the others none.
 ///
 /// # Errors
 /// Where an image cannot be read or does not fit the network, a process is lost, and what `take`
@@ -216,7 +216,7 @@ pub fn embed_batches<E: From<Error>>(
         values.resize(rows.numel(), 0.0);
         rows.f_copy_data(&mut values, rows.numel())
             .map_err(Error::from)?;
-        // Whoever goes on after rows that are there takes whole batches, as one process makes them.
+        // A resumed call takes whole batches, as one process makes them.
         for rows in values[skip * cols..].chunks((batch * cols).max(1)) {
             take(rows, cols)?;
         }

@@ -38,7 +38,7 @@ pub struct Encoder<'a> {
     /// Whether blocks are computed again for the gradient.
     pub(crate) recomputes: bool,
     /// Whether the backbone is a fixed function: no gradient reaches its weights, and its running
-    /// statistics stay as they are.
+    /// statistics stay unchanged.
     pub(crate) frozen: bool,
     /// Whether batch norm goes by its running statistics and keeps them.
     pub(crate) keeps_statistics: bool,
@@ -162,7 +162,8 @@ impl Encoder<'_> {
         let mode = self.mode(self.statistics(Statistics::Batch));
         let found = self.backbone.forward_kept(&images, mode)?;
         found.ok_or_else(|| {
-            let expected = "false: blocks of this backbone cannot be computed one by one";
+            let expected = "false, because the blocks of this backbone cannot be computed one by \
+                one";
             Error::config("training.checkpoint_blocks", expected, true)
         })
     }

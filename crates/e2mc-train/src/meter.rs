@@ -65,12 +65,12 @@ pub struct EpochSummary {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EpochSoFar {
-    /// Of the epoch.
+    /// Sums over the epoch.
     pub(crate) steps: Sums,
     /// Since the last report.
     #[serde(default)]
     pub(crate) logged: Sums,
-    /// Of an epoch whose batches are all done, and whose end was not recorded.
+    /// An epoch whose batches are all done, but whose end was not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) end: Option<EpochEnd>,
 }
@@ -169,7 +169,7 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// The meter that goes on after what an earlier process measured.
+    /// The meter that continues after what an earlier process measured.
     pub(crate) fn after(before: Sums, waits: Waits) -> Self {
         Self {
             started: Instant::now(),
@@ -187,7 +187,7 @@ impl Meter {
         Self::after(Sums::default(), self.waits)
     }
 
-    /// What a later process needs to go on with.
+    /// What a later process needs to continue with.
     fn so_far(&self) -> Sums {
         let sums = self.sums.iter();
         let sums = sums.map(|(name, sum)| ((*name).to_owned(), sum.double_value(&[])));

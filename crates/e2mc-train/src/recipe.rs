@@ -81,7 +81,7 @@ pub struct TrainingConfig {
     /// Whether matrices alone have weight decay: no bias, and no scale of a normalisation.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub decay_matrices_only: bool,
-    /// How many blocks of the backbone stay as they are, with what comes before them: counted from
+    /// How many blocks of the backbone stay unchanged, with what comes before them: counted from
     /// the images, through the stages. Their running statistics follow `freeze_batch_norm`. None if
     /// absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

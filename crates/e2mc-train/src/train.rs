@@ -38,7 +38,7 @@ pub enum Control {
     Continue,
     /// Save and end the run here.
     Stop,
-    /// Save the state before this call and end: the run goes on with the end of this epoch.
+    /// Save the state before this call and end: the run continues with the end of this epoch.
     Interrupt,
 }
 

@@ -255,7 +255,7 @@ fn a_small_file_that_claims_a_huge_network_is_refused_before_it_is_made() {
         ] {
             let error = error.to_string();
             assert!(
-                error.contains("the network which its header describes"),
+                error.contains("the network that its header describes"),
                 "{error}"
             );
             assert!(error.contains("claims.safetensors"), "{error}");

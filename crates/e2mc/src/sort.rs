@@ -132,7 +132,7 @@ fn merge<S: Simd>(simd: S, rows: &mut [Keys], half: usize) {
 fn mirror<S: Simd, const PARTS: usize>(simd: S, rows: &mut [Keys], half: usize) -> usize {
     let stride = half / PARTS;
     for i in 0..stride {
-        // Of the mirrored half, higher parts lie at lower rows.
+        // In the mirrored half, higher parts lie at lower rows.
         let first = half + stride - 1 - i;
         let mut low = [simd.splat_f64(0.0); PARTS];
         let mut high = low;

@@ -55,8 +55,7 @@ impl Libtorch {
                     .unwrap_or_else(|| format!("there is no {LIBRARY} in {}", folder.display()));
                 return Err(Failure::new(
                     format!("{CHOICE}: {wrong}"),
-                    "set it to the folder that holds libtorch's lib/, such as the torch folder of \
-                     Python",
+                    "set it to the folder with libtorch's lib/, such as Python's torch folder",
                 ));
             }
             None => lib(COMMON_CHOICE).filter(|folder| serves(folder)),

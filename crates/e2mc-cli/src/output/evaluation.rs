@@ -76,7 +76,7 @@ fn probes(found: &EvaluationResult) -> String {
     )
 }
 
-/// Whose settings the SGD probe had, and why.
+/// The preset of the SGD probe, and why it was chosen.
 fn preset(found: &EvaluationResult) -> String {
     let word = |key: &str| found.settings.get(key).and_then(|value| value.as_str());
     let Some(preset) = word("preset").filter(|_| found.probes.iter().any(|row| row.probe == "sgd"))

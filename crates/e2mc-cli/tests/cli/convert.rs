@@ -99,7 +99,7 @@ fn a_backbone_alone_is_continued_with_new_heads() {
     assert_eq!(ran.json()["outcome"], "finished");
     assert!(
         ran.stderr
-            .contains("those of vicreg start anew and train alone for 2 steps"),
+            .contains("new heads of vicreg train alone for 2 steps"),
         "{}",
         ran.stderr
     );

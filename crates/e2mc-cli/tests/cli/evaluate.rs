@@ -82,7 +82,7 @@ fn neighbours_of_files_vote_and_are_recorded() {
     assert_eq!(limited["results"][0]["top1"], results[0]["top1"]);
     let ran = world.run(&format!("knn {FILES} --memory 1K"));
     assert!(
-        ran.error().contains("memory limit of 1024 bytes"),
+        ran.error().contains("the memory limit is 1024 bytes"),
         "{}",
         ran.stderr
     );
@@ -452,7 +452,7 @@ fn finetuning_warns_of_what_a_probe_warns_of() {
     fs::write(&labels, bytes).unwrap();
     let (warnings, _) = tune("data");
     let expected = [
-        "5 of 20 test rows are of classes without training rows and cannot be right",
+        "5 of 20 test rows are of classes without training rows and are always wrong",
         "1 of 4 classes have no image among 100 % of the labels",
     ];
     assert_eq!(warnings, serde_json::json!(expected));
@@ -562,7 +562,7 @@ fn half_given_sources_are_usage_errors() {
     let ran = world.run(&format!("probe {FILES} --features augmented"));
     assert_eq!(ran.code, Some(2));
     assert!(
-        ran.error().contains("cached features already"),
+        ran.error().contains("already hold cached features"),
         "{}",
         ran.stderr
     );

@@ -380,7 +380,7 @@ fn unreadable_images_are_named_and_replaced_up_to_a_limit() {
     let over = run("over", "--max-bad-images 0.05");
     assert!(
         over.error()
-            .contains("3 of 48 images cannot be used: expected at most 2"),
+            .contains("3 of 48 images cannot be read: expected at most 2"),
         "{}",
         over.stderr
     );
@@ -389,7 +389,7 @@ fn unreadable_images_are_named_and_replaced_up_to_a_limit() {
     assert!(
         wrong
             .error()
-            .contains("expected a fraction from 0 to 1, found 2"),
+            .contains("largest fraction of bad images: expected 0 to 1, found 2"),
         "{}",
         wrong.stderr
     );

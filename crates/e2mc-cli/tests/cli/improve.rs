@@ -241,9 +241,9 @@ fn without_labels_the_old_model_stays_and_labels_are_asked_for() {
         "{would:?}"
     );
     let text = run(&world, LINE).stdout;
-    assert!(text.contains("too few images with labels"), "{text}");
+    assert!(text.contains("too few labelled images"), "{text}");
     assert!(
-        text.contains("With 2000 labelled images a gain of"),
+        text.contains("With 2000 labelled images, a gain of"),
         "{text}"
     );
 }
@@ -308,7 +308,7 @@ fn a_killed_search_goes_on_with_the_same_command() {
         fs::read_to_string(world.path("out/search/plan.json")).unwrap(),
         kept
     );
-    // What was judged stands, and the time that was spent counts.
+    // What was evaluated stands, and the time that was spent counts.
     let rows = result["rows"].as_array().unwrap();
     let known = before["rows"].as_array().unwrap();
     assert_eq!(&rows[..known.len()], &known[..]);
@@ -378,7 +378,7 @@ fn a_verdict_is_not_lost_for_a_count_that_cannot_be_written() {
     let ran = run(&world, &format!("{LINE} --budget 1s --json"));
     let result = ran.json();
     assert_eq!(result["looks"], 1, "{result:#}");
-    let warnings = ran.stderr.matches("are counted in out/looks.json alone");
+    let warnings = ran.stderr.matches("are counted only in out/looks.json");
     assert_eq!(warnings.count(), 1, "{}", ran.stderr);
 }
 
@@ -389,7 +389,7 @@ fn what_is_read_is_not_replaced() {
     let refused = run(&world, &line);
     assert_eq!(refused.code, Some(2));
     assert!(
-        refused.error().contains("would be replaced"),
+        refused.error().contains("would be overwritten"),
         "{}",
         refused.stderr
     );

@@ -113,7 +113,7 @@ fn a_batch_in_parts_starts_from_the_loss_of_the_whole_batch() {
         ran.stderr
     );
     let ran = world.run("pretrain --out parts --resume --accumulate 2");
-    assert!(ran.error().contains("--accumulate does not go with it"));
+    assert!(ran.error().contains("--accumulate cannot be given"));
 }
 
 #[test]

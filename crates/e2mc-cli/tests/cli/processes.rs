@@ -290,7 +290,7 @@ fn processes_embed_and_judge_to_the_bytes_of_one() {
                  rows1.labels.npy";
     let refused = world.run(&format!("knn {files} --nproc 2"));
     assert!(
-        refused.error().contains("one process judges"),
+        refused.error().contains("one process evaluates"),
         "{}",
         refused.stderr
     );
@@ -314,7 +314,7 @@ fn bad_images_count_over_all_processes() {
     };
     for size in [1, 2] {
         let over = embed(size, "0.05");
-        let expected = "3 of 48 images cannot be used: expected at most 2";
+        let expected = "3 of 48 images cannot be read: expected at most 2";
         assert!(over.error().contains(expected), "{size}: {}", over.stderr);
         let ran = embed(size, "0.1");
         assert_eq!(ran.code, Some(0), "{size}: {}", ran.stderr);

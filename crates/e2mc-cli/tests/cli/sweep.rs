@@ -142,7 +142,7 @@ fn a_sweep_that_was_stopped_goes_on_as_if_it_had_not_been() {
     let ran = ended(child);
     let text = ran.stdout;
     assert_eq!(ran.code, Some(3), "{text}");
-    assert!(text.contains("go on with --resume"), "{text}");
+    assert!(text.contains("continue with --resume"), "{text}");
     assert!(!run.join("probe/result.json").exists() && run.join("checkpoint.safetensors").exists());
     assert_eq!(runs(&world.path("sweep")).len(), 1);
 
@@ -235,7 +235,7 @@ fn bad_grids_are_refused_before_anything_is_written() {
     let ran = world.run("sweep --out nowhere --resume --grid criterion.beta=1");
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert!(
-        ran.error().contains("--resume goes on with the settings"),
+        ran.error().contains("--resume uses the settings"),
         "{}",
         ran.stderr
     );

@@ -52,9 +52,9 @@ fn box_radius(sigma: f32) -> f32 {
 /// An extended box filter with weights in 24-bit fixed point.
 struct Kernel {
     radius: usize,
-    /// Of each pixel within the radius.
+    /// Weight of each pixel within the radius.
     inner: u32,
-    /// Of the two pixels just outside.
+    /// Weight of the two pixels just outside.
     outer: u32,
 }
 

@@ -32,7 +32,7 @@ pub struct ImageFiles {
     /// The shards, open.
     shards: Vec<(PathBuf, File)>,
     max_bad: f64,
-    /// Who is told of bad images, each once.
+    /// Called once for each bad image.
     on_bad: Option<OnBad>,
     bad: Mutex<BTreeSet<usize>>,
 }

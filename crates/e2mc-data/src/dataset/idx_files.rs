@@ -42,7 +42,7 @@ pub(super) fn idx_images(
         let of_images = name.contains("images") && name.contains("idx3");
         of_images && split_of_idx(&name) == Some(split) && path.is_file()
     };
-    // Of a file and its compressed twin the former.
+    // An uncompressed file is preferred to its compressed twin.
     let twin = |path: &Path| {
         path.extension().is_some_and(|end| end == "gz") && path.with_extension("").is_file()
     };

@@ -18,9 +18,9 @@ pub(super) struct Mix {
 impl Mix {
     pub(super) fn expected(&self) -> String {
         if self.numbers {
-            format!("a whole number below {MOST} as the label, as other lines have")
+            format!("a whole number below {MOST} as the label, as on other lines")
         } else {
-            "a name as the label and no number, as other lines have".to_owned()
+            "a name as the label, not a number, as on other lines".to_owned()
         }
     }
 }

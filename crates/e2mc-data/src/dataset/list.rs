@@ -1,7 +1,7 @@
 //! Text files that list images: one a line, with a label or without.
 //!
 //! `path<TAB>label`, `path,label` or `path label`, the same in all lines; paths are relative to the
-//! file's folder. Empty lines and lines that start with `#` are passed over, and so is a header. A
+//! file's folder. Empty lines and lines that start with `#` are skipped, and so is a header. A
 //! table with a header may have more columns, among them pandas' index (see
 //! [`table`](super::table)). Labels are whole numbers, or names of classes.
 

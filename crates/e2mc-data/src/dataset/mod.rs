@@ -46,7 +46,7 @@ pub fn name_below(root: &Path, dataset: &dyn Dataset, index: usize) -> String {
 }
 
 /// What is shown of the image `index`: its name [below the folder](name_below) and, with
-/// `thumbnails` and where it can be read, a small picture. None where there is no such image.
+/// `thumbnails` and where it can be read, a small picture. None if there is no such image.
 pub fn shown(
     (root, dataset): (&Path, &dyn Dataset),
     index: usize,

@@ -192,7 +192,7 @@ fn check_lists(
             expected: "one or the other, or a list for each split",
         }),
         found => Ok(Some(format!(
-            "{}: the lists {} are taken, not the folders beside ({names})",
+            "{}: the lists {} are used, not the folders beside them ({names})",
             path.display(),
             found.join(" and ")
         ))),
@@ -226,7 +226,7 @@ fn open_folder(
             });
         }
         warnings.push(format!(
-            "images beside the tar files are left out, the first {}",
+            "left out images beside the tar files, the first {}",
             image.display()
         ));
     }
@@ -235,8 +235,8 @@ fn open_folder(
         let none: Vec<_> = split_words::shards_of_none(&shards).collect();
         if let [first, ..] = none[..] {
             warnings.push(format!(
-                "{} of the tar files left out, for their names hold neither train nor val or test: \
-                 the first, {}",
+                "left out {} of the tar files, because their names contain neither train nor val \
+                 or test; the first is {}",
                 none.len(),
                 first.display()
             ));
@@ -255,8 +255,8 @@ fn open_folder(
     }
     if split_words::are_unclear(&shards) {
         warnings.push(format!(
-            "{}: all tar files are taken together, for their names do not tell a split to train on \
-             (the word train) from one to test (val or test)",
+            "{}: all tar files are used as one set, because their names do not distinguish a train \
+             split (the word train) from a test split (val or test)",
             path.display()
         ));
     }

@@ -120,7 +120,7 @@ fn index_shards(
         (None, None) if left_out.count() > 0 => {
             return Err(Error::LeftOut {
                 path: paths.first().cloned().unwrap_or_default(),
-                expected: "JPEG, PNG or WebP files as they are",
+                expected: "JPEG, PNG or WebP files stored as they are",
                 found: left_out.to_string(),
             });
         }

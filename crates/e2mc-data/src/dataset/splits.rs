@@ -118,7 +118,7 @@ impl SplitFolders {
             path: root.to_owned(),
             first: format!("the folder {}/", file_name(alone)),
             second: format!("other folders of images ({})", classes.join(", ")),
-            expected: "train/ with val/ or test/, or class folders of which none is called so",
+            expected: "train/ with val/ or test/, or class folders with other names",
         })
     }
 
@@ -170,7 +170,7 @@ fn check_unnamed(root: &Path, folders: &[PathBuf]) -> Result<(), Error> {
                 path: root.to_owned(),
                 first: name(train),
                 second: name(test),
-                expected: "splits called train/ and val/ or test/, or class folders",
+                expected: "splits named train/ and val/ or test/, or class folders",
             });
         }
     }

@@ -172,7 +172,7 @@ fn is_boxed(fields: &[String]) -> bool {
 }
 
 /// Records of fields with the numbers of their lines; those that are empty or start with `#` are
-/// passed over.
+/// skipped.
 fn records(text: &str, separator: char, path: &Path) -> Result<Vec<(usize, Vec<String>)>, Error> {
     let text = text.trim_start_matches('\u{feff}');
     let mut reader = csv::ReaderBuilder::new()
@@ -256,7 +256,7 @@ fn columns_of<'a>(
     let mut paths: Vec<usize> = (0..header.len())
         .filter(|&column| is_path_column(&header[column]))
         .collect();
-    // Of several, those that name images: `id` beside `path` does not.
+    // Of several columns, keep those that name images: `id` beside `path` does not.
     let named = |column: &usize| after.get(*column).is_some_and(|field| is_image(field));
     if paths.iter().any(named) {
         paths.retain(named);

@@ -352,7 +352,7 @@ fn broken_links_are_bad_images_or_passed_over() {
         panic!("{:?}", dataset.warnings())
     };
     assert!(
-        warning.starts_with("3 links to what is not there left out") && warning.ends_with("/cow"),
+        warning.starts_with("left out 3 dangling links") && warning.ends_with("/cow"),
         "{warning}"
     );
 }

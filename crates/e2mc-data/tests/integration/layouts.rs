@@ -598,7 +598,7 @@ fn archives_of_every_make_are_read_or_told_of() {
     let message = error.to_string();
     assert!(
         message.contains(
-            "a.tar that can be read: expected JPEG, PNG or WebP files as they are, \
+            "a.tar that can be read: expected JPEG, PNG or WebP files stored as they are, \
             found 2 of other formats"
         ) && message.contains("; 1 as links"),
         "{message}"

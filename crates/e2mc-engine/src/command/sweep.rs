@@ -77,7 +77,7 @@ pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
     output::result(train.json, &json, || {
         let end = match swept.interrupted {
             false => "",
-            true => "\nstopped by a signal; what is done is kept, go on with --resume",
+            true => "\nstopped by a signal; finished runs are kept, continue with --resume",
         };
         format!("{}{end}", text(results, &folder))
     });

@@ -44,7 +44,7 @@ pub struct Dimensions {
     pub mean_absolute_correlation: f64,
     /// Root mean square of the correlation over all pairs of live dimensions.
     pub rms_correlation: f64,
-    /// The pair with the largest absolute correlation; none where fewer than two dimensions live.
+    /// The pair with the largest absolute correlation; none if fewer than two dimensions live.
     pub most_correlated: Option<CorrelatedPair>,
     /// How many pairs have an absolute correlation in `[0, 0.02)`, `[0.02, 0.04)`, ...,
     /// `[0.98, 1]`.

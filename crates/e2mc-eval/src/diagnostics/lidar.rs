@@ -102,8 +102,8 @@ pub fn lidar(views: &[MatrixView<'_>]) -> Result<Option<f64>, Error> {
         .map(|l| l.max(0.0) / total + EPSILON)
         .map(|p| -p * p.ln())
         .sum();
-    // Of fewer images than dimensions, the other d - n eigenvalues are 0 and have a share of
-    // EPSILON each.
+    // With fewer images than dimensions, the other d - n eigenvalues are 0 and each has a share of
+    // EPSILON.
     let absent = (d - spectrum.len()) as f64 * -EPSILON * EPSILON.ln();
     Ok(Some((entropy + absent).exp()))
 }

@@ -2,12 +2,12 @@
 //! (paper, Fig. 3).
 //!
 //! Euclidean distances between embeddings as they are. A sample of the rows asks; every row of the
-//! data may answer, so that what is said of a row that asks is exact. The first pass ranks by
+//! data may answer, so that what is said of a query row is exact. The first pass ranks by
 //! `a.b - |b|^2 / 2` of rows in float32, which are first moved and scaled so that usual rows are
 //! about 1 whatever a few outliers are; the second measures the distances of the best 128 in
 //! float64, so that near duplicates are not lost in rounding.
 //!
-//! Cost: `2 q n d` operations for `q` rows that ask; `q 128` candidates of memory and one block.
+//! Cost: `2 q n d` operations for `q` query rows; `q 128` candidates of memory and one block.
 
 use e2mc::{Matrix, MatrixView};
 use rayon::prelude::*;
@@ -54,7 +54,7 @@ pub struct Neighbours {
     pub hundredth: Vec<f64>,
 }
 
-/// The rows that ask: their values and their places among all rows.
+/// The query rows: their values and their places among all rows.
 pub(super) struct Queries {
     pub(super) values: Matrix,
     pub(super) places: Vec<usize>,
@@ -106,7 +106,7 @@ fn standard_error(values: &[f64]) -> f64 {
     (squares / (n - 1.0).max(1.0) / n).sqrt()
 }
 
-/// The `keep` nearest other rows of each row that asks, about in order.
+/// The `keep` nearest other rows of each query row, about in order.
 fn candidates(source: &dyn Rows, queries: &Queries, keep: usize) -> Result<Vec<u32>, Error> {
     let dims = queries.values.cols();
     let frame = Frame::of(&queries.values);
@@ -117,7 +117,7 @@ fn candidates(source: &dyn Rows, queries: &Queries, keep: usize) -> Result<Vec<u
         }
     }
     let mut best: Vec<Best> = queries.places.iter().map(|_| Best::new(keep)).collect();
-    // Few rows that ask still occupy all cores.
+    // Few query rows still occupy all cores.
     let chunk = queries
         .places
         .len()
@@ -231,7 +231,7 @@ impl Tile {
         let width = TILE.min(block.rows() - first);
         let mut columns = vec![0.0; width * block.cols()];
         let mut halves = vec![0.0; width];
-        // As many rows at a time as fill a cache line of each output row.
+        // Take the number of rows that fills a cache line of each output row.
         for start in (0..width).step_by(16) {
             let group = start..(start + 16).min(width);
             for (d, line) in columns.chunks_exact_mut(width).enumerate() {
@@ -246,7 +246,7 @@ impl Tile {
     }
 }
 
-/// The distances of the candidates in float64, increasing, `keep` for each row that asks.
+/// The distances of the candidates in float64, increasing, `keep` for each query row.
 fn distances(
     source: &dyn Rows,
     queries: &Queries,

@@ -82,9 +82,9 @@ pub struct Pairs {
 }
 
 impl Pairs {
-    /// Of the `live` dimensions of `z` `(n, d)`, which have these `entropy`s after a transform and
-    /// this `correlation` over all rows; none where there are fewer than two, or too few rows for a
-    /// grid of two by two.
+    /// Measures the pairs of the `live` dimensions of `z` `(n, d)`, given each dimension's
+    /// `entropy` after the transform and the `correlation` over all rows. `None` for fewer than two
+    /// dimensions, or too few rows for a grid of two by two.
     pub(super) fn measure(
         z: MatrixView<'_>,
         entropy: &[f32],

@@ -101,7 +101,7 @@ pub fn turned(places: &mut [[f32; 2]], others: &[[f32; 2]]) {
             }
         }
     }
-    // Of all turns, and of all mirrored turns, the best; then the better of both.
+    // The best of all rotations and the best of all mirrored rotations; then the better of both.
     let turn = (m[0][0] + m[1][1]).hypot(m[0][1] - m[1][0]);
     let mirror = (m[0][0] - m[1][1]).hypot(m[0][1] + m[1][0]);
     let (cos, sin, sign) = match mirror > turn {

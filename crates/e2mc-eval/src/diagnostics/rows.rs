@@ -47,7 +47,7 @@ pub(crate) fn pick(source: &dyn Rows, wanted: &[usize]) -> Result<Matrix, Error>
     let most = block_rows(source.cols());
     let mut left = wanted;
     while let Some(&first) = left.first() {
-        // As many as lie one after the other are read together.
+        // Read adjacent rows together.
         let run = left.iter().zip(first..).take(most);
         let count = run.take_while(|(row, next)| **row == *next).count();
         data.extend_from_slice(&source.read(first..first + count)?);

@@ -41,7 +41,7 @@ pub struct Spectrum {
     pub rankme: f64,
     /// `(sum l)^2 / sum l^2` of the covariance's eigenvalues; 0 where all are 0.
     pub participation_ratio: f64,
-    /// The decay of the spectrum, `l_i ~ i^-alpha`; none where fewer than 3 of the ranks have a
+    /// The decay of the spectrum, `l_i ~ i^-alpha`; none if fewer than 3 of the ranks have a
     /// positive eigenvalue.
     pub alpha: Option<f64>,
     /// The share of the variance in the strongest direction, 0 to 1.

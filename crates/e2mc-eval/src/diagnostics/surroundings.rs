@@ -2,7 +2,7 @@
 //!
 //! A sample of the rows is placed in the plane of its greatest variance; a smaller one is listed
 //! with its nearest rows by cosine similarity, as k-NN ranks them. Both samples depend on the
-//! number of rows alone: two models that were judged on the same rows are looked at on the same
+//! number of rows alone: two models that were evaluated on the same rows are looked at on the same
 //! ones.
 
 use std::path::Path;
@@ -46,7 +46,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// How many of the nearest rows are of the row's own class; none where classes are not known.
+    /// How many of the nearest rows are of the row's own class; none if classes are not known.
     #[must_use]
     pub fn right(&self) -> Option<usize> {
         let class = self.class?;
@@ -69,7 +69,7 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// The rows that ask, of `rows` rows.
+    /// The query rows, of `rows` rows.
     #[must_use]
     pub fn asking(rows: usize) -> Vec<usize> {
         spread_rows(rows, ASKED, 0)

@@ -31,7 +31,7 @@ pub struct Uniformity {
 }
 
 impl Uniformity {
-    /// None where fewer than two rows have a direction.
+    /// None if fewer than two rows have a direction.
     pub(super) fn measure(z: MatrixView<'_>) -> Option<Self> {
         let unit = directions(z);
         let (d, n) = (z.cols(), unit.len() / z.cols());
@@ -92,7 +92,7 @@ fn direction(row: &[f32]) -> Option<Vec<f32>> {
 }
 
 /// The alignment of `views`, each `(n, d)` with the same image in each row: the mean over all pairs
-/// of views; none where no image has a direction in two of them.
+/// of views; none if no image has a direction in two of them.
 ///
 /// # Errors
 /// Views that differ in shape.

@@ -1,10 +1,10 @@
 //! Writing embeddings row by row, in constant memory, so that an interrupted writer can go on.
 //!
 //! Rows go to `FILE.part`; `FILE.part.json` says how many of them are safely on disk and what they
-//! are of. A writer that finds both, for the same work, goes on after those rows; the finished file
-//! then has the same bytes as one that was never interrupted. Only a finished file has the name
-//! asked for. The part is locked while a writer is at work, so that a second one is refused instead
-//! of writing into it.
+//! are of. A writer that finds both, for the same work, continues after those rows; the finished
+//! file then has the same bytes as one that was never interrupted. Only a finished file has the
+//! name asked for. The part is locked while a writer is at work, so that a second one is refused
+//! instead of writing into it.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -234,7 +234,7 @@ impl RowWriter {
             .then_some((done, cols))
     }
 
-    /// Leaves that many bytes and goes on after them.
+    /// Leaves that many bytes and continues after them.
     fn cut(&mut self, length: usize) -> io::Result<()> {
         self.file.get_ref().set_len(length as u64)?;
         self.file.seek(SeekFrom::Start(length as u64))?;
@@ -248,7 +248,7 @@ impl RowWriter {
         })
     }
 
-    /// Puts the rows that are written safely on disk: a later writer goes on after them, whatever
+    /// Puts the rows that are written safely on disk: a later writer continues after them, whatever
     /// becomes of this one.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ pub enum Presence {
     Absent,
     /// It does.
     Present,
-    /// Neither counts: the row takes no part where this label is learned or judged (VOC's
+    /// Neither counts: the row takes no part where this label is learned or evaluated (VOC's
     /// `difficult`).
     Ignored,
 }
@@ -153,7 +153,7 @@ pub fn read_targets(source: impl AsRef<Path>) -> Result<Targets, Error> {
         read_integers(&parsed, 2, |at, value| presence(at, value as f64))?
     };
     if values.contains(&Presence::Ignored) && !values.contains(&Presence::Absent) {
-        let hint = "write 0 for absent labels; -1 marks those that do not count";
+        let hint = "write 0 for absent labels and -1 for ignored ones";
         return Err(wrong("-1 but no 0".into(), hint));
     }
     MultiLabels::new(values, width).map(Targets::Multi)

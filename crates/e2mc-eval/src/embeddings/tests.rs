@@ -618,7 +618,7 @@ fn a_small_file_does_not_ask_for_a_huge_memory() {
     let text = found(read_labels(&path).unwrap_err());
     assert!(
         text.starts_with(
-            "y.npz: expected values that shrink at most 100-fold, found 140000000 values, \
+            "y.npz: expected values compressed at most 100-fold, found 140000000 values, \
              1120000000 bytes in memory"
         ),
         "{text}"

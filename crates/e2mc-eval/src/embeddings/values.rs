@@ -132,9 +132,9 @@ pub(super) fn check_unpacked<T>(count: usize, stored: u64, path: &Path) -> Resul
     }
     Err(Error::Format {
         path: path.into(),
-        expected: format!("values that shrink at most {LEAST_STORED}-fold"),
+        expected: format!("values compressed at most {LEAST_STORED}-fold"),
         found: format!("{count} values, {bytes} bytes in memory, in {stored} bytes"),
-        hint: "if they are meant, save them without compression (numpy.savez)",
+        hint: "if this is intended, save them without compression (numpy.savez)",
     })
 }
 

@@ -100,7 +100,7 @@ fn normalised_columns(train: &dyn Rows, rows: Range<usize>) -> Result<Vec<f32>, 
             let width = block.len() / dims;
             let first = i * TRAIN_ROWS;
             let filled = width.min(rows.len() - first);
-            // As many rows at a time as fill a cache line of each output row.
+            // Take the number of rows that fills a cache line of each output row.
             for start in (0..filled).step_by(16) {
                 let group = start..(start + 16).min(filled);
                 let mut scales = [0.0; 16];

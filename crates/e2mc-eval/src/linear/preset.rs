@@ -2,7 +2,7 @@
 
 use super::{LinearConfig, LinearOptimizer, Schedule};
 
-/// Whose settings.
+/// Published settings of an SGD probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinearPreset {
     /// VICReg's: rate 0.02, weight decay 1e-4 below all labels, 1e-6 with all.
@@ -27,8 +27,7 @@ pub enum LinearPreset {
 }
 
 impl LinearPreset {
-    /// That of a training method, by the method's name in a recipe; none of a method without a
-    /// probe of its own.
+    /// The preset of a training method, by its name in a recipe; `None` for a method without one.
     pub fn of_method(name: &str) -> Option<Self> {
         match name {
             "vicreg" => Some(Self::Vicreg),

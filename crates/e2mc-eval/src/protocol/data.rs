@@ -6,7 +6,7 @@ use e2mc_record::percent;
 use super::Error;
 use crate::{Rows, equal_rows};
 
-/// Features and classes in memory, ready to be judged.
+/// Features and classes in memory, ready to be evaluated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Labelled {
     /// Training features `(n, d)`.
@@ -89,7 +89,7 @@ pub fn unseen_warning(train: &[usize], test: &[usize], classes: usize) -> Option
     let lost = test.iter().filter(|&&label| !seen[label]).count();
     (lost > 0).then(|| {
         format!(
-            "{lost} of {} test rows are of classes without training rows and cannot be right",
+            "{lost} of {} test rows are of classes without training rows and are always wrong",
             test.len()
         )
     })

@@ -9,10 +9,10 @@
 //!   through;
 //! - [`match_fits`], [`compare_lines`]: whether two results differ beyond chance.
 //!
-//! Each takes an [`EvaluationResult`](e2mc_record::EvaluationResult) that says what is judged, and
-//! fills in what came out: the settings, the figures of every fit, the warnings. Predictions are
-//! written to a [`ResultFolder`](e2mc_record::ResultFolder), sample by sample; the caller writes
-//! the result there last.
+//! Each takes an [`EvaluationResult`](e2mc_record::EvaluationResult) that says what is evaluated,
+//! and fills in what came out: the settings, the figures of every fit, the warnings. Predictions
+//! are written to a [`ResultFolder`](e2mc_record::ResultFolder), sample by sample; the caller
+//! writes the result there last.
 //!
 //! ```
 //! use e2mc::Matrix;

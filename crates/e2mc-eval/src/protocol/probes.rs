@@ -58,7 +58,7 @@ impl PresetOrigin {
         match self {
             Self::Given => "as asked for",
             Self::Method => "the method of the checkpoint",
-            Self::Unknown => "the default: no method of the features is known",
+            Self::Unknown => "the default: the method is not known",
         }
     }
 }
@@ -66,7 +66,7 @@ impl PresetOrigin {
 /// The SGD probe's settings: whose, and what is different.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProbeSettings {
-    /// Whose.
+    /// The preset.
     pub preset: LinearPreset,
     /// Why theirs.
     pub origin: PresetOrigin,
@@ -343,14 +343,14 @@ pub fn unfinished_warning(kind: ProbeKind, runs: &[ProbeFit], fraction: f64) -> 
     let (slow, all) = (unfinished.count(), runs.len());
     (slow > 0).then(|| match kind {
         ProbeKind::Logistic | ProbeKind::Attentive => format!(
-            "{slow} of {all} {} fits on {} % of the labels ended before they converged",
+            "{slow} of {all} {} fits on {} % of the labels did not converge",
             kind.name(),
             percent(fraction)
         ),
         ProbeKind::Sgd => format!(
-            "{slow} of {all} sgd fits on {} % of the labels ended while their loss still fell (by \
-             more than 2 % from the last fifth but one of the epochs to the last): their accuracy \
-             is too low; train longer, or at a higher rate",
+            "{slow} of {all} sgd fits on {} % of the labels ended while the loss was still falling \
+             (by more than 2 % over the last fifth of the epochs): their accuracy is too low; \
+             train longer, or at a higher rate",
             percent(fraction)
         ),
     })

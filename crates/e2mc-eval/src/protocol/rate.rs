@@ -55,7 +55,7 @@ impl RateGain {
 }
 
 /// The rate among a tenth and ten times the probe's own that gains the most on held-out rows of the
-/// subset `indices`, if that is more than the noise of those rows. None where rows are too few to
+/// subset `indices`, if that is more than the noise of those rows. None if rows are too few to
 /// hold out, or more than 50,000.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Two models judged on the same images after learning from the same label subsets: how far they
+//! Two models evaluated on the same images after learning from the same label subsets: how far they
 //! differ, and how far other images and other subsets could move that.
 //!
 //! `D[s][i]` is 1 where only B is right about image `i` after learning from subset `s`, -1 where

@@ -14,7 +14,7 @@ use crate::average_precision::{Interpolation, average_precision};
 use crate::folds::stratified;
 use crate::{Error, Presence};
 
-/// The values to choose from and what they are judged on.
+/// The values to choose from and what they are evaluated on.
 pub(super) struct Grid<'a> {
     pub(super) features: MatrixView<'a>,
     pub(super) norms: &'a [f64],

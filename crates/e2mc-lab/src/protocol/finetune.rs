@@ -28,7 +28,7 @@ pub struct FinetunePlan {
     pub subsets: Subsets,
     /// One label subset and fit each.
     pub seeds: Vec<u64>,
-    /// Whose settings.
+    /// The preset.
     pub preset: FinetunePreset,
     /// Passes over the labelled images; the preset's if `None`, as below.
     pub epochs: Option<u64>,

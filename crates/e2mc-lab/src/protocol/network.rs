@@ -1,4 +1,4 @@
-//! A network and the images that it is judged on.
+//! A network and the images that it is evaluated on.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -64,7 +64,7 @@ impl NetworkSource {
             .unwrap_or_else(|| batch(evaluation, model.device()))
     }
 
-    /// Writes into a result what is judged, and how images are prepared.
+    /// Writes into a result what is evaluated, and how images are prepared.
     pub(super) fn describe(
         &self,
         evaluation: &Preprocessing,
@@ -137,7 +137,7 @@ impl Network {
         })
     }
 
-    /// The network as it is judged.
+    /// The network as it is evaluated.
     pub fn judged(&self) -> Judged<'_> {
         Judged {
             checkpoint: &self.source.checkpoint,
@@ -201,7 +201,7 @@ impl Network {
         self.source.batch(self.evaluation(), &self.model)
     }
 
-    /// How images are prepared where the network is judged.
+    /// How images are prepared where the network is evaluated.
     pub(super) fn evaluation(&self) -> &Preprocessing {
         &self.checkpoint.recipe.evaluation
     }
@@ -224,7 +224,7 @@ impl Network {
     }
 }
 
-/// A model in memory, and the images that it is judged on.
+/// A model in memory, and the images that it is evaluated on.
 #[derive(Clone, Copy)]
 pub struct Judged<'a> {
     /// The file that the model is from.
@@ -280,8 +280,8 @@ impl Judged<'_> {
         })
     }
 
-    /// Writes into a result what was judged, on which images, and how they were prepared; `output`
-    /// is what was taken from the network, none where all of it was trained.
+    /// Writes into a result what was evaluated, on which images, and how they were prepared;
+    /// `output` is what was taken from the network, none if all of it was trained.
     ///
     /// # Errors
     /// Where the checkpoint's file cannot be read.
@@ -306,7 +306,7 @@ impl Judged<'_> {
     }
 }
 
-/// What was judged, as a result has it.
+/// What was evaluated, as a result has it.
 fn origin(
     checkpoint: &Path,
     (data, taken): (&Path, DataOptions),

@@ -2,7 +2,7 @@
 //!
 //! A run's folder is locked from before its first file to after its last. Until the untouched model
 //! is measured nothing is written, and the run may be killed without a trace; then the log and the
-//! first checkpoint are, and from there on the run goes on from its last save, whatever ends it.
+//! first checkpoint are, and from there on the run resumes from its last save, whatever ends it.
 
 mod member;
 mod place;
@@ -42,11 +42,11 @@ pub struct RunPlan {
     pub settings: RunSettings,
     /// Threads that prepare images, at least 1; they decide nothing.
     pub threads: usize,
-    /// Whether the run goes on with what is in the folder.
+    /// Whether the run continues with what is in the folder.
     pub resumed: bool,
 }
 
-/// Who is told of a run, and what may stop it.
+/// The observers of a run, and the switch that stops it.
 pub struct Surroundings<'a> {
     /// Stops the run after the step under way, once it is requested.
     pub stop: &'a Stop,

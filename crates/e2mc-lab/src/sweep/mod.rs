@@ -317,7 +317,7 @@ impl Sweep {
             resumed,
         };
         let trained = match run::train(&mut trainer, plan, around) {
-            // Before its first file: the sweep goes on with it from the start.
+            // Before its first file: the sweep continues with it from the start.
             Err(Error::Stopped { .. }) => return Ok(None),
             trained => trained?,
         };

@@ -151,7 +151,7 @@ impl SweepFolder {
         }
     }
 
-    /// Checks that there is a sweep to go on with.
+    /// Checks that there is a sweep to continue with.
     pub(super) fn check_plan(&self) -> Result<(), Error> {
         match self.holds_sweep() {
             true => Ok(()),

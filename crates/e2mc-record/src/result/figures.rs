@@ -62,7 +62,7 @@ pub struct ProbeRow {
     pub images: usize,
     /// Top-1 accuracy in percent, mean over the runs.
     pub accuracy: f64,
-    /// Of that mean, in percentage points; none of a single run.
+    /// Standard error of the mean, in percentage points; `None` for a single run.
     #[serde(default)]
     pub standard_error: Option<f64>,
     /// What the standard error spans; none without one.
@@ -100,7 +100,7 @@ pub(super) fn noise(error: Option<f64>, spans: Option<Spans>, fraction: f64) -> 
 /// One fit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeFit {
-    /// Of the label subset and of the fit.
+    /// Seed of the label subset and of the fit.
     pub seed: u64,
     /// The [fingerprint](crate::subset_fingerprint) of the labels that were learned from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,10 +132,10 @@ pub struct ProbeFit {
 pub struct SvmResult {
     /// How each machine was fitted.
     pub svms: Vec<SvmUnit>,
-    /// Of one class a row.
+    /// Figures for one class a row.
     #[serde(flatten)]
     pub figures: Option<Figures>,
-    /// Of several labels a row.
+    /// Figures for several labels a row.
     #[serde(flatten)]
     pub precisions: Option<Precisions>,
     /// Where the predictions are, relative to the folder of the result.
@@ -166,7 +166,7 @@ pub struct Precisions {
     /// Mean over the labels that some test row has.
     #[serde(deserialize_with = "or_nan")]
     pub mean_average_precision: f64,
-    /// Of each label; none of one that no test row has.
+    /// Average precision of each label; `None` for a label that no test row has.
     pub average_precision: Vec<Option<f64>>,
     /// `area` under the steps, or `voc07`'s eleven points.
     pub interpolation: String,

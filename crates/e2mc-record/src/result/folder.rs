@@ -114,7 +114,7 @@ impl ResultFolder {
     }
 
     /// Where the predictions of a fit are to be written: the file, which gets its place with the
-    /// result, and that place relative to the folder. Makes the fit's folder. None where nothing is
+    /// result, and that place relative to the folder. Makes the fit's folder. None if nothing is
     /// to be written.
     ///
     /// # Errors
@@ -131,7 +131,7 @@ impl ResultFolder {
     }
 
     /// Where the surroundings of test rows are to be written: the file, which gets its place with
-    /// the result, and that place relative to the folder. None where nothing is to be written.
+    /// the result, and that place relative to the folder. None if nothing is to be written.
     ///
     /// # Errors
     /// Where no file can be made.

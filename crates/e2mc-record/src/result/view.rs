@@ -8,7 +8,7 @@ use super::{EvaluationResult, Figures, Protocol, Spans};
 /// What tells a fit from the others of a result, and finds its partner in another result.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FitKey {
-    /// How features are judged.
+    /// How features are evaluated.
     pub protocol: Protocol,
     /// `logistic`, `sgd`, `finetune`, `svm`, or such as `20-NN weighted`.
     pub classifier: String,
@@ -94,7 +94,7 @@ pub struct RowView {
     pub mean: f64,
     /// `top-1` or `mAP`.
     pub measure: &'static str,
-    /// Of that mean, in percentage points; none of a single fit.
+    /// Standard error of the mean, in percentage points; `None` for a single fit.
     pub standard_error: Option<f64>,
     /// What the standard error spans.
     pub spans: Option<Spans>,
@@ -138,7 +138,7 @@ impl EvaluationResult {
         neighbours.chain(probes).chain(svm)
     }
 
-    /// All rows, in the same order. Neighbours that are judged beside probes come first where no
+    /// All rows, in the same order. Neighbours that are evaluated beside probes come first where no
     /// list has them.
     pub fn rows(&self) -> impl Iterator<Item = RowView> {
         let single = |key, mean, measure| RowView {

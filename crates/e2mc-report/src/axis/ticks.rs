@@ -104,7 +104,8 @@ impl Ticks {
         }
     }
 
-    /// As many ticks as fit on `length` pixels when a label needs `width(label)` of them.
+    /// The largest number of ticks that fit on `length` pixels, if a label needs `width(label)` of
+    /// them.
     pub(crate) fn fitting(domain: Domain, length: f64, width: impl Fn(&str) -> f64) -> Self {
         let fits = |ticks: &Self| {
             let widest = ticks

@@ -13,8 +13,7 @@ use crate::verdict::{Finding, Verdict};
 
 /// What intervals of one trained model each say nothing of.
 pub const COVERS: &str = "Each model is one training run: an interval covers other test images \
-                          and, where there are several, other label subsets, but not other \
-                          training seeds.";
+    and, if there are several, other label subsets, but not other training seeds.";
 
 /// What the page shows.
 #[derive(Clone, Debug, Default)]
@@ -87,8 +86,8 @@ pub fn report(comparison: &Comparison) -> Report {
     Report {
         title: format!("{} against {}", names.join(", "), comparison.first),
         subtitle: format!(
-            "{lines} comparison{} of models judged on the same test images after learning from the \
-             same labels.",
+            "{lines} comparison{} of models with the same training labels and the same test \
+             images.",
             if lines == 1 { "" } else { "s" }
         ),
         sections: vec![
@@ -216,9 +215,9 @@ fn table(comparison: &Comparison) -> Table {
             .flat_map(|other| other.lines.iter().map(|line| row(other, line)))
             .collect(),
         note: format!(
-            "`First` is {}. Intervals are of a bootstrap over test images and label subsets at \
+            "`First` is {}. Intervals come from a bootstrap over test images and label subsets at \
              once; p-values are corrected for the number of lines. `Fits` is the number of label \
-             subsets, or of seeds where all labels are used.",
+             subsets, or of seeds if all labels are used.",
             comparison.first
         ),
     }

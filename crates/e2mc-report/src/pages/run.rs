@@ -233,8 +233,8 @@ fn ended(log: &RunLog) -> (Verdict, String) {
         None => (
             Verdict::Note,
             format!(
-                "Not ended: {done} of {planned} epochs are done, {steps} steps; it runs, or was \
-                 killed."
+                "Not finished: {done} of {planned} epochs are done, {steps} steps; the run is in \
+                 progress, or was killed."
             ),
         ),
     }
@@ -318,7 +318,7 @@ fn table(logs: &[RunLog]) -> Table {
             column("", "seconds", 0),
         ],
         rows: rows.collect(),
-        note: "Losses are means over the first and the last tenth of the log.".into(),
+        note: "The losses are means over the first and the last tenth of the log.".into(),
     }
 }
 

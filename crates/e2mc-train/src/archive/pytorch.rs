@@ -64,7 +64,7 @@ pub(super) fn open(path: &Arc<Path>, length: u64) -> Result<Archive, Problem> {
     if is_tar(&start) {
         return Err(Problem {
             expected: "a checkpoint of PyTorch 0.1.10 (2017) or later".into(),
-            found: "a TAR archive, as earlier ones wrote or a packed folder".into(),
+            found: "a TAR archive (an older format, or a packed folder)".into(),
             advice: Advice::words("unpack it; or load it in PyTorch and save it again"),
         });
     }

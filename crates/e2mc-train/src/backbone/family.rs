@@ -37,7 +37,7 @@ pub trait Family: Debug + Send + Sync {
     /// What to do where a file holds no network that is known: give one of this family.
     fn advice(&self) -> &'static str;
 
-    /// Whose names files have: its own first, then the public ones.
+    /// Naming schemes in files: the family's own first, then the public ones.
     fn namings(&self) -> &'static [Naming];
 
     /// The configuration of the network whose tensors a file holds.
@@ -126,7 +126,7 @@ pub trait NetworkConfig: Any + Debug + Display + Send + Sync {
         None
     }
 
-    /// What was taken for granted where this was read off tensors, since no shape tells it.
+    /// What was assumed where this was read off tensors, since no shape tells it.
     fn assumed(&self) -> Option<String> {
         None
     }

@@ -25,8 +25,8 @@ pub struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// Of a file's tensors those whose names start with `prefix` and that the network has. What a
-    /// file holds in pieces is joined.
+    /// The tensors of a file that start with `prefix` and that the network has. Modules stored in
+    /// pieces are joined.
     ///
     /// # Errors
     /// Where a piece is missing, or pieces do not go together.

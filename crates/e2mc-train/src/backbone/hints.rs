@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What the user or a file beside the weights says; `None` where nobody says it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Hints {
-    /// Who says it, for a message: `config.json`.
+    /// Source of the hints, for messages: `config.json`.
     pub source: Option<String>,
     /// Attention heads of a block.
     pub heads: Option<usize>,

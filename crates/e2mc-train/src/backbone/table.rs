@@ -13,7 +13,7 @@ pub(super) struct Table {
     /// More names of modules in a block, which are read and never written.
     pub(super) also: &'static [(&'static str, &'static str)],
     /// Starts of the names of what belongs to the network whether it is in the table or not: what
-    /// is not known there is unexpected, and not passed over.
+    /// is not known there is unexpected, and not skipped.
     pub(super) claims: &'static [&'static str],
 }
 

@@ -58,12 +58,12 @@ impl Checkpoint {
         make(limits).map_err(|error| match error {
             Error::TooLarge { limit } => Error::Checkpoint {
                 path: self.path.clone(),
-                expected: "a file that holds the network which its header describes".into(),
+                expected: "a file with the network that its header describes".into(),
                 found: format!(
                     "{} numbers of a network with more than {limit}",
                     numbers(true).saturating_add(numbers(false))
                 ),
-                advice: Advice::words("take an earlier checkpoint, or copy the file again"),
+                advice: Advice::words("use an earlier checkpoint, or copy the file again"),
             },
             other => other,
         })

@@ -15,7 +15,7 @@ use crate::archive::FOLDED_KEY;
 use crate::backbone::{BackboneConfig, Naming};
 use crate::method::MethodConfig;
 
-/// Whose names the tensors get.
+/// Naming scheme of the written tensors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Names {
     /// Ours: `backbone.conv1.weight`, `projector.0.weight`.
@@ -29,7 +29,7 @@ pub enum Names {
 /// What to write.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Export {
-    /// Whose names the tensors get.
+    /// Naming scheme of the written tensors.
     pub names: Names,
     /// Whether to leave the heads out.
     pub backbone_only: bool,
@@ -74,8 +74,7 @@ impl Format {
             expected: "a name that ends in .safetensors, .pth, .pt or .pth.tar".into(),
             found: "another".into(),
             advice: Advice::words(
-                "the end of the name says which format to write; without one it is the folder of a \
-                 library",
+                "the file extension chooses the format; a name without one is a library's folder",
             ),
         })
     }

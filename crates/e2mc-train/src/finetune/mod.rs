@@ -46,7 +46,7 @@ pub struct FinetuneConfig {
     pub precision: Precision,
 }
 
-/// Whose settings.
+/// Published settings of fine-tuning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinetunePreset {
     /// VICReg's: cosine; backbone 0.03, layer 0.08 (1 % of the labels), 0.01 and 0.1 (more).

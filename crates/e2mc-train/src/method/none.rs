@@ -57,6 +57,6 @@ fn untrainable() -> Error {
     Error::config(
         "method.name",
         "a method to train with",
-        "`none`: the checkpoint has no heads, and the recipe does not say which to start",
+        "`none`: the checkpoint has no heads, and the recipe does not name new ones",
     )
 }

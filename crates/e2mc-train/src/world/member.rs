@@ -92,7 +92,7 @@ impl Member {
             place,
         };
         if let Err(error) = member.meet() {
-            // Whoever serves the store stays until the others know, too.
+            // The server of the store stays until the others know, too.
             member.fail(&error.to_string(), false);
             return Err(error);
         }

@@ -124,7 +124,7 @@ impl World {
         }
     }
 
-    /// Of `(size * n, …)`, the rows `(n, …)` that are this process's.
+    /// This process's rows `(n, …)` of `(size * n, …)`.
     pub fn own_rows(&self, all: &Tensor) -> Result<Tensor, Error> {
         match &self.members {
             Members::Solo => Ok(all.shallow_clone()),

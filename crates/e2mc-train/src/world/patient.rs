@@ -76,7 +76,7 @@ impl PatientStore {
         }
         let (send, receive) = mpsc::channel();
         let question: Question = Box::new(move |store| {
-            // Whoever asked may have lost patience.
+            // The caller may have stopped waiting.
             let _ = send.send(question(store));
         });
         let questions = self.questions.lock();

@@ -356,11 +356,11 @@ fn a_port_that_is_taken_and_one_where_no_store_is_are_said() {
     })
     .end();
     assert!(
-        said[0].1.contains("process 0 cannot listen at 127.0.0.1:"),
+        said[0].1.contains("process 0 cannot listen on 127.0.0.1:"),
         "{said:?}"
     );
     assert!(
-        said[1].1.contains("process 1 finds no run at 127.0.0.1:"),
+        said[1].1.contains("process 1 found no run at 127.0.0.1:"),
         "{said:?}"
     );
 }

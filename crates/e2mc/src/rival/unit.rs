@@ -17,7 +17,7 @@ const SHORTEST: f64 = 1e-12;
 /// Embeddings with the factor that brings each row to the length that a criterion wants.
 pub(super) struct Rows<'a> {
     z: MatrixView<'a>,
-    /// `1 / |z|` of each row, 0 for a row without direction; empty where rows stay as they are.
+    /// `1 / |z|` of each row, 0 for a row without direction; empty where rows stay unchanged.
     inverse: Vec<f64>,
 }
 

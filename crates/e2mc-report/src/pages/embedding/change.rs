@@ -82,7 +82,7 @@ fn rescaled(before: &Subject, after: &Subject) -> Option<Finding> {
     (end > start && alone.entropy > start).then(|| {
         let share = 100.0 * ((alone.entropy - start) / (end - start)).min(1.0);
         Finding::note(format!(
-            "A mere rescaling explains {share:.0} % of the rise of the entropy: {} about its mean \
+            "Rescaling alone explains {share:.0} % of the rise in entropy: {} about its mean \
              by {:.3} has {} nats, {} has {} (of {} rows).",
             quoted(&before.name),
             alone.factor,

@@ -169,7 +169,7 @@ pub(super) fn table(subjects: &[Subject]) -> Table {
             .chain(subjects.iter().map(|subject| heading(subject.name.clone())))
             .collect(),
         rows: rows.collect(),
-        note: "What each is, and where it comes from, is in the project's `docs/diagnostics.md`."
+        note: "The project's `docs/diagnostics.md` defines each figure and names its source."
             .into(),
     }
 }

@@ -42,7 +42,8 @@ pub(super) fn pairs(subjects: &[Subject]) -> Vec<Block> {
             .collect();
         if !panels.is_empty() {
             let caption = format!(
-                "A point keeps the colour that it has {}, by its ranks in the two dimensions.",
+                "A point has the same colour in both panels, given by its ranks in the two \
+                 dimensions {}.",
                 when(subjects, 0)
             );
             let scatter = Scatter {

@@ -88,7 +88,7 @@ fn state(name: &str) -> &str {
     }
 }
 
-/// The rows as a table; none where there are none.
+/// The rows as a table; none if there are none.
 pub(in crate::pages) fn table(subjects: &[Subject]) -> Option<Table> {
     let rows = scaled(subjects);
     let pictured = subjects.first()?.picture.rows();
@@ -109,9 +109,9 @@ pub(in crate::pages) fn table(subjects: &[Subject]) -> Option<Table> {
         ],
         rows: rows.into_iter().map(cells).collect(),
         note: format!(
-            "Of {pictured} rows. Rescaled: moved away from its mean until its mean standard \
-             deviation is that of the other. What the other has beyond it is no matter of scale. \
-             Without scale: each dimension brought to mean 0 and variance 1."
+            "From {pictured} rows. Rescaled: scaled about its mean to the mean standard deviation \
+             of the other. What the other gains over it is not an effect of scale. Without scale: \
+             each dimension standardised to mean 0 and variance 1."
         ),
     })
 }

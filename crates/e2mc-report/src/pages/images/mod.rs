@@ -27,12 +27,12 @@ use crate::verdict::Finding;
 pub use results::{Source, of_results, of_run};
 
 /// What the page says where pictures are not wanted.
-pub const WITHOUT: &str = "Pictures are left out, as was asked.";
+pub const WITHOUT: &str = "Pictures are left out, as requested.";
 
 /// Which images of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Set {
-    /// Those that are judged, or all that there are.
+    /// Those that are evaluated, or all that there are.
     Test,
     /// Those that were learned from.
     Train,
@@ -52,7 +52,7 @@ pub struct ImageId {
 pub struct Picture {
     /// What it is called, such as its file's name.
     pub name: String,
-    /// The picture; none where it could not be read or is not wanted.
+    /// The picture; none if it could not be read or is not wanted.
     pub thumbnail: Option<Thumbnail>,
 }
 
@@ -208,7 +208,7 @@ impl Images {
         }
     }
 
-    /// The parts, as sections of a page; none where there is nothing to show.
+    /// The parts, as sections of a page; none if there is nothing to show.
     #[must_use]
     pub fn sections(&self) -> Vec<Section> {
         let mut sections = Vec::new();

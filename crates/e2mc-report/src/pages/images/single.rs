@@ -31,7 +31,7 @@ pub(super) fn chosen(answers: &Answers) -> Vec<Chosen> {
     lists.into_iter().map(first).collect()
 }
 
-/// The blocks; none where nothing is known of single images.
+/// The blocks; none if nothing is known of single images.
 pub(super) fn blocks(images: &Images) -> Vec<Block> {
     let mut blocks: Vec<Block> = images
         .judged
@@ -145,7 +145,7 @@ fn strips(images: &Images, group: &Group) -> Strips {
             "those with the fewest of their class",
         ),
         Kind::Drawn => (
-            "Neighbours of images that nobody chose".to_owned(),
+            "Neighbours of a fixed sample of images".to_owned(),
             "evenly drawn",
         ),
     };

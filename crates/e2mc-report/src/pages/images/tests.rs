@@ -113,7 +113,7 @@ fn all_parts_are_there_in_pictures_and_in_words() {
         "Pairs of classes confused less by after",
         "Gained: images that after gets right and base gets wrong",
         "Neighbours: more of the same class in after",
-        "Neighbours of images that nobody chose",
+        "Neighbours of a fixed sample of images",
         "A map of the images",
         "data:image/png;base64,",
         // For those who hear the page.

@@ -14,7 +14,7 @@ pub(super) struct Model<'a> {
     /// What tables and charts call it.
     pub(super) name: String,
     is_base: bool,
-    /// What was judged; results of the same are of one model.
+    /// What was evaluated; results of the same are of one model.
     judged: String,
     pub(super) results: Vec<&'a FoundResult>,
     rows: Vec<RowView>,
@@ -209,8 +209,8 @@ pub(super) fn drafts(models: &[Model<'_>]) -> Vec<Draft> {
     drafts
 }
 
-/// Whether both models learned from the same labels and were judged on the same images, as far as
-/// that is known.
+/// Whether both models learned from the same labels and were evaluated on the same images, as far
+/// as that is known.
 fn comparable(a: &Model<'_>, b: &Model<'_>) -> bool {
     let pairs = || {
         let all = a.results.iter();

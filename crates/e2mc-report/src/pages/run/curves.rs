@@ -68,8 +68,8 @@ pub fn terms(logs: &[RunLog]) -> Lines {
     charts[0].marks = epochs(logs);
     Lines {
         title: "Loss terms".into(),
-        caption: "Unweighted, means between two entries of the log. Whole losses of runs with \
-                  different terms cannot be compared."
+        caption: "Unweighted terms, averaged between two entries of the log. Total losses of runs \
+                  with different terms cannot be compared."
             .into(),
         x_label: "step".into(),
         smooth: 9,

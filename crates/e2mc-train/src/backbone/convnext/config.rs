@@ -28,7 +28,7 @@ pub struct ConvnextConfig {
     pub head_norm: bool,
     /// What that one adds to the variance; all others add 1e-6.
     pub head_epsilon: f64,
-    /// What was taken for granted where this was read off tensors, in words.
+    /// What was assumed where this was read off tensors, in words.
     #[serde(skip)]
     pub(super) assumed: Option<String>,
 }

@@ -57,7 +57,7 @@ pub struct VitConfig {
     pub layer_scale: bool,
     /// What layer norms add to the variance.
     pub epsilon: f64,
-    /// What was taken for granted where this was read off tensors, in words.
+    /// What was assumed where this was read off tensors, in words.
     #[serde(skip)]
     pub(super) assumed: Option<String>,
 }

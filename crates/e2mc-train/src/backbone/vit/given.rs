@@ -118,7 +118,7 @@ impl VitConfig {
             let rows = positions.size()[1];
             let own = self.placed.min(rows as usize);
             for (token, first, count) in [(CLASS, 0, class), (REGISTERS, class, self.registers)] {
-                // Of these rows the library has none.
+                // The library has none of these rows.
                 if first + count > own || first + count <= placed || count == 0 {
                     continue;
                 }

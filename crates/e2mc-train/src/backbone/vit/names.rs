@@ -434,7 +434,7 @@ mod tests {
         for name in ["mask_token", "decoder_blocks.0.norm1.weight", "head.weight"] {
             assert_eq!(ours("timm", name), None, "{name}");
         }
-        // Tokens of kinds that are not known are not passed over.
+        // Tokens of kinds that are not known are not skipped.
         assert!(ours("timm", "dist_token").is_some());
         assert!(ours("hf-vit", "embeddings.distillation_token").is_some());
     }
