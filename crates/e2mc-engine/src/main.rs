@@ -5,6 +5,8 @@
 //! warnings to standard error.
 
 mod command;
+#[cfg(test)]
+mod error_tests;
 mod hint;
 mod processes;
 mod screen;
