@@ -6,6 +6,9 @@ use e2mc_eval::{Interpolation, SvmConfig};
 
 use super::{EmbeddingsOptions, MachineOptions, RecordOptions};
 
+/// Folds of the cross-validation that chooses C.
+const FOLDS: usize = 3;
+
 /// Options of `svm`.
 #[derive(Args, Debug)]
 pub struct SvmOptions {
@@ -13,15 +16,10 @@ pub struct SvmOptions {
     #[command(flatten)]
     pub embeddings: EmbeddingsOptions,
     /// Cost C of errors [default: 1e-6 to 1000 in factors of 10]
+    ///
     /// With several values, cross-validation chooses one.
     #[arg(value_name = "C,…", long = "cost", short = 'C', value_delimiter = ',')]
     pub costs: Vec<f64>,
-    /// Folds of the cross-validation
-    #[arg(value_name = "N", long, default_value_t = 3)]
-    pub folds: usize,
-    /// Weight of positive rows relative to negative rows
-    #[arg(long, value_name = "WEIGHT", default_value_t = 1.0)]
-    pub positive_weight: f64,
     /// Scaling of the features before the fit
     #[arg(long, value_enum, default_value_t = ScaleName::Raw)]
     pub scale: ScaleName,
@@ -67,8 +65,8 @@ impl SvmOptions {
         let solver = SvmConfig::default();
         MachinePlan {
             costs: self.costs.clone(),
-            folds: self.folds,
-            positive_weight: self.positive_weight,
+            folds: FOLDS,
+            positive_weight: 1.0,
             scale: match self.scale {
                 ScaleName::Raw => Scale::Raw,
                 ScaleName::Unit => Scale::Unit,
