@@ -24,6 +24,7 @@ test-fast: ## run the tests of the crates that need no libtorch
 	cargo test --release $(foreach crate,base eval data recipe record report,--package e2mc-$(crate)) --package e2mc
 
 lint: setup ## check formatting, clippy and the documentation; warnings are errors
+	$(PYTHON) scripts/check_docs.py
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps
@@ -34,14 +35,24 @@ fmt: ## format the code
 doc: setup ## write the documentation of the crates to target/doc
 	cargo doc --release --workspace --no-deps
 
-book: ## write docs/ as a book to target/book (needs mdbook)
-	mdbook build
+# The mdbook on the path, or the pinned one.
+BOOK_TOOLS = target/book-tools
+MDBOOK = $(or $(shell command -v mdbook),$(BOOK_TOOLS)/bin/mdbook)
+book: $(filter $(BOOK_TOOLS)/%,$(MDBOOK)) ## write docs/ as a book to target/book; warnings are errors
+	@mkdir -p target; $(MDBOOK) build >target/book.log 2>&1; status=$$?; cat target/book.log; \
+		[ $$status = 0 ] && ! grep -qE 'WARN|ERROR' target/book.log
+
+$(BOOK_TOOLS)/bin/mdbook: scripts/mdbook.txt
+	$(PYTHON) -m venv --clear $(BOOK_TOOLS)
+	$(BOOK_TOOLS)/bin/pip install --quiet --require-hashes --only-binary :all: -r scripts/mdbook.txt
+	touch $@
 
 man: ## write the manual pages to target/man
 	cargo run --quiet --release --package e2mc-options --example man -- target/man
 
-deny: ## check the dependencies' licences, bans and sources (needs cargo-deny)
-	cargo deny --offline check bans licenses sources
+deny: ## check the dependencies' licences, bans and sources (with cargo-deny if it is installed)
+	@if command -v cargo-deny >/dev/null; then cargo deny --offline check bans licenses sources; \
+		else $(PYTHON) scripts/check_dependencies.py; fi
 
 bench: setup ## run the benchmarks behind docs/benchmarks.md
 	cargo bench --workspace --bench '*'

@@ -1,5 +1,5 @@
-//! Compiles the shim between Rust and libtorch's c10d, and lets this crate's programs and tests find
-//! libtorch at run time, from wherever they are started.
+//! Compiles the shim between Rust and libtorch's c10d, and lets this crate's programs and tests
+//! find libtorch at run time, from wherever they are started.
 //!
 //! Link arguments reach only the package that prints them, so a crate with programs of its own
 //! reads them as `DEP_E2MC_TRAIN_LINK_ARGS` and prints them again.
@@ -71,8 +71,8 @@ fn shim(libtorch: Option<&Path>) {
     let needed = include.join("torch/csrc/distributed/c10d/ProcessGroupGloo.hpp");
     if !needed.exists() {
         println!(
-            "cargo::error=libtorch's headers lack {}: run `make setup`, or set LIBTORCH to a libtorch \
-             with the headers of torch.distributed",
+            "cargo::error=libtorch's headers lack {}: run `make setup`, or set LIBTORCH to a \
+             libtorch with the headers of torch.distributed",
             needed.display()
         );
         exit(1);

@@ -1,5 +1,5 @@
-//! Readers of embeddings and maps, each as the program calls it. They are apart, for what is computed
-//! with embeddings takes most of the time to compile.
+//! Readers of embeddings and maps, each as the program calls it. They are apart, for what is
+//! computed with embeddings takes most of the time to compile.
 
 use e2mc_eval::Rows;
 

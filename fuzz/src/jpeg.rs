@@ -1,5 +1,5 @@
-//! Our decoder of JPEG files against libjpeg: what ours takes, libjpeg takes too, and the pixels are
-//! the same ones. Ours may refuse more, for libjpeg makes up what is missing in damaged files.
+//! Our decoder of JPEG files against libjpeg: what ours takes, libjpeg takes too, and the pixels
+//! are the same ones. Ours may refuse more, for libjpeg makes up what is missing in damaged files.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

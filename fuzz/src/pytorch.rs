@@ -1,5 +1,5 @@
-//! Checkpoints as `torch.save` and safetensors write them, read by the code of the crate that trains;
-//! a stand-in takes the numbers in libtorch's place.
+//! Checkpoints as `torch.save` and safetensors write them, read by the code of the crate that
+//! trains; a stand-in takes the numbers in libtorch's place.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! Readers of files that need no libtorch, each as the program calls it. A test of the program gives
-//! them the corpora, too.
+//! Readers of files that need no libtorch, each as the program calls it. A test of the program
+//! gives them the corpora, too.
 
 use std::cell::OnceCell;
 use std::fs;
@@ -11,7 +11,8 @@ use e2mc_data::geometry::Region;
 use e2mc_data::{Dataset, Image, Split};
 use tempfile::TempDir;
 
-/// Images with more pixels are passed over: the program takes more, in more memory than a fuzzer has.
+/// Images with more pixels are skipped: the program takes more, in more memory than a fuzzer
+/// has.
 const PIXELS: usize = 4 << 20;
 
 thread_local! {

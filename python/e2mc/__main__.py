@@ -33,7 +33,7 @@ def main() -> None:
     program = next((place for place in looked if place.is_file()), None)
     if program is None:
         listed = ", ".join(map(str, looked))
-        sys.exit(f"error: the program e2mc is not there: looked for {listed}\nhint: install the wheel e2mc again")
+        sys.exit(f"error: cannot find the program e2mc: looked for {listed}\nhint: install the wheel e2mc again")
     arguments = [str(program), *sys.argv[1:]]
     if os.name == "posix":
         os.execv(program, arguments)

@@ -63,7 +63,7 @@ class Verified:
     Attributes
     ----------
     without, with_map : float
-        Fractions of B that are right without the map and with it.
+        Accuracy on B without the map and with it, as fractions.
     gain : float
         The difference of the two.
     interval : tuple of float
@@ -71,7 +71,7 @@ class Verified:
     p : float
         The one-sided p-value of the permutation test.
     looks : int or None
-        How often B has been looked at, where that is counted.
+        The number of evaluations on B, if counted.
     """
 
     without: float
@@ -90,23 +90,23 @@ class Outcome:
     Attributes
     ----------
     use : str
-        What for.
+        The use of the embeddings.
     verdict : str
         ``"gain"``: the map gains on B. ``"not-verified"``, ``"nothing-better"``, ``"not-judged"``: the identity
         is kept, because B did not confirm the choice, because nothing was better on A, or because there are too
-        few rows or nothing to judge by.
+        few rows, or no labels or second view.
     candidates : tuple of Candidate
         What was compared on A, the identity first.
     chosen : int or None
-        The place of the chosen one.
+        Index of the chosen candidate.
     verified : Verified or None
-        How it did on B, if B was looked at.
+        The result on B, if B was evaluated.
     detectable : float or None
-        The smallest gain that B would have shown with probability 80 %, as a fraction.
+        The smallest gain that B would show with probability 80 %, as a fraction.
     train, choose, verify : int
         Rows that maps were fitted on, chosen on (A) and verified on (B).
     fingerprint : str
-        Of the data, by which looks are counted.
+        Fingerprint of the data, by which evaluations on B are counted.
     """
 
     use: str
@@ -125,8 +125,8 @@ class Adapter(_Base):
     """A map of frozen embeddings, fitted without labels: ``y = W (x - m)``.
 
     ``method="auto"`` fits every method, chooses the best on held-out rows A, and verifies it on other held-out
-    rows B. If the gain on B is not significant at 5 %, the embeddings stay as they are. Labels, or a second
-    view of the same images, are used to judge; no map is fitted to them.
+    rows B. If the gain on B is not significant at 5 %, the embeddings stay unchanged. Labels, or a second
+    view of the same images, are used only for evaluation; no map is fitted to them.
 
     Parameters
     ----------
@@ -137,14 +137,14 @@ class Adapter(_Base):
     strength : float
         For ``"whiten"`` only, from 0 to 1: a direction of variance ``l`` is divided by ``l**(strength / 2)``.
     use : {"neighbours", "sgd-head", "classifier"}
-        What the embeddings are for. ``"auto"`` judges maps by it: by 20 weighted neighbours, by a linear layer
+        Use of the embeddings. ``"auto"`` evaluates maps for it: by 20 weighted neighbours, by a linear layer
         trained by SGD on few labels, or by a tuned logistic regression on few labels.
     unit_length : bool
         Scale every mapped row to length 1. ``"auto"`` chooses this by itself.
     seed : int
         For the split into rows to fit, A and B, and for training.
     looks : path, optional
-        A JSON file that counts how often B has been looked at, over many fits.
+        A JSON file that counts evaluations on B over many fits.
 
     Attributes
     ----------
@@ -201,7 +201,7 @@ class Adapter(_Base):
         y : array_like, optional
             Class numbers ``(n,)``, or names of classes. Only ``"auto"`` looks at them, to judge.
         second_view : array_like, optional
-            Embeddings ``(n, d)`` of another view of the same images, to judge by instead of labels.
+            Embeddings ``(n, d)`` of another view of the same images, for evaluation instead of labels.
 
         Returns
         -------
@@ -227,7 +227,7 @@ class Adapter(_Base):
         self.outcome_ = _outcome(text)
         if labels is None and second is None:
             warnings.warn(
-                "a map is chosen by labels or by a second view, and neither was given: the identity is kept",
+                "choosing a map needs labels or a second view, and neither was given: the identity is kept",
                 stacklevel=2,
             )
         return self

@@ -1,4 +1,4 @@
-"""Whether two evaluations differ beyond chance."""
+"""Whether two evaluations differ by more than chance."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ComparedLine:
     samples : int
         Test rows.
     accuracy_a, accuracy_b : float
-        Fractions that are right, mean over the label subsets.
+        Accuracy as a fraction, mean over the label subsets.
     difference : float
         ``accuracy_b - accuracy_a``.
     interval : tuple of float
@@ -90,7 +90,7 @@ def compare(
     bootstraps: int = 10_000,
     seed: int = 0,
 ) -> Comparison:
-    """Tell whether two models differ beyond chance on the same test rows.
+    """Test whether two models differ by more than chance on the same test rows.
 
     Fits of two results are partners where classifier, fraction of the labels and seed are the same; they must
     have learned from the same label subset. Differences are judged over rows and label subsets at once.
@@ -105,7 +105,7 @@ def compare(
     common : bool
         Leave out fits without a partner instead of refusing them.
     level : float
-        The probability of claiming a difference in any line where there is none.
+        The probability of a false claim of a difference in any line.
     bootstraps : int
         Draws of the crossed bootstrap that gives the intervals.
     seed : int

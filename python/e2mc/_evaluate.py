@@ -182,7 +182,7 @@ def svm(
     folds : int
         Folds of the cross-validation.
     positive_weight : float
-        Weight of the class's own rows against the others.
+        Weight of positive rows relative to negative rows.
     scale : {"raw", "unit", "standard"}
         What is done to features first: nothing, rows at length 1, or columns at mean 0 and deviation 1.
     average_precision : {"area", "voc07"}

@@ -71,7 +71,7 @@ class EmbeddingFigures:
     dependent_pairs, mean_mutual_information : float or None
         Share of dependent pairs of dimensions, and their mutual information in nats.
     marginal_rows : int
-        Rows of the sample that the marginals are of.
+        Rows of the sample for the marginals.
     marginal_entropy, marginal_gap, mean, deviation : numpy.ndarray
         Of each dimension, float64 ``(d,)``.
     eigenvalues : numpy.ndarray
@@ -224,7 +224,7 @@ def inspect(
     transform : {"gaussian", "sigmoid"}
         The map to the unit interval for entropies.
     queries : int
-        Rows whose neighbours are searched, among all rows.
+        Query rows whose neighbours are searched among all rows.
     seed : int
         Of the samples.
 
@@ -248,7 +248,7 @@ def inspect(
         if len(views) > 0:
             raise ValueError(
                 "views were given together with after, expected one of them\n"
-                "hint: inspect the two one at a time to compare their alignment and LiDAR"
+                "hint: inspect the two separately to compare their alignment and LiDAR"
             )
     others = [matrix(view, f"view {index}") for index, view in enumerate(views, 1)]
     for index, view in enumerate(others, 1):

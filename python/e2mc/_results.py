@@ -21,7 +21,7 @@ class Figures:
     Attributes
     ----------
     top1 : float
-        Test rows that are right.
+        Test rows classified correctly.
     top5 : float or None
         Test rows whose class is among the first five.
     mean_per_class : float

@@ -160,7 +160,8 @@ pub(crate) fn fit_map<'py>(
     map.map(NativeMap).map_err(raise)
 }
 
-/// Chooses a map on held-out rows and verifies it on others; the second value says how that went, as JSON.
+/// Chooses a map on held-out rows and verifies it on others; the second value says how that went,
+/// as JSON.
 #[pyfunction]
 #[pyo3(signature = (rows, labels, second_view, use_for, seed, looks))]
 pub(crate) fn auto_map<'py>(

@@ -43,7 +43,8 @@ fn config(bootstraps: usize, seed: u64) -> CompareConfig {
     }
 }
 
-/// Compares the results in two folders, fit by fit. With `common`, fits without a partner are left out.
+/// Compares the results in two folders, fit by fit. With `common`, fits without a partner are left
+/// out.
 #[pyfunction]
 pub(crate) fn compare_results(
     py: Python<'_>,

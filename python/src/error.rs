@@ -1,7 +1,8 @@
 //! Typed errors of the libraries as Python exceptions.
 //!
-//! What a user can mend in the arguments is a `ValueError`; what is wrong with a file or a folder is an `OSError`
-//! of the kind that Python has for it. The text is the library's sentence and, on a line of its own, its hint.
+//! What a user can mend in the arguments is a `ValueError`; what is wrong with a file or a folder
+//! is an `OSError` of the kind that Python has for it. The text is the library's sentence and, on a
+//! line of its own, its hint.
 
 use std::io;
 

@@ -162,7 +162,8 @@ impl AnyLabels<'_> {
             1 => Ok(Presence::Present),
             -1 => Ok(Presence::Ignored),
             _ => Err(PyValueError::new_err(format!(
-                "label {value} at row {}, column {}, expected 1 (present), 0 (absent) or -1 (ignored)",
+                "label {value} at row {}, column {}, expected 1 (present), 0 (absent) or -1 \
+                 (ignored)",
                 at / width,
                 at % width
             ))),

@@ -1,7 +1,8 @@
 //! The extension `e2mc._native`: thin functions on float32 arrays in C order.
 //!
-//! The Python package converts and checks what users pass, names the defaults and gives results their types; this
-//! layer turns arrays into matrix views, releases the interpreter's lock, and turns typed errors into exceptions.
+//! The Python package converts and checks what users pass, names the defaults and gives results
+//! their types; this layer turns arrays into matrix views, releases the interpreter's lock, and
+//! turns typed errors into exceptions.
 
 mod adapt;
 mod array;

@@ -1,7 +1,8 @@
 //! The threads that work while the interpreter's lock is released.
 //!
-//! A process that was forked has none of its parent's threads, and would wait for them for ever: a data loader's
-//! workers are such processes. Each process therefore makes a pool of its own at its first call.
+//! A process that was forked has none of its parent's threads, and would wait for them for ever: a
+//! data loader's workers are such processes. Each process therefore makes a pool of its own at its
+//! first call.
 
 use std::process;
 use std::ptr;

@@ -113,7 +113,7 @@ def test_what_cannot_be_fitted_is_named():
         e2mc.Adapter(use="classifier").fit(z, second_view=z)
 
 
-@pytest.mark.filterwarnings("ignore:a map is chosen by labels:UserWarning")
+@pytest.mark.filterwarnings("ignore:choosing a map needs labels:UserWarning")
 @pytest.mark.parametrize("method", ["auto", "whiten", "standardise", "abtt", "e2mc"])
 def test_scikit_learns_checks_pass(method):
     checks = pytest.importorskip("sklearn.utils.estimator_checks")

@@ -61,7 +61,7 @@ def test_events_are_columns(folder, blobs):
 
 
 def test_what_is_no_run_is_named(folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no run is there"):
+    with pytest.raises(FileNotFoundError, match="holds no run"):
         e2mc.read_run(tmp_path / "nowhere")
     path = folder / "metrics.jsonl"
     path.write_text("nonsense\n" + path.read_text())

@@ -1,7 +1,7 @@
 //! What a container or a scheduler's job may use: processor time and memory.
 //!
-//! OpenMP starts one thread a core, whatever the limit; with more threads than processor time all of
-//! them wait for each other. A process that takes more memory than its group may is killed.
+//! OpenMP starts one thread a core, whatever the limit; with more threads than processor time all
+//! of them wait for each other. A process that takes more memory than its group may is killed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use crate::process;
 /// Where the system shows the groups.
 const MOUNT: &str = "/sys/fs/cgroup";
 
-/// The threads that the limit of this process allows, rounded up; none where there is no limit or the
-/// cores that the process may use are no more than that.
+/// The threads that the limit of this process allows, rounded up; none if there is no limit or
+/// the cores that the process may use are no more than that.
 pub fn threads() -> Option<usize> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let limit = limit(&groups, Path::new(MOUNT))?;
@@ -21,7 +21,7 @@ pub fn threads() -> Option<usize> {
 }
 
 /// The bytes of memory that this process can still take: what the machine has free or can free, and
-/// no more than the limits of its groups leave; none where the system does not say.
+/// no more than the limits of its groups leave; none if the system does not say.
 pub fn memory() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let machine = fs::read_to_string("/proc/meminfo").ok();
@@ -71,8 +71,8 @@ fn above(groups: &str, mount: &Path, controller: &str) -> Vec<Group> {
     found
 }
 
-/// Bytes that the limits on the way to the root leave. Pages of files that nobody uses are freed where
-/// memory is needed, and count as free.
+/// Bytes that the limits on the way to the root leave. Pages of files that nobody uses are freed
+/// where memory is needed, and count as free.
 fn left(groups: &str, mount: &Path) -> Option<u64> {
     let of = |group: Group| -> Option<u64> {
         let read = |name: &str| fs::read_to_string(group.folder.join(name)).ok();

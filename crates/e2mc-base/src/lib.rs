@@ -1,15 +1,16 @@
-//! Small things that every crate shares, each in its one place.
+//! Utilities that every crate shares.
 //!
-//! - [`write_atomically`]: files that are whole or not there;
-//! - [`lock`]: folders and files that one process alone writes to;
-//! - [`stop`], [`unfinished`]: ending early, and what has to go where the process does;
-//! - [`cgroup`]: what a container or a scheduler's job may use;
+//! - [`write_atomically`]: files that are written whole or not at all;
+//! - [`lock`]: folders and files with a single writing process;
+//! - [`stop`], [`unfinished`]: ending early, and the files to remove when the process ends;
+//! - [`cgroup`]: limits of a container or a scheduler's job;
 //! - [`process`]: what this process takes;
 //! - [`counted`]: `1 epoch`, `2 epochs`;
 //! - [`random`]: random numbers by position, which no thread and no order changes;
 //! - [`schedule`]: how a rate goes over a run;
 //! - [`subset`]: label subsets and hold-outs by labels alone;
-//! - [`simd`] and [`vectorised!`]: work compiled for several instruction sets, the best of which runs.
+//! - [`simd`] and [`vectorised!`]: work compiled for several instruction sets, the best of which
+//!   runs.
 
 pub mod cgroup;
 mod count;

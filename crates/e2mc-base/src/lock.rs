@@ -1,5 +1,5 @@
-//! Locks of the operating system on files and folders. They vanish with the process that holds them,
-//! however it ends: a lock is never stale, not after a kill and not after a reboot.
+//! Locks of the operating system on files and folders. They vanish with the process that holds
+//! them, however it ends: a lock is never stale, not after a kill and not after a reboot.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -12,8 +12,8 @@ const LOCK: &str = ".lock";
 /// How often a lock is tried whose file another process has just removed.
 const TRIES: usize = 20;
 
-/// Opens a file for reading and writing, leaves what it holds, and locks it until it is closed; `None`
-/// while another holds the lock. A file system without locks gives the file as it is.
+/// Opens a file for reading and writing, leaves what it holds, and locks it until it is closed;
+/// `None` while another holds the lock. A file system without locks gives the file as it is.
 ///
 /// # Errors
 /// Where the file cannot be opened or made, or the system refuses the lock for another reason.
@@ -75,7 +75,11 @@ pub struct FolderLock {
 #[non_exhaustive]
 pub enum LockError {
     /// Another process writes to the folder.
-    #[error("another process{} writes to {}", owner.as_deref().map(|owner| format!(" ({owner})")).unwrap_or_default(), folder.display())]
+    #[error(
+        "another process{} writes to {}",
+        owner.as_deref().map(|owner| format!(" ({owner})")).unwrap_or_default(),
+        folder.display()
+    )]
     Busy {
         /// The folder.
         folder: PathBuf,
@@ -134,7 +138,7 @@ impl FolderLock {
                 Err(error) => return Err(io("write to")(error)),
             };
             remove_rests(folder);
-            // Who holds the lock is told for the message alone.
+            // The owner is written only for the message.
             let _ = file.set_len(0);
             let _ = (&file).write_all(whoami().as_bytes());
             return Ok(Self {

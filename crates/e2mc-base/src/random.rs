@@ -1,10 +1,10 @@
-//! Random numbers by position: a stream of its own for every position, four numbers such as (seed, epoch,
-//! index, view).
+//! Random numbers by position: a stream of its own for every position, four numbers such as (seed,
+//! epoch, index, view).
 //!
-//! Nothing is shared between streams, so what is drawn at a position does not depend on which thread
-//! draws, or when. ChaCha8 is keyed by the four numbers themselves; the mappings to floats and ranges
-//! are our own, so that no library update changes them. Which position is used for what is decided by
-//! the crate that draws.
+//! Nothing is shared between streams, so what is drawn at a position does not depend on which
+//! thread draws, or when. ChaCha8 is keyed by the four numbers themselves; the mappings to floats
+//! and ranges are our own, so that no library update changes them. Which position is used for what
+//! is decided by the crate that draws.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};

@@ -1,11 +1,12 @@
 //! How a rate goes over a run: linear warm-up, then constant, half a cosine or steps.
 //!
-//! Times are in steps or in epochs, whichever the caller counts in. Every function takes the base rate and returns the
-//! rate.
+//! Times are in steps or in epochs, whichever the caller counts in. Every function takes the base
+//! rate and returns the rate.
 
 use std::f64::consts::PI;
 
-/// The rate at `step`, counted from 0, of a linear warm-up of `steps` steps: `base (step + 1) / (steps + 1)`.
+/// The rate at `step`, counted from 0, of a linear warm-up of `steps` steps:
+/// `base (step + 1) / (steps + 1)`.
 ///
 /// The first step is already above 0, and the base rate is reached one step after the last.
 pub fn warm_up(base: f64, step: f64, steps: f64) -> f64 {
@@ -17,8 +18,8 @@ pub fn cosine(base: f64, end: f64, progress: f64) -> f64 {
     base * (end + (1.0 - end) * 0.5 * (1.0 + (PI * progress).cos()))
 }
 
-/// The base rate times `factor` for every milestone that `at` has reached; the milestones are the times from which
-/// the rate has fallen.
+/// The base rate times `factor` for every milestone that `at` has reached; the milestones are the
+/// times from which the rate has fallen.
 pub fn steps<T: PartialOrd>(base: f64, factor: f64, milestones: &[T], at: T) -> f64 {
     let passed = milestones.iter().filter(|&milestone| *milestone <= at);
     base * factor.powi(passed.count() as i32)

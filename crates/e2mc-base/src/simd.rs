@@ -1,10 +1,11 @@
-//! One source for every instruction set: work is written once, compiled per level, and the best level that the
-//! processor has runs.
+//! One source for every instruction set: work is written once, compiled per level, and the best
+//! level that the processor has runs.
 //!
-//! There are two ways in. A [`Kernel`] is written over [`Simd`], rows of sixteen float32 (one cache line) or eight
-//! float64: what must stay in registers uses its types, and levels may round differently where a product and a sum are
-//! one instruction. [`vectorised!`](crate::vectorised!) takes a plain function and leaves it to the compiler's own
-//! vectorisation, so that every level gives the same bits. A kernel may do the same and ignore its [`Simd`].
+//! There are two ways in. A [`Kernel`] is written over [`Simd`], rows of sixteen float32 (one cache
+//! line) or eight float64: what must stay in registers uses its types, and levels may round
+//! differently where a product and a sum are one instruction. [`vectorised!`](crate::vectorised!)
+//! takes a plain function and leaves it to the compiler's own vectorisation, so that every level
+//! gives the same bits. A kernel may do the same and ignore its [`Simd`].
 
 use std::sync::OnceLock;
 
@@ -34,10 +35,11 @@ macro_rules! compiled_for_avx512 {
     };
 }
 
-/// Defines a function whose body is compiled for AVX-512, for AVX2 and for what every processor of the
-/// architecture has. Before the function stands the path of another that tells the [`Level`](crate::simd::Level)
-/// to run, such as `Level::detect`. Only the compiler's own vectorisation differs: the arithmetic is the same, and
-/// nothing is contracted, so the results are equal bit for bit.
+/// Defines a function whose body is compiled for AVX-512, for AVX2 and for what every processor of
+/// the architecture has. Before the function stands the path of another that tells the
+/// [`Level`](crate::simd::Level) to run, such as `Level::detect`. Only the compiler's own
+/// vectorisation differs: the arithmetic is the same, and nothing is contracted, so the results are
+/// equal bit for bit.
 ///
 /// Functions that the body calls take part if they are `#[inline(always)]`.
 #[macro_export]

@@ -1,9 +1,10 @@
-//! Label subsets and hold-outs by labels alone: which rows of a labelled set are chosen, each class in
-//! proportion.
+//! Label subsets and hold-outs by labels alone: which rows of a labelled set are chosen, each class
+//! in proportion.
 //!
 //! The number is exact. Every class is kept if there are rows enough for all. With the same seed a
-//! larger subset of a class holds its smaller ones. What is chosen depends on the labels, the number and
-//! the seed, on nothing else: images and embeddings of the same labels give the same rows.
+//! larger subset of a class holds its smaller ones. What is chosen depends on the labels, the
+//! number and the seed, on nothing else: images and embeddings of the same labels give the same
+//! rows.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -72,8 +73,8 @@ pub fn fraction(labels: &[usize], fraction: f64, seed: u64) -> Result<Vec<usize>
     Ok(stratified(labels, count, 0, seed, Purpose::Learn))
 }
 
-/// Chooses `count` rows, classes in proportion, in rising order; fewer where `spared` rows of each class,
-/// or `labels`, do not allow for that many.
+/// Chooses `count` rows, classes in proportion, in rising order; fewer where `spared` rows of each
+/// class, or `labels`, do not allow for that many.
 pub fn stratified(
     labels: &[usize],
     count: usize,

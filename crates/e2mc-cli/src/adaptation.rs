@@ -55,7 +55,7 @@ pub fn keep_inputs(options: &AdaptOptions) -> Result<()> {
     ];
     match inputs.into_iter().flatten().find(is_out) {
         Some(input) => Err(Failure::usage(
-            format!("--out would replace {input}, which is read"),
+            format!("--out would overwrite the input {input}"),
             "choose another --out",
         )),
         None => Ok(()),
@@ -70,37 +70,37 @@ pub fn check(options: &AdaptOptions) -> Result<()> {
     let extension = options.out.extension();
     if extension.is_none_or(|extension| extension != "safetensors") {
         return Err(Failure::usage(
-            format!("{} is no name for a map", options.out.display()),
-            "end --out in .safetensors, or add --apply MAP to have embeddings mapped",
+            format!("{} is not a name for a map", options.out.display()),
+            "give an --out that ends in .safetensors, or add --apply MAP to map embeddings",
         ));
     }
     let whitening = options.method == MethodName::Whiten;
     if !whitening && (options.strength.is_some() || options.floor.is_some()) {
         return Err(Failure::usage(
-            "--strength and --floor are settings of whitening",
-            "add --method whiten, or leave them out",
+            "--strength and --floor apply only to whitening",
+            "add --method whiten, or omit them",
         ));
     }
     let judged = options.labels.is_some() || options.second_view.is_some();
     if options.method == MethodName::Auto {
         if options.unit_length {
             return Err(Failure::usage(
-                "--unit-length does not go with --method auto, which tries both",
-                "leave it out, or name a method",
+                "--unit-length cannot be given with --method auto, which tries both",
+                "omit it, or name a method",
             ));
         }
         if !judged && options.checkpoint.is_none() {
             return Err(Failure::usage(
-                "a map is chosen by labels, and none were given",
-                "give --labels FILE (or --second-view FILE), or name a --method, whose gain is then \
-                 not known",
+                "choosing a map needs labels, and none were given",
+                "give --labels FILE or --second-view FILE, or name a --method, whose gain is then \
+                 not verified",
             ));
         }
     } else if judged || options.uses.len() > 1 {
         return Err(Failure::usage(
-            "labels, views and uses are for --method auto: a method that is named is not judged",
-            "leave out --method to have it compared with the others, or leave out --labels, \
-             --second-view and --for",
+            "--labels, --second-view and --for apply only to --method auto: a named method is not \
+             verified",
+            "omit --method to compare all methods, or omit --labels, --second-view and --for",
         ));
     }
     // A folder that cannot be written to is noticed before the work.
@@ -113,7 +113,7 @@ pub fn check(options: &AdaptOptions) -> Result<()> {
     {
         return Err(Failure::new(
             format!("cannot write {}: no such folder", options.out.display()),
-            "make the folder first, or choose another --out",
+            "create the folder first, or choose another --out",
         ));
     }
     Ok(())
@@ -127,8 +127,8 @@ pub fn check_uses_of_views(options: &AdaptOptions) -> Result<()> {
     let uses = options.config().uses;
     match uses.iter().find(|usage| **usage != Use::Neighbours) {
         Some(usage) => Err(Failure::new(
-            format!("the images have no labels, and a map for {usage} is chosen by labels"),
-            "give labelled images, or ask for --for neighbours alone",
+            format!("choosing a map for {usage} needs labels, and the images have none"),
+            "give labelled images, or only --for neighbours",
         )),
         None => Ok(()),
     }
@@ -138,7 +138,7 @@ pub fn check_uses_of_views(options: &AdaptOptions) -> Result<()> {
 /// result says of where the embeddings are from.
 ///
 /// # Errors
-/// Embeddings that no map can be fitted to or judged on, or a file that cannot be written.
+/// Embeddings that no map can be fitted to or evaluated on, or a file that cannot be written.
 pub fn run(options: &AdaptOptions, embedded: Embedded<'_>, origin: Value) -> Result<()> {
     let mut result = origin;
     result["rows"] = json!(embedded.rows.rows());
@@ -162,7 +162,7 @@ fn fit_one(
     result["map"] = described(&map, &options.out)?;
     output::result(options.json, &result, || {
         format!(
-            "{name}: {} of {}\n{} in {}; whether it helps was not judged",
+            "{name}: {} of {}\n{} in {}; the gain was not verified",
             counted(rows.rows(), "row"),
             counted(rows.cols(), "dimension"),
             output::map_name(map.method(), map.unit_length()),

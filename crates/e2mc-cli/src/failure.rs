@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use crate::hint::{Hints, is_usage};
 use crate::output;
 
-/// The exit code of work that ended early, by a signal or by the guard, with its state saved: a script
-/// must not go on as if it were done.
+/// The exit code of work that ended early, by a signal or by the guard, with its state saved: a
+/// script must not go on as if it were done.
 pub const STOPPED_EARLY: u8 = 3;
 
 /// A failure that the command itself found, with what the user can do.

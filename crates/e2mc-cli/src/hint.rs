@@ -1,8 +1,8 @@
 //! What a user can do about an error: the one place where errors meet the names of options.
 //!
-//! Libraries say what was expected and what was found, and what helps whoever calls them; which option
-//! sets it is known here. The engine adds the errors of the libraries with a network and falls back on
-//! [`of`].
+//! Libraries say what was expected and what was found, and what helps whoever calls them; which
+//! option sets it is known here. The engine adds the errors of the libraries with a network and
+//! falls back on [`of`].
 
 use std::error::Error;
 use std::io;
@@ -91,16 +91,16 @@ fn of_protocol(error: &protocol::Error) -> Option<String> {
         Error::EmptyList { .. } => "name at least one training row",
         Error::RowsAndLabels { .. } => "give one label for each row, in the order of the rows",
         Error::SeveralLabels { .. } => {
-            "use `e2mc svm` for several labels a row, or flatten class numbers with .ravel()"
+            "use `e2mc svm` for several labels a row, or flatten the class numbers with .ravel()"
         }
         Error::KindsOfLabels { .. } => {
             "give class numbers for both, or the same 0/1 columns for both"
         }
         Error::Unmatched { .. } => {
-            "evaluate both on the same data, with the same --fractions and --seeds, or compare what both \
-             have (--common)"
+            "evaluate both on the same data, with the same --fractions and --seeds, or add \
+             --common to compare only the fits that both have"
         }
-        Error::NoLabelPresent => "give test labels of 1 for present",
+        Error::NoLabelPresent => "give test labels with at least one 1 (label present)",
         _ => return None,
     };
     Some(hint.to_owned())
@@ -110,15 +110,15 @@ fn of_evaluation(error: &e2mc_eval::Error) -> Option<String> {
     use e2mc_eval::Error;
     let hint = match error {
         Error::NoVariance { .. } => {
-            "look for a collapsed model or a damaged file; --method center needs no variance"
+            "check for a collapsed model or a damaged file; --method center needs no variance"
         }
         Error::FewerRowsThanDimensions { .. } => {
-            "leave --floor 0 out, give a --floor above 0, or embed more images"
+            "omit --floor 0, give a --floor above 0, or embed more images"
         }
         Error::MapWidth { .. } => {
-            "give the map that was fitted to embeddings of this model, or fit one with `e2mc adapt`"
+            "give a map that was fitted to embeddings of this model, or fit one with `e2mc adapt`"
         }
-        Error::NeedsLabels { .. } => "give --labels, or ask for --for neighbours alone",
+        Error::NeedsLabels { .. } => "give --labels, or only --for neighbours",
         Error::Setting { .. } => "change that option; --help lists them with their defaults",
         Error::MapDiverged { .. } => "choose another --method, such as whiten",
         _ => return error.hint(),
@@ -141,12 +141,12 @@ fn of_recipe(error: &e2mc_recipe::Error) -> String {
     match error {
         Error::Change { .. } => "for instance --set criterion.beta=100".into(),
         Error::NoKeys { .. } | Error::NoElement { .. } => "--dry-run prints all keys".into(),
-        Error::ExtendsItself { .. } => "leave `extends` out of one of them".into(),
+        Error::ExtendsItself { .. } => "remove `extends` from one of them".into(),
         Error::NoAugmentation { whole, .. } => match whole {
             Some(whole) => format!("use {whole}, the recipe of such checkpoints"),
-            None => "name one with an [augmentation], such as the recipe.toml of a run".into(),
+            None => "give one with an [augmentation], such as the recipe.toml of a run".into(),
         },
-        Error::Augmentation { .. } => "compare with the recipes in the folder recipes/".into(),
+        Error::Augmentation { .. } => "compare it with the recipes in the folder recipes/".into(),
         _ => {
             let names: Vec<_> = e2mc_recipe::names().collect();
             let meant = match error {
@@ -156,7 +156,7 @@ fn of_recipe(error: &e2mc_recipe::Error) -> String {
                 _ => None,
             };
             format!(
-                "{}built in are {}; or give the path of a .toml file",
+                "{}the built-in recipes are {}; or give the path of a .toml file",
                 meant.unwrap_or_default(),
                 names.join(", ")
             )
@@ -168,11 +168,11 @@ fn of_data(error: &e2mc_data::Error) -> Option<String> {
     use e2mc_data::Error;
     let hint = match error {
         Error::MissingSplit { .. } => {
-            "point to the folder of images itself, add the missing split, or have one held out \
-             (--val-fraction)"
+            "give the folder of images itself, add the missing split, or hold one out with \
+             --val-fraction"
         }
         Error::TooManyBad { .. } => {
-            "replace or remove the files, or allow for more of them (--max-bad-images)"
+            "replace or remove the files, or allow more with --max-bad-images"
         }
         _ => return error.hint(),
     };
@@ -183,26 +183,24 @@ fn of_record(error: &e2mc_record::Error) -> Option<String> {
     use e2mc_record::Error;
     let hint = match error {
         Error::Io { action, source, .. } => return of_file(action, source),
-        Error::Format { .. } => "name another file, or take this one from its backup",
-        Error::Newer { .. } => "update e2mc: the file is of a later version",
+        Error::Format { .. } => "give another file, or restore this one from a backup",
+        Error::Newer { .. } => "update e2mc: a later version wrote the file",
         Error::Line { .. } => {
-            "the file is damaged; remove that line, or take the run from its backup"
+            "the file is damaged: remove that line, or restore the run from a backup"
         }
-        Error::NoRun { .. } => {
-            "name the folder that was given to `pretrain --out` or `continue --out`"
-        }
+        Error::NoRun { .. } => "give the folder from `pretrain --out` or `continue --out`",
         Error::RunThere {
             checkpoint: true, ..
-        } => "choose another --out, or add --resume to go on with that run",
+        } => "choose another --out, or add --resume to continue that run",
         Error::RunThere { .. } => {
-            "it has no checkpoint to go on from: choose another --out, or remove the folder"
+            "it has no checkpoint to resume from: choose another --out, or remove the folder"
         }
         Error::Lock(LockError::Busy { .. }) => {
-            "wait until it has ended, or choose another --out; the lock goes with that process"
+            "wait until that process ends, or choose another --out"
         }
         Error::Lock(LockError::Io { source, .. }) => return of_file("write", source),
         Error::ResultThere { .. } => {
-            "choose another --out, or add --overwrite to replace that result"
+            "choose another --out, or add --overwrite to replace the result"
         }
         _ => return None,
     };
@@ -219,7 +217,7 @@ fn of_file(action: &str, source: &io::Error) -> Option<String> {
             "check the permissions, or choose another --out"
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            "free some space or choose another --out; files saved before are whole"
+            "free some space, or choose another --out; files saved earlier are intact"
         }
         _ => return None,
     };

@@ -1,5 +1,5 @@
-//! Opening a data set: progress while a large one is listed, its list kept in the user's cache folder,
-//! bad images named.
+//! Opening a data set: progress while a large one is listed, its list kept in the user's cache
+//! folder, bad images named.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,9 +24,9 @@ pub(crate) fn open(path: &Path, split: Split, options: ImageOptions) -> Result<A
         test_fraction: options.val_fraction.map(|part| (part, options.val_seed)),
         on_bad: Some(first_bad(|news| match news {
             BadNews::One(reason) => {
-                output::warning(&format!("another image takes the place of one: {reason}"));
+                output::warning(&format!("a bad image is replaced by another: {reason}"));
             }
-            BadNews::More => output::warning("more such images are not named"),
+            BadNews::More => output::warning("further bad images are not named"),
         })),
         ..OpenOptions::default()
     };

@@ -82,8 +82,8 @@ pub fn about(source: &str, error: e2mc_eval::Error) -> anyhow::Error {
     }
 }
 
-/// Writes the page and the figures that were asked for, and prints what stands out. `map` is what the
-/// embeddings were seen through, `images` what they put next to single images.
+/// Writes the page and the figures that were asked for, and prints what stands out. `map` is what
+/// the embeddings were seen through, `images` what they put next to single images.
 ///
 /// # Errors
 /// Where two embeddings are not of the same images, or a file cannot be written.
@@ -132,11 +132,11 @@ fn check_shapes(subjects: &[Subject]) -> Result<()> {
     }
     Err(Failure::new(
         format!(
-            "{} has {rows} rows of {dims} dimensions, {} has {other_rows} of {other_dims}: expected the \
-             same of both",
+            "{} has {rows} rows of {dims} dimensions, {} has {other_rows} of {other_dims}: \
+             expected the same of both",
             before.source, after.source
         ),
-        "embed the same images in the same order with both models; or inspect one at a time",
+        "embed the same images in the same order with both models, or inspect them separately",
     ))
 }
 

@@ -1,4 +1,4 @@
-//! What the programs `e2mc` and `e2mc-engine` share: how they are called and how they answer.
+//! Code that the programs `e2mc` and `e2mc-engine` share: options, output and failures.
 //!
 //! `e2mc` starts at once and works on files. What needs a network is done by `e2mc-engine`, which
 //! `e2mc` executes with the same arguments. Both parse with [`options`], print with [`output`] and

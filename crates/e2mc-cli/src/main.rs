@@ -1,8 +1,8 @@
 //! `e2mc`: effective entropy maximisation for pre-trained self-supervised models.
 //!
-//! This program works on files. What needs a network it leaves to `e2mc-engine`, which it executes with
-//! the same arguments. Results go to standard output (as one JSON object with `--json`), progress and
-//! warnings to standard error.
+//! This program works on files. What needs a network it leaves to `e2mc-engine`, which it executes
+//! with the same arguments. Results go to standard output (as one JSON object with `--json`),
+//! progress and warnings to standard error.
 
 mod command;
 mod images;

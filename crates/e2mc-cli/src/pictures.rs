@@ -1,4 +1,5 @@
-//! Pictures of single images for pages: from the data set that a result names, or that rows of embeddings are of.
+//! Pictures of single images for pages: from the data set that a result names, or that rows of
+//! embeddings are of.
 //!
 //! A page is made without them where the images are gone or are others; it then says why.
 
@@ -22,7 +23,7 @@ pub(crate) fn add(images: &mut Images, thumbnails: bool) {
     }
     let Some(source) = images.source.clone() else {
         images.missing =
-            "There are no pictures: embeddings in files do not say which images they are of."
+            "There are no pictures: the files do not say which images the embeddings are of."
                 .into();
         return;
     };
@@ -66,16 +67,17 @@ fn open(
     match record.and_then(|record| record.fingerprint.as_ref()) {
         Some(expected) if *expected == found => Ok(dataset),
         Some(_) => Err(format!(
-            "There are no pictures: the images in {place} are no longer those that were judged."
+            "There are no pictures: the images in {place} have changed since the evaluation."
         )),
         None => {
-            Err("There are no pictures: the results do not say which images were judged.".into())
+            Err("There are no pictures: the results do not say which images were evaluated.".into())
         }
     }
 }
 
-/// The images of `rows` rows of embeddings in files: the test or the training split of `--data`, whichever they are of.
-/// The names beside the first file, where `embed` left them, must be those of the images.
+/// The images of `rows` rows of embeddings in files: the test or the training split of `--data`,
+/// whichever they are of. The names beside the first file, where `embed` left them, must be those
+/// of the images.
 ///
 /// # Errors
 /// Where there is no such data set, or neither split fits.
@@ -108,11 +110,11 @@ pub(crate) fn of_rows(
             options.files[0],
             found.join(" and ")
         ),
-        "name the folder that was embedded; rows and images must be in the same order",
+        "give the embedded folder; rows and images must be in the same order",
     ))
 }
 
-/// What a page shows of the image `row`; none where there is no such image.
+/// What a page shows of the image `row`; none if there is no such image.
 pub(crate) fn picture(
     (root, dataset): (&Path, &dyn Dataset),
     row: usize,

@@ -3,7 +3,8 @@
 //!
 //! `e2mc` blocks them before it becomes the engine, which takes them up once it watches for them: a
 //! signal that comes while libraries are loaded is not lost. A thread of its own answers them. Work
-//! that saves its state is asked to; everything else ends at once, and what is unfinished is removed.
+//! that saves its state is asked to; everything else ends at once, and what is unfinished is
+//! removed.
 
 use anyhow::Result;
 use e2mc_base::stop::Stop;
@@ -36,8 +37,8 @@ mod unix {
     }
 
     fn is_ignored(signal: libc::c_int) -> bool {
-        // SAFETY: a structure of integers and pointers, for which zeros are values; it lives until the
-        // call returns, and a null pointer asks for no change.
+        // SAFETY: a structure of integers and pointers, for which zeros are values; it lives until
+        // the call returns, and a null pointer asks for no change.
         let (asked, action) = unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             (libc::sigaction(signal, ptr::null(), &mut action), action)
@@ -70,7 +71,8 @@ mod unix {
         Ok(())
     }
 
-    /// Ends the program at once. Other threads are at work: nothing of theirs is waited for or dropped.
+    /// Ends the program at once. Other threads are at work: nothing of theirs is waited for or
+    /// dropped.
     fn end(phase: Phase, go_on: Option<&'static str>) {
         let _all = unfinished::remove_all();
         let state = match phase {

@@ -3,12 +3,14 @@
 mod cli {
     mod adapt;
     mod bad_input;
+    mod catalogue;
     mod common;
     mod compare;
     mod convert;
     mod demo;
     mod embed;
     mod encoders;
+    mod errors;
     mod evaluate;
     mod help;
     mod images;

@@ -1,5 +1,5 @@
-//! The files that the fuzzers start from, and what they kept (docs/fuzzing.md), read again by the same
-//! functions.
+//! The files that the fuzzers start from, and what they kept (docs/fuzzing.md), read again by the
+//! same functions.
 
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,8 @@
-//! Images a second of the whole pipeline, from files to batches of views, as `e2mc throughput` has them.
+//! Images a second of the whole pipeline, from files to batches of views, as `e2mc throughput` has
+//! them.
 //!
-//! `cargo bench -p e2mc-data --bench pipeline -- DIR [THREADS [SECONDS [RECIPE...]]]` prints one JSON object
-//! a recipe.
+//! `cargo bench -p e2mc-data --bench pipeline -- DIR [THREADS [SECONDS [RECIPE...]]]` prints one
+//! JSON object a recipe.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! Where the time of an image goes: decoding and each operation, one core.
 //!
 //! `E2MC_JPEGS=DIR cargo bench -p e2mc-data --bench stages` takes the images of a folder (else the
-//! tests' one). Each line has the milliseconds for one image or one view: of several draws the mean, of
-//! each draw the fastest of several rounds, so that what else runs does not count. Beside it how many
-//! bytes were read and written a second at that speed.
+//! tests' one). Each line has the milliseconds for one image or one view: of several draws the
+//! mean, of each draw the fastest of several rounds, so that what else runs does not count. Beside
+//! it how many bytes were read and written a second at that speed.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,8 @@ use e2mc_data::{Augmentation, Filter, Image, stream};
 const ROUNDS: usize = 12;
 const DRAWS: usize = 32;
 
-/// Prints the time of `work`, of which each call is one image or view and touches `bytes` (0: not known).
+/// Prints the time of `work`, of which each call is one image or view and touches `bytes` (0: not
+/// known).
 fn report(name: &str, bytes: usize, mut work: impl FnMut(usize)) {
     let mut best = [f64::INFINITY; DRAWS];
     for _ in 0..ROUNDS {

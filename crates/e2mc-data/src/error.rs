@@ -16,7 +16,8 @@ pub enum Error {
         source: io::Error,
     },
     /// A folder holds nothing that could be used.
-    #[error("no images in {}: expected IDX files, tar shards, lists, class folders of images, or images ({extensions})", path.display())]
+    #[error("no images in {}: expected IDX files, tar shards, lists, class folders of images, or \
+             images ({extensions})", path.display())]
     NoImages {
         /// The folder.
         path: PathBuf,
@@ -24,7 +25,8 @@ pub enum Error {
         extensions: &'static str,
     },
     /// A class folder holds no images.
-    #[error("class folder {} holds no images: expected at least one ({extensions})", path.display())]
+    #[error("class folder {} holds no images: expected at least one \
+             ({extensions})", path.display())]
     EmptyClass {
         /// The class folder.
         path: PathBuf,
@@ -32,7 +34,8 @@ pub enum Error {
         extensions: &'static str,
     },
     /// A folder holds both loose images and class folders.
-    #[error("{} holds loose images (such as {image}) beside class folders (such as {class}): expected one or the other", path.display())]
+    #[error("{} holds loose images (such as {image}) beside class folders (such as {class}): \
+             expected one or the other", path.display())]
     MixedFolder {
         /// The folder.
         path: PathBuf,
@@ -52,7 +55,8 @@ pub enum Error {
         expected: &'static str,
     },
     /// A link leads to what is not there.
-    #[error("{} is a link to {}: expected a file or folder there, found none", path.display(), target.display())]
+    #[error("{} is a link to {}: expected a file or folder there, found \
+             none", path.display(), target.display())]
     DanglingLink {
         /// The link.
         path: PathBuf,
@@ -76,7 +80,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A file is not an IDX file, or is damaged.
-    #[error("{} is no valid IDX file: expected {expected}, found {found}", path.display())]
+    #[error("{} is not a valid IDX file: expected {expected}, found {found}", path.display())]
     Idx {
         /// The file.
         path: PathBuf,
@@ -108,7 +112,7 @@ pub enum Error {
         found: String,
     },
     /// A tar file cannot be read through.
-    #[error("{} is no whole tar file: {source}", path.display())]
+    #[error("{} is not a complete tar file: {source}", path.display())]
     Shard {
         /// The file.
         path: PathBuf,
@@ -138,7 +142,8 @@ pub enum Error {
         expected: &'static str,
     },
     /// An IDX label file does not belong to its image file.
-    #[error("{} does not fit {}: expected {images} labels, found {labels}", path.display(), images_path.display())]
+    #[error("{} does not fit {}: expected {images} labels, found \
+             {labels}", path.display(), images_path.display())]
     LabelCount {
         /// The label file.
         path: PathBuf,
@@ -180,7 +185,8 @@ pub enum Error {
         limit: u64,
     },
     /// An image has another size than the preprocessing takes.
-    #[error("{name} has {} x {} pixels: expected {} x {}", found.0, found.1, expected.0, expected.1)]
+    #[error("{name} has {} x {} pixels: expected {} x \
+             {}", found.0, found.1, expected.0, expected.1)]
     ImageSize {
         /// The image.
         name: String,
@@ -224,7 +230,7 @@ pub enum Error {
         name: String,
     },
     /// A subset of a data set cannot be taken.
-    #[error("cannot take {what} of {images} images: expected {expected}")]
+    #[error("cannot select {what} of {images} images: expected {expected}")]
     Subset {
         /// What was asked for.
         what: String,
@@ -234,14 +240,15 @@ pub enum Error {
         expected: &'static str,
     },
     /// A test split was to be set apart where there is one.
-    #[error("{} has a test split: expected none where one is to be set apart", path.display())]
+    #[error("{} has a test split: expected none, because one is to be held out", path.display())]
     TestSplit {
         /// Where the images are.
         path: PathBuf,
     },
     /// Names of a subset that no image has, or more than one.
     #[error(
-        "{list}: {count} of {names} names do not fit exactly one image: the first, {first}, fits {found}"
+        "{list}: {count} of {names} names do not match exactly one image: the first, {first}, \
+         matches {found}"
     )]
     Names {
         /// Where the names are from.
@@ -256,14 +263,15 @@ pub enum Error {
         found: usize,
     },
     /// The fraction of the images that may be bad is out of range.
-    #[error("bad images: expected a fraction from 0 to 1, found {found}")]
+    #[error("largest fraction of bad images: expected 0 to 1, found {found}")]
     MaxBad {
         /// What was asked for.
         found: f64,
     },
     /// More images cannot be used than was allowed for.
     #[error(
-        "{count} of {images} images cannot be used: expected at most {allowed}; the last: {last}"
+        "{count} of {images} images cannot be read: expected at most {allowed}; the last error: \
+         {last}"
     )]
     TooManyBad {
         /// How many were met so far.
@@ -277,7 +285,8 @@ pub enum Error {
     },
     /// An image cannot be used, and no other of its class can take its place.
     #[error(
-        "{name} cannot be used: expected another image of its class to take its place, found none among {others}; the last: {last}"
+        "{name} cannot be read: expected a replacement of its class, found none among {others}; \
+         the last error: {last}"
     )]
     NoSubstitute {
         /// The image.
@@ -320,32 +329,28 @@ impl Error {
                 "check the permissions of the file and of the folders above it"
             }
             Self::Read { .. } => "check that the disk is mounted and readable",
-            Self::NoImages { .. } => {
-                "point to the folder that holds the images, or one folder per class"
-            }
+            Self::NoImages { .. } => "give a folder of images, or of class folders",
             Self::EmptyClass { .. } => "remove the empty folder or put its images back",
             Self::MixedFolder { .. } => {
                 "move the loose images into class folders, or all images into one folder"
             }
             Self::MissingSplit { .. } => {
-                "point to the folder of images itself, add the missing split, or have one set apart"
+                "give the folder of images itself, add the missing split, or hold one out"
             }
             Self::DanglingLink { .. } => {
-                "put the file back to where the link leads, or remove the link"
+                "restore the file that the link leads to, or remove the link"
             }
-            Self::LeftOut { .. } => "write the tar files again, without links and holes",
+            Self::LeftOut { .. } => "write the tar files again, without links and sparse files",
             Self::LinkCycle { .. } => "remove the link",
-            Self::Idx { .. } => "fetch the file again; compressed files keep their .gz name",
+            Self::Idx { .. } => "download the file again; keep the .gz name of compressed files",
             Self::List { .. } => {
-                "one image a line: its path, and its label behind a tab, a comma or a blank"
+                "write one image a line: its path, then a tab, a comma or a space, then its label"
             }
-            Self::Voc { .. } => "take the lists and annotations that come with the data set",
-            Self::Shard { .. } => "fetch or write the file again",
+            Self::Voc { .. } => "use the lists and annotations that come with the data set",
+            Self::Shard { .. } => "download or write the file again",
             Self::Label { .. } => "label all images by numbers from 0 on, or all by names",
-            Self::Ambiguous { .. } => {
-                "point to the folder that is meant, or move elsewhere what does not belong to the data"
-            }
-            Self::LabelCount { .. } => "put the label file that belongs to the images beside them",
+            Self::Ambiguous { .. } => "give the intended folder, or move other files out of it",
+            Self::LabelCount { .. } => "put the right label file beside the images",
             Self::Decode { .. } => "replace or remove the file; JPEG, PNG and WebP can be read",
             Self::ImageTooLarge { .. } => "scale the image down or remove it",
             Self::FileTooLarge { .. } => "remove the file or replace it by an image",
@@ -354,15 +359,13 @@ impl Error {
             Self::Loader { .. } => "correct the setting",
             Self::BatchTooLarge { .. } => "use a smaller batch or more images",
             Self::Unlabelled { .. } => {
-                "use class folders, a list with labels, or the label file beside the images"
+                "use class folders, a list with labels, or a label file beside the images"
             }
-            Self::Subset { .. } => "ask for another number or fraction of images",
-            Self::TestSplit { .. } => {
-                "leave the fraction out, or give the folder of the train split"
-            }
-            Self::Names { .. } => "the list has to belong to the data set's train split",
-            Self::MaxBad { .. } => "0.001 allows for one image in a thousand",
-            Self::TooManyBad { .. } => "replace or remove the files, or allow for more of them",
+            Self::Subset { .. } => "choose another number or fraction of images",
+            Self::TestSplit { .. } => "omit the fraction, or give the folder of the train split",
+            Self::Names { .. } => "use a list of images in the train split",
+            Self::MaxBad { .. } => "give a fraction: 0.001 allows one image in a thousand",
+            Self::TooManyBad { .. } => "replace or remove the files, or allow more of them",
             Self::NoSubstitute { .. } => {
                 "replace the files of this class, or remove the whole class"
             }

@@ -1,9 +1,9 @@
-//! From images on disk to batches of augmented views.
+//! Turns images on disk into batches of augmented views.
 //!
 //! One direction: a [`Dataset`] (folders of JPEG, PNG and WebP files, lists of them, tar shards, or
 //! IDX files) gives [`Image`]s, a
-//! [`Pipeline`] (random [`Augmentation`] or deterministic [`Preprocessing`]) makes normalised views of
-//! them, and a [`Loader`] does both on several threads and hands over [`Batch`]es in order.
+//! [`Pipeline`] (random [`Augmentation`] or deterministic [`Preprocessing`]) makes normalised views
+//! of them, and a [`Loader`] does both on several threads and hands over [`Batch`]es in order.
 //!
 //! Every random draw comes from a [`stream`] keyed by (seed, epoch, index, view), so that a batch
 //! does not depend on the number of threads, on prefetching, or on where an epoch was resumed. The

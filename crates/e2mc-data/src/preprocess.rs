@@ -13,7 +13,7 @@ use crate::decode::PIXEL_LIMIT;
 use crate::geometry::Region;
 use crate::{Error, Image};
 
-/// How an image is prepared when a model is judged.
+/// How an image is prepared when a model is evaluated.
 ///
 /// ```
 /// use e2mc_data::Preprocessing;
@@ -38,13 +38,15 @@ pub struct Preprocessing {
     /// How images are resized.
     #[serde(default, skip_serializing_if = "is_default")]
     pub filter: Filter,
-    /// Whether both sides are resized to `resize`, whatever their proportion, and not the shorter one.
+    /// Whether both sides are resized to `resize`, whatever their proportion, and not the shorter
+    /// one.
     #[serde(default, skip_serializing_if = "is_default")]
     pub squash: bool,
 }
 
 impl fmt::Display for Preprocessing {
-    /// In one line: `shorter side to 256 pixels (bicubic), centre 224 x 224, mean 0.485 0.456 0.406, std …`.
+    /// In one line:
+    /// `shorter side to 256 pixels (bicubic), centre 224 x 224, mean 0.485 0.456 0.406, std …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let side = self.crop;
         match (self.resize, self.squash) {
@@ -69,8 +71,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Preprocessing {
-    /// Resize to 256, crop 224, ImageNet's statistics with the deviations that torchvision, timm and
-    /// most code have.
+    /// Resize to 256, crop 224, ImageNet's statistics with the deviations that torchvision, timm
+    /// and most code have.
     pub fn imagenet() -> Self {
         Self {
             std: IMAGENET_STD.to_vec(),
@@ -78,8 +80,8 @@ impl Preprocessing {
         }
     }
 
-    /// The same with the deviations in the evaluation code of the paper's authors, SwAV's and VICReg's:
-    /// .228 for red (paper, Appendix B.2).
+    /// The same with the deviations in the evaluation code of the paper's authors, SwAV's and
+    /// VICReg's: .228 for red (paper, Appendix B.2).
     pub fn authors() -> Self {
         Self {
             channels: 3,
@@ -103,8 +105,8 @@ impl Preprocessing {
         }
     }
 
-    /// The same for images of another size: the crop is `side`, and what is resized keeps its proportion
-    /// to it.
+    /// The same for images of another size: the crop is `side`, and what is resized keeps its
+    /// proportion to it.
     #[must_use]
     pub fn at_side(self, side: usize) -> Self {
         let scaled = |length: usize| (length * side).div_ceil(self.crop.max(1));
@@ -230,13 +232,13 @@ impl Preprocessor {
         })
     }
 
-    /// Prepares an image and writes it as `(channels, crop, crop)` into `out`, which has exactly that
-    /// size. The image has the recipe's channels, or one, which is then repeated. `name` says what an
-    /// error calls the image.
+    /// Prepares an image and writes it as `(channels, crop, crop)` into `out`, which has exactly
+    /// that size. The image has the recipe's channels, or one, which is then repeated. `name` says
+    /// what an error calls the image.
     ///
     /// # Errors
-    /// Nothing is to be resized and the image is not `crop` x `crop`, or an image is so long that it
-    /// would exceed [`PIXEL_LIMIT`] when resized.
+    /// Nothing is to be resized and the image is not `crop` x `crop`, or an image is so long that
+    /// it would exceed [`PIXEL_LIMIT`] when resized.
     pub fn view(
         &mut self,
         image: &Image,
@@ -380,7 +382,8 @@ mod tests {
         let changed = changes.applied(&Preprocessing::imagenet()).unwrap();
         assert_eq!((changed.resize, changed.crop), (Some(110), 96));
         assert_eq!(changes.applied(&changed).unwrap(), changed);
-        let text = "shorter side to 110 pixels (bilinear), centre 96 x 96, mean 0.485 0.456 0.406, std 0.2 0.2 0.2";
+        let text = "shorter side to 110 pixels (bilinear), centre 96 x 96, mean 0.485 0.456 0.406, \
+                    std 0.2 0.2 0.2";
         assert_eq!(changed.to_string(), text);
         for wrong in [
             PreprocessingChanges {

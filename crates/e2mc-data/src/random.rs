@@ -1,5 +1,5 @@
-//! Random numbers by position: a stream for every (seed, epoch, index, view), and for what belongs to
-//! no view.
+//! Random numbers by position: a stream for every (seed, epoch, index, view), and for what belongs
+//! to no view.
 
 pub use e2mc_base::random::Stream;
 

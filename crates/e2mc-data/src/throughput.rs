@@ -10,7 +10,8 @@ use crate::geometry::Region;
 use crate::preprocess::Preprocessor;
 use crate::{Dataset, Error, Image, Loader, LoaderConfig, Pipeline, stream};
 
-/// Images of an epoch at least: smaller data sets are repeated, so that starting threads does not count.
+/// Images of an epoch at least: smaller data sets are repeated, so that starting threads does not
+/// count.
 const EPOCH: usize = 4096;
 /// Images of a batch.
 const BATCH: usize = 32;
@@ -32,8 +33,8 @@ pub struct Throughput {
     pub augment_ms: f64,
 }
 
-/// Makes batches on `threads` threads for this long, from the images in random order, and throws them
-/// away. Before that, each stage is timed on a few images.
+/// Makes batches on `threads` threads for this long, from the images in random order, and throws
+/// them away. Before that, each stage is timed on a few images.
 ///
 /// # Errors
 /// The recipe is out of range, or an image cannot be used.
@@ -126,7 +127,7 @@ impl Dataset for Repeated {
         self.dataset.native_size()
     }
 
-    /// As many times as many as the data set allows: none where that allows none.
+    /// The fraction that the data set itself allows, rounded down to whole images.
     fn max_bad(&self) -> f64 {
         let images = self.dataset.len().max(1) as f64;
         (self.dataset.max_bad() * images).floor() / images

@@ -10,7 +10,7 @@ use crate::augment::resize::{Resizer, Target};
 use crate::geometry::Region;
 use crate::{Dataset, Error, Image};
 
-/// The longer side of a thumbnail in pixels; smaller images stay as they are.
+/// The longer side of a thumbnail in pixels; smaller images stay unchanged.
 pub const SIDE: usize = 56;
 /// The quality of JPEG, 1 to 100: artefacts do not show at this size.
 const QUALITY: u8 = 80;

@@ -83,23 +83,22 @@ fn in_words(advice: &Advice) -> Option<String> {
             return Some(format!("change it with --{}", name.replace(' ', "-")));
         }
         Advice::AllowDifferences => {
-            "give the recipe that it was trained with, or --layout if it is another's; differences that \
-             are right can be allowed with --allow-missing PREFIX and --allow-unexpected PREFIX"
+            "give the recipe of its training, or --layout for a third-party file; allow intended \
+             differences with --allow-missing PREFIX and --allow-unexpected PREFIX"
         }
-        Advice::LeaveHeadsOut => {
-            "with --layout backbone the heads are left out and new ones can be trained"
-        }
-        Advice::ChooseNetwork => "choose one by a word of its name with --network NAME",
+        Advice::LeaveHeadsOut => "add --layout backbone to leave the heads out and train new ones",
+        Advice::ChooseNetwork => "choose one with --network NAME, by a word in its name",
         Advice::StartFromWeights => {
-            "resume from the run's checkpoint.safetensors, or start with `e2mc continue --checkpoint`"
+            "resume from the run's checkpoint.safetensors, or start with `e2mc continue \
+             --checkpoint`"
         }
         Advice::WriteElsewhere => "check the permissions, or choose another --out",
         Advice::FreeSpace => {
-            "free some space or choose another --out; files saved before are whole"
+            "free some space, or choose another --out; files saved earlier are intact"
         }
-        Advice::LowerRates => "lower the learning rate or beta, then go on with --resume",
+        Advice::LowerRates => "lower the learning rate or beta, then continue with --resume",
         Advice::LessMemory => {
-            "give a smaller --batch; in training also more slices of it with --accumulate"
+            "give a smaller --batch, or in training more slices with --accumulate"
         }
         Advice::OtherDevice => "use --device cpu, or install a CUDA libtorch with `make gpu`",
         _ => return None,
@@ -114,7 +113,7 @@ fn of_lab(error: &LabError) -> Option<String> {
         LabError::Run(error) => return Some(of_run(error)),
         LabError::Improve(error) => return of_improve(error),
         LabError::Protocol(error) => return Some(of_protocol(error)),
-        LabError::Process(_) => "run the command again; training goes on with --resume",
+        LabError::Process(_) => "run the command again; training continues with --resume",
         LabError::Train(error) => return of_train(error),
         LabError::Data(error) => return hint::of(error),
         LabError::Eval(error) => return hint::of(error),
@@ -124,28 +123,26 @@ fn of_lab(error: &LabError) -> Option<String> {
         LabError::Report(error) => return hint::of(error),
         LabError::Measure { source, .. } => return hint::of(source),
         LabError::TestImageListed { .. } => {
-            "nothing must be learnt from the images that it is judged on"
+            "remove it from the list: test images must not be used for training"
         }
-        LabError::NotListed { .. } => "give file names as they are in the training folder",
+        LabError::NotListed { .. } => "give file names as in the training folder",
         LabError::AmbiguousName { .. } => "give the name with its folder",
-        LabError::NoHeads { .. } => "take --output backbone, or a checkpoint with its heads",
+        LabError::NoHeads { .. } => "use --output backbone, or a checkpoint with heads",
         LabError::Folded { .. } => {
-            "take the checkpoint that the map was folded into, and fit a map anew to what comes out"
+            "use the checkpoint from before the map was folded in, and fit a new map to the result"
         }
         LabError::MapWidth { .. } => {
-            "give the map that was fitted to these features, or fit one with `e2mc adapt`"
+            "give a map that was fitted to these features, or fit one with `e2mc adapt`"
         }
         LabError::Shapes { .. } => {
-            "embed the same images in the same order with both models; or inspect one at a time"
+            "embed the same images in the same order with both models, or inspect them separately"
         }
-        LabError::Checkpoints { .. } => "give one to look at, or two for before and after",
+        LabError::Checkpoints { .. } => "give one checkpoint, or two to compare",
         LabError::OneView => "give at least --views 2",
-        LabError::NoSample { .. } => {
-            "run the demo in the folder of the source, or give --sample DIR"
-        }
+        LabError::NoSample { .. } => "run the demo in the source folder, or give --sample DIR",
         LabError::NoDemo { .. } => "choose another --out",
         LabError::Io { source, .. } => return of_io(source),
-        LabError::Json { .. } => "the file is damaged; take it from a backup, or start anew",
+        LabError::Json { .. } => "the file is damaged; restore it from a backup, or start anew",
         _ => return None,
     };
     Some(hint.to_owned())
@@ -155,7 +152,8 @@ fn of_recipe(error: &RecipeError) -> Option<String> {
     match error {
         RecipeError::Text(error) => hint::of(error),
         RecipeError::Settings { .. } => Some(
-            "compare with the recipes in the folder recipes/; --dry-run prints the resolved one"
+            "compare it with the recipes in the folder recipes/; --dry-run prints the resolved \
+             recipe"
                 .into(),
         ),
         RecipeError::Change { nearest, .. } => Some(match nearest {
@@ -171,13 +169,14 @@ fn of_sweep(error: &SweepError) -> Option<String> {
     let hint = match error {
         SweepError::Axis { .. } => "for instance --grid criterion.beta=1,10,100",
         SweepError::SettingTwice { .. } => {
-            "give all values of a setting at once, separated by commas"
+            "give all values of a setting in one list, separated by commas"
         }
         SweepError::Settings { source, .. } => return of_recipe(source),
         SweepError::Run { source, .. } => return of_lab(source),
-        SweepError::Other { .. } => "put it back, or start a new sweep in another --out",
+        SweepError::Other { .. } => "restore it, or start a new sweep in another --out",
         SweepError::SweepThere { .. } => {
-            "choose another --out, add --resume to go on with that sweep, or --overwrite to replace it"
+            "choose another --out, add --resume to continue that sweep, or add --overwrite to \
+             replace it"
         }
         SweepError::NothingToResume { .. } => "start the sweep without --resume",
         _ => return None,
@@ -187,9 +186,7 @@ fn of_sweep(error: &SweepError) -> Option<String> {
 
 fn of_improve(error: &ImproveError) -> Option<String> {
     let hint = match error {
-        ImproveError::Other { .. } => {
-            "repeat the command that it began with, or choose another --out"
-        }
+        ImproveError::Other { .. } => "repeat the original command, or choose another --out",
         ImproveError::Taken { .. } | ImproveError::OverInput { .. } => "choose another --out",
         ImproveError::SeveralLabels { .. } => "give images in class folders, or without labels",
         _ => return None,
@@ -200,11 +197,11 @@ fn of_improve(error: &ImproveError) -> Option<String> {
 fn of_run(error: &RunError) -> String {
     match error {
         RunError::NothingToResume { .. } => {
-            "start the run without --resume, in a folder without the rest of an earlier one".into()
+            "start the run without --resume, in an empty folder".into()
         }
         RunError::OtherSettings { differences, .. } => of_differences(differences),
         RunError::OtherImages { .. } => {
-            "a run goes on with its own images; start a new one with `continue` for others".into()
+            "resume with the original images, or start a new run on others with `continue`".into()
         }
         RunError::LargeBatch {
             images, held_out, ..
@@ -212,8 +209,8 @@ fn of_run(error: &RunError) -> String {
             "give --batch {} or fewer, or more images",
             images - held_out
         ),
-        _ => "use a recipe without [backbone] and [method], which takes both from the checkpoint; or \
-              --layout backbone, which starts new heads"
+        _ => "use a recipe without [backbone] and [method], to take both from the checkpoint; or \
+              add --layout backbone to train new heads"
             .into(),
     }
 }
@@ -228,8 +225,8 @@ fn of_differences(differences: &[Difference]) -> String {
         }
     }
     format!(
-        "give {} as the run began, or choose another --out; --epochs, --guard, --log-every, \
-         --save-every, --half, --data, --device and --max-bad-images may change",
+        "give {} as in the original run, or choose another --out; only --epochs, --guard, \
+         --log-every, --save-every, --half, --data, --device and --max-bad-images may change",
         options.join(", ")
     )
 }
@@ -273,7 +270,7 @@ fn option_of(key: &str) -> String {
 fn of_protocol(error: &ProtocolError) -> String {
     match error {
         ProtocolError::TokensTooLarge { .. } => {
-            "take fewer images with --max-images, or smaller ones with --image-size".into()
+            "use fewer images with --max-images, or smaller ones with --image-size".into()
         }
         ProtocolError::SeveralLabels { .. } => "use `e2mc svm` for several labels an image".into(),
         _ => "add --output map6x6".into(),
@@ -288,7 +285,7 @@ fn of_io(error: &std::io::Error) -> Option<String> {
         NotFound => Some("check the path".into()),
         PermissionDenied => Some("check the permissions, or choose another --out".into()),
         StorageFull | QuotaExceeded | FileTooLarge => {
-            Some("free some space or choose another --out; files saved before are whole".into())
+            Some("free some space, or choose another --out; files saved earlier are intact".into())
         }
         _ => None,
     }

@@ -5,6 +5,8 @@
 //! warnings to standard error.
 
 mod command;
+#[cfg(test)]
+mod error_tests;
 mod hint;
 mod processes;
 mod screen;
@@ -20,7 +22,7 @@ use e2mc_lab::Error as LabError;
 
 fn main() -> ExitCode {
     let go_on = match std::env::args().nth(1).as_deref() {
-        Some("sweep") => Some("go on with --resume"),
+        Some("sweep") => Some("continue with --resume"),
         Some("demo") => Some("run it again"),
         _ => None,
     };
@@ -56,7 +58,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Demo(options) => command::demo::run(options),
         Command::Adapt(options) if options.checkpoint.is_some() => command::adapt::run(options),
         _ => Err(Failure::usage(
-            "this command needs no network, which is all that the engine has",
+            "e2mc-engine has no such command: it only runs commands that need a network",
             "run it with `e2mc`",
         )),
     }

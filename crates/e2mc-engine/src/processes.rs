@@ -15,8 +15,8 @@ use e2mc_train::{Device, Error, World, device};
 
 use crate::settings;
 
-/// Does `work` together with the processes that the options or the environment name, on each one's device;
-/// or starts them, where they are to be started.
+/// Does `work` together with the processes that the options or the environment name, on each one's
+/// device; or starts them, where they are to be started.
 pub(crate) fn with(
     options: ProcessOptions,
     device_name: &str,
@@ -73,8 +73,8 @@ fn take_part(
     result
 }
 
-/// Does `work` that is shared up to a point, on this process's part of its machine; a process that is not the
-/// first ends where its share does.
+/// Does `work` that is shared up to a point, on this process's part of its machine; a process that
+/// is not the first ends where its share does.
 pub(crate) fn sharing(
     options: ProcessOptions,
     machine: &MachineOptions,

@@ -17,7 +17,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Standard error, which notices and progress share.
 pub(crate) struct Screen {
     state: Mutex<State>,
-    /// Of a process that another one speaks for.
+    /// Whether another process prints for this one.
     silent: bool,
 }
 
@@ -65,7 +65,8 @@ impl Screen {
         }
     }
 
-    /// Shows a state that the next one replaces: in the bar on a terminal, else as a line now and then.
+    /// Shows a state that the next one replaces: in the bar on a terminal, else as a line now and
+    /// then.
     fn replace(
         &self,
         new_bar: fn() -> ProgressBar,
@@ -169,7 +170,7 @@ impl RunScreen {
     }
 
     fn epoch(&self, epoch: &Epoch, epochs: u64) {
-        // Of the untouched model there is a notice.
+        // A notice reports the untouched model.
         let (Some(loss), Some(seconds)) = (epoch.loss, epoch.seconds) else {
             return;
         };

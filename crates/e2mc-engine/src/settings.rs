@@ -148,18 +148,19 @@ pub(crate) fn probe(name: ProbeName) -> Result<ProbeChoice> {
         ProbeName::Both => ProbeChoice::Both,
         ProbeName::Attentive => {
             return Err(Failure::usage(
-                "the runs of a sweep are measured by linear classifiers, not by the attentive probe",
+                "the runs of a sweep are measured by linear classifiers, not by the attentive \
+                 probe",
                 "give --probe logistic, sgd or both",
             ));
         }
     })
 }
 
-/// The checkpoint and the images that are judged.
+/// The checkpoint and the images that are evaluated.
 pub(crate) fn source(options: &EmbeddingsOptions, machine: Machine) -> Result<NetworkSource> {
     let (Some(checkpoint), Some(data)) = (&options.checkpoint, &options.data) else {
         return Err(Failure::usage(
-            "neither a checkpoint with images nor files of embeddings",
+            "there is neither a checkpoint with images nor a set of embedding files",
             "give --checkpoint and --data, or --train, --train-labels, --test and --test-labels",
         ));
     };

@@ -1,7 +1,8 @@
 //! Times `diagnose` at real sizes and prints one JSON line with seconds and peak memory.
 //!
-//! `cargo bench -p e2mc-eval --bench diagnostics -- FILE.npy` reads the file as `e2mc inspect` does; `-- make ROWS COLS FILE.npy`
-//! writes one to read. Without a file, as `cargo test --benches` runs it, the data are tiny.
+//! `cargo bench -p e2mc-eval --bench diagnostics -- FILE.npy` reads the file as `e2mc inspect`
+//! does; `-- make ROWS COLS FILE.npy` writes one to read. Without a file, as `cargo test --benches`
+//! runs it, the data are tiny.
 
 use std::time::Instant;
 

@@ -1,6 +1,8 @@
-//! Times k-NN and both probes at real sizes and prints one JSON line with the median milliseconds of each.
+//! Times k-NN and both probes at real sizes and prints one JSON line with the median milliseconds
+//! of each.
 //!
-//! `cargo bench -p e2mc-eval --bench knn`; without `--bench` (as `cargo test --benches` runs it) the sizes are tiny.
+//! `cargo bench -p e2mc-eval --bench knn`; without `--bench` (as `cargo test --benches` runs it)
+//! the sizes are tiny.
 
 use std::time::Instant;
 

@@ -1,8 +1,9 @@
-//! The twin of `scripts/peers/eval.py`: evaluations of the files that it wrote, timed as it times scikit-learn's.
+//! The twin of `scripts/peers/eval.py`: evaluations of the files that it wrote, timed as it times
+//! scikit-learn's.
 //!
-//! `cargo bench -p e2mc-eval --bench peers -- DIR CASE...`, see `scripts/bench-eval.sh`; without a case nothing is done.
-//! Prints one JSON object a case: milliseconds without reading files, and the accuracy in percent, that also to standard
-//! error.
+//! `cargo bench -p e2mc-eval --bench peers -- DIR CASE...`, see `scripts/bench-eval.sh`; without a
+//! case nothing is done. Prints one JSON object a case: milliseconds without reading files, and the
+//! accuracy in percent, that also to standard error.
 
 use std::path::Path;
 use std::time::Instant;

@@ -19,20 +19,22 @@ pub fn top1(predictions: &[usize], labels: &[usize]) -> Result<f64, Error> {
     Ok(right as f64 / labels.len() as f64)
 }
 
-/// The class of the greatest score in each row of `scores` `(n, classes)`; of equal scores, the lower class.
+/// The class of the greatest score in each row of `scores` `(n, classes)`; of equal scores, the
+/// lower class.
 pub fn predictions(scores: MatrixView<'_>) -> Vec<usize> {
     (0..scores.rows())
         .map(|row| argmax(scores.row(row)))
         .collect()
 }
 
-/// Top-k accuracy, as a fraction from 0 to 1: how many labels are among the `k` classes of greatest score; of equal
-/// scores, the lower class comes first. A class of score minus infinity, which the classifier cannot predict, is never
-/// among them. With `k = 1` this is [`top1`] of the largest scores.
+/// Top-k accuracy, as a fraction from 0 to 1: how many labels are among the `k` classes of greatest
+/// score; of equal scores, the lower class comes first. A class of score minus infinity, which the
+/// classifier cannot predict, is never among them. With `k = 1` this is [`top1`] of the largest
+/// scores.
 ///
 /// # Errors
-/// [`Error::Nothing`] without labels; [`Error::Length`] if there are not as many rows of scores; a label that is no
-/// column.
+/// [`Error::Nothing`] without labels; [`Error::Length`] if there are not as many rows of scores; a
+/// label that is no column.
 pub fn top_k(scores: MatrixView<'_>, labels: &[usize], k: usize) -> Result<f64, Error> {
     if labels.is_empty() {
         return Err(Error::Nothing {
@@ -62,7 +64,8 @@ pub fn top_k(scores: MatrixView<'_>, labels: &[usize], k: usize) -> Result<f64, 
 pub struct Estimate {
     /// The mean.
     pub mean: f64,
-    /// The standard error of the mean, `s / sqrt(n)` with `s^2 = sum (x - mean)^2 / (n - 1)`; none for a single value.
+    /// The standard error of the mean, `s / sqrt(n)` with `s^2 = sum (x - mean)^2 / (n - 1)`; none
+    /// for a single value.
     pub standard_error: Option<f64>,
     /// The number of values `n`, at least 1.
     pub count: usize,
@@ -92,8 +95,8 @@ impl Estimate {
         })
     }
 
-    /// The mean of `after - before`, paired seed by seed, and its standard error: what both have in common from a seed
-    /// (the subset, the initial weights) cancels.
+    /// The mean of `after - before`, paired seed by seed, and its standard error: what both have in
+    /// common from a seed (the subset, the initial weights) cancels.
     ///
     /// # Errors
     /// [`Error::Nothing`] if there are no values; [`Error::Length`] if the lists differ in length.
@@ -111,12 +114,13 @@ impl Estimate {
     }
 }
 
-/// How far accuracy fell between two models that were judged on the same samples.
+/// How far accuracy fell between two models that were evaluated on the same samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PairedDrop {
     /// Accuracy before minus accuracy after, from -1 to 1; positive if it fell.
     pub drop: f64,
-    /// The standard error of `drop` if the models were equally good (McNemar's): `sqrt(lost + gained) / n`.
+    /// The standard error of `drop` if the models were equally good (McNemar's):
+    /// `sqrt(lost + gained) / n`.
     pub standard_error: f64,
     /// Samples right before and wrong after.
     pub lost: usize,
@@ -127,8 +131,8 @@ pub struct PairedDrop {
 }
 
 impl PairedDrop {
-    /// The drop in standard errors, `(lost - gained) / sqrt(lost + gained)`: the signed root of McNemar's statistic
-    /// without continuity correction. 0 if no sample changed sides.
+    /// The drop in standard errors, `(lost - gained) / sqrt(lost + gained)`: the signed root of
+    /// McNemar's statistic without continuity correction. 0 if no sample changed sides.
     pub fn z(&self) -> f64 {
         if self.lost + self.gained == 0 {
             0.0
@@ -138,8 +142,8 @@ impl PairedDrop {
     }
 }
 
-/// Compares two lists of predictions for the same samples. Only the discordant samples, on which one is right and the
-/// other wrong, carry information; the many that both get right add no noise.
+/// Compares two lists of predictions for the same samples. Only the discordant samples, on which
+/// one is right and the other wrong, carry information; the many that both get right add no noise.
 ///
 /// # Errors
 /// [`Error::Nothing`] without labels; [`Error::Length`] if the lists differ in length.

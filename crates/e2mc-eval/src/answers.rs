@@ -1,6 +1,7 @@
 //! What two models say of the same test rows, looked at class by class and row by row.
 //!
-//! A model answers once for each label subset that it learned from. Accuracies and counts are means over its answers.
+//! A model answers once for each label subset that it learned from. Accuracies and counts are means
+//! over its answers.
 
 use std::collections::BTreeMap;
 
@@ -35,8 +36,8 @@ pub struct ClassAccuracy {
     pub first: f64,
     /// The fraction that the second gets right, if there is one.
     pub second: Option<f64>,
-    /// Of the second minus the first, all classes together at the level 0.05; of the first model alone Wilson's interval
-    /// of its accuracy at 95 %.
+    /// Interval of the second minus the first, at the level 0.05 for all classes together; for the
+    /// first model alone, Wilson's 95 % interval of its accuracy.
     pub interval: (f64, f64),
 }
 
@@ -85,8 +86,8 @@ impl Answers {
         self.first.len()
     }
 
-    /// The accuracy of every class that has rows, from the greatest gain to the greatest loss; of one model from the best
-    /// class to the worst.
+    /// The accuracy of every class that has rows, from the greatest gain to the greatest loss; of
+    /// one model from the best class to the worst.
     ///
     /// # Errors
     /// Lists of different lengths, or none.
@@ -132,8 +133,8 @@ impl Answers {
         Ok(found)
     }
 
-    /// Pairs of classes that are confused, from those confused more by the second model to those confused less; of one
-    /// model the most confused first.
+    /// Pairs of classes that are confused, from those confused more by the second model to those
+    /// confused less; of one model the most confused first.
     #[must_use]
     pub fn confused(&self) -> Vec<ConfusedPair> {
         let mut counts: BTreeMap<(usize, usize), [usize; 2]> = BTreeMap::new();
@@ -275,7 +276,7 @@ mod tests {
         };
         let found = alone.by_class().unwrap();
         assert_eq!((found[0].class, found[0].second), (1, None));
-        // Of 8 in 10, by the formula.
+        // Wilson's interval of 8 in 10, by the formula.
         assert!((found[0].interval.0 - 0.490_16).abs() < 1e-4, "{found:?}");
         assert!((found[0].interval.1 - 0.943_31).abs() < 1e-4, "{found:?}");
         assert_eq!(alone.confused()[0].first, 6.0);

@@ -7,16 +7,16 @@ use crate::{Error, MultiLabels, Presence};
 /// How precision is summed over recall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interpolation {
-    /// The area under the steps of the precision-recall curve, `sum_k (R_k - R_(k-1)) P_k` over the distinct scores, as
-    /// scikit-learn has it.
+    /// The area under the steps of the precision-recall curve, `sum_k (R_k - R_(k-1)) P_k` over the
+    /// distinct scores, as scikit-learn has it.
     Area,
-    /// The mean, over the recalls 0, 0.1, ..., 1, of the greatest precision at that recall or a higher one: the PASCAL VOC
-    /// 2007 challenge's.
+    /// The mean, over the recalls 0, 0.1, ..., 1, of the greatest precision at that recall or a
+    /// higher one: the PASCAL VOC 2007 challenge's.
     ElevenPoint,
 }
 
-/// The average precision, from 0 to 1, of scores against who has the label; none if no row has it. Rows of equal score
-/// come at once, ignored ones not at all. A score of NaN counts as the lowest.
+/// The average precision, from 0 to 1, of scores against who has the label; none if no row has it.
+/// Rows of equal score come at once, ignored ones not at all. A score of NaN counts as the lowest.
 ///
 /// # Panics
 /// If the lists differ in length.
@@ -71,7 +71,7 @@ pub fn average_precision(
     })
 }
 
-/// The average precision of each label, none where no row has it, of `scores` `(n, labels)`.
+/// The average precision of each label, none if no row has it, of `scores` `(n, labels)`.
 ///
 /// # Errors
 /// [`Error::Length`] if the scores are not one for each row and label.

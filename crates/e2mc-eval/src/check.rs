@@ -71,8 +71,8 @@ pub(crate) fn label_count(rows: usize, labels: &[usize], set: &'static str) -> R
     Ok(())
 }
 
-/// The most classes of an evaluation, several times those of the largest labelled sets of images. A label such as 10^15
-/// is a mistake in a file, and must not become a request for that much memory.
+/// The most classes of an evaluation, several times those of the largest labelled sets of images. A
+/// label such as 10^15 is a mistake in a file, and must not become a request for that much memory.
 pub const MOST_CLASSES: usize = 100_000;
 
 /// All labels are below `classes`, and those are not too many.

@@ -32,8 +32,8 @@ impl LinearClassifier {
         self.weights.len() / self.bias.len()
     }
 
-    /// The scores (logits) `(n, classes)` of `features` `(n, d)`; minus infinity for a class that the classifier cannot
-    /// predict because the logistic probe never saw it.
+    /// The scores (logits) `(n, classes)` of `features` `(n, d)`; minus infinity for a class that
+    /// the classifier cannot predict because the logistic probe never saw it.
     ///
     /// # Errors
     /// Empty or non-finite features, or another width than was trained on.

@@ -1,4 +1,4 @@
-//! Who is taken for whom: the confusion matrix and each class's accuracy.
+//! The confusion matrix and the accuracy of each class.
 
 use crate::{Error, check};
 
@@ -21,8 +21,8 @@ impl Confusion {
     /// Counts the predictions of samples whose labels, as the predictions, are below `classes`.
     ///
     /// # Errors
-    /// [`Error::Nothing`] without labels; [`Error::Length`] if the lists differ in length; a label or prediction out of
-    /// range, or more classes than are supported.
+    /// [`Error::Nothing`] without labels; [`Error::Length`] if the lists differ in length; a label
+    /// or prediction out of range, or more classes than are supported.
     pub fn of(predictions: &[usize], labels: &[usize], classes: usize) -> Result<Self, Error> {
         crate::accuracy::same_length("list of predictions", predictions, labels)?;
         check::labels(labels, classes, check::TEST)?;
@@ -50,7 +50,8 @@ impl Confusion {
         self.classes
     }
 
-    /// Samples of class `label` by predicted class; empty with more than 1000 classes, whose matrix is not kept.
+    /// Samples of class `label` by predicted class; empty with more than 1000 classes, whose matrix
+    /// is not kept.
     ///
     /// # Panics
     /// If there is no such class.
@@ -68,7 +69,8 @@ impl Confusion {
         self.samples.iter().zip(&self.right).map(accuracy).collect()
     }
 
-    /// The mean of the classes' accuracies, over those that have samples: what matters where classes are uneven.
+    /// The mean of the classes' accuracies, over those that have samples: what matters where
+    /// classes are uneven.
     pub fn mean_per_class(&self) -> f64 {
         let accuracies: Vec<f64> = self.per_class().into_iter().flatten().collect();
         accuracies.iter().sum::<f64>() / accuracies.len().max(1) as f64

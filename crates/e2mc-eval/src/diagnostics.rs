@@ -1,9 +1,10 @@
 //! See an embedding: what its dimensions, directions and neighbourhoods look like, without labels.
 //!
-//! [`diagnose`] goes over the rows three times, a block at a time, so that embeddings that do not fit in memory are read
-//! from their file: means, covariances and what follows from them are of all rows. What needs rows side by side is of a
-//! sample where there are too many, and says so: the marginal entropies, the uniformity, the pairs of dimensions, and the
-//! rows that ask for their neighbours (all rows may answer). Every figure depends on the rows and the seed alone.
+//! [`diagnose`] goes over the rows three times, a block at a time, so that embeddings that do not
+//! fit in memory are read from their file: means, covariances and what follows from them are of all
+//! rows. What needs rows side by side is of a sample where there are too many, and says so: the
+//! marginal entropies, the uniformity, the pairs of dimensions, and the query rows for their
+//! neighbours (all rows may answer). Every figure depends on the rows and the seed alone.
 //!
 //! `docs/diagnostics.md` defines each figure and names its source.
 
@@ -62,7 +63,7 @@ impl Config {
     /// The most columns: their covariance matrix takes `8 d^2` bytes, 2 GiB here.
     pub const MOST_COLUMNS: usize = 16_384;
 
-    /// The usual extent for `cols` columns: a sample of 512 MiB at most, 5,000 rows that ask.
+    /// The usual extent for `cols` columns: a sample of 512 MiB at most, 5,000 query rows.
     pub fn new(transform: Transform, cols: usize) -> Self {
         const SAMPLE: usize = 512 << 20;
         let epsilon = match transform {
@@ -108,35 +109,37 @@ pub struct Diagnostics {
     pub dims: usize,
     /// Rows of nothing but zeros.
     pub zero_rows: usize,
-    /// Of all rows.
+    /// Computed from all rows.
     pub dimensions: Dimensions,
-    /// Of all rows.
+    /// Computed from all rows.
     pub spectrum: Spectrum,
     /// Rows that the marginals are of.
     pub marginal_rows: usize,
-    /// Of those rows, after the transform.
+    /// Computed from those rows, after the transform.
     pub marginals: Marginals,
-    /// Of a sample; none where fewer than two of its rows have a direction.
+    /// Computed from a sample; `None` if fewer than two of its rows have a direction.
     pub uniformity: Option<Uniformity>,
-    /// Of a sample that asks and all rows that answer.
+    /// Neighbours of sampled query rows, searched among all rows.
     pub neighbours: Neighbours,
-    /// Of a sample of the rows and the dimensions that live; none of fewer than 20 rows or two dimensions.
+    /// Computed from a sample of the rows and of the live dimensions; `None` for fewer than 20 rows
+    /// or two dimensions.
     pub pairs: Option<Pairs>,
 }
 
 /// Measures the embeddings that `source` holds.
 ///
-/// Time: `n d^2` operations for the covariance, `2 q n d` for `q` rows that ask, `d^3` for the spectrum. Memory: the sample of
-/// [`Config::marginal_rows`] three times, some matrices of `d x d` float64, and a block.
+/// Time: `n d^2` operations for the covariance, `2 q n d` for `q` query rows, `d^3` for the
+/// spectrum. Memory: the sample of [`Config::marginal_rows`] three times, some matrices of `d x d`
+/// float64, and a block.
 ///
 /// # Errors
-/// Fewer than two rows or columns, more than [`Config::MOST_COLUMNS`] columns, a value that is not finite, a setting out of
-/// its range, or a file that cannot be read.
+/// Fewer than two rows or columns, more than [`Config::MOST_COLUMNS`] columns, a value that is not
+/// finite, a setting out of its range, or a file that cannot be read.
 pub fn diagnose(source: &dyn Rows, config: &Config) -> Result<Diagnostics, Error> {
     let (rows, dims) = (source.rows(), source.cols());
     rows::check_shape(rows, dims)?;
     config.check()?;
-    // Of fewer rows than dimensions all are needed, for the spectrum.
+    // With fewer rows than dimensions, the spectrum needs all rows.
     let wanted = config.marginal_rows.max(if rows < dims { rows } else { 0 });
     let sampled = spread_rows(rows, wanted, config.seed);
     let (moments, sample) = Moments::measure(source, &sampled)?;
@@ -174,7 +177,8 @@ pub fn diagnose(source: &dyn Rows, config: &Config) -> Result<Diagnostics, Error
     })
 }
 
-/// The rows of `source` that [`diagnose`] shows in pictures: `count` of them, evenly spread, the same for the same seed.
+/// The rows of `source` that [`diagnose`] shows in pictures: `count` of them, evenly spread, the
+/// same for the same seed.
 ///
 /// # Errors
 /// A file that cannot be read.

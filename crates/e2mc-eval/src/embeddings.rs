@@ -1,9 +1,10 @@
 //! Embeddings and labels in files: `.npy`, `.npz` and `.safetensors` in, `.npy` and `.npz` out.
 //!
-//! Read into float32 matrices of one row per image: `.npy` (alone or in an `.npz`) with float16, float32 or float64 values of either byte order,
-//! in C or Fortran order; `.safetensors` with F16, BF16, F32 or F64 tensors. What a header claims is compared with the
-//! file's true size before anything is allocated. Values may be NaN or infinite (who computes with them says so); a
-//! finite float64 that float32 cannot hold is an error.
+//! Read into float32 matrices of one row per image: `.npy` (alone or in an `.npz`) with float16,
+//! float32 or float64 values of either byte order, in C or Fortran order; `.safetensors` with F16,
+//! BF16, F32 or F64 tensors. What a header claims is compared with the file's true size before
+//! anything is allocated. Values may be NaN or infinite (who computes with them says so); a finite
+//! float64 that float32 cannot hold is an error.
 
 mod integers;
 mod npy;
@@ -29,12 +30,13 @@ pub use stream::{RowWriter, Stored};
 pub use targets::{MultiLabels, Presence, Targets, read_targets};
 pub use write::{write_labels, write_npy, write_npy_tensor};
 
-/// Reads the embeddings `(n, d)` that `source` names: `FILE.npy`, `FILE.safetensors:TENSOR`, `FILE.npz:ARRAY`, or without
-/// a name if only one of the file's tensors has two dimensions.
+/// Reads the embeddings `(n, d)` that `source` names: `FILE.npy`, `FILE.safetensors:TENSOR`,
+/// `FILE.npz:ARRAY`, or without a name if only one of the file's tensors has two dimensions.
 ///
 /// # Errors
-/// A file that cannot be read, is empty, truncated or longer than its header says, or does not hold a float matrix of
-/// at least one row and column; a tensor that does not exist; a value beyond float32. Each names the file.
+/// A file that cannot be read, is empty, truncated or longer than its header says, or does not hold
+/// a float matrix of at least one row and column; a tensor that does not exist; a value beyond
+/// float32. Each names the file.
 pub fn read_embeddings(source: impl AsRef<Path>) -> Result<Matrix, Error> {
     match Source::parse(source.as_ref())? {
         Source::Npy { path } => npy::read_matrix(path),
@@ -43,8 +45,8 @@ pub fn read_embeddings(source: impl AsRef<Path>) -> Result<Matrix, Error> {
     }
 }
 
-/// Reads images `(n, c, h, w)` that are already normalised, named as for [`read_embeddings`]: a matrix of one row per
-/// image, and the shape.
+/// Reads images `(n, c, h, w)` that are already normalised, named as for [`read_embeddings`]: a
+/// matrix of one row per image, and the shape.
 ///
 /// # Errors
 /// As [`read_embeddings`], for a tensor of four dimensions.
@@ -60,12 +62,12 @@ pub fn read_images(source: impl AsRef<Path>) -> Result<(Matrix, [usize; 4]), Err
     Ok((matrix, shape))
 }
 
-/// Reads class numbers, one for each row: a one-dimensional array of integers of any size and byte order, named as for
-/// [`read_embeddings`].
+/// Reads class numbers, one for each row: a one-dimensional array of integers of any size and byte
+/// order, named as for [`read_embeddings`].
 ///
 /// # Errors
-/// A file that cannot be read, is empty, truncated or longer than its header says, or is not a list of integers; a
-/// negative label. Each names the file.
+/// A file that cannot be read, is empty, truncated or longer than its header says, or is not a list
+/// of integers; a negative label. Each names the file.
 pub fn read_labels(source: impl AsRef<Path>) -> Result<Vec<usize>, Error> {
     let source = Source::parse(source.as_ref())?;
     let path = source.path();

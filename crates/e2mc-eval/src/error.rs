@@ -142,7 +142,10 @@ pub enum Error {
     },
 
     /// A spectrum that cannot be found.
-    #[error("the spectrum of a matrix of order {order} was not found: the values are too large")]
+    #[error(
+        "cannot compute the eigenvalues of a {order} x {order} matrix: its values are too \
+             large"
+    )]
     Eigenvalues {
         /// The matrix's rows.
         order: usize,
@@ -182,9 +185,7 @@ pub enum Error {
     },
 
     /// A gain that a second view cannot show.
-    #[error(
-        "{usage} was asked for without labels, expected labels: a second view shows retrieval only"
-    )]
+    #[error("expected labels to verify a gain for {usage}: a second view shows retrieval only")]
     NeedsLabels {
         /// The use that was asked for.
         usage: &'static str,
@@ -192,7 +193,8 @@ pub enum Error {
 
     /// Views of the same images that do not match.
     #[error(
-        "view {view} has {rows} rows of {cols} dimensions, expected {expected_rows} of {expected_cols}"
+        "view {view} has {rows} rows of {cols} dimensions, expected {expected_rows} of \
+         {expected_cols}"
     )]
     ViewShape {
         /// Which view, counted from 0.
@@ -235,7 +237,7 @@ pub enum Error {
     },
 
     /// A limit on memory that no block fits in.
-    #[error("memory limit of {found} bytes, expected at least {needed}")]
+    #[error("the memory limit is {found} bytes, expected at least {needed}")]
     Memory {
         /// The limit.
         found: usize,
@@ -297,7 +299,8 @@ pub enum Error {
     },
 
     /// A float64 value beyond the range of float32.
-    #[error("{} holds {value:e} at row {row}, column {column}, beyond the range of float32", path.display())]
+    #[error("{} holds {value:e} at row {row}, column {column}, beyond the range of \
+             float32", path.display())]
     Overflow {
         /// The file.
         path: PathBuf,
@@ -310,7 +313,8 @@ pub enum Error {
     },
 
     /// A value beyond the range of float16.
-    #[error("{}: {value} at row {row}, column {column}, beyond the range of float16", path.display())]
+    #[error("{}: {value} at row {row}, column {column}, beyond the range of \
+             float16", path.display())]
     TooLargeForHalf {
         /// The file.
         path: PathBuf,
@@ -334,7 +338,8 @@ pub enum Error {
     },
 
     /// A label beyond the classes that are supported.
-    #[error("{} holds label {label} at row {row}, expected a class number below {limit}", path.display())]
+    #[error("{} holds label {label} at row {row}, expected a class number below \
+             {limit}", path.display())]
     LabelTooLarge {
         /// The file.
         path: PathBuf,
@@ -361,10 +366,10 @@ impl Error {
             Self::NoSamples { .. } => "check that the images or the subset are not empty",
             Self::NoColumns { .. } => "embed the images again; the file holds no features",
             Self::NotFinite { .. } => {
-                "look for a diverged model (lower the learning rate) or a damaged file"
+                "check for a diverged model (lower the learning rate) or a damaged file"
             }
             Self::DimensionMismatch { .. } => "embed both sets with the same model",
-            Self::TooManyRows { .. } => "take a subset of the training embeddings",
+            Self::TooManyRows { .. } => "use a subset of the training embeddings",
             Self::LabelCount { .. } => "give one label for each row, in the order of the rows",
             Self::LabelOutOfRange { classes, .. } => {
                 return Some(format!(
@@ -375,27 +380,27 @@ impl Error {
             Self::TooManyClasses { .. } | Self::LabelTooLarge { .. } => {
                 "number the classes 0, 1, 2, ... without gaps"
             }
-            Self::OneClass { .. } => "take a larger or a stratified subset",
+            Self::OneClass { .. } => "use a larger or a stratified subset",
             Self::TooFewToHoldOut { .. } => {
-                "take a larger subset or fix the regularisation instead of a grid"
+                "use a larger subset, or one fixed penalty instead of a grid"
             }
             Self::Length { .. } => "evaluate both on the same rows in the same order",
             Self::TooFewRows { .. } => "embed more images; one row per image",
             Self::TooFewColumns { .. } => {
                 "save one row per image; is the matrix transposed or one of labels?"
             }
-            Self::TooManyColumns { .. } => "look at a part of the columns, or project them first",
+            Self::TooManyColumns { .. } => "use a part of the columns, or project them first",
             Self::Eigenvalues { .. } => "rescale the embeddings",
-            Self::NoVariance { .. } => "look for a collapsed model or a damaged file",
+            Self::NoVariance { .. } => "check for a collapsed model or a damaged file",
             Self::FewerRowsThanDimensions { .. } => {
-                "estimate the shrinkage, set a floor, or embed more images"
+                "use shrinkage or a floor, or embed more images"
             }
             Self::MapWidth { .. } => "fit the map to embeddings of the same model",
-            Self::NeedsLabels { .. } => "give labels, or ask for neighbours alone",
+            Self::NeedsLabels { .. } => "give labels, or ask only for neighbours",
             Self::ViewShape { .. } => "embed the same images in the same order for every view",
             Self::Nothing { .. } => return None,
             Self::NeighbourCount { rows, .. } => {
-                return Some(format!("choose k of at most {rows} or add training rows"));
+                return Some(format!("choose k at most {rows}, or add training rows"));
             }
             Self::Setting { .. } => return None,
             Self::Memory { .. } => "raise the limit or use fewer neighbours",
@@ -413,7 +418,7 @@ impl Error {
             Self::NoTensor { .. } => "name one of them as FILE:tensor",
             Self::Overflow { .. } => "rescale the embeddings before saving them",
             Self::TooLargeForHalf { .. } => "store float32 instead",
-            Self::Busy { .. } => "wait until it has ended, or write to another file",
+            Self::Busy { .. } => "wait until it ends, or write to another file",
             Self::BadLabel { .. } => "number the classes 0, 1, 2, ...; drop unlabelled rows first",
         };
         Some(hint.into())

@@ -3,8 +3,9 @@
 use crate::Error;
 use crate::random::{Purpose, Stream};
 
-/// The fold of each row. Each class is shuffled and dealt to the folds in turn, going on where the class before ended, so
-/// that folds and the classes in them differ by one row at most. A class of at least two rows is never held out whole.
+/// The fold of each row. Each class is shuffled and dealt to the folds in turn, going on where the
+/// class before ended, so that folds and the classes in them differ by one row at most. A class of
+/// at least two rows is never held out whole.
 pub(crate) fn stratified(
     labels: &[usize],
     classes: usize,

@@ -1,14 +1,18 @@
-//! Exact k-nearest-neighbour classification by cosine similarity, the usual first look at frozen embeddings.
+//! Exact k-nearest-neighbour classification by cosine similarity, the usual first look at frozen
+//! embeddings.
 //!
-//! For a test row `x` the k training rows `t` of greatest `cos(x, t)` vote for their label, either one vote each or,
-//! as DINO does (Caron et al. 2021, section 4.1; after Wu et al. 2018), with weight `exp(cos(x, t) / temperature)`.
+//! For a test row `x` the k training rows `t` of greatest `cos(x, t)` vote for their label, either
+//! one vote each or, as DINO does (Caron et al. 2021, section 4.1; after Wu et al. 2018), with
+//! weight `exp(cos(x, t) / temperature)`.
 //!
-//! Ties are settled the same way every time: equal similarities by the lower training row, equal votes by the lower
-//! class. A row of zeros has similarity 0 to every row. The result does not depend on the number of threads.
+//! Ties are settled the same way every time: equal similarities by the lower training row, equal
+//! votes by the lower class. A row of zeros has similarity 0 to every row. The result does not
+//! depend on the number of threads.
 //!
-//! Cost: `2 n_train n_test d` operations as blocked matrix products on all cores; memory of one normalised copy of the
-//! test embeddings, about 16 bytes for each test row and neighbour, and a few blocks. [`knn_within`] keeps all that
-//! within a limit: it reads the training rows in panels, and takes the test rows in as many parts as needed.
+//! Cost: `2 n_train n_test d` operations as blocked matrix products on all cores; memory of one
+//! normalised copy of the test embeddings, about 16 bytes for each test row and neighbour, and a
+//! few blocks. [`knn_within`] keeps all that within a limit: it reads the training rows in panels,
+//! and takes the test rows in as many parts as needed.
 
 mod plan;
 pub(crate) mod search;
@@ -105,7 +109,8 @@ pub struct KnnResult {
     pub vote: Vote,
     /// The predicted label of each test row.
     pub predictions: Vec<usize>,
-    /// The labels of most votes for each test row, the prediction first; none where fewer labels have a vote.
+    /// The labels of most votes for each test row, the prediction first; none if fewer labels
+    /// have a vote.
     pub ranked: Vec<[Option<usize>; RANKED]>,
 }
 
@@ -122,15 +127,16 @@ impl KnnResult {
     }
 }
 
-/// Classifies the rows of `test` `(n_test, d)` by the votes of their nearest rows of `train` `(n_train, d)` in cosine
-/// similarity: for each k of `config.ks` in its order one result for each of `config.votes`. Labels may be any numbers.
+/// Classifies the rows of `test` `(n_test, d)` by the votes of their nearest rows of `train`
+/// `(n_train, d)` in cosine similarity: for each k of `config.ks` in its order one result for each
+/// of `config.votes`. Labels may be any numbers.
 ///
-/// Equal similarities are settled by the lower training row, equal votes by the lower class; a row of zeros has
-/// similarity 0 to every row. Exact, on all cores, and the same on any number of them.
+/// Equal similarities are settled by the lower training row, equal votes by the lower class; a row
+/// of zeros has similarity 0 to every row. Exact, on all cores, and the same on any number of them.
 ///
 /// # Errors
-/// Empty or non-finite embeddings, different widths, not one label for each training row, more than 2^32 - 1 training
-/// rows, or a setting out of its range.
+/// Empty or non-finite embeddings, different widths, not one label for each training row, more than
+/// 2^32 - 1 training rows, or a setting out of its range.
 pub fn knn(
     train: MatrixView<'_>,
     train_labels: &[usize],
@@ -141,9 +147,9 @@ pub fn knn(
     knn_within(&train, train_labels, &test, config, None)
 }
 
-/// [`knn`] on embeddings that need not be in memory, within a limit of `memory` bytes (the labels, the results, and what
-/// `train` and `test` hold themselves do not count). The result does not depend on the limit; the less there is, the more
-/// often the training rows are read.
+/// [`knn`] on embeddings that need not be in memory, within a limit of `memory` bytes (the labels,
+/// the results, and what `train` and `test` hold themselves do not count). The result does not
+/// depend on the limit; the less there is, the more often the training rows are read.
 ///
 /// # Errors
 /// As [`knn`], and where rows cannot be read or the limit is too low for a single block.
@@ -157,8 +163,8 @@ pub fn knn_within(
     Ok(knn_keeping(train, train_labels, test, config, memory, &[])?.0)
 }
 
-/// [`knn_within`], and the training rows that are nearest to the test rows `keep`, which rise: one list each, nearest
-/// first, as many as the largest k of `config`.
+/// [`knn_within`], and the training rows that are nearest to the test rows `keep`, which rise: one
+/// list each, nearest first, as many as the largest k of `config`.
 ///
 /// # Errors
 /// As [`knn_within`].
@@ -224,8 +230,8 @@ pub fn knn_keeping(
     Ok((results, kept))
 }
 
-/// The `k` rows of `train` (all, where there are fewer) most alike each row of `asking` in cosine similarity: one list
-/// each, best first.
+/// The `k` rows of `train` (all, where there are fewer) most alike each row of `asking` in cosine
+/// similarity: one list each, best first.
 ///
 /// # Errors
 /// Empty or non-finite embeddings, different widths, or rows that cannot be read.

@@ -1,5 +1,6 @@
-//! Limited-memory BFGS for smooth unconstrained problems (Nocedal 1980; Nocedal & Wright, *Numerical Optimization*,
-//! 2nd edition, algorithms 7.4 and 7.5) with a line search for the strong Wolfe conditions.
+//! Limited-memory BFGS for smooth unconstrained problems (Nocedal 1980; Nocedal & Wright,
+//! *Numerical Optimization*, 2nd edition, algorithms 7.4 and 7.5) with a line search for the strong
+//! Wolfe conditions.
 
 mod line_search;
 
@@ -14,7 +15,8 @@ pub(crate) struct Settings {
     pub(crate) max_iterations: usize,
     /// Stop when no component of the gradient is larger than this.
     pub(crate) tolerance: f64,
-    /// The relative rounding error of the value: a step may not be refused for an increase within it.
+    /// The relative rounding error of the value: a step may not be refused for an increase within
+    /// it.
     pub(crate) noise: f64,
 }
 
@@ -32,7 +34,8 @@ pub(crate) struct Minimum {
 /// Pairs of steps and gradient changes that are remembered.
 const MEMORY: usize = 10;
 
-/// Moves `x` to a minimum of `function`, which writes its gradient to the second slice and returns its value.
+/// Moves `x` to a minimum of `function`, which writes its gradient to the second slice and returns
+/// its value.
 pub(crate) fn minimise(
     x: &mut [f64],
     mut function: impl FnMut(&[f64], &mut [f64]) -> f64,
@@ -221,7 +224,8 @@ mod tests {
                 outcome.converged && outcome.gradient_norm <= 1e-9,
                 "{outcome:?}"
             );
-            // A local minimum exists beside the global one from four dimensions on; its value is about 4.
+            // A local minimum exists beside the global one from four dimensions on; its value is
+            // about 4.
             let value = rosenbrock(&x, &mut vec![0.0; dims]);
             assert!(
                 value < 1e-15 || (value - 3.98).abs() < 0.05,

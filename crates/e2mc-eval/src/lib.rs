@@ -1,14 +1,18 @@
-//! What embeddings are worth: k-NN, linear probes and their accuracies, on plain float32 matrices.
+//! Evaluation of embeddings: k-NN, linear probes and their accuracies, on plain float32 matrices.
 //!
 //! - [`knn()`]: exact cosine k-NN, weighted as DINO's or by majority, several k at once;
-//! - [`Probe`]: a linear classifier on frozen features, by the paper's SGD or by logistic regression;
-//! - [`svm()`]: one-vs-rest linear support vector machines, with [`average_precisions`] for several labels a row;
+//! - [`Probe`]: a linear classifier on frozen features, by the paper's SGD or by logistic
+//!   regression;
+//! - [`svm()`]: one-vs-rest linear support vector machines, with [`average_precisions`] for several
+//!   labels a row;
 //! - [`top1`], [`top_k`], [`Confusion`], [`Estimate`]: accuracies, by class, and over seeds;
-//! - [`diagnostics`]: what an embedding looks like without labels: spectrum, marginals, neighbours, independence;
+//! - [`diagnostics`]: what an embedding looks like without labels: spectrum, marginals, neighbours,
+//!   independence;
 //! - [`adapt`]: maps fitted on frozen embeddings, chosen and verified on held-out rows;
 //! - [`Answers`]: what two models say of the same rows, class by class and row by row;
 //! - [`compare`]: whether two models differ beyond chance on the same samples;
-//! - [`read_embeddings`], [`read_targets`], [`RowWriter`], [`write_npz`]: `.npy`, `.npz` and `.safetensors` files.
+//! - [`read_embeddings`], [`read_targets`], [`RowWriter`], [`write_npz`]: `.npy`, `.npz` and
+//!   `.safetensors` files.
 //!
 //! Every result depends on the input and the seed alone, not on the number of threads.
 //!

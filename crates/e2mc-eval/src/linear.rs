@@ -1,13 +1,16 @@
-//! The paper's linear probe (appendix B.2) on frozen, cached features: one linear layer, softmax cross-entropy, SGD with
-//! momentum, a cosine schedule; the accuracy that counts is the last epoch's.
+//! The paper's linear probe (appendix B.2) on frozen, cached features: one linear layer, softmax
+//! cross-entropy, SGD with momentum, a cosine schedule; the accuracy that counts is the last
+//! epoch's.
 //!
-//! A step is `v = momentum v + g + weight_decay w; w = w - lr v` with `v = 0` at first, for weights and biases alike, as
-//! PyTorch's SGD; LARC scales `g + weight_decay w` by the norms of both ([`LinearOptimizer`]). Weights start from N(0, 0.01^2), biases from 0. The features are those of the fixed evaluation
-//! crop: cached features see no random crops and flips, which the paper's probe trains on. Nothing is standardised.
+//! A step is `v = momentum v + g + weight_decay w; w = w - lr v` with `v = 0` at first, for weights
+//! and biases alike, as PyTorch's SGD; LARC scales `g + weight_decay w` by the norms of both
+//! ([`LinearOptimizer`]). Weights start from N(0, 0.01^2), biases from 0. The features are those of
+//! the fixed evaluation crop: cached features see no random crops and flips, which the paper's
+//! probe trains on. Nothing is standardised.
 //!
-//! Every row is seen once an epoch, in an order that depends on the seed and the epoch; the last batch of an epoch may be
-//! short. A training set smaller than the batch is one batch. One fit runs on one core and its result depends on nothing
-//! but its input; different seeds run side by side.
+//! Every row is seen once an epoch, in an order that depends on the seed and the epoch; the last
+//! batch of an epoch may be short. A training set smaller than the batch is one batch. One fit runs
+//! on one core and its result depends on nothing but its input; different seeds run side by side.
 
 use e2mc::MatrixView;
 use e2mc_base::schedule;
@@ -46,17 +49,19 @@ pub enum Schedule {
 pub enum LinearOptimizer {
     /// Stochastic gradient descent with momentum.
     Sgd,
-    /// The same within layer-wise adaptive rate control, without clipping: `g + weight_decay w` is multiplied with
-    /// `trust |w| / (|g| + weight_decay |w| + 1e-8)`, weights and biases each by their own; where either norm is 0, the
-    /// bare gradient is taken. SimSiam's evaluation calls it LARS.
+    /// The same within layer-wise adaptive rate control, without clipping: `g + weight_decay w` is
+    /// multiplied with `trust |w| / (|g| + weight_decay |w| + 1e-8)`, weights and biases each by
+    /// their own; where either norm is 0, the bare gradient is taken. SimSiam's evaluation calls it
+    /// LARS.
     Larc {
         /// Above 0.
         trust: f64,
     },
 }
 
-/// The settings of a linear probe by SGD on softmax cross-entropy: weights from N(0, 0.01^2), biases from 0, then
-/// `v = momentum v + g + weight_decay w; w = w - lr v`; the last epoch's classifier is the result.
+/// The settings of a linear probe by SGD on softmax cross-entropy: weights from N(0, 0.01^2),
+/// biases from 0, then `v = momentum v + g + weight_decay w; w = w - lr v`; the last epoch's
+/// classifier is the result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinearConfig {
     /// Passes over the training set, at least 1.
@@ -73,8 +78,8 @@ pub struct LinearConfig {
     pub schedule: Schedule,
     /// The update rule.
     pub optimizer: LinearOptimizer,
-    /// Batch norm before the layer, over channels of this many neighbouring features each (1: every feature for itself);
-    /// it divides the number of features.
+    /// Batch norm before the layer, over channels of this many neighbouring features each (1: every
+    /// feature for itself); it divides the number of features.
     pub batch_norm: Option<usize>,
 }
 

@@ -1,12 +1,15 @@
-//! Multinomial logistic regression on standardised features: the probe that depends on no learning rate.
+//! Multinomial logistic regression on standardised features: the probe that depends on no learning
+//! rate.
 //!
-//! Minimises `1/n sum_i cross_entropy(W x_i + b, y_i) + l2/2 ||W||^2` over the weights `W` and the unpenalised biases `b`
-//! by L-BFGS, until no component of the gradient exceeds the tolerance. `x` has the mean 0 and the standard deviation 1
-//! of the training features; constant features are 0. scikit-learn's `C` is `1 / (l2 n)`.
+//! Minimises `1/n sum_i cross_entropy(W x_i + b, y_i) + l2/2 ||W||^2` over the weights `W` and the
+//! unpenalised biases `b` by L-BFGS, until no component of the gradient exceeds the tolerance. `x`
+//! has the mean 0 and the standard deviation 1 of the training features; constant features are 0.
+//! scikit-learn's `C` is `1 / (l2 n)`.
 //!
-//! Classes without training rows take no part: their biases would run to minus infinity. Products are float32, sums
-//! over rows float64; the result does not depend on the number of threads. Memory: one standardised copy of the
-//! training features, and up to 50 times the weights in float64.
+//! Classes without training rows take no part: their biases would run to minus infinity. Products
+//! are float32, sums over rows float64; the result does not depend on the number of threads.
+//! Memory: one standardised copy of the training features, and up to 50 times the weights in
+//! float64.
 
 mod cross_validation;
 mod objective;
@@ -24,8 +27,8 @@ use objective::Objective;
 pub enum L2 {
     /// This value, at least 0.
     Fixed(f64),
-    /// The value of the best accuracy in stratified cross-validation on the training rows; of equally good ones, the
-    /// strongest. The test rows take no part.
+    /// The value of the best accuracy in stratified cross-validation on the training rows; of
+    /// equally good ones, the strongest. The test rows take no part.
     Grid {
         /// The values to try, each at least 0.
         values: Vec<f64>,
@@ -34,15 +37,17 @@ pub enum L2 {
     },
 }
 
-/// The settings of a logistic probe, which minimises `1/n sum_i cross_entropy(W x_i + b, y_i) + l2/2 ||W||^2` over
-/// standardised features `x` by L-BFGS. scikit-learn's `C` is `1 / (l2 n)`.
+/// The settings of a logistic probe, which minimises
+/// `1/n sum_i cross_entropy(W x_i + b, y_i) + l2/2 ||W||^2` over standardised features `x` by
+/// L-BFGS. scikit-learn's `C` is `1 / (l2 n)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogisticConfig {
     /// The strength of the penalty.
     pub l2: L2,
     /// The most L-BFGS steps of one fit, at least 1.
     pub max_iterations: usize,
-    /// The fit ends when no component of the gradient is larger, above 0; below about 1e-6 float32 sets the limit.
+    /// The fit ends when no component of the gradient is larger, above 0; below about 1e-6 float32
+    /// sets the limit.
     pub tolerance: f64,
 }
 

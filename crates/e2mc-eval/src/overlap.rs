@@ -8,9 +8,9 @@ use crate::{Error, Rows};
 /// Rows read at a time.
 const ROWS: usize = 4096;
 
-/// How many rows of `test` `(n_test, d)` equal a row of `train` `(n_train, d)` bit for bit, zero rows aside. The same image
-/// has the same features, and different images practically never. Takes about 16 bytes for each training row; rows are
-/// told apart by 64-bit hashes.
+/// How many rows of `test` `(n_test, d)` equal a row of `train` `(n_train, d)` bit for bit, zero
+/// rows aside. The same image has the same features, and different images practically never. Takes
+/// about 16 bytes for each training row; rows are told apart by 64-bit hashes.
 ///
 /// # Errors
 /// Where rows cannot be read.

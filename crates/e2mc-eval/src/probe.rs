@@ -8,7 +8,8 @@ use crate::linear::{self, LinearConfig};
 use crate::logistic::{self, LogisticConfig, LogisticReport};
 use crate::{Error, check};
 
-/// A way to learn a linear classifier on frozen features. The two differ by points on few labels: always say which.
+/// A way to learn a linear classifier on frozen features. The two differ by points on few labels:
+/// always say which.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Probe {
     /// The paper's: SGD on the features as they are.
@@ -57,8 +58,8 @@ impl Probe {
     /// Fits the probe to `train` `(n, d)`, whose labels are below `classes`.
     ///
     /// # Errors
-    /// Empty or non-finite features, not one label a row, labels out of range or of one class only, a setting out of its
-    /// range, a grid without rows to hold out, divergence.
+    /// Empty or non-finite features, not one label a row, labels out of range or of one class only,
+    /// a setting out of its range, a grid without rows to hold out, divergence.
     pub fn fit(
         &self,
         train: MatrixView<'_>,
@@ -90,8 +91,8 @@ impl Probe {
     /// Fits the probe to `train` `(n, d)` and predicts the classes of `test` `(n_test, d)`.
     ///
     /// # Errors
-    /// As [`Probe::fit`], and for a test matrix that is empty, not finite or of another width; that is found out
-    /// before the fit.
+    /// As [`Probe::fit`], and for a test matrix that is empty, not finite or of another width; that
+    /// is found out before the fit.
     pub fn fit_predict(
         &self,
         train: MatrixView<'_>,
@@ -113,7 +114,8 @@ impl Probe {
         })
     }
 
-    /// [`Probe::fit_predict`] for each of `seeds`, side by side on all cores; the same results as one by one.
+    /// [`Probe::fit_predict`] for each of `seeds`, side by side on all cores; the same results as
+    /// one by one.
     ///
     /// # Errors
     /// The first seed's that fails.

@@ -1,7 +1,8 @@
 //! Matrix products on slices of float32 or float64: the one place that calls the `gemm` kernels.
 //!
-//! Every product runs on the calling thread. Callers split their work into blocks whose sizes depend on the data
-//! alone and hand the blocks to rayon, so that no result depends on the number of threads.
+//! Every product runs on the calling thread. Callers split their work into blocks whose sizes
+//! depend on the data alone and hand the blocks to rayon, so that no result depends on the number
+//! of threads.
 
 use gemm::Parallelism;
 
@@ -71,8 +72,9 @@ pub(crate) fn multiply_add<T: Number>(out: &mut [T], lhs: Operand<'_, T>, rhs: O
 fn run<T: Number>(out: &mut [T], lhs: Operand<'_, T>, rhs: Operand<'_, T>, add: bool) {
     assert_eq!(lhs.cols, rhs.rows, "inner dimensions of a product");
     assert_eq!(out.len(), lhs.rows * rhs.cols, "output of a product");
-    // SAFETY: `Operand` holds exactly rows * cols values and its strides stay within them, in both readings; `out`
-    // holds lhs.rows * rhs.cols values, is read row-major, and is exclusively borrowed.
+    // SAFETY: `Operand` holds exactly rows * cols values and its strides stay within them, in both
+    // readings; `out` holds lhs.rows * rhs.cols values, is read row-major, and is exclusively
+    // borrowed.
     unsafe {
         gemm::gemm(
             lhs.rows,

@@ -1,4 +1,5 @@
-//! Random numbers by position: one stream for each (seed, purpose, index), so that no draw depends on another's order.
+//! Random numbers by position: one stream for each (seed, purpose, index), so that no draw depends
+//! on another's order.
 
 use e2mc_base::random::{self, Range};
 

@@ -1,13 +1,16 @@
 //! Whether two models differ beyond chance on the same samples (paper, table D.1).
 //!
-//! McNemar's test looks at the samples on which one model is right and the other wrong: `n01` that A gets wrong and B
-//! right, `n10` the other way round. If the models were equally good, `n01` would be binomial with probability 1/2 among
-//! them: exactly, or approximately `chi2 = (n01 - n10)^2 / (n01 + n10)` with one degree of freedom, without continuity
-//! correction. The paired permutation test exchanges the two models' results at random, sample by sample. Cohen's d is
-//! the difference of the two accuracies over `sqrt((s_A^2 + s_B^2) / 2)`, with unbiased variances of right (1) and wrong
-//! (0). The interval is the percentile bootstrap's, over samples drawn with replacement.
+//! McNemar's test looks at the samples on which one model is right and the other wrong: `n01` that
+//! A gets wrong and B right, `n10` the other way round. If the models were equally good, `n01`
+//! would be binomial with probability 1/2 among them: exactly, or approximately
+//! `chi2 = (n01 - n10)^2 / (n01 + n10)` with one degree of freedom, without continuity correction.
+//! The paired permutation test exchanges the two models' results at random, sample by sample.
+//! Cohen's d is the difference of the two accuracies over `sqrt((s_A^2 + s_B^2) / 2)`, with
+//! unbiased variances of right (1) and wrong (0). The interval is the percentile bootstrap's, over
+//! samples drawn with replacement.
 //!
-//! None of this knows of training: another seed would give other models. A test here says whether these two models differ.
+//! None of this knows of training: another seed would give other models. A test here says whether
+//! these two models differ.
 
 mod crossed;
 
@@ -22,7 +25,8 @@ pub use crossed::{CrossedComparison, compare_crossed};
 /// The settings of a comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CompareConfig {
-    /// Random exchanges of the permutation test, at least 1; its p-value is at least `1 / (permutations + 1)`.
+    /// Random exchanges of the permutation test, at least 1; its p-value is at least
+    /// `1 / (permutations + 1)`.
     pub permutations: usize,
     /// Bootstrap samples, at least 1.
     pub bootstraps: usize,
@@ -76,7 +80,8 @@ pub struct Comparison {
 /// Compares the predictions `a` and `b` of two models for the same samples.
 ///
 /// # Errors
-/// [`Error::Nothing`] without labels; [`Error::Length`] if the lists differ in length; a setting out of its range.
+/// [`Error::Nothing`] without labels; [`Error::Length`] if the lists differ in length; a setting
+/// out of its range.
 pub fn compare(
     a: &[usize],
     b: &[usize],
@@ -146,8 +151,9 @@ fn exact(n01: usize, n10: usize) -> f64 {
     (2.0 * binomial.cdf(smaller)).min(1.0)
 }
 
-/// How often the difference of right answers is at least as large when each discordant sample goes to either model; the
-/// observed assignment counts as one of the draws (Phipson and Smyth 2010), so that the p-value is valid and never 0.
+/// How often the difference of right answers is at least as large when each discordant sample goes
+/// to either model; the observed assignment counts as one of the draws (Phipson and Smyth 2010), so
+/// that the p-value is valid and never 0.
 fn permutation(n01: usize, n10: usize, config: &CompareConfig) -> f64 {
     let (n, observed) = (n01 + n10, n01.abs_diff(n10));
     let as_large = (0..config.permutations as u64)
@@ -165,7 +171,8 @@ fn permutation(n01: usize, n10: usize, config: &CompareConfig) -> f64 {
     (as_large + 1) as f64 / (config.permutations + 1) as f64
 }
 
-/// The percentiles of the mean of `n` differences drawn with replacement from `n01` ones, `n10` minus ones and zeros.
+/// The percentiles of the mean of `n` differences drawn with replacement from `n01` ones, `n10`
+/// minus ones and zeros.
 fn interval((n01, n10, n): (usize, usize, usize), config: &CompareConfig) -> (f64, f64) {
     let mut sums: Vec<i64> = (0..config.bootstraps as u64)
         .into_par_iter()
@@ -199,7 +206,8 @@ fn cohens_d(difference: f64, accuracy_a: f64, accuracy_b: f64, n: usize) -> f64 
     difference / ((variance(accuracy_a) + variance(accuracy_b)) / 2.0).sqrt()
 }
 
-/// Holm's adjustment of the p-values of several comparisons: each may be compared with the level that one test would be.
+/// Holm's adjustment of the p-values of several comparisons: each may be compared with the level
+/// that one test would be.
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));

@@ -1,7 +1,7 @@
 //! Softmax cross-entropy on float32 logits.
 
-/// Turns the logits `(n, classes)` of each row into the gradient of its cross-entropy, `softmax(logits) - onehot(label)`,
-/// in place, and returns the sum of the rows' cross-entropies.
+/// Turns the logits `(n, classes)` of each row into the gradient of its cross-entropy,
+/// `softmax(logits) - onehot(label)`, in place, and returns the sum of the rows' cross-entropies.
 pub(crate) fn cross_entropy(
     logits: &mut [f32],
     classes: usize,

@@ -15,7 +15,8 @@ pub(crate) struct Standardiser {
 }
 
 impl Standardiser {
-    /// Measures the features of `train` `(n, d)`, `n` and `d` at least 1, in float64 and two passes.
+    /// Measures the features of `train` `(n, d)`, `n` and `d` at least 1, in float64 and two
+    /// passes.
     pub(crate) fn measure(train: MatrixView<'_>) -> Self {
         let (n, dims) = (train.rows() as f64, train.cols());
         let mut mean = sum_of_rows(train, |sums, row| {
@@ -36,7 +37,8 @@ impl Standardiser {
                 *varies |= value != first;
             }
         }
-        // The rounding of the mean leaves a constant feature some variance, so variance cannot tell.
+        // The rounding of the mean leaves a constant feature some variance, so variance cannot
+        // tell.
         let scale = squares
             .iter()
             .zip(varies)
@@ -87,7 +89,8 @@ pub fn unit_length(matrix: MatrixView<'_>) -> Matrix {
     out
 }
 
-/// One over the length of `row`, or 0 for a row of zeros; in float64 the squares neither overflow nor vanish.
+/// One over the length of `row`, or 0 for a row of zeros; in float64 the squares neither overflow
+/// nor vanish.
 pub(crate) fn inverse_norm(row: &[f32]) -> f64 {
     let squares: f64 = row.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
     if squares > 0.0 {

@@ -1,14 +1,18 @@
-//! Linear support vector machines, one against the rest, with squared hinge loss (the paper's VOC07 protocol).
+//! Linear support vector machines, one against the rest, with squared hinge loss (the paper's VOC07
+//! protocol).
 //!
-//! For each class minimises `1/2 ||w||^2 + C sum_i max(0, 1 - y_i w.x_i)^2` with `y_i` = 1 for rows of the class and -1
-//! for the others, by dual coordinate descent with shrinking (Hsieh et al. 2008). The bias is the weight of one more
-//! feature of value 1, so it is penalised with the others, as in LIBLINEAR and scikit-learn's `LinearSVC`.
+//! For each class minimises `1/2 ||w||^2 + C sum_i max(0, 1 - y_i w.x_i)^2` with `y_i` = 1 for rows
+//! of the class and -1 for the others, by dual coordinate descent with shrinking (Hsieh et al.
+//! 2008). The bias is the weight of one more feature of value 1, so it is penalised with the
+//! others, as in LIBLINEAR and scikit-learn's `LinearSVC`.
 //!
-//! `C` is given, or chosen by stratified cross-validation on the training rows: of one class for each row, one `C` of
-//! best accuracy; of several labels, one for each label, of best mean average precision. The smallest of equals is taken.
+//! `C` is given, or chosen by stratified cross-validation on the training rows: of one class for
+//! each row, one `C` of best accuracy; of several labels, one for each label, of best mean average
+//! precision. The smallest of equals is taken.
 //!
-//! Cost: one pass over the rows per class and epoch; classes and folds run side by side. Weights are float64. Grows with
-//! `C`: a fit that needs more than `max_epochs` says so and is used as it is.
+//! Cost: one pass over the rows per class and epoch; classes and folds run side by side. Weights
+//! are float64. Grows with `C`: a fit that needs more than `max_epochs` says so and is used as it
+//! is.
 
 mod dual;
 mod select;
@@ -49,13 +53,14 @@ pub struct SvmConfig {
     pub tolerance: f64,
     /// The most passes over the training rows, at least 1.
     pub max_epochs: usize,
-    /// Whether features are first brought to mean 0 and standard deviation 1 (those of the training rows).
+    /// Whether features are first brought to mean 0 and standard deviation 1 (those of the training
+    /// rows).
     pub standardise: bool,
 }
 
 impl Default for SvmConfig {
-    /// `C` from 1e-6 to 1000 in factors of 10 (paper, appendix B.2) by three folds; scikit-learn's tolerance of 1e-4 and
-    /// limit of 1000; features as they are.
+    /// `C` from 1e-6 to 1000 in factors of 10 (paper, appendix B.2) by three folds; scikit-learn's
+    /// tolerance of 1e-4 and limit of 1000; features as they are.
     fn default() -> Self {
         Self {
             cost: Cost::Grid {
@@ -127,8 +132,9 @@ pub struct SvmClass {
     pub class: usize,
     /// `C`, chosen or given.
     pub cost: f64,
-    /// Accuracy (one class a row) or average precision (several labels) of that `C` on held-out folds, if it was chosen;
-    /// none of a label that a single row has or lacks, which gets the grid's smallest.
+    /// Accuracy (one class a row) or average precision (several labels) of that `C` on held-out
+    /// folds, if it was chosen; none of a label that a single row has or lacks, which gets the
+    /// grid's smallest.
     pub held_out: Option<f64>,
     /// Passes over the training rows.
     pub epochs: usize,
@@ -143,16 +149,18 @@ pub struct SvmFit {
     pub classifier: LinearClassifier,
     /// One for each class that could be fitted.
     pub classes: Vec<SvmClass>,
-    /// The classes without a row of theirs, or without a row of any other; they score minus infinity.
+    /// The classes without a row of theirs, or without a row of any other; they score minus
+    /// infinity.
     pub missing_classes: Vec<usize>,
 }
 
-/// Fits one classifier against the rest for each class of `targets`, which are those of `train` `(n, d)`. Class numbers
-/// are below `classes`; several labels have their own number, which `classes` must equal.
+/// Fits one classifier against the rest for each class of `targets`, which are those of `train`
+/// `(n, d)`. Class numbers are below `classes`; several labels have their own number, which
+/// `classes` must equal.
 ///
 /// # Errors
-/// Empty or non-finite features, not one target a row, a class out of range, a single class, a setting out of its range,
-/// a grid without rows to hold out.
+/// Empty or non-finite features, not one target a row, a class out of range, a single class, a
+/// setting out of its range, a grid without rows to hold out.
 pub fn svm(
     train: MatrixView<'_>,
     targets: &Targets,

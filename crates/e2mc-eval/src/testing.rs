@@ -31,8 +31,8 @@ impl SplitMix {
     }
 }
 
-/// `rows` samples around one centre for each class; the centres depend on the width alone, the samples on the seed. The
-/// classes overlap.
+/// `rows` samples around one centre for each class; the centres depend on the width alone, the
+/// samples on the seed. The classes overlap.
 pub(crate) fn embeddings_and_labels(
     rows: usize,
     dims: usize,

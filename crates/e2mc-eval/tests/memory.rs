@@ -1,5 +1,6 @@
-//! What the choice of C by accuracy allocates, counted by an allocator of our own: the scores of all classes for all values of C
-//! are never there at once. One test, for the count is of the whole program.
+//! What the choice of C by accuracy allocates, counted by an allocator of our own: the scores of
+//! all classes for all values of C are never there at once. One test, for the count is of the whole
+//! program.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -12,7 +13,8 @@ struct Counting;
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: all is passed on to the system's allocator; `realloc` and `alloc_zeroed` come here by their default.
+// SAFETY: all is passed on to the system's allocator; `realloc` and `alloc_zeroed` come here by
+// their default.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let now = BYTES.fetch_add(layout.size(), Relaxed) + layout.size();

@@ -61,8 +61,8 @@ impl MapImages {
         seen.evaluated(images, evaluation, output, self.source.machine.threads)
     }
 
-    /// The features of a random view of each image, as the recipe's augmentation makes it: `(n, d)`,
-    /// the same images in the same rows.
+    /// The features of a random view of each image, as the recipe's augmentation makes it:
+    /// `(n, d)`, the same images in the same rows.
     ///
     /// # Errors
     /// As [`MapImages::features`].

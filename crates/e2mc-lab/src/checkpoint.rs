@@ -16,7 +16,7 @@ use crate::notice::{Notice, Notices};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reading {
-    /// Whose names the tensors have; a guess from the names if `None`.
+    /// Naming scheme of the tensors; detected from the names if `None`.
     pub layout: Option<Layout>,
     /// Which of several networks to take; a guess if `None`.
     #[serde(default)]
@@ -76,7 +76,7 @@ impl Reading {
     }
 
     /// How a checkpoint is read to be trained by `method`, or by its own if `None`: whole, where it
-    /// holds all that the method goes on with and nothing else was asked for.
+    /// holds all that the method continues with and nothing else was asked for.
     ///
     /// # Errors
     /// Where it cannot be read, or holds no network that is known.
@@ -91,8 +91,8 @@ impl Reading {
         Ok(reading)
     }
 
-    /// A checkpoint and its network on `device`, in float32 whatever it was trained in: it is judged
-    /// as others are.
+    /// A checkpoint and its network on `device`, in float32 whatever it was trained in: it is
+    /// evaluated as others are.
     ///
     /// # Errors
     /// As [`Reading::read`], and where the tensors do not fit the network.

@@ -35,7 +35,8 @@ impl Continuation {
     /// of the checkpoint.
     ///
     /// # Errors
-    /// Where either cannot be read, a setting is out of range, or the recipe contradicts the network.
+    /// Where either cannot be read, a setting is out of range, or the recipe contradicts the
+    /// network.
     pub fn plan(&mut self, notices: &dyn Notices) -> Result<(Checkpoint, Recipe), Error> {
         let method = recipe::method(self.recipe.as_deref(), &self.changes)?;
         self.reading = self.reading.to_train(&self.checkpoint, method.as_deref())?;
@@ -101,8 +102,8 @@ pub(crate) fn inherited(recipe: &Recipe) -> Recipe {
     recipe
 }
 
-/// The checkpoint's widths of heads where the recipe, but no `changes` of the user, has others: a recipe's are for heads
-/// that start anew.
+/// The checkpoint's widths of heads where the recipe, but no `changes` of the user, has others: a
+/// recipe's are for heads that start anew.
 pub(crate) fn widths_of_heads(
     checkpoint: &Checkpoint,
     recipe: &Recipe,

@@ -45,12 +45,12 @@ pub struct ConvertedMap {
     pub note: MapNote,
 }
 
-/// Writes the network of `input` to `output`, whose name says in which format, with `map` as its last
-/// layer if there is one. A map that is folded into the input stays before it.
+/// Writes the network of `input` to `output`, whose name says in which format, with `map` as its
+/// last layer if there is one. A map that is folded into the input stays before it.
 ///
 /// # Errors
-/// Where the input is no network that is known, the map takes another width than it gives, the format
-/// is not known, or a file cannot be read or written.
+/// Where the input is no network that is known, the map takes another width than it gives, the
+/// format is not known, or a file cannot be read or written.
 pub fn convert(
     input: &Path,
     reading: &Reading,
@@ -87,8 +87,8 @@ pub fn convert(
     })
 }
 
-/// Folds a map of a checkpoint's features into it. Unit length is no linear layer: it is left out, and
-/// the note says so.
+/// Folds a map of a checkpoint's features into it. Unit length is no linear layer: it is left out,
+/// and the note says so.
 ///
 /// # Errors
 /// Where the map takes another width than the checkpoint gives.

@@ -1,8 +1,8 @@
 //! The whole job on the sample that comes with the source.
 //!
 //! [`improve`] searches and verifies on the training images, with the paper's second
-//! step and its control as the candidates. Then all models are measured on the test images, which took
-//! no part in the choice, each with the map and without.
+//! step and its control as the candidates. Then all models are measured on the test images, which
+//! took no part in the choice, each with the map and without.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -213,7 +213,7 @@ struct Bench<'a> {
     /// How all of them see images.
     recipe: &'a Recipe,
     device: Device,
-    /// The map that each is judged with, fitted to its own features.
+    /// The map that each is evaluated with, fitted to its own features.
     method: Method,
 }
 
@@ -395,8 +395,8 @@ impl Bench<'_> {
         })
     }
 
-    /// What the base and the last row do with single test images: what was given back, or the criterion with
-    /// the map where the old model stays.
+    /// What the base and the last row do with single test images: what was given back, or the
+    /// criterion with the map where the old model stays.
     fn images(&self, rows: &[(Row, PathBuf)]) -> Images {
         let shown = [rows.first(), rows.get(1..).and_then(<[_]>::last)];
         let found: Vec<FoundResult> = (shown.into_iter().flatten())
@@ -445,7 +445,7 @@ impl Measured {
         })
     }
 
-    /// One model against another on the test images; none where either is not there.
+    /// One model against another on the test images; none if either is not there.
     fn compare(&self, first: &str, second: &str) -> Result<Option<Comparison>, Error> {
         let find = |name: &str| self.rows.iter().find(|(row, _)| row.name == name);
         let Some((a, b)) = find(first).zip(find(second)) else {

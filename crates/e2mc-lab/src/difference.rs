@@ -1,4 +1,5 @@
-//! Where the settings of a run that is there, or of a sweep, differ from those that are asked for now.
+//! Where the settings of a run that is there, or of a sweep, differ from those that are asked for
+//! now.
 
 use std::fmt;
 

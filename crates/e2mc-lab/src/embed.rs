@@ -120,11 +120,12 @@ pub struct Embedded {
     pub beside: Vec<PathBuf>,
 }
 
-/// Embeds, and writes the file. Where a stop is requested the rows that are done are kept, and the same
-/// work goes on after them.
+/// Embeds, and writes the file. Where a stop is requested the rows that are done are kept, and the
+/// same work continues after them.
 ///
 /// # Errors
-/// Where the checkpoint or an image cannot be read, or the file cannot be written; [`Error::Stopped`].
+/// Where the checkpoint or an image cannot be read, or the file cannot be written;
+/// [`Error::Stopped`].
 pub fn embed_to_file(
     work: &Embedding,
     stop: &Stop,

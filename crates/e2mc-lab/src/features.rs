@@ -62,7 +62,8 @@ impl Seen<'_> {
         })
     }
 
-    /// One row per image of `dataset`, in its order: `(n, d)`; none for a process that is not the first.
+    /// One row per image of `dataset`, in its order: `(n, d)`; none for a process that is not the
+    /// first.
     ///
     /// # Errors
     /// As [`Seen::batches`].

@@ -84,8 +84,8 @@ pub(crate) fn open_as(
     Ok(dataset)
 }
 
-/// What a page shows of the image `row`: its name below the data set's folder and, where that is wanted
-/// and it can be read, a thumbnail. None where there is no such image.
+/// What a page shows of the image `row`: its name below the data set's folder and, where that is
+/// wanted and it can be read, a thumbnail. None if there is no such image.
 pub(crate) fn picture(
     (root, dataset): (&Path, &dyn Dataset),
     row: usize,
@@ -150,12 +150,13 @@ impl LabelledImages {
     }
 }
 
-/// The images that a classifier learns from, and those that it is judged on; of the same classes.
+/// The images that a classifier learns from, and those that it is evaluated on; of the same
+/// classes.
 #[derive(Clone)]
 pub struct LabelledSplits {
     /// Learned from.
     pub train: LabelledImages,
-    /// Judged on.
+    /// Evaluated on.
     pub test: LabelledImages,
 }
 

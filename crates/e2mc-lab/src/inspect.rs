@@ -31,8 +31,8 @@ pub struct Inspection {
     pub data: PathBuf,
     /// How they are taken.
     pub taken: DataOptions,
-    /// What is taken from the network; the projector's embedding if `None`, or the backbone's features
-    /// where there are no heads.
+    /// What is taken from the network; the projector's embedding if `None`, or the backbone's
+    /// features where there are no heads.
     pub output: Option<Output>,
     /// What the embeddings are seen through.
     pub map: Option<MapFile>,
@@ -50,12 +50,12 @@ pub struct Inspection {
     pub machine: Machine,
 }
 
-/// Embeds the images with every checkpoint, and measures what comes out; with pictures, too, what each puts
-/// next to single images.
+/// Embeds the images with every checkpoint, and measures what comes out; with pictures, too, what
+/// each puts next to single images.
 ///
 /// # Errors
-/// More than two checkpoints, one that cannot be opened or has no such output, an image that cannot be
-/// read, or an embedding that is not finite.
+/// More than two checkpoints, one that cannot be opened or has no such output, an image that cannot
+/// be read, or an embedding that is not finite.
 pub fn inspect(
     inspection: &Inspection,
     notices: &Arc<dyn Notices>,

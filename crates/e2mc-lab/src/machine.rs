@@ -4,7 +4,7 @@ use e2mc_base::cgroup;
 use e2mc_data::Preprocessing;
 use e2mc_train::Device;
 
-/// Images that go through a network at a time where it is judged, at most.
+/// Images that go through a network at a time where it is evaluated, at most.
 pub const BATCH: usize = 256;
 /// Bytes of images at a time on a processor: larger batches are no faster there.
 const IMAGES: usize = 32 << 20;
@@ -34,10 +34,10 @@ impl Default for Machine {
     }
 }
 
-/// Images that go through a network at a time where it is judged: a power of two up to [`BATCH`]. On a
-/// processor large images are taken fewer at a time, and where the machine or the process's group has
-/// little memory left, so few that a quarter of it is enough. The last bits of a feature may depend on
-/// it: it is the same on every machine with some gigabytes of free memory.
+/// Images that go through a network at a time where it is evaluated: a power of two up to
+/// [`BATCH`]. On a processor large images are taken fewer at a time, and where the machine or the
+/// process's group has little memory left, so few that a quarter of it is enough. The last bits of
+/// a feature may depend on it: it is the same on every machine with some gigabytes of free memory.
 pub fn batch(evaluation: &Preprocessing, device: Device) -> usize {
     let pixels = evaluation.channels * evaluation.crop * evaluation.crop;
     batch_of(pixels * size_of::<f32>(), device)

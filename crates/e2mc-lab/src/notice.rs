@@ -180,7 +180,7 @@ pub enum Notice {
         /// One sentence.
         text: String,
     },
-    /// Something is taken for granted that may not hold.
+    /// Something is assumed that may not hold.
     Assumed {
         /// One sentence.
         text: String,
@@ -234,9 +234,9 @@ impl fmt::Display for Notice {
             }
             Self::Listed => f.write_str("the list of images is complete"),
             Self::BadImage { reason } => {
-                write!(f, "another image takes the place of one: {reason}")
+                write!(f, "a bad image is replaced by another: {reason}")
             }
-            Self::MoreBadImages => f.write_str("more such images are not named"),
+            Self::MoreBadImages => f.write_str("further bad images are not named"),
             Self::DataSet { text }
             | Self::Foreign { text }
             | Self::Collapse { text }
@@ -262,8 +262,8 @@ impl fmt::Display for Notice {
                 steps,
             } => write!(
                 f,
-                "{}: no heads are there; those of {method} start anew and train alone for {}, with the \
-                 backbone frozen",
+                "{} has no heads: new heads of {method} train alone for {}, with the backbone \
+                 frozen",
                 path.display(),
                 counted(*steps, "step")
             ),
@@ -276,7 +276,7 @@ impl fmt::Display for Notice {
             ),
             Self::MissingTensors { path, names } => write!(
                 f,
-                "{}: {} that {} missing and start anew: {}",
+                "{}: {} {} missing and newly initialised: {}",
                 path.display(),
                 counted(names.len(), "tensor"),
                 if names.len() == 1 { "is" } else { "are" },
@@ -304,14 +304,14 @@ impl fmt::Display for Notice {
             ),
             Self::SmallGuard { held_out } => write!(
                 f,
-                "the k-NN check has only {}: each is {:.1} points, so that small changes are noise",
+                "the k-NN check has only {}: each counts {:.1} points, so small changes are noise",
                 counted(*held_out, "held-out image"),
                 100.0 / (*held_out).max(1) as f64
             ),
             Self::WorseFeatures { change } => write!(
                 f,
-                "held-out k-NN is {:.2} points below its start (noise: ± {:.2}): the features get \
-                 worse; a lower learning rate or beta may help",
+                "held-out k-NN is {:.2} points below its start (noise: ± {:.2}): the features are \
+                 getting worse; a lower learning rate or beta may help",
                 100.0 * change.drop,
                 100.0 * change.standard_error
             ),
@@ -327,7 +327,7 @@ impl fmt::Display for Notice {
                 percent(*fraction)
             ),
             Self::EmbeddingGoesOn { done, images } => {
-                write!(f, "going on after {done} of {}", counted(*images, "image"))
+                write!(f, "resuming after {done} of {}", counted(*images, "image"))
             }
             Self::Embedding {
                 checkpoint,
@@ -348,7 +348,8 @@ impl fmt::Display for Notice {
             Self::DemoTest { images } => {
                 write!(
                     f,
-                    "measuring all models on {images} test images, which took no part in the choice"
+                    "evaluating all models on {images} test images, which were not used for any \
+                     choice"
                 )
             }
         }

@@ -1,9 +1,10 @@
 //! Several processes of this program on one machine, started by one command.
 //!
 //! Each gets the command's own arguments, and learns from its environment who it is
-//! ([`e2mc_train::world::Place`]). They meet at a port that the system chose and that is open before the first
-//! of them starts, on loopback. They are process groups of their own: signals of a terminal reach the launcher
-//! alone, which passes the wish to end on to process 0. The others learn it from that one.
+//! ([`e2mc_train::world::Place`]). They meet at a port that the system chose and that is open
+//! before the first of them starts, on loopback. They are process groups of their own: signals of a
+//! terminal reach the launcher alone, which passes the wish to end on to process 0. The others
+//! learn it from that one.
 
 use std::net::TcpListener;
 use std::ops::Range;
@@ -26,7 +27,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The exit code of a process that was asked to end, and left a state that can go on.
 const STOPPED_EARLY: u8 = 3;
 
-/// Starts this program `size` times with its own arguments, and waits for all. Returns the exit code of all.
+/// Starts this program `size` times with its own arguments, and waits for all. Returns the exit
+/// code of all.
 ///
 /// # Errors
 /// Where one cannot be started, or process 0, which speaks for all, did not end by itself.
@@ -75,8 +77,8 @@ pub fn launch(size: usize, stop: &Stop) -> Result<u8, ProcessError> {
     children.outcome(asked)
 }
 
-/// Ends this process where the launcher that started it is gone. Does nothing for one that no launcher of
-/// this program started.
+/// Ends this process where the launcher that started it is gone. Does nothing for one that no
+/// launcher of this program started.
 pub fn follow_launcher() {
     let Some(launcher) = launcher() else {
         return;
@@ -101,7 +103,7 @@ pub fn launcher() -> Option<u32> {
     std::env::var(variable::LAUNCHER).ok()?.parse().ok()
 }
 
-/// Who a process is.
+/// The environment variables that give a process its rank.
 fn place(rank: usize, size: usize, port: u16) -> [(&'static str, String); 7] {
     [
         (variable::RANK, rank.to_string()),
@@ -163,7 +165,8 @@ impl Children {
     fn send(&self, ranks: Range<usize>, signal: i32) {
         for (child, status) in &self.all[ranks] {
             if status.is_none() {
-                // SAFETY: the process is a child that has not been waited for, so the number is its own.
+                // SAFETY: the process is a child that has not been waited for, so the number is its
+                // own.
                 unsafe { libc::kill(child.id() as libc::pid_t, signal) };
             }
         }
@@ -223,7 +226,9 @@ fn is_stopped(process: u32) -> bool {
 fn words(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (_, Some(libc::SIGKILL)) => {
-            "was killed: by the system for want of memory, by a person, or because it no longer answered".into()
+            "was killed: by the system for want of memory, by a person, or because it no longer \
+             answered"
+                .into()
         }
         (_, Some(signal)) => format!("was ended by signal {signal}"),
         (Some(code), _) => format!("ended with exit code {code}"),

@@ -1,7 +1,7 @@
 //! The settings of a run, made of recipes.
 //!
-//! They are laid over each other: a checkpoint's recipe, the named recipe, single changes. What comes
-//! out is checked as a whole. How recipes are written is the matter of [`e2mc_recipe`].
+//! They are laid over each other: a checkpoint's recipe, the named recipe, single changes. What
+//! comes out is checked as a whole. How recipes are written is the matter of [`e2mc_recipe`].
 
 use e2mc_data::PreprocessingChanges;
 use e2mc_recipe::Change;
@@ -121,8 +121,8 @@ fn at_fault(unchanged: &Table, changes: &[Change]) -> Option<RecipeError> {
     None
 }
 
-/// The key that is there, or that the message names as possible, and is closest to the one given; where
-/// the key is right, with the value that is closest.
+/// The key that is there, or that the message names as possible, and is closest to the one given;
+/// where the key is right, with the value that is closest.
 fn meant(key: &str, table: &Table, message: &str) -> Option<String> {
     let mut keys = Vec::new();
     gather("", table, &mut keys);
@@ -156,8 +156,8 @@ fn below(above: &str, name: &str) -> String {
     }
 }
 
-/// As [`resolve`], with another criterion where one is asked for: the recipe's where it has that one,
-/// else the published settings. `changes` come on top.
+/// As [`resolve`], with another criterion where one is asked for: the recipe's where it has that
+/// one, else the published settings. `changes` come on top.
 ///
 /// # Errors
 /// As [`resolve`].

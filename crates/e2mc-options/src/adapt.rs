@@ -51,18 +51,24 @@ pub struct AdaptOptions {
     /// Device of the network: cpu or cuda:N
     #[arg(help_heading = heading::MACHINE, long, default_value = "cpu", requires = "checkpoint")]
     pub device: String,
-    /// Class numbers of the rows, to choose a map and to verify it
+    /// Class numbers of the rows, used to choose and verify the map
     #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "second_view"])]
     pub labels: Option<String>,
     /// Embeddings of another view of the same images, if there are no labels
     ///
-    /// In the same rows.
+    /// Row by row in the same order.
     #[arg(long, value_name = "EMBEDDINGS", conflicts_with = "apply")]
     pub second_view: Option<String>,
     /// Method to fit the map with
     ///
     /// auto compares all of them, and keeps the embeddings as they are unless a gain is certain.
-    #[arg(help_heading = heading::ADAPT, long, value_enum, default_value_t = MethodName::Auto, conflicts_with = "apply")]
+    #[arg(
+        help_heading = heading::ADAPT,
+        long,
+        value_enum,
+        default_value_t = MethodName::Auto,
+        conflicts_with = "apply"
+    )]
     pub method: MethodName,
     /// Strength of whitening, from 0 (centre only) to 1 (full) [default: 1]
     ///
@@ -77,7 +83,7 @@ pub struct AdaptOptions {
     /// Scale mapped rows to length 1 as the last step; auto tries both
     #[arg(help_heading = heading::ADAPT, long, conflicts_with = "apply")]
     pub unit_length: bool,
-    /// What the embeddings are for; each use gets a map of its own
+    /// Use of the embeddings; each use gets its own map
     #[arg(
         long = "for",
         value_name = "USE",
@@ -87,8 +93,15 @@ pub struct AdaptOptions {
         conflicts_with = "apply"
     )]
     pub uses: Vec<UseName>,
-    /// Probability of claiming a gain where there is none
-    #[arg(help_heading = heading::ADAPT, value_name = "P", long, default_value_t = 0.05, value_parser = level, conflicts_with = "apply")]
+    /// Significance level: the probability of a false claim of a gain
+    #[arg(
+        help_heading = heading::ADAPT,
+        value_name = "P",
+        long,
+        default_value_t = 0.05,
+        value_parser = level,
+        conflicts_with = "apply"
+    )]
     pub level: f64,
     /// Apply this map to the embeddings instead of fitting one
     #[arg(long, value_name = "MAP.safetensors")]
@@ -106,7 +119,12 @@ pub struct AdaptOptions {
     #[arg(help_heading = heading::MACHINE, long, default_value_t = 0, conflicts_with = "apply")]
     pub seed: u64,
     /// Threads [default: the number of cores]
-    #[arg(help_heading = heading::MACHINE, value_name = "N", long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(
+        help_heading = heading::MACHINE,
+        value_name = "N",
+        long,
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
     pub threads: Option<u16>,
     /// Print the result as one JSON object on standard output
     #[arg(long, help_heading = heading::RESULT)]

@@ -25,7 +25,7 @@ pub struct AugmentOptions {
     /// vicreg, swav, simsiam, probe, small-grey, or a training recipe.
     #[arg(long, value_name = "NAME|FILE")]
     pub recipe: Option<String>,
-    /// Number of times to apply the recipe, one row each
+    /// Number of draws of the views, one row each
     #[arg(value_name = "N",
         long,
         default_value_t = 4,

@@ -21,18 +21,28 @@ pub const LAYOUTS: [&str; 9] = [
 /// How to take a checkpoint that is not quite what it should be.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CheckpointOptions {
-    /// Naming scheme of the file's tensors; without it, it is recognised
+    /// Naming scheme of the file's tensors [default: detected]
     ///
     /// `backbone` leaves the heads out.
-    #[arg(help_heading = heading::CHECKPOINT, long, value_name = "NAME", value_parser = PossibleValuesParser::new(LAYOUTS))]
+    #[arg(
+        help_heading = heading::CHECKPOINT,
+        long,
+        value_name = "NAME",
+        value_parser = PossibleValuesParser::new(LAYOUTS)
+    )]
     pub layout: Option<String>,
-    /// Network to take from a file that holds several, by a word in its name
+    /// Network to load from a file with several, by a word in its name
     ///
     /// For instance `teacher`.
     #[arg(help_heading = heading::CHECKPOINT, long, value_name = "NAME")]
     pub network: Option<String>,
-    /// Attention heads per block, if the file does not say [default: width / 64]
-    #[arg(help_heading = heading::CHECKPOINT, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Attention heads per block, if not in the file [default: width / 64]
+    #[arg(
+        help_heading = heading::CHECKPOINT,
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
     pub heads: Option<u16>,
     /// Accept that tensors whose names start with PREFIX are missing (repeatable)
     #[arg(help_heading = heading::CHECKPOINT, long, value_name = "PREFIX")]

@@ -19,18 +19,18 @@ pub struct CompareOptions {
     /// Results of the models to compare with it
     #[arg(value_name = "B", required = true)]
     pub others: Vec<PathBuf>,
-    /// Number of comparisons to correct for, in all [default: those shown]
+    /// Total number of comparisons to correct for [default: those shown]
     ///
-    /// For the warning and the corrected p-value, where this comparison is one of several.
+    /// Set it if this comparison is one of several: the p-values are corrected for all of them.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub comparisons: Option<u32>,
-    /// Compare only the fits that all results have; without this, a gap is an error
+    /// Compare only the fits that all results have, instead of refusing
     #[arg(long)]
     pub common: bool,
     /// Page to write, with a forest plot of the differences
     #[arg(help_heading = heading::PAGE, long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
-    /// Leave pictures out of the page; names and classes stay
+    /// Omit pictures from the page; keep names and classes
     #[arg(long, help_heading = heading::PAGE)]
     pub no_thumbnails: bool,
     /// Significance level of all comparisons together
@@ -45,13 +45,13 @@ pub struct CompareOptions {
 }
 
 impl CompareOptions {
-    /// Of how many comparisons these `shown` are.
+    /// The total number of comparisons, of which `shown` are shown.
     pub fn count(&self, shown: usize) -> usize {
         let told = self.comparisons.map_or(0, |count| count as usize);
         shown.max(told).max(1)
     }
 
-    /// How differences are judged; the confidence is not decided here.
+    /// How differences are evaluated; the confidence is not decided here.
     pub fn config(&self) -> CompareConfig {
         CompareConfig {
             seed: self.seed,
@@ -59,8 +59,8 @@ impl CompareOptions {
         }
     }
 
-    /// The p-values, one a comparison shown, after correction: Holm's method, or Bonferroni's where there
-    /// are more comparisons than shown, as nothing is known of the others' p-values.
+    /// The p-values, one a comparison shown, after correction: Holm's method, or Bonferroni's where
+    /// there are more comparisons than shown, as nothing is known of the others' p-values.
     pub fn corrected(&self, p_values: &[f64]) -> Vec<f64> {
         let count = self.count(p_values.len());
         if count == p_values.len() {

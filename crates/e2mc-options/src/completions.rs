@@ -8,7 +8,7 @@ use super::Arguments;
 /// Options of `completions`.
 #[derive(Args, Debug)]
 pub struct CompletionsOptions {
-    /// Shell to complete in
+    /// Shell to write completions for
     #[arg(value_name = "SHELL", value_enum)]
     pub shell: Shell,
 }

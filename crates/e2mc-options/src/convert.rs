@@ -30,8 +30,8 @@ pub struct ConvertOptions {
     pub names: NamesName,
     /// Fold this map from `adapt` into the network, as its last layer
     ///
-    /// The layer is called `map` under e2mc's names. Under the libraries' names it is the layer of
-    /// classes: `fc` of a ResNet, `head` or `heads.head` of a vision transformer.
+    /// The layer is called `map` under e2mc's names. Under a library's names it replaces the
+    /// classifier: `fc` of a ResNet, `head` or `heads.head` of a vision transformer.
     #[arg(long, value_name = "MAP.safetensors")]
     pub with_map: Option<PathBuf>,
     /// Store in half precision
@@ -45,7 +45,7 @@ pub struct ConvertOptions {
     pub json: bool,
 }
 
-/// Whose names the backbone's tensors get.
+/// Naming schemes of a backbone's tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum NamesName {
     /// e2mc's: backbone.conv1.weight, projector.0.weight

@@ -19,20 +19,25 @@ pub struct DemoOptions {
     #[arg(long, value_name = "DIR", default_value = "demo-run")]
     pub out: PathBuf,
     /// Label subsets drawn for each fraction, at least 2
-    #[arg(value_name = "N", long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..=1000))]
+    #[arg(
+        value_name = "N",
+        long,
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u64).range(2..=1000)
+    )]
     pub seeds: u64,
     /// Time for the improvement, such as 90s or 20m
     ///
-    /// Measuring all models on the test images comes on top.
+    /// Evaluating all models on the test images takes extra time.
     #[arg(long, value_name = "TIME", default_value = "130s", value_parser = duration)]
     pub budget: Duration,
-    /// Epochs of each candidate at most [default: what the time allows]
+    /// Largest number of epochs of a candidate [default: as time allows]
     #[arg(long)]
     pub epochs: Option<u64>,
-    /// Leave pictures out of the page; names and classes stay
+    /// Omit pictures from the page; keep names and classes
     #[arg(long)]
     pub no_thumbnails: bool,
-    /// Where and with what randomness to compute.
+    /// Device, threads and seed.
     #[command(flatten)]
     pub machine: MachineOptions,
     /// Print the result as one JSON object on standard output

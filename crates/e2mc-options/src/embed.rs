@@ -17,7 +17,12 @@ pub struct EmbedOptions {
     #[command(flatten)]
     pub reading: CheckpointOptions,
     /// Folder of images, labelled or not (required without --tensor)
-    #[arg(help_heading = heading::IMAGES, long, value_name = "DIR", required_unless_present = "tensor")]
+    #[arg(
+        help_heading = heading::IMAGES,
+        long,
+        value_name = "DIR",
+        required_unless_present = "tensor"
+    )]
     pub data: Option<PathBuf>,
     /// How the images are opened.
     #[command(flatten)]
@@ -41,7 +46,7 @@ pub struct EmbedOptions {
     pub tensor: Option<String>,
     /// File to write, .npy or .safetensors (required)
     ///
-    /// Labels and image names go beside it.
+    /// Labels and image names are written beside it.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Output of the network to write, such as backbone or projector
@@ -61,12 +66,17 @@ pub struct EmbedOptions {
     #[arg(long, value_enum, default_value_t = DtypeName::Float32)]
     pub dtype: DtypeName,
     /// Images per forward pass [default: up to 256, by image size and memory]
-    #[arg(help_heading = heading::MACHINE, long, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        help_heading = heading::MACHINE,
+        long,
+        value_name = "IMAGES",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub batch: Option<u32>,
     /// Where to compute.
     #[command(flatten)]
     pub machine: MachineOptions,
-    /// How many processes share the work.
+    /// Number of processes.
     #[command(flatten)]
     pub processes: ProcessOptions,
     /// Print the result as one JSON object on standard output
@@ -77,9 +87,9 @@ pub struct EmbedOptions {
 /// A split of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SplitName {
-    /// The images to learn from
+    /// The training images
     Train,
-    /// The images to judge by
+    /// The test images
     Test,
 }
 

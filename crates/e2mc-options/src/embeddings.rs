@@ -8,7 +8,7 @@ use e2mc_record::FileOrigin;
 use super::heading;
 use super::{CheckpointOptions, ImageOptions, PreparationOptions};
 
-/// What is judged: a checkpoint's features of images, or four files of embeddings and labels.
+/// Features to evaluate: those of a checkpoint and images, or four files of embeddings and labels.
 #[derive(Args, Clone, Debug)]
 pub struct EmbeddingsOptions {
     /// Checkpoint or model file to evaluate (required without --train)
@@ -25,7 +25,7 @@ pub struct EmbeddingsOptions {
     pub reading: CheckpointOptions,
     /// Folder of labelled images with both splits (required with --checkpoint)
     ///
-    /// The classifiers learn from the train split and are tested on the test split.
+    /// Classifiers are trained on the train split and tested on the test split.
     #[arg(help_heading = heading::IMAGES, long, value_name = "DIR", requires = "checkpoint")]
     pub data: Option<PathBuf>,
     /// How the images are opened.
@@ -42,18 +42,34 @@ pub struct EmbeddingsOptions {
     /// mean of a vision transformer's patches); tokens (all patches, or all places of the last
     /// feature map, side by side); or the name of a backbone layer, such as layer3, layer4.1.bn2 or
     /// blocks.7.
-    #[arg(help_heading = heading::CHECKPOINT, long, value_name = "NAME", default_value = "backbone")]
+    #[arg(
+        help_heading = heading::CHECKPOINT,
+        long,
+        value_name = "NAME",
+        default_value = "backbone"
+    )]
     pub output: String,
     /// Images per forward pass [default: up to 256, by image size and memory]
-    #[arg(help_heading = heading::MACHINE, long, value_name = "IMAGES", requires = "checkpoint", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        help_heading = heading::MACHINE,
+        long,
+        value_name = "IMAGES",
+        requires = "checkpoint",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub batch: Option<u32>,
     /// Map from `adapt` to apply to the embeddings first
     #[arg(long, value_name = "MAP.safetensors")]
     pub map: Option<PathBuf>,
     /// Training embeddings, instead of --checkpoint and --data
     ///
-    /// Of any model: FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR.
-    #[arg(help_heading = heading::FILES, long, value_name = "FILE", requires_all = ["train_labels", "test", "test_labels"])]
+    /// They may come from any model: FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR.
+    #[arg(
+        help_heading = heading::FILES,
+        long,
+        value_name = "FILE",
+        requires_all = ["train_labels", "test", "test_labels"]
+    )]
     pub train: Option<String>,
     /// Class numbers of the training embeddings (required with --train)
     ///
@@ -74,7 +90,7 @@ impl EmbeddingsOptions {
         self.checkpoint.is_some()
     }
 
-    /// The four files of embeddings and labels; none where a checkpoint is judged.
+    /// The four files of embeddings and labels; none if a checkpoint is evaluated.
     pub fn files(&self) -> Option<FileOrigin> {
         Some(FileOrigin {
             train: self.train.clone()?,

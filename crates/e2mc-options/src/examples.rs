@@ -15,11 +15,12 @@ pub(super) const PRETRAIN: &str = examples!(
 );
 pub(super) const CONTINUE: &str = examples!(
     "e2mc continue --recipe swav-imagenet --checkpoint swav.pth.tar --data imagenet --out runs/e2mc"
-    "e2mc continue --recipe swav-imagenet --checkpoint swav.pth.tar --data imagenet --criterion none"
+    "e2mc continue --recipe swav-imagenet --checkpoint swav.pth.tar --data imagenet --criterion \
+     none"
 );
 pub(super) const SWEEP: &str = examples!(
-    "e2mc sweep --grid criterion.beta=1,10,100 --grid criterion.gamma=1,10 --recipe vicreg-small \\\n    \
-     --checkpoint runs/base/model.safetensors --data images --out sweep"
+    "e2mc sweep --grid criterion.beta=1,10,100 --grid criterion.gamma=1,10 --recipe vicreg-small \
+     \\\n    --checkpoint runs/base/model.safetensors --data images --out sweep"
     "e2mc sweep --resume --out sweep"
 );
 pub(super) const PROBE: &str = examples!(
@@ -36,7 +37,8 @@ pub(super) const KNN: &str = examples!(
 );
 pub(super) const SVM: &str = examples!(
     "e2mc svm --checkpoint model.pth --data images --scale unit"
-    "e2mc svm --train a.npy --train-labels a-labels.npy --test b.npy --test-labels b-labels.npy -C 1"
+    "e2mc svm --train a.npy --train-labels a-labels.npy --test b.npy --test-labels b-labels.npy -C \
+     1"
 );
 pub(super) const EMBED: &str = examples!(
     "e2mc embed --checkpoint model.pth --data images --out features.npy"

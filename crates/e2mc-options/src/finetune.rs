@@ -27,7 +27,13 @@ pub struct FinetuneOptions {
     #[command(flatten)]
     pub preparation: PreparationOptions,
     /// Fractions of the training labels, above 0 and at most 1
-    #[arg(value_name = "F,…", long, value_delimiter = ',', default_values_t = [0.01, 0.1], value_parser = fraction)]
+    #[arg(
+        value_name = "F,…",
+        long,
+        value_delimiter = ',',
+        default_values_t = [0.01, 0.1],
+        value_parser = fraction
+    )]
     pub fractions: Vec<f64>,
     /// File of the labelled training images, instead of --fractions
     ///
@@ -35,16 +41,35 @@ pub struct FinetuneOptions {
     #[arg(long, value_name = "FILE", conflicts_with = "fractions")]
     pub list: Option<PathBuf>,
     /// Label subsets drawn for each fraction, one per seed
-    #[arg(value_name = "N", long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(
+        value_name = "N",
+        long,
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u64).range(1..=1000)
+    )]
     pub seeds: u64,
     /// Preset (paper, appendix B.2)
-    #[arg(help_heading = heading::TRAINING, long, value_enum, default_value_t = FinetunePresetName::Vicreg)]
+    #[arg(
+        help_heading = heading::TRAINING,
+        long,
+        value_enum,
+        default_value_t = FinetunePresetName::Vicreg
+    )]
     pub preset: FinetunePresetName,
     /// Passes over the labelled images [default: 20, as in the paper]
-    #[arg(help_heading = heading::TRAINING, long, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        help_heading = heading::TRAINING,
+        long,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub epochs: Option<u32>,
     /// Images per step [default: 256, as in the paper]
-    #[arg(help_heading = heading::TRAINING, value_name = "IMAGES", long, value_parser = clap::value_parser!(u32).range(2..))]
+    #[arg(
+        help_heading = heading::TRAINING,
+        value_name = "IMAGES",
+        long,
+        value_parser = clap::value_parser!(u32).range(2..)
+    )]
     pub batch: Option<u32>,
     /// Learning rate of the backbone for a batch of 256 [default: the preset's]
     #[arg(help_heading = heading::TRAINING, long, value_name = "RATE")]
@@ -55,19 +80,19 @@ pub struct FinetuneOptions {
     /// Probability of a left-right flip of a training image
     #[arg(help_heading = heading::TRAINING, long, value_name = "P", default_value_t = 0.5)]
     pub flip: f32,
-    /// Where and with what randomness to compute.
+    /// Device, threads and seed.
     #[command(flatten)]
     pub machine: MachineOptions,
-    /// What is left behind.
+    /// Where the result goes.
     #[command(flatten)]
     pub record: RecordOptions,
 }
 
-/// Whose settings fine-tuning has.
+/// Presets of fine-tuning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FinetunePresetName {
-    /// Cosine; backbone 0.03, layer 0.08 (1 %), 0.01 and 0.1 (more)
+    /// Cosine; rates of backbone and layer: 0.03, 0.08 at 1 %; 0.01, 0.1 above
     Vicreg,
-    /// Times 0.2 at epochs 12 and 16; backbone 0.02, layer 5 (1 %), 0.01 and 0.2 (more)
+    /// Steps x 0.2 at epochs 12 and 16; rates 0.02, 5 at 1 %; 0.01, 0.2 above
     Swav,
 }

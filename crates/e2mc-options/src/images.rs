@@ -10,7 +10,7 @@ use e2mc_record::DataOptions;
 pub struct ImageOptions {
     /// Largest fraction of images that may be unreadable [default: 0.001]
     ///
-    /// Other images of the same class take their places.
+    /// Each is replaced by another image of its class.
     #[arg(help_heading = heading::IMAGES, long, value_name = "FRACTION")]
     pub max_bad_images: Option<f64>,
     /// Hold out this fraction of each class as a test split, if the data has none
@@ -18,7 +18,7 @@ pub struct ImageOptions {
     pub val_fraction: Option<f64>,
     /// Seed of the held-out split
     ///
-    /// Commands with the same seed see the same two splits.
+    /// Commands with the same seed use the same two splits.
     #[arg(help_heading = heading::IMAGES, long, value_name = "SEED", default_value_t = 0)]
     pub val_seed: u64,
 }

@@ -18,18 +18,18 @@ pub struct ImproveOptions {
     pub checkpoint: PathBuf,
     /// Folder of images in class folders (required)
     ///
-    /// Images without a label may be in unlabelled/ beside the class folders.
+    /// Unlabelled images may be in a folder unlabelled/ beside the class folders.
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
     /// Folder for the result (required)
     ///
-    /// It gets model.safetensors, report.html, improve.json and, if a map is part of the result,
-    /// map.safetensors. The same command resumes an improvement that was stopped.
+    /// It receives model.safetensors, report.html, improve.json and, if a map is part of the
+    /// result, map.safetensors. The same command resumes a stopped improvement.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// What the features are for; this use decides
+    /// Use of the features, which decides the result
     ///
-    /// A loss in another use is reported.
+    /// The other uses are checked for a loss.
     #[arg(
         long = "for",
         value_name = "USE",
@@ -37,13 +37,13 @@ pub struct ImproveOptions {
         default_value_t = UseName::Neighbours
     )]
     pub usage: UseName,
-    /// Time to spend at most, such as 90s, 30m or 8h
+    /// Time limit, such as 90s, 30m or 8h
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
     pub budget: Duration,
     /// Recipe for views and optimiser [default: by the checkpoint or its method]
     ///
-    /// A built-in recipe or a TOML file. Without it, the views are the checkpoint's if it has any,
-    /// else those of its method.
+    /// A built-in recipe or a TOML file. By default, the views are the checkpoint's, or its
+    /// method's if it has none.
     #[arg(help_heading = heading::TRAINING, long, value_name = "NAME|FILE")]
     pub recipe: Option<String>,
     /// Change one value of the recipe, such as training.batch=128 (repeatable)
@@ -58,7 +58,7 @@ pub struct ImproveOptions {
     /// How the images are opened.
     #[command(flatten)]
     pub images: ImageOptions,
-    /// Where and with what randomness to compute.
+    /// Device, threads and seed.
     #[command(flatten)]
     pub machine: MachineOptions,
     /// How many processes share training and embedding.

@@ -17,7 +17,13 @@ pub struct InspectOptions {
     #[arg(value_name = "EMBEDDINGS", num_args = 1..=2, required_unless_present = "checkpoint")]
     pub files: Vec<String>,
     /// Checkpoint or model file that embeds --data; two are compared
-    #[arg(help_heading = heading::CHECKPOINT, long, value_name = "FILE", requires = "data", conflicts_with = "files")]
+    #[arg(
+        help_heading = heading::CHECKPOINT,
+        long,
+        value_name = "FILE",
+        requires = "data",
+        conflicts_with = "files"
+    )]
     pub checkpoint: Vec<PathBuf>,
     /// How the checkpoint is read.
     #[command(flatten)]
@@ -49,7 +55,7 @@ pub struct InspectOptions {
     pub views: u16,
     /// Embeddings of other views, for alignment and LiDAR (repeatable)
     ///
-    /// Of the same images in the same rows.
+    /// They must show the same images in the same rows.
     #[arg(long, value_name = "EMBEDDINGS", requires = "files")]
     pub view: Vec<String>,
     /// Map from `adapt` to apply to the embeddings first
@@ -58,7 +64,7 @@ pub struct InspectOptions {
     /// Map to the unit interval [default: gaussian; for checkpoints the recipe's]
     #[arg(long, value_enum)]
     pub transform: Option<TransformName>,
-    /// Rows whose neighbours are searched among all rows
+    /// Number of query rows; neighbours are searched among all rows
     #[arg(
         long,
         value_name = "N",
@@ -69,13 +75,13 @@ pub struct InspectOptions {
     /// Self-contained page to write
     #[arg(help_heading = heading::PAGE, long, value_name = "OUT.html")]
     pub report: Option<PathBuf>,
-    /// Leave pictures out of the page; names and classes stay
+    /// Omit pictures from the page; keep names and classes
     #[arg(long, help_heading = heading::PAGE)]
     pub no_thumbnails: bool,
     /// Folder to write each chart to, as SVG and PNG
     #[arg(help_heading = heading::PAGE, long, value_name = "DIR")]
     pub figures: Option<PathBuf>,
-    /// Where and with what randomness to compute.
+    /// Device, threads and seed.
     #[command(flatten)]
     pub machine: MachineOptions,
     /// Print the result as one JSON object on standard output

@@ -10,7 +10,7 @@ use super::{EmbeddingsOptions, MachineOptions, ProcessOptions, RecordOptions};
 /// Options of `knn`.
 #[derive(Args, Debug)]
 pub struct KnnOptions {
-    /// What is judged.
+    /// The features to evaluate.
     #[command(flatten)]
     pub embeddings: EmbeddingsOptions,
     /// Numbers of neighbours; one search serves them all
@@ -27,13 +27,13 @@ pub struct KnnOptions {
     /// With a limit, training files are read in pieces.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub memory: Option<usize>,
-    /// Where and with what randomness to compute.
+    /// Device, threads and seed.
     #[command(flatten)]
     pub machine: MachineOptions,
-    /// How many processes share the work.
+    /// Number of processes.
     #[command(flatten)]
     pub processes: ProcessOptions,
-    /// What is left behind.
+    /// Where the result goes.
     #[command(flatten)]
     pub record: RecordOptions,
 }
@@ -50,7 +50,7 @@ pub enum VoteName {
 }
 
 impl KnnOptions {
-    /// How neighbours are asked.
+    /// How neighbours vote.
     pub fn plan(&self) -> NeighbourPlan {
         NeighbourPlan {
             config: KnnConfig {

@@ -1,7 +1,7 @@
-//! What may be typed: one definition for `e2mc` and `e2mc-engine`.
+//! Commands and options: one definition for `e2mc` and `e2mc-engine`.
 //!
-//! Nothing here computes, and nothing is checked that the text alone does not tell: names of layouts,
-//! outputs and recipes are text until a library looks them up.
+//! This crate only parses. Names of layouts, outputs and recipes stay text until a library looks
+//! them up.
 
 mod adapt;
 mod augment;
@@ -137,7 +137,7 @@ pub enum Command {
     /// Fit and verify a map for frozen embeddings, or apply one
     #[command(after_help = examples::ADAPT)]
     Adapt(AdaptOptions),
-    /// Test whether evaluations differ beyond chance
+    /// Test whether evaluations differ by more than chance
     #[command(after_help = examples::COMPARE)]
     Compare(CompareOptions),
     /// Print a table of the results of evaluations
@@ -167,16 +167,16 @@ pub enum Command {
     /// Apply one augmentation to an image, or show the views of a recipe
     #[command(after_help = examples::AUGMENT)]
     Augment(AugmentOptions),
-    /// Print a script that completes commands and options in a shell
+    /// Print a shell script that completes commands and options
     #[command(after_help = examples::COMPLETIONS)]
     Completions(CompletionsOptions),
-    /// Run the whole job on the sample that comes with the source
+    /// Improve and evaluate the sample model that comes with the source
     #[command(after_help = examples::DEMO)]
     Demo(DemoOptions),
 }
 
 impl Command {
-    /// The device that the network is to be on; none where the command takes none.
+    /// The device that the network is to be on; none if the command takes none.
     pub fn device(&self) -> Option<&str> {
         let machine = match self {
             Self::Pretrain(options) => &options.train.machine,

@@ -4,14 +4,19 @@ use clap::Args;
 
 use super::heading;
 
-/// Where and with what randomness to compute.
+/// Device, threads and seed.
 #[derive(Args, Clone, Debug)]
 pub struct MachineOptions {
     /// Device of the network: cpu or cuda:N
     #[arg(help_heading = heading::MACHINE, long, default_value = "cpu")]
     pub device: String,
     /// Threads that prepare images [default: the number of cores]
-    #[arg(help_heading = heading::MACHINE, value_name = "N", long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(
+        help_heading = heading::MACHINE,
+        value_name = "N",
+        long,
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
     pub threads: Option<u16>,
     /// Seed of all random choices
     #[arg(help_heading = heading::MACHINE, long, default_value_t = 0)]

@@ -5,20 +5,20 @@ use clap::Args;
 use super::heading;
 use e2mc_data::PreprocessingChanges;
 
-/// How images are prepared otherwise than the checkpoint or the recipe says: options of every command
-/// that shows images to a network.
+/// How images are prepared otherwise than the checkpoint or the recipe says: options of every
+/// command that shows images to a network.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PreparationOptions {
     /// Height and width of the network's input [default: the checkpoint's or recipe's]
     ///
-    /// Resizing keeps its proportion to this size, and so do training views. The default of all
-    /// options of this section is what the checkpoint or the recipe says.
+    /// The resize before the crop and the training views scale with it. All options in this section
+    /// default to the values of the checkpoint or the recipe.
     #[arg(help_heading = heading::PREPARATION, long, value_name = "PIXELS")]
     pub image_size: Option<usize>,
-    /// Length of the shorter side after resizing, for evaluation
+    /// Length of the shorter side after resizing, in evaluation
     #[arg(help_heading = heading::PREPARATION, long, value_name = "PIXELS")]
     pub resize: Option<usize>,
-    /// Side of the centre crop, for evaluation
+    /// Side of the centre crop, in evaluation
     #[arg(help_heading = heading::PREPARATION, long, value_name = "PIXELS")]
     pub crop: Option<usize>,
     /// Mean of each channel, for samples in [0, 1], such as 0.485,0.456,0.406

@@ -13,11 +13,17 @@ use super::{EmbeddingsOptions, MachineOptions, ProcessOptions, RecordOptions};
 /// Options of `probe`.
 #[derive(Args, Debug)]
 pub struct ProbeOptions {
-    /// What is judged.
+    /// The features to evaluate.
     #[command(flatten)]
     pub embeddings: EmbeddingsOptions,
     /// Fractions of the training labels, above 0 and at most 1
-    #[arg(value_name = "F,…", long, value_delimiter = ',', default_values_t = [0.01, 0.1, 1.0], value_parser = fraction)]
+    #[arg(
+        value_name = "F,…",
+        long,
+        value_delimiter = ',',
+        default_values_t = [0.01, 0.1, 1.0],
+        value_parser = fraction
+    )]
     pub fractions: Vec<f64>,
     /// File of the labelled training images, instead of --fractions
     ///
@@ -26,30 +32,45 @@ pub struct ProbeOptions {
     #[arg(long, value_name = "FILE", conflicts_with = "fractions")]
     pub list: Option<PathBuf>,
     /// Label subsets drawn for each fraction, one per seed
-    #[arg(value_name = "N", long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(
+        value_name = "N",
+        long,
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u64).range(1..=1000)
+    )]
     pub seeds: u64,
-    /// Classifiers to fit; logistic regression has nothing to tune
+    /// Classifiers to fit; logistic regression needs no tuning
     #[arg(long, value_enum, default_value_t = ProbeName::Both)]
     pub probe: ProbeName,
     /// Preset of the SGD probe (paper, B.2; DINO) [default: the method's]
     ///
-    /// For embeddings from files, and where the method is not known: vicreg.
+    /// The default is vicreg for embeddings from files and for unknown methods.
     #[arg(help_heading = heading::SGD, long, value_enum)]
     pub preset: Option<PresetName>,
-    /// Features for the SGD probe: computed once, or anew for every batch
+    /// Features for the SGD probe: computed once, or for every batch
     #[arg(help_heading = heading::SGD, long, value_enum, default_value_t = FeaturesName::Cached)]
     pub features: FeaturesName,
     /// Probability of a left-right flip with --features augmented
     #[arg(help_heading = heading::SGD, long, value_name = "P", default_value_t = 0.5)]
     pub flip: f32,
     /// Epochs of the SGD probe [default: the preset's]
-    #[arg(help_heading = heading::SGD, long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        help_heading = heading::SGD,
+        long,
+        value_name = "EPOCHS",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub sgd_epochs: Option<u32>,
     /// Learning rate of the SGD probe for a batch of 256 [default: the preset's]
     #[arg(help_heading = heading::SGD, long, value_name = "RATE")]
     pub sgd_rate: Option<f64>,
     /// Batch of the SGD probe [default: the preset's]
-    #[arg(help_heading = heading::SGD, long, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        help_heading = heading::SGD,
+        long,
+        value_name = "IMAGES",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub sgd_batch: Option<u32>,
     /// Weight decay of the SGD probe [default: the preset's]
     #[arg(help_heading = heading::SGD, long, value_name = "DECAY")]
@@ -66,19 +87,20 @@ pub struct ProbeOptions {
     /// Number of neighbours in the k-NN vote
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
     pub k: u16,
-    /// Where and with what randomness to compute.
+    /// Device, threads and seed.
     #[command(flatten)]
     pub machine: MachineOptions,
-    /// How many processes share the work.
+    /// Number of processes.
     #[command(flatten)]
     pub processes: ProcessOptions,
-    /// What is left behind.
+    /// Where the result goes.
     #[command(flatten)]
     pub record: RecordOptions,
 }
 
 impl ProbeOptions {
-    /// What is fitted, on these label subsets; `method` names what trained the network, where it is known.
+    /// What is fitted, on these label subsets; `method` names what trained the network, where it is
+    /// known.
     pub fn plan(&self, subsets: Subsets, method: Option<&str>) -> ProbePlan {
         ProbePlan {
             subsets,
@@ -107,7 +129,7 @@ pub enum ProbeName {
     Sgd,
     /// Both, one after the other
     Both,
-    /// One cross-attention layer over a network's patches or places, by AdamW (needs --checkpoint)
+    /// One cross-attention layer over patches or positions, by AdamW (needs --checkpoint)
     Attentive,
 }
 
@@ -123,7 +145,7 @@ impl ProbeName {
     }
 }
 
-/// Whose settings the SGD probe has.
+/// Presets of the SGD probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PresetName {
     /// Cosine, rate 0.02, weight decay 1e-4 (1e-6 with all labels)
@@ -132,11 +154,11 @@ pub enum PresetName {
     Swav,
     /// LARC without weight decay, rate and batch by the fraction
     Simsiam,
-    /// Steps, rate 0.01, batch norm per channel of 4 places (for --output map6x6)
+    /// Steps, rate 0.01, batch norm shared by 4 positions (for --output map6x6)
     Inat18,
     /// Cosine, rate 0.001, batch 1024, no weight decay (for --output class:4)
     Dino,
-    /// As dino, ten epochs (for --output class:1+mean)
+    /// Like dino, with ten epochs (for --output class:1+mean)
     Dinov2,
 }
 
@@ -169,7 +191,7 @@ pub enum FeaturesName {
 pub enum OptimizerName {
     /// With momentum 0.9
     Sgd,
-    /// SGD within layer-wise adaptive rate control, trust 0.001
+    /// SGD with layer-wise adaptive rate control, trust 0.001
     Larc,
 }
 

@@ -7,9 +7,10 @@ use super::heading;
 /// How many processes share the work, and how patient they are with each other.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct ProcessOptions {
-    /// Processes on this machine that share the work, each on a part of the images
+    /// Number of processes on this machine, each with a part of the images
     ///
-    /// With cuda, one per device. Leave it out under torchrun and srun, which start their own.
+    /// With cuda, one process per device. Leave it out under torchrun and srun, which start the
+    /// processes themselves.
     #[arg(
         long,
         value_name = "N",
@@ -17,7 +18,7 @@ pub struct ProcessOptions {
         value_parser = clap::value_parser!(u16).range(1..=1024)
     )]
     pub nproc: Option<u16>,
-    /// Seconds that processes wait for each other before they give up
+    /// Seconds to wait for another process before giving up
     #[arg(
         long,
         value_name = "SECONDS",

@@ -13,13 +13,13 @@ pub struct RecordOptions {
     /// Folder for result.json and predictions.npz
     #[arg(help_heading = heading::RESULT, long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Replace the result in --out; without this, a second one is an error
+    /// Replace an existing result in --out, instead of refusing
     #[arg(help_heading = heading::RESULT, long, requires = "out")]
     pub overwrite: bool,
     /// Name of the model in tables [default: the checkpoint or training file]
     #[arg(help_heading = heading::RESULT, long, value_name = "TEXT")]
     pub name: Option<String>,
-    /// Leave the scores out of predictions.npz
+    /// Omit the scores from predictions.npz
     #[arg(help_heading = heading::RESULT, long, requires = "out")]
     pub no_scores: bool,
     /// Print the result as one JSON object on standard output

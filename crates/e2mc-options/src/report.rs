@@ -20,7 +20,7 @@ pub struct ReportOptions {
     /// Folder to write each chart to, as SVG and PNG
     #[arg(help_heading = heading::PAGE, long, value_name = "DIR")]
     pub figures: Option<PathBuf>,
-    /// Leave pictures out of the page; names and classes stay
+    /// Omit pictures from the page; keep names and classes
     #[arg(long, help_heading = heading::PAGE)]
     pub no_thumbnails: bool,
     /// Print the result as one JSON object on standard output

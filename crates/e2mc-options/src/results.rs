@@ -9,7 +9,7 @@ use super::heading;
 /// Options of `results`.
 #[derive(Args, Debug)]
 pub struct ResultsOptions {
-    /// Folder below which to look for result.json
+    /// Folder to search for result.json, with its subfolders
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     /// Format of the table

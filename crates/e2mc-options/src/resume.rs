@@ -1,12 +1,12 @@
-//! What may be typed beside `--resume`. A run goes on with its own settings: an option that would do
-//! nothing is refused, not passed over.
+//! What may be typed beside `--resume`. A run continues with its own settings: an option that would
+//! do nothing is refused, not skipped.
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 
 use crate::WrongUse;
 
-/// Of a run: where it is, what it is run on, and what a resumed run may have otherwise.
+/// Options allowed for a resumed run: its place, its machine, and settings that may change.
 const OF_A_RUN: [&str; 13] = [
     "out",
     "data",
@@ -22,7 +22,7 @@ const OF_A_RUN: [&str; 13] = [
     "timeout",
     "json",
 ];
-/// Of a sweep, whose runs are to be alike.
+/// Options allowed for a resumed sweep, whose runs must be alike.
 const OF_A_SWEEP: [&str; 7] = [
     "out", "data", "device", "threads", "nproc", "timeout", "json",
 ];
@@ -57,14 +57,13 @@ pub(super) fn check(command: &Command, matches: &ArgMatches) -> Result<(), Wrong
     if refused.is_empty() {
         return Ok(());
     }
-    let verb = if refused.len() == 1 { "does" } else { "do" };
     Err(WrongUse {
         message: format!(
-            "--resume goes on with the settings of the {what}; {} {verb} not go with it",
+            "--resume uses the settings of the {what}: {} cannot be given",
             refused.join(" and ")
         ),
         hint: format!(
-            "start a new {what} for other settings; with --resume go {}",
+            "start a new {what} for other settings; with --resume these may be given: {}",
             possible.join(", ")
         ),
     })

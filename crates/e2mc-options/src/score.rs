@@ -13,7 +13,7 @@ pub struct ScoreOptions {
     /// Embeddings (n, d): FILE.npy or FILE.safetensors:TENSOR
     #[arg(value_name = "FILE")]
     pub file: String,
-    /// Map to the unit interval; gaussian is for methods that normalise
+    /// Map to the unit interval; gaussian suits methods that normalise
     #[arg(long, value_enum, default_value_t = TransformName::Gaussian)]
     pub transform: TransformName,
     /// Weight of the mean marginal entropy
@@ -22,7 +22,7 @@ pub struct ScoreOptions {
     /// Weight of the off-diagonal covariance
     #[arg(long, default_value_t = 25.0)]
     pub gamma: f64,
-    /// Number added to each spacing before the logarithm
+    /// Constant added to each spacing before the logarithm
     ///
     /// [default: 1e-7 for sigmoid, 1.1920929e-7 for gaussian]
     #[arg(long)]
@@ -34,7 +34,12 @@ pub struct ScoreOptions {
     #[arg(long)]
     pub marginals: bool,
     /// Threads [default: the number of cores]
-    #[arg(help_heading = heading::MACHINE, value_name = "N", long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(
+        help_heading = heading::MACHINE,
+        value_name = "N",
+        long,
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
     pub threads: Option<u16>,
     /// Print the result as one JSON object on standard output
     #[arg(long, help_heading = heading::RESULT)]
@@ -69,8 +74,8 @@ impl From<TransformName> for Transform {
 /// Map of embeddings to the unit interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TransformName {
-    /// The logistic function, for embeddings that fill a hypercube
+    /// Logistic function, for embeddings that fill a hypercube
     Sigmoid,
-    /// The standard normal distribution function, for embeddings on a hypersphere
+    /// Standard normal distribution function, for embeddings on a hypersphere
     Gaussian,
 }

@@ -6,23 +6,20 @@ use e2mc_eval::{Interpolation, SvmConfig};
 
 use super::{EmbeddingsOptions, MachineOptions, RecordOptions};
 
+/// Folds of the cross-validation that chooses C.
+const FOLDS: usize = 3;
+
 /// Options of `svm`.
 #[derive(Args, Debug)]
 pub struct SvmOptions {
-    /// What is judged.
+    /// The features to evaluate.
     #[command(flatten)]
     pub embeddings: EmbeddingsOptions,
-    /// C, the weight of errors [default: 1e-6 to 1000 in factors of 10]
+    /// Cost C of errors [default: 1e-6 to 1000 in factors of 10]
     ///
-    /// Cross-validation chooses among several.
+    /// With several values, cross-validation chooses one.
     #[arg(value_name = "C,…", long = "cost", short = 'C', value_delimiter = ',')]
     pub costs: Vec<f64>,
-    /// Folds of the cross-validation
-    #[arg(value_name = "N", long, default_value_t = 3)]
-    pub folds: usize,
-    /// Weight of a class's own rows against the others
-    #[arg(long, value_name = "WEIGHT", default_value_t = 1.0)]
-    pub positive_weight: f64,
     /// Scaling of the features before the fit
     #[arg(long, value_enum, default_value_t = ScaleName::Raw)]
     pub scale: ScaleName,
@@ -34,10 +31,10 @@ pub struct SvmOptions {
         default_value_t = AveragePrecisionName::Area
     )]
     pub average_precision: AveragePrecisionName,
-    /// Where and with what randomness to compute.
+    /// Device, threads and seed.
     #[command(flatten)]
     pub machine: MachineOptions,
-    /// What is left behind.
+    /// Where the result goes.
     #[command(flatten)]
     pub record: RecordOptions,
 }
@@ -63,13 +60,13 @@ pub enum AveragePrecisionName {
 }
 
 impl SvmOptions {
-    /// How machines are fitted and judged.
+    /// How machines are fitted and evaluated.
     pub fn plan(&self) -> MachinePlan {
         let solver = SvmConfig::default();
         MachinePlan {
             costs: self.costs.clone(),
-            folds: self.folds,
-            positive_weight: self.positive_weight,
+            folds: FOLDS,
+            positive_weight: 1.0,
             scale: match self.scale {
                 ScaleName::Raw => Scale::Raw,
                 ScaleName::Unit => Scale::Unit,

@@ -9,28 +9,46 @@ use super::{ContinueOptions, ProbeName};
 /// Options of `sweep`.
 #[derive(Args, Debug)]
 pub struct SweepOptions {
-    /// Setting and its values, as criterion.beta=1,10 (required without --resume)
+    /// Setting and its values: criterion.beta=1,10 (required without --resume)
     ///
-    /// Repeatable: every combination is run.
+    /// Repeat it for several settings: every combination is run.
     #[arg(long, value_name = "KEY=VALUE,…", required_unless_present = "resume")]
     pub grid: Vec<String>,
-    /// Replace the sweep in --out; without this, a second one is an error
+    /// Replace an existing sweep in --out, instead of refusing
     #[arg(help_heading = heading::RUN, long, conflicts_with_all = ["resume", "resume_or_start"])]
     pub overwrite: bool,
     /// How each run is continued from the checkpoint.
     #[command(flatten)]
     pub from: ContinueOptions,
     /// Fractions of the training labels, above 0 and at most 1
-    #[arg(help_heading = heading::PROBES, value_name = "F,…", long, value_delimiter = ',', default_values_t = [0.01, 0.1], value_parser = fraction)]
+    #[arg(
+        help_heading = heading::PROBES,
+        value_name = "F,…",
+        long,
+        value_delimiter = ',',
+        default_values_t = [0.01, 0.1],
+        value_parser = fraction
+    )]
     pub fractions: Vec<f64>,
     /// Label subsets drawn for each fraction, one per seed
-    #[arg(help_heading = heading::PROBES, value_name = "N", long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(
+        help_heading = heading::PROBES,
+        value_name = "N",
+        long,
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u64).range(1..=1000)
+    )]
     pub seeds: u64,
     /// Classifiers to fit
     #[arg(help_heading = heading::PROBES, long, value_enum, default_value_t = ProbeName::Logistic)]
     pub probe: ProbeName,
     /// Epochs of the SGD probe [default: the preset's]
-    #[arg(help_heading = heading::PROBES, long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        help_heading = heading::PROBES,
+        long,
+        value_name = "EPOCHS",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub sgd_epochs: Option<u32>,
     /// Learning rate of the SGD probe for a batch of 256 [default: the preset's]
     ///
@@ -38,6 +56,11 @@ pub struct SweepOptions {
     #[arg(help_heading = heading::PROBES, long, value_name = "RATE")]
     pub sgd_rate: Option<f64>,
     /// Number of neighbours in the k-NN vote
-    #[arg(help_heading = heading::PROBES, long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(
+        help_heading = heading::PROBES,
+        long,
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
     pub k: u16,
 }

@@ -13,13 +13,18 @@ pub struct ThroughputOptions {
     /// Images: a folder, a list, tar shards or IDX files; the train split is used
     #[arg(value_name = "DIR")]
     pub data: PathBuf,
-    /// Recipe whose views are made
+    /// Recipe that defines the views
     ///
     /// vicreg, swav, simsiam, probe, small-grey, evaluation, or any training recipe.
     #[arg(long, value_name = "NAME|FILE", default_value = "vicreg")]
     pub recipe: String,
     /// Threads that prepare images [default: the number of cores]
-    #[arg(help_heading = heading::MACHINE, value_name = "N", long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(
+        help_heading = heading::MACHINE,
+        value_name = "N",
+        long,
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
     pub threads: Option<u16>,
     /// Seconds to measure for
     #[arg(value_name = "SECONDS", long, default_value_t = 5.0)]

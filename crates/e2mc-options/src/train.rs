@@ -20,9 +20,13 @@ pub struct TrainOptions {
     pub data: Option<PathBuf>,
     /// Folder of the run [default: runs/RECIPE, or the next free runs/RECIPE-N]
     ///
-    /// It gets recipe.toml, metrics.jsonl, checkpoint.safetensors and model.safetensors. Required
-    /// with --resume and --resume-or-start.
-    #[arg(long, value_name = "DIR", required_if_eq_any([("resume", "true"), ("resume_or_start", "true")]))]
+    /// It receives recipe.toml, metrics.jsonl, checkpoint.safetensors and model.safetensors.
+    /// Required with --resume and --resume-or-start.
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_if_eq_any([("resume", "true"), ("resume_or_start", "true")])
+    )]
     pub out: Option<PathBuf>,
     #[arg(skip)]
     chosen: OnceCell<PathBuf>,
@@ -42,7 +46,7 @@ pub struct TrainOptions {
     pub batch: Option<usize>,
     /// Slices per batch, to save memory [default: the recipe's]
     ///
-    /// The backbone takes one slice at a time and needs the memory of one. The loss and the
+    /// The backbone processes one slice at a time and needs memory for only one. The loss and the
     /// gradient are those of the whole batch.
     #[arg(help_heading = heading::TRAINING, long, value_name = "SLICES")]
     pub accumulate: Option<usize>,
@@ -60,38 +64,47 @@ pub struct TrainOptions {
     /// These may change: --epochs, --guard, --log-every, --save-every, --half and --max-bad-images.
     #[arg(long, help_heading = heading::RUN)]
     pub resume: bool,
-    /// Start the run, or resume it if it is in --out already
+    /// Start the run, or resume it if --out holds it already
     ///
-    /// The same command can be queued again. Settings that differ from those of the run are
-    /// refused.
+    /// The same command can be queued again. Settings that differ from the run's are refused.
     #[arg(help_heading = heading::RUN, long, conflicts_with = "resume")]
     pub resume_or_start: bool,
     /// Print the plan with its estimated time and memory, and exit
     ///
-    /// The estimates come from a few steps.
+    /// It runs a few steps to estimate both.
     #[arg(help_heading = heading::RUN, long, conflicts_with = "resume")]
     pub dry_run: bool,
     /// Epochs between k-NN checks on held-out images; 0 for none
     #[arg(help_heading = heading::GUARD, long, value_name = "EPOCHS", default_value_t = 1)]
     pub knn_every: u64,
-    /// Labelled training images to hold out from training for the k-NN check
+    /// Labelled training images to hold out for the k-NN check
     #[arg(help_heading = heading::GUARD, long, value_name = "N", default_value_t = 1000)]
     pub held_out: usize,
-    /// What to do if held-out k-NN falls below its start [default: warn]
+    /// Action if held-out k-NN accuracy falls below its start [default: warn]
     ///
-    /// Only a fall by more than the noise counts.
+    /// Only a fall larger than the noise counts.
     #[arg(help_heading = heading::GUARD, long, value_enum)]
     pub guard: Option<GuardAction>,
     /// Store model.safetensors in half precision
     #[arg(long, help_heading = heading::RUN)]
     pub half: bool,
     /// Steps between entries in metrics.jsonl [default: 10]
-    #[arg(help_heading = heading::RUN, long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        help_heading = heading::RUN,
+        long,
+        value_name = "STEPS",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     pub log_every: Option<u64>,
     /// Steps between saves within an epoch [default: only at its end]
-    #[arg(help_heading = heading::RUN, long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        help_heading = heading::RUN,
+        long,
+        value_name = "STEPS",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     pub save_every: Option<u64>,
-    /// Where and with what randomness to compute.
+    /// Device, threads and seed.
     #[command(flatten)]
     pub machine: MachineOptions,
     /// How many processes train together.
@@ -105,9 +118,9 @@ pub struct TrainOptions {
 /// What becomes of a run whose features get worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum GuardAction {
-    /// Warn and go on
+    /// Print a warning and continue
     Warn,
-    /// Warn, save and stop
+    /// Print a warning, save and stop
     Stop,
 }
 
@@ -154,20 +167,21 @@ pub struct PretrainOptions {
 pub struct ContinueOptions {
     /// Checkpoint or model file to start from (required without --resume)
     ///
-    /// Of e2mc or of PyTorch.
+    /// It may be a file of e2mc or of PyTorch.
     #[arg(long, value_name = "FILE", required_unless_present = "resume")]
     pub checkpoint: Option<PathBuf>,
     /// How the checkpoint is read.
     #[command(flatten)]
     pub reading: CheckpointOptions,
-    /// Steps that train only the heads, before the backbone [default: the recipe's]
+    /// Steps that train only the heads first [default: the recipe's]
     ///
-    /// 500 if the checkpoint has no heads.
+    /// The default is 500 if the checkpoint has no heads.
     #[arg(help_heading = heading::TRAINING, long, value_name = "STEPS")]
     pub head_warmup: Option<u64>,
     /// Criterion to add to the base loss [default: the recipe's]
     ///
-    /// Its settings are the recipe's if the recipe has this criterion, else the published ones.
+    /// Its settings are those of the recipe if the recipe has this criterion; otherwise the
+    /// published ones.
     #[arg(help_heading = heading::TRAINING, long, value_enum)]
     pub criterion: Option<CriterionName>,
     /// How the run is trained.
@@ -182,7 +196,7 @@ pub enum CriterionName {
     None,
     /// Entropy and covariance of the embedding
     E2mc,
-    /// Variances and covariances of the normalised embedding, 0.1 and 0.001
+    /// Variances and covariances of the normalised embedding, weights 0.1 and 0.001
     Vcreg,
     /// Uniformity of the normalised embedding (AUH), weight 0.5 and t 2
     Uniformity,

@@ -12,9 +12,9 @@ pub struct WatchOptions {
     /// Folder of the run
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
-    /// Port on which to serve the report, always up to date, instead
+    /// Port for a live report, served instead of printing
     ///
-    /// The address is http://127.0.0.1:PORT, and only this machine can see it. 0 takes a free port.
+    /// The address is http://127.0.0.1:PORT, reachable from this machine only. 0 takes a free port.
     #[arg(long, value_name = "PORT")]
     pub serve: Option<u16>,
     /// Seconds between updates

@@ -93,8 +93,8 @@ pub fn find(recipe: &str) -> Result<BuiltIn, Error> {
     })
 }
 
-/// A built-in augmentation by name, or that of a training recipe, whatever else the recipe leaves to
-/// a checkpoint.
+/// A built-in augmentation by name, or that of a training recipe, whatever else the recipe leaves
+/// to a checkpoint.
 ///
 /// # Errors
 /// Where the name is neither, the file is no recipe, or the recipe has no augmentation of its own.
@@ -121,8 +121,8 @@ pub fn augmentation(recipe: &str) -> Result<Augmentation, Error> {
         })
 }
 
-/// The settings of a recipe, built in or in a file, with those that it extends. A name without an extension is that
-/// of a built-in recipe.
+/// The settings of a recipe, built in or in a file, with those that it extends. A name without an
+/// extension is that of a built-in recipe.
 ///
 /// # Errors
 /// Where there is no such recipe or file, it is not TOML, or recipes extend each other in a circle.
@@ -141,7 +141,8 @@ fn load_below(recipe: &str, above: &[&str]) -> Result<Table, Error> {
     extend(recipe, parse(recipe, &text)?, above)
 }
 
-/// Lays a recipe over the one that it names under `extends`, if any; `above` are those that led here.
+/// Lays a recipe over the one that it names under `extends`, if any; `above` are those that led
+/// here.
 fn extend(recipe: &str, mut table: Table, above: &[&str]) -> Result<Table, Error> {
     let Some(extended) = table.remove("extends") else {
         return Ok(table);

@@ -28,8 +28,8 @@ pub fn parse_value(text: &str) -> Value {
 }
 
 /// Lays `top` over `table`, key by key. Where both name a variant (`name = "lars"` over
-/// `name = "sgd"`) and it differs, or `top` names a family that `table` does not, the whole table is
-/// replaced: its keys are the variant's own.
+/// `name = "sgd"`) and it differs, or `top` names a family that `table` does not, the whole table
+/// is replaced: its keys are the variant's own.
 pub fn overlay(table: &mut Table, top: Table) {
     for (key, value) in top {
         match (table.get_mut(&key), value) {

@@ -1,8 +1,8 @@
-//! Recipes as text: those that come with the program, files, and the changes a user makes on top.
+//! Recipes as text: built-in recipes, files, and a user's changes.
 //!
-//! A recipe is a TOML table of the settings of a run. It may name another one under `extends` and hold
-//! only the difference. What a setting means, and whether its value is in range, is known where a run is
-//! made of it; here nothing needs a network.
+//! A recipe is a TOML table of the settings of a run. It may name another one under `extends` and
+//! hold only the difference. What a setting means, and whether its value is in range, is known
+//! where a run is made of it; here nothing needs a network.
 //!
 //! ```
 //! let mut table = e2mc_recipe::load("vicreg-small")?;

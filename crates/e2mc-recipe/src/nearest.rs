@@ -1,8 +1,8 @@
 //! The name that was probably meant.
 
-/// The candidate that is closest to `name` in letters that differ, are missing, too many or swapped; none
-/// where all are further than a third of the name. A candidate's last word after a dot is enough where
-/// `name` has no dots.
+/// The candidate that is closest to `name` in letters that differ, are missing, too many or
+/// swapped; none if all are further than a third of the name. A candidate's last word after a
+/// dot is enough where `name` has no dots.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let dotted = name.contains('.');
     let distance = |candidate: &str| {

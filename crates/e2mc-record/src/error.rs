@@ -57,7 +57,7 @@ pub enum Error {
     },
 
     /// A folder without the files of a run.
-    #[error("{}: no run is there", folder.display())]
+    #[error("{} holds no run", folder.display())]
     NoRun {
         /// The folder.
         folder: PathBuf,

@@ -19,7 +19,7 @@ use crate::number::or_nan;
 pub enum Event {
     /// A run begins.
     Start(Start),
-    /// A run goes on after a stop.
+    /// A run continues after a stop.
     Resume(Resume),
     /// An optimiser step that is logged.
     Step(Step),
@@ -66,7 +66,7 @@ fn first() -> u32 {
     1
 }
 
-/// A run goes on after a stop.
+/// A run continues after a stop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Resume {
     /// Optimiser steps done before.
@@ -101,7 +101,8 @@ pub struct Step {
     /// The fraction of the time that was spent waiting for images.
     #[serde(deserialize_with = "or_nan")]
     pub waiting: f64,
-    /// The fraction of the time that was spent in exchanges with other processes, where there were any.
+    /// The fraction of the time that was spent in exchanges with other processes, where there were
+    /// any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchanging: Option<f64>,
     /// The parts of the loss, unweighted.
@@ -128,7 +129,8 @@ pub struct Epoch {
     /// The fraction of the time that was spent waiting for images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<f64>,
-    /// The fraction of the time that was spent in exchanges with other processes, where there were any.
+    /// The fraction of the time that was spent in exchanges with other processes, where there were
+    /// any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchanging: Option<f64>,
     /// Signs of collapse in the epoch's last batch.
@@ -137,7 +139,7 @@ pub struct Epoch {
     /// Held-out k-NN: the fraction of the images whose neighbours name their class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub knn: Option<f64>,
-    /// That fraction minus the one at the start.
+    /// The fraction minus the fraction at the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub knn_change: Option<f64>,
     /// The standard error of that change.

@@ -1,4 +1,5 @@
-//! Hashes that say whether two results are of the same checkpoint, the same images, the same labels.
+//! Hashes that say whether two results are of the same checkpoint, the same images, the same
+//! labels.
 
 use std::fs::File;
 use std::io::Read;

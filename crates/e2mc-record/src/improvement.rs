@@ -37,26 +37,27 @@ pub struct Improvement {
     /// What the features are for: `neighbours`, `sgd-head` or `classifier`.
     #[serde(rename = "use")]
     pub usage: String,
-    /// What was planned; none where there was nothing to judge by.
+    /// What was planned; none if there was nothing to judge by.
     #[serde(default)]
     pub plan: Option<ImprovementPlan>,
-    /// What was judged on A, the untouched model first.
+    /// What was evaluated on A, the untouched model first.
     pub rows: Vec<ImprovementRow>,
     /// The place of the best row.
     #[serde(default)]
     pub chosen: Option<usize>,
     /// What came out.
     pub verdict: ImprovementVerdict,
-    /// The chosen row against the untouched model on B; none where B was not looked at.
+    /// The chosen row against the untouched model on B; none if B was not evaluated.
     #[serde(default)]
     pub verified: Option<UseVerdict>,
     /// The same for the other uses.
     #[serde(default)]
     pub others: Vec<UseVerdict>,
-    /// The smallest gain that B would have shown, four times in five; none where nothing was judged.
+    /// The smallest gain that B would have shown, four times in five; none if nothing was
+    /// evaluated.
     #[serde(default)]
     pub detectable: Option<f64>,
-    /// How often B has been looked at, this time included; none where it was not.
+    /// How often B has been evaluated, this time included; none if it was not.
     #[serde(default)]
     pub looks: Option<u64>,
     /// Without a verdict: numbers of labelled images, and the gain that each would show.
@@ -90,7 +91,7 @@ pub struct ImprovementImages {
     pub fingerprint: String,
     /// How many there are.
     pub images: usize,
-    /// Of these, with a label.
+    /// The number of them with a label.
     pub labelled: usize,
     /// How many classes there are.
     pub classes: usize,
@@ -134,7 +135,7 @@ pub struct ImprovementPlan {
     pub images_per_s: f64,
     /// Images a second, embedded.
     pub embedded_per_s: f64,
-    /// Bytes that a training step takes at most; none where it cannot be measured.
+    /// Bytes that a training step takes at most; none if it cannot be measured.
     #[serde(default)]
     pub bytes: Option<u64>,
     /// The recipe that the candidates change, as TOML.
@@ -174,7 +175,7 @@ pub struct ImprovementRow {
     pub epochs: u64,
     /// Steps that it was trained.
     pub steps: u64,
-    /// Percent of A that is right; none where it was not judged.
+    /// Percent of A that is right; none if it was not evaluated.
     #[serde(default)]
     pub accuracy: Option<f64>,
     /// The gain over the untouched model.
@@ -197,7 +198,7 @@ pub enum ImprovementVerdict {
     Better,
     /// The best on A gained nothing certain on B: the old model is given back.
     NotVerified,
-    /// Nothing was better on A: the old model is given back, and B was not looked at.
+    /// Nothing was better on A: the old model is given back, and B was not evaluated.
     NothingBetter,
     /// There are too few labels to judge by: the old model is given back.
     NotJudged,

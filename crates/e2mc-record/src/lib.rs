@@ -1,12 +1,12 @@
-//! What is written down: the folder of a run, its events, and the results of evaluations.
+//! Files of runs and evaluations: the folder of a run, its events, and results.
 //!
-//! - [`RunFolder`], [`RunSettings`], [`Run`]: the files of a training run and what decides it;
+//! - [`RunFolder`], [`RunSettings`], [`Run`]: the files of a training run and its settings;
 //! - [`Event`], [`EventWriter`], [`RunLog`]: the lines of `metrics.jsonl`, written and read;
 //! - [`EvaluationResult`]: the one type of every evaluation's `result.json`;
-//! - [`ResultFolder`], [`find_results`]: where results are written and how they are found again;
+//! - [`ResultFolder`], [`find_results`]: writing results and finding them again;
 //! - [`Improvement`]: what came of `improve`.
 //!
-//! Whoever writes a file uses these types, and whoever reads it does too. Each kind of file has a
+//! Writers and readers of these files share the types. Each kind of file has a
 //! `format` number. A larger number than this library knows is refused by name; within one number
 //! fields may be added.
 //!

@@ -225,7 +225,7 @@ mod tests {
             "{error}"
         );
         let error = RunLog::read(Path::new("nowhere")).unwrap_err();
-        assert_eq!(error.to_string(), "nowhere: no run is there");
+        assert_eq!(error.to_string(), "nowhere holds no run");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::read::{self, Kind};
 use crate::{Error, FoundResults, RunLog, find_results};
 
 /// The format of `run.json` that is written here. A field that decides a run raises it: a program
-/// that does not know the field must not go on with the run as if it were not there.
+/// that does not know the field must not continue with the run as if it were not there.
 pub const RUN_FORMAT: u32 = 1;
 
 const SETTINGS: Kind = Kind {
@@ -69,8 +69,8 @@ impl RunFolder {
         self.root.join("knn-start.json")
     }
 
-    /// What a checkpoint goes by, whatever command meets it: the folder of the run that it is the outcome of, otherwise
-    /// the file's name. A run goes by its folder's name, too.
+    /// What a checkpoint goes by, whatever command meets it: the folder of the run that it is the
+    /// outcome of, otherwise the file's name. A run goes by its folder's name, too.
     #[must_use]
     pub fn name_of(checkpoint: &Path) -> String {
         let own = Self::new(checkpoint.parent().unwrap_or(Path::new("")));
@@ -107,7 +107,8 @@ impl RunFolder {
     /// Makes the folder where it is not there, and keeps other writers out of it.
     ///
     /// # Errors
-    /// [`Error::Lock`] while another process writes to it, or where it cannot be made or written to.
+    /// [`Error::Lock`] while another process writes to it, or where it cannot be made or written
+    /// to.
     pub fn lock(&self) -> Result<FolderLock, Error> {
         Ok(FolderLock::acquire(&self.root)?)
     }
@@ -175,7 +176,8 @@ pub struct RunSettings {
     pub guard: GuardAction,
     /// Steps between two entries of the log.
     pub log_every: u64,
-    /// Steps between two saves within an epoch; none for one at its end alone. It changes no result.
+    /// Steps between two saves within an epoch; none for one at its end alone. It changes no
+    /// result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub save_every: Option<u64>,
     /// Whether the model file is in half precision.
@@ -291,9 +293,9 @@ impl RunSettings {
 pub struct Run {
     /// Its files.
     pub folder: RunFolder,
-    /// What decides the run beside its recipe; none where the file is not there.
+    /// What decides the run beside its recipe; none if the file is not there.
     pub settings: Option<RunSettings>,
-    /// The text of `recipe.toml`; none where the file is not there. [`RunLog::recipe`] has the same
+    /// The text of `recipe.toml`; none if the file is not there. [`RunLog::recipe`] has the same
     /// as JSON.
     pub recipe: Option<String>,
     /// The log.
@@ -403,7 +405,7 @@ mod tests {
         );
         settings().write(&folder).unwrap();
         let text = fs::read_to_string(folder.settings()).unwrap();
-        // What decides a run must not be passed over.
+        // What decides a run must not be skipped.
         let unknown = text.replacen("\"seed\"", "\"world\": 2, \"seed\"", 1);
         let found = error(&unknown);
         assert!(found.contains("unknown field `world`"), "{found}");
@@ -416,7 +418,7 @@ mod tests {
         let lock = folder.create().unwrap();
         assert!(matches!(folder.create(), Err(Error::Lock(_))), "one writer");
         drop(lock);
-        // As a kill leaves it before the first checkpoint: there is nothing to go on with.
+        // As a kill leaves it before the first checkpoint: there is nothing to continue with.
         let mut log = EventWriter::create(&folder.metrics()).unwrap();
         log.write(&Event::Start(Start::new(serde_json::Value::Null)))
             .unwrap();

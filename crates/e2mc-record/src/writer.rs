@@ -1,4 +1,4 @@
-//! Appending events to `metrics.jsonl`, and going on with it after a stop.
+//! Appending events to `metrics.jsonl`, and continuing with it after a stop.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -36,8 +36,8 @@ impl EventWriter {
     }
 
     /// Goes on with a log after optimiser step `step` and `epochs` whole epochs, and says what it
-    /// holds. Lines of later steps and epochs go: they will be trained, and written, again. So do the
-    /// line of the end, and a line that a kill cut short.
+    /// holds. Lines of later steps and epochs go: they will be trained, and written, again. So do
+    /// the line of the end, and a line that a kill cut short.
     ///
     /// # Errors
     /// Where the file cannot be read or written.
@@ -76,7 +76,8 @@ impl EventWriter {
     }
 }
 
-/// The lines up to a step and of so many whole epochs, as they are: those of unknown events as well.
+/// The lines up to a step and of so many whole epochs, as they are: those of unknown events as
+/// well.
 fn until(text: &str, step: u64, epochs: u64) -> (String, Before) {
     let (mut kept, mut before) = (String::new(), Before::default());
     for line in text.lines() {

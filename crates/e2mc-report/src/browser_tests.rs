@@ -1,5 +1,5 @@
-//! What only a browser can tell: nothing is cut off, nothing overlaps, the values follow the keys, the console stays
-//! silent and nothing is asked for from anywhere.
+//! What only a browser can tell: nothing is cut off, nothing overlaps, the values follow the keys,
+//! the console stays silent and nothing is asked for from anywhere.
 //!
 //! Needs Chromium or Chrome on the path, and says so where there is none.
 

@@ -1,7 +1,7 @@
 //! Contact sheets: images side by side with a few lines of text below each.
 //!
-//! The letters are a bitmap font, so that a sheet is the same on every machine, with or without fonts and PNG drawing; the
-//! colours are the palette's.
+//! The letters are a bitmap font, so that a sheet is the same on every machine, with or without
+//! fonts and PNG drawing; the colours are the palette's.
 
 use font8x8::legacy::BASIC_LEGACY;
 
@@ -28,7 +28,8 @@ pub struct Pixels {
     pub width: usize,
     /// Rows.
     pub height: usize,
-    /// Planes of `height` rows of `width` values, one after the other: grey, or red, green and blue.
+    /// Planes of `height` rows of `width` values, one after the other: grey, or red, green and
+    /// blue.
     pub planes: Vec<u8>,
 }
 

@@ -70,7 +70,8 @@ impl Examples {
                 let model = escape(&said.model);
                 write!(
                     out,
-                    "<span class=\"{class}\" title=\"{model}\">{}<span class=\"heard\">{model}, {heard}: </span>\
+                    "<span class=\"{class}\" title=\"{model}\">{}<span class=\"heard\">{model}, \
+                     {heard}: </span>\
                      <b aria-hidden=\"true\">{mark}</b> {}</span>",
                     ink::glyph(inks.slot(&said.model)),
                     escape(&said.words)

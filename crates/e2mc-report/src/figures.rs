@@ -1,4 +1,5 @@
-//! The panels of a report as files for papers: one SVG a panel, complete in itself, and a PNG of each.
+//! The panels of a report as files for papers: one SVG a panel, complete in itself, and a PNG of
+//! each.
 
 use std::fmt;
 use std::fs;
@@ -16,7 +17,7 @@ use crate::text::plain;
 pub struct Saved {
     /// The SVG files, one a panel in reading order.
     pub svg: Vec<PathBuf>,
-    /// The PNG files beside them; none where [`Remark::NoPng`] is among the remarks.
+    /// The PNG files beside them; none if [`Remark::NoPng`] is among the remarks.
     pub png: Vec<PathBuf>,
     /// What the files lack.
     pub remarks: Vec<Remark>,

@@ -1,4 +1,5 @@
-//! What tells series apart: a slot of colour, marker and dash for every name, the same on all pages of a set.
+//! What tells series apart: a slot of colour, marker and dash for every name, the same on all pages
+//! of a set.
 
 use std::fmt::Write;
 
@@ -18,8 +19,8 @@ const DASHES: [&str; SLOTS] = [
     "6 2 1 2 1 2",
 ];
 
-/// The slots of names: by what a model goes by where that is known, so that a run has the same colour on every page of
-/// every command, otherwise in the order in which they were registered.
+/// The slots of names: by what a model goes by where that is known, so that a run has the same
+/// colour on every page of every command, otherwise in the order in which they were registered.
 ///
 /// One registry given to several pages gives a name the same colour on all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,8 +57,8 @@ impl Inks {
         }
     }
 
-    /// Adds a name that is new, with the slot of what it goes by on every page, such as its run's folder. Where another
-    /// name of this page has that slot already, the next free one.
+    /// Adds a name that is new, with the slot of what it goes by on every page, such as its run's
+    /// folder. Where another name of this page has that slot already, the next free one.
     pub fn identify(&mut self, name: &str, identity: &str) {
         if identity.is_empty() {
             return self.register([name]);

@@ -92,7 +92,8 @@ impl Entry {
                     let class = format!("sample {}", self.class());
                     write!(
                         out,
-                        "<svg class=\"{}\" viewBox=\"0 -6 30 12\" aria-hidden=\"true\">{sample}</svg>",
+                        "<svg class=\"{}\" viewBox=\"0 -6 30 12\" \
+                            aria-hidden=\"true\">{sample}</svg>",
                         class.trim_end()
                     )?;
                 }

@@ -1,19 +1,22 @@
 //! Charts and self-contained pages of runs, embeddings and sweeps.
 //!
-//! A [`Report`] is one HTML file that anybody can open, keep and print: a list of [`Section`]s, each a list of [`Block`]s:
-//! findings, tables, charts, listings. The caller fills plain structs with plain text and numbers; everything about looks
-//! (scheme, palette, ticks, legends, escaping, what to say about values that are not finite) is decided here. The page
-//! loads nothing: styles, script and charts are inside it, and its content security policy forbids the rest. Without
+//! A [`Report`] is one HTML file that anybody can open, keep and print: a list of [`Section`]s,
+//! each a list of [`Block`]s: findings, tables, charts, listings. The caller fills plain structs
+//! with plain text and numbers; everything about looks (scheme, palette, ticks, legends, escaping,
+//! what to say about values that are not finite) is decided here. The page loads nothing: styles,
+//! script and charts are inside it, and its content security policy forbids the rest. Without
 //! scripts it loses only the values under the pointer.
 //!
-//! - [`Chart`] turns data into a [`Figure`] of [`Panel`]s: title, legend, drawing, and words for those who hear the page.
-//!   The page and [`save_figures`] (SVG and PNG files) are made from the same panels.
+//! - [`Chart`] turns data into a [`Figure`] of [`Panel`]s: title, legend, drawing, and words for
+//!   those who hear the page. The page and [`save_figures`] (SVG and PNG files) are made from the
+//!   same panels.
 //! - [`pages`] has a function for each page: typed data in, a [`Report`] out.
-//! - [`Thumbnail`]s of images are parts of the page, too: in [`Strips`], [`Examples`] and [`Map`]s. All else that is
-//!   shown of an image is text.
-//! - [`Inks`] gives a name its colour, marker and dash; one registry makes them the same on all pages of a set.
-//! - [`serve`](mod@serve) shows a page that follows a run to this machine, [`plot`] draws it in characters, and
-//!   [`tensorboard`] writes it as files of events.
+//! - [`Thumbnail`]s of images are parts of the page, too: in [`Strips`], [`Examples`] and [`Map`]s.
+//!   All else that is shown of an image is text.
+//! - [`Inks`] gives a name its colour, marker and dash; one registry makes them the same on all
+//!   pages of a set.
+//! - [`serve`](mod@serve) shows a page that follows a run to this machine, [`plot`] draws it in
+//!   characters, and [`tensorboard`] writes it as files of events.
 //! - [`contact_sheet`] puts images side by side with text below, in the palette's colours.
 //!
 //! ```

@@ -42,8 +42,8 @@ pub fn signed(value: f64, decimals: usize) -> String {
     }
 }
 
-/// `value` with `decimals` digits after the point, or in significant digits where those would all be zero, or lie
-/// behind six digits or more.
+/// `value` with `decimals` digits after the point, or in significant digits where those would all
+/// be zero, or lie behind six digits or more.
 #[must_use]
 pub fn legible(value: f64, decimals: usize) -> String {
     let text = fixed(value, decimals);

@@ -34,7 +34,8 @@ pub struct Report {
     pub subtitle: String,
     /// The parts, in reading order.
     pub sections: Vec<Section>,
-    /// The inks of names that other pages of a set show too; names that are new on this page follow them.
+    /// The inks of names that other pages of a set show too; names that are new on this page follow
+    /// them.
     pub inks: Inks,
 }
 
@@ -175,7 +176,8 @@ impl Report {
             .map_or(String::new(), |text| format!(" {text}"));
         write!(
             out,
-            "</main>\n<footer>Made by e2mc {}. This page is complete in itself and loads nothing.{left_out}</footer>\n\
+            "</main>\n<footer>Made by e2mc {}. This page is complete in itself and loads \
+             nothing.{left_out}</footer>\n\
              <script>\n{SCRIPT}</script>\n</body>\n</html>\n",
             env!("CARGO_PKG_VERSION")
         )

@@ -1,7 +1,7 @@
 //! The one palette: what pages, files and contact sheets are coloured with.
 //!
-//! Series have Okabe and Ito's colours, darkened until each stands out from the card by 3 to 1, and two more; the first
-//! slot is grey and belongs to what the others are compared with.
+//! Series have Okabe and Ito's colours, darkened until each stands out from the card by 3 to 1, and
+//! two more; the first slot is grey and belongs to what the others are compared with.
 
 use std::fmt::{self, Write};
 

@@ -1,7 +1,8 @@
 //! Small pictures inside a page: each is in the file once, and shown wherever it is named.
 //!
-//! A picture is an SVG symbol whose image is a data URI, so that the page still loads nothing. All pictures of a page
-//! together stay below [`BUDGET`]; those beyond it are left out, and the page says how many.
+//! A picture is an SVG symbol whose image is a data URI, so that the page still loads nothing. All
+//! pictures of a page together stay below [`BUDGET`]; those beyond it are left out, and the page
+//! says how many.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,7 +24,8 @@ pub struct Thumbnail {
 }
 
 impl Thumbnail {
-    /// A picture of that size in pixels from the bytes of a PNG or JPEG file; `None` of anything else.
+    /// A picture of that size in pixels from the bytes of a PNG or JPEG file; `None` of anything
+    /// else.
     #[must_use]
     pub fn new(width: usize, height: usize, bytes: &[u8]) -> Option<Self> {
         let mime = match bytes {
@@ -72,7 +74,8 @@ pub struct Shot {
 }
 
 impl Shot {
-    /// The picture alone; nothing where there is none. Its words are for the title and for those who hear the page.
+    /// The picture alone; nothing where there is none. Its words are for the title and for those
+    /// who hear the page.
     pub(crate) fn html(&self, sprites: &Sprites) -> String {
         let shown = self.thumbnail.as_ref();
         let Some(thumbnail) = shown.filter(|thumbnail| sprites.holds(thumbnail)) else {
@@ -142,7 +145,8 @@ impl Sprites {
         match self.symbols.as_str() {
             "" => String::new(),
             symbols => format!(
-                "<svg class=\"defs\" width=\"0\" height=\"0\" aria-hidden=\"true\"><defs>{symbols}</defs></svg>\n"
+                "<svg class=\"defs\" width=\"0\" height=\"0\" \
+                 aria-hidden=\"true\"><defs>{symbols}</defs></svg>\n"
             ),
         }
     }

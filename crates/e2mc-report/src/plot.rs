@@ -125,7 +125,8 @@ fn curve(name: &str, points: &[(f64, f64)], most: usize) -> Vec<String> {
     for &(x, y) in &finite {
         let (x, y) = (at(x, first, end, columns), at(y, low, high, rows));
         let (from, mut last) = before.unwrap_or((x, y));
-        // A straight line from the point before, upright where it is steep, so that the curve has no holes.
+        // A straight line from the point before, upright where it is steep, so that the curve has
+        // no holes.
         for column in from..=x {
             let share = if x > from {
                 (column - from) as f64 / (x - from) as f64

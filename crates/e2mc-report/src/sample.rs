@@ -1,4 +1,5 @@
-//! A whole report for the tests: every block, with the awkward values and names that real runs have.
+//! A whole report for the tests: every block, with the awkward values and names that real runs
+//! have.
 
 use crate::{
     AxisStart, Block, Cell, Column, DotPanel, Dots, Estimate, Finding, HeatMaps, HeatPanel,

@@ -1,7 +1,9 @@
-//! A page over HTTP, always as of now, for this machine only: it binds 127.0.0.1 and answers nothing but `GET /`.
+//! A page over HTTP, always as of now, for this machine only: it binds 127.0.0.1 and answers
+//! nothing but `GET /`.
 //!
-//! The page loads nothing, so one answer is all there is; the browser is asked to come again by a `Refresh` header.
-//! Requests for another host name are refused, so that no page elsewhere can read this one by a name that leads here.
+//! The page loads nothing, so one answer is all there is; the browser is asked to come again by a
+//! `Refresh` header. Requests for another host name are refused, so that no page elsewhere can read
+//! this one by a name that leads here.
 
 use std::fmt::Display;
 use std::io::Cursor;
@@ -39,8 +41,9 @@ impl Live {
         self.address
     }
 
-    /// Answers until the program ends: `page` makes the page anew for each visitor, who is asked to come again after
-    /// `every`, in whole seconds. What it fails with is shown instead, and may be over at the next visit.
+    /// Answers until the program ends: `page` makes the page anew for each visitor, who is asked to
+    /// come again after `every`, in whole seconds. What it fails with is shown instead, and may be
+    /// over at the next visit.
     pub fn run<E: Display>(&self, every: Duration, page: impl Fn() -> Result<Report, E>) {
         for request in self.server.incoming_requests() {
             let answer = answer(&request, every, &page);

@@ -34,7 +34,8 @@ pub struct StripRow {
     pub model: String,
     /// A few words, such as how many are right.
     pub note: String,
-    /// The neighbours, nearest first, and whether each is of the image's class, where classes are known.
+    /// The neighbours, nearest first, and whether each is of the image's class, where classes are
+    /// known.
     pub near: Vec<(Shot, Option<bool>)>,
 }
 
@@ -61,7 +62,8 @@ impl Strips {
         for query in &self.queries {
             write!(
                 out,
-                "<li class=\"query\"><div class=\"asked\">{}<span>{}</span></div><div class=\"rows\">",
+                "<li class=\"query\"><div class=\"asked\">{}<span>{}</span></div><div \
+                 class=\"rows\">",
                 query.shot.html(sprites),
                 escape(query.shot.caption())
             )?;

@@ -38,7 +38,8 @@ pub enum Cell {
     Words(String),
     /// A number, set with the column's decimals.
     Number(f64),
-    /// A number with decimals of its own, in a column of different quantities; more where it is smaller than they show.
+    /// A number with decimals of its own, in a column of different quantities; more where it is
+    /// smaller than they show.
     Value {
         /// The number.
         value: f64,

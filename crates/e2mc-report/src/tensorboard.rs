@@ -1,9 +1,11 @@
-//! TensorBoard event files, written beside `metrics.jsonl` so that `tensorboard --logdir RUN` shows a run.
+//! TensorBoard event files, written beside `metrics.jsonl` so that `tensorboard --logdir RUN` shows
+//! a run.
 //!
-//! A file is a sequence of records (TFRecord): the length as a little-endian u64, its masked CRC-32C, the bytes, their
-//! masked CRC-32C. The bytes are an `Event` in protocol buffers: `wall_time` (1, double), `step` (2, int64), and one of
-//! `file_version` (3, string), `summary` (5), `session_log` (7). A summary holds values (1) with `tag` (1, string) and
-//! `simple_value` (2, float).
+//! A file is a sequence of records (TFRecord): the length as a little-endian u64, its masked
+//! CRC-32C, the bytes, their masked CRC-32C. The bytes are an `Event` in protocol buffers:
+//! `wall_time` (1, double), `step` (2, int64), and one of `file_version` (3, string), `summary`
+//! (5), `session_log` (7). A summary holds values (1) with `tag` (1, string) and `simple_value` (2,
+//! float).
 
 use std::fs::File;
 use std::io::Write;
@@ -23,7 +25,8 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// A new file in `folder`. After a resume TensorBoard drops what earlier files say of later steps than `resumed_at`.
+    /// A new file in `folder`. After a resume TensorBoard drops what earlier files say of later
+    /// steps than `resumed_at`.
     ///
     /// # Errors
     /// Where the folder does not take it.
@@ -100,7 +103,8 @@ fn now() -> f64 {
     since.map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// The checksum as records store it: rotated and moved, because checksums of data that hold checksums are weak.
+/// The checksum as records store it: rotated and moved, because checksums of data that hold
+/// checksums are weak.
 fn masked_crc(data: &[u8]) -> u32 {
     crc32c::crc32c(data)
         .rotate_right(15)
@@ -159,7 +163,8 @@ mod tests {
         records
     }
 
-    /// `(field, wire type, value)` of a message; groups of bytes as they are, numbers as eight bytes.
+    /// `(field, wire type, value)` of a message; groups of bytes as they are, numbers as eight
+    /// bytes.
     fn fields(mut data: &[u8]) -> Vec<(u8, Vec<u8>)> {
         fn number(data: &mut &[u8]) -> u64 {
             let (mut value, mut shift) = (0, 0);

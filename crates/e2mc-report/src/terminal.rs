@@ -2,8 +2,8 @@
 
 use crate::verdict::Finding;
 
-/// `text` in lines that end before column `width`, where the first begins in column `indent` and the others begin with as
-/// many blanks. A longer word has a line of its own.
+/// `text` in lines that end before column `width`, where the first begins in column `indent` and
+/// the others begin with as many blanks. A longer word has a line of its own.
 fn wrapped(text: &str, indent: usize, width: usize) -> String {
     let (mut out, mut column) = (String::new(), indent);
     for word in text.split_whitespace() {
@@ -22,8 +22,9 @@ fn wrapped(text: &str, indent: usize, width: usize) -> String {
     out
 }
 
-/// The columns of a table as groups that fit into `width`, the first column in each; `widths` are those of the columns, and
-/// `gap` lies between two. A column that is too wide has a group of its own.
+/// The columns of a table as groups that fit into `width`, the first column in each; `widths` are
+/// those of the columns, and `gap` lies between two. A column that is too wide has a group of its
+/// own.
 fn groups(widths: &[usize], gap: usize, width: usize) -> Vec<Vec<usize>> {
     let Some((first, _)) = widths.split_first() else {
         return Vec::new();

@@ -1,7 +1,8 @@
 //! Findings: sentences that say what came out, and the kind of news that each is.
 //!
-//! Better and worse are claims. They need an interval of the change that excludes zero, at a level that is corrected for
-//! the number of changes shown beside each other; a change without an interval is a note.
+//! Better and worse are claims. They need an interval of the change that excludes zero, at a level
+//! that is corrected for the number of changes shown beside each other; a change without an
+//! interval is a note.
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
@@ -78,13 +79,14 @@ pub struct Change {
     pub value: f64,
     /// Its standard error; `None` where nothing is known of it.
     pub standard_error: Option<f64>,
-    /// The differences that the error was estimated from where they are few, such as label subsets; `None` for many.
+    /// The differences that the error was estimated from where they are few, such as label subsets;
+    /// `None` for many.
     pub samples: Option<usize>,
 }
 
 impl Change {
-    /// The interval of the change at level 1 - 0.05 / `shown`, so that all of `shown` intervals hold at once in 95 of 100
-    /// cases; `None` without a usable standard error.
+    /// The interval of the change at level 1 - 0.05 / `shown`, so that all of `shown` intervals
+    /// hold at once in 95 of 100 cases; `None` without a usable standard error.
     #[must_use]
     pub fn interval(self, shown: usize) -> Option<(f64, f64)> {
         // Fits that differ by the same few images have no spread, but are no proof.
@@ -102,8 +104,8 @@ impl Change {
         Some((self.value - wide * error, self.value + wide * error))
     }
 
-    /// Better or worse where the interval excludes zero, and a note where there is none; `shown` changes are shown beside
-    /// each other.
+    /// Better or worse where the interval excludes zero, and a note where there is none; `shown`
+    /// changes are shown beside each other.
     #[must_use]
     pub fn verdict(self, shown: usize) -> Verdict {
         match self.interval(shown) {
@@ -158,7 +160,8 @@ mod tests {
 
     #[test]
     fn intervals_are_those_of_the_tables() {
-        // Quantiles 0.975 and 0.9875 of the normal distribution, 0.975 of t with 4 degrees of freedom.
+        // Quantiles 0.975 and 0.9875 of the normal distribution, 0.975 of t with 4 degrees of
+        // freedom.
         let half = |change: Change, shown| (change.interval(shown).unwrap().1 - change.value) / 0.5;
         assert!((half(change(1.0, Some(0.5), None), 1) - 1.959_964).abs() < 1e-5);
         assert!((half(change(1.0, Some(0.5), None), 2) - 2.241_403).abs() < 1e-5);

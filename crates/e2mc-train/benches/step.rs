@@ -1,7 +1,8 @@
 //! Times one training step (forward, backward, SGD with momentum) of a small ResNet-18.
 //!
-//! `cargo bench -p e2mc-train --bench step -- [BATCH (256) [THREADS (2)]]` prints one JSON line with `case` and
-//! `views_per_s`, the median of several steps. Network, head and loss are those of `scripts/peers/step.py small`.
+//! `cargo bench -p e2mc-train --bench step -- [BATCH (256) [THREADS (2)]]` prints one JSON line
+//! with `case` and `views_per_s`, the median of several steps. Network, head and loss are those of
+//! `scripts/peers/step.py small`.
 
 use std::error::Error;
 use std::time::Instant;

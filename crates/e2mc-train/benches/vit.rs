@@ -1,9 +1,10 @@
-//! Times one training step (forward, backward, AdamW) of a ViT-B/16 on images of 224 pixels, and says how much
-//! memory the process took at most.
+//! Times one training step (forward, backward, AdamW) of a ViT-B/16 on images of 224 pixels, and
+//! says how much memory the process took at most.
 //!
-//! `cargo bench -p e2mc-train --bench vit -- [BATCH (8) [THREADS (2) [STEPS (4) [again]]]]` prints one JSON
-//! line with `case`, `step_ms` (the median) and `peak_mib`. With `again` blocks are computed a second time for the
-//! gradient. Network, head, loss and optimiser are those of `scripts/peers/vit.py`.
+//! `cargo bench -p e2mc-train --bench vit -- [BATCH (8) [THREADS (2) [STEPS (4) [again]]]]` prints
+//! one JSON line with `case`, `step_ms` (the median) and `peak_mib`. With `again` blocks are
+//! computed a second time for the gradient. Network, head, loss and optimiser are those of
+//! `scripts/peers/vit.py`.
 
 use std::error::Error;
 use std::fs;

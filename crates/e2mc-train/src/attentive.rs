@@ -1,13 +1,14 @@
-//! An attentive probe: one cross-attention layer over a frozen network's tokens, and a linear layer.
+//! An attentive probe: one cross-attention layer over a frozen network's tokens, and a linear
+//! layer.
 //!
-//! A mean over places weighs all alike; here a query that is learned says which places count (Chen et
-//! al. 2024, "Context Autoencoder", section 4; Bardes et al. 2024, "V-JEPA"). With tokens `x`, behind a
-//! layer norm, keys `k = W_k x`, values `v = W_v x` and a query `q` of each head, the features are
-//! `softmax(q k / sqrt(d)) v`, heads side by side, and the scores a linear layer of them. V-JEPA's has two
-//! more linear layers behind it.
+//! A mean over places weighs all alike; here a query that is learned says which places count (Chen
+//! et al. 2024, "Context Autoencoder", section 4; Bardes et al. 2024, "V-JEPA"). With tokens `x`,
+//! behind a layer norm, keys `k = W_k x`, values `v = W_v x` and a query `q` of each head, the
+//! features are `softmax(q k / sqrt(d)) v`, heads side by side, and the scores a linear layer of
+//! them. V-JEPA's has two more linear layers behind it.
 //!
-//! Epochs, rate, decay and schedule are those of V-JEPA's public configuration for ImageNet; its batch is
-//! 1024, here 64, for few labels. The accuracy that counts is the last epoch's.
+//! Epochs, rate, decay and schedule are those of V-JEPA's public configuration for ImageNet; its
+//! batch is 1024, here 64, for few labels. The accuracy that counts is the last epoch's.
 
 use e2mc::Matrix;
 use e2mc_base::random::Stream;
@@ -141,12 +142,13 @@ impl Network {
 }
 
 impl AttentiveProbe {
-    /// Fits a probe to the tokens of the images `rows`, whose classes `labels` has, below `classes`;
-    /// `epoch` is told each epoch that is done, from 1, and its mean loss. The same seed gives the same probe.
+    /// Fits a probe to the tokens of the images `rows`, whose classes `labels` has, below
+    /// `classes`; `epoch` is told each epoch that is done, from 1, and its mean loss. The same seed
+    /// gives the same probe.
     ///
     /// # Errors
-    /// Where `rows` is empty, the width does not divide the columns, a loss is not finite, or libtorch runs
-    /// out of memory.
+    /// Where `rows` is empty, the width does not divide the columns, a loss is not finite, or
+    /// libtorch runs out of memory.
     pub fn fit(
         tokens: Tokens<'_>,
         (rows, labels, classes): (&[usize], &[usize], usize),
@@ -247,8 +249,9 @@ mod tests {
     const WIDTH: usize = 8;
     const PLACES: usize = 8;
 
-    /// Noise, and at one place of eight, another in each image, a token that is marked and holds the
-    /// class. The others hold classes, too, so that each is there twice, and the mean of all says nothing.
+    /// Noise, and at one place of eight, another in each image, a token that is marked and holds
+    /// the class. The others hold classes, too, so that each is there twice, and the mean of all
+    /// says nothing.
     fn planted(count: usize, salt: u64) -> (Matrix, Vec<usize>) {
         let mut stream = e2mc_data::stream(salt, 0, 0, 0);
         let (mut values, mut labels) = (Vec::new(), Vec::new());

@@ -15,9 +15,9 @@ thread_local! {
 /// Limits to the numbers of a network's weights; none by default.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limits {
-    /// Of the backbone.
+    /// Numbers of the backbone.
     pub(crate) backbone: Option<u64>,
-    /// Of the method's heads.
+    /// Numbers of the method's heads.
     pub(crate) heads: Option<u64>,
 }
 

@@ -89,7 +89,8 @@ impl Collapse {
         let mut warnings = Vec::new();
         if self.spread < COLLAPSED {
             warnings.push(format!(
-                "the embeddings have nearly collapsed to one point: mean spread {:.3}, healthy is about 1",
+                "the embeddings have nearly collapsed to one point: mean spread {:.3}, healthy is \
+                 about 1",
                 self.spread
             ));
         }

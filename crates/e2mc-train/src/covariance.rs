@@ -8,8 +8,8 @@ use crate::world::World;
 
 /// [`off_diagonal_covariance`] of embeddings of `d` columns, whatever the number of processes.
 ///
-/// With many processes `z` is `(n, own)`, all rows of own columns, and what comes back is this process's
-/// share: the sum of the shares is the value, that of their gradients its gradient.
+/// With many processes `z` is `(n, own)`, all rows of own columns, and what comes back is this
+/// process's share: the sum of the shares is the value, that of their gradients its gradient.
 ///
 /// # Errors
 /// Where a process is lost.

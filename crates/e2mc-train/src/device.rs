@@ -64,8 +64,8 @@ fn cuda_generation(index: usize) -> Option<i32> {
     };
     let (init, get_device) = (find(c"cuInit")?, find(c"cuDeviceGet")?);
     let get_attribute = find(c"cuDeviceGetAttribute")?;
-    // SAFETY: these are the driver's functions of those names, whose types are fixed by its ABI; the
-    // numbers that they write to live until they return.
+    // SAFETY: these are the driver's functions of those names, whose types are fixed by its ABI;
+    // the numbers that they write to live until they return.
     unsafe {
         let init = std::mem::transmute::<*mut c_void, Init>(init);
         let get_device = std::mem::transmute::<*mut c_void, GetDevice>(get_device);

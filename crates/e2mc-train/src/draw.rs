@@ -5,7 +5,8 @@ use std::sync::{Mutex, PoisonError};
 /// libtorch's CPU generator is one for all threads.
 static GENERATOR: Mutex<()> = Mutex::new(());
 
-/// What `draw` makes of libtorch's random numbers after `seed`, whatever other threads draw meanwhile.
+/// What `draw` makes of libtorch's random numbers after `seed`, whatever other threads draw
+/// meanwhile.
 pub(crate) fn seeded<T>(seed: u64, draw: impl FnOnce() -> T) -> T {
     let _guard = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     tch::manual_seed(seed as i64);

@@ -16,8 +16,8 @@ use crate::world::World;
 /// Which numbers of the network are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// The backbone's pooled features, through the map that is folded into the network if one is: what
-    /// is evaluated and used.
+    /// The backbone's pooled features, through the map that is folded into the network if one is:
+    /// what is evaluated and used.
     Backbone,
     /// The head's embedding: what the losses see.
     Projector,
@@ -25,11 +25,11 @@ pub enum Output {
     Predictor,
     /// SwAV's scores of the prototypes.
     Prototypes,
-    /// The last feature map, average-pooled 6 x 6 with stride 1 and laid out channel by channel: 8192 numbers of a
-    /// ResNet-50 at 224 x 224 (paper, iNat18).
+    /// The last feature map, average-pooled 6 x 6 with stride 1 and laid out channel by channel:
+    /// 8192 numbers of a ResNet-50 at 224 x 224 (paper, iNat18).
     Map6x6,
-    /// All patches' tokens, or all places of the last feature map, one behind the other: what an attentive
-    /// probe learns from.
+    /// All patches' tokens, or all places of the last feature map, one behind the other: what an
+    /// attentive probe learns from.
     Tokens,
     /// What comes out of the backbone's layer of that name; a feature map is averaged over its
     /// places, tokens over themselves.
@@ -104,7 +104,8 @@ impl EmbedOptions {
 }
 
 impl Model {
-    /// The numbers that `output` names, `(n, d)` in float32, of images `(n, c, h, w)`, in evaluation mode.
+    /// The numbers that `output` names, `(n, d)` in float32, of images `(n, c, h, w)`, in
+    /// evaluation mode.
     ///
     /// # Errors
     /// Where the images do not fit the network, or there is no such layer.
@@ -159,14 +160,16 @@ impl Model {
     }
 }
 
-/// Gives `take` the rows of `dataset` batch by batch, in its order: the values `(n, d)` row-major, and `d`. Memory does
-/// not grow with the data set.
+/// Gives `take` the rows of `dataset` batch by batch, in its order: the values `(n, d)` row-major,
+/// and `d`. Memory does not grow with the data set.
 ///
-/// Of several processes, which all call this, each makes whole batches of the data set's, in turn: the
-/// rows are those of one process to the last bit. The first process's `take` is given all of them, the others' none.
+/// With several processes, all must call this; each computes whole batches in turn, and the rows
+/// equal those of one process to the last bit. The `take` of the first process gets all rows, that
+/// of the others none.
 ///
 /// # Errors
-/// Where an image cannot be read or does not fit the network, a process is lost, and what `take` fails with.
+/// Where an image cannot be read or does not fit the network, a process is lost, and what `take`
+/// fails with.
 pub fn embed_batches<E: From<Error>>(
     model: &Model,
     dataset: Arc<dyn Dataset>,
@@ -242,8 +245,8 @@ pub fn embed_until<E: From<Error>>(
     Ok(true)
 }
 
-/// The rows `(count, d)` of all processes, each of which has up to `batch` of them; of this one alone
-/// as they are.
+/// The rows `(count, d)` of all processes, each of which has up to `batch` of them; of this one
+/// alone as they are.
 fn of_all(world: &World, rows: Tensor, batch: usize, count: usize) -> Result<Tensor, Error> {
     if world.size() == 1 {
         return Ok(rows);
@@ -297,8 +300,9 @@ pub fn embed(
     embed_rows(model, dataset, &options)
 }
 
-/// `count` random views of each image of `dataset`, of the first kind that `augmentation` makes: as many matrices `(n, d)`,
-/// the same image in the same row of all. The draws depend on the seed, the view and the image alone.
+/// `count` random views of each image of `dataset`, of the first kind that `augmentation` makes: as
+/// many matrices `(n, d)`, the same image in the same row of all. The draws depend on the seed, the
+/// view and the image alone.
 ///
 /// # Errors
 /// As [`embed`].
@@ -350,7 +354,8 @@ pub fn embed_rows(
     Ok(Matrix::new(data, rows, cols)?)
 }
 
-/// One row per image of `images`, which are normalised already: `(n, c, h, w)` values, `batch` of them at a time.
+/// One row per image of `images`, which are normalised already: `(n, c, h, w)` values, `batch` of
+/// them at a time.
 ///
 /// # Errors
 /// Where the values do not fill the shape, or the images do not fit the network.

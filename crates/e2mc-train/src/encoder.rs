@@ -8,8 +8,9 @@
 //! once more, with that gradient. Value and gradient are those of the whole batch, up to rounding
 //! and to batch norm, which sees one part at a time. The price is a second forward pass.
 //!
-//! Where the backbone's blocks are computed again for the gradient (`training.checkpoint_blocks`), the
-//! same is done with a part's blocks one by one, and a batch in one part goes through twice, too.
+//! Where the backbone's blocks are computed again for the gradient (`training.checkpoint_blocks`),
+//! the same is done with a part's blocks one by one, and a batch in one part goes through twice,
+//! too.
 
 use std::fmt;
 use std::ops::Range;
@@ -37,7 +38,7 @@ pub struct Encoder<'a> {
     /// Whether blocks are computed again for the gradient.
     pub(crate) recomputes: bool,
     /// Whether the backbone is a fixed function: no gradient reaches its weights, and its running
-    /// statistics stay as they are.
+    /// statistics stay unchanged.
     pub(crate) frozen: bool,
     /// Whether batch norm goes by its running statistics and keeps them.
     pub(crate) keeps_statistics: bool,
@@ -138,8 +139,8 @@ impl Encoder<'_> {
         Ok(features)
     }
 
-    /// The features of each view of a batch in one part, as the start of a graph of their own, with what
-    /// the blocks are computed again from.
+    /// The features of each view of a batch in one part, as the start of a graph of their own, with
+    /// what the blocks are computed again from.
     fn encode_kept(&mut self) -> Result<Vec<Tensor>, Error> {
         let mut features = Vec::with_capacity(self.views.len());
         let mut all = Vec::new();
@@ -161,13 +162,15 @@ impl Encoder<'_> {
         let mode = self.mode(self.statistics(Statistics::Batch));
         let found = self.backbone.forward_kept(&images, mode)?;
         found.ok_or_else(|| {
-            let expected = "false: blocks of this backbone cannot be computed one by one";
+            let expected = "false, because the blocks of this backbone cannot be computed one by \
+                one";
             Error::config("training.checkpoint_blocks", expected, true)
         })
     }
 
     /// Takes the loss's gradient at the features into the backbone, after the loss's own backward
-    /// pass has left it there. That pass has already done all with a single part, unless blocks are computed again.
+    /// pass has left it there. That pass has already done all with a single part, unless blocks are
+    /// computed again.
     ///
     /// # Errors
     /// Where libtorch runs out of memory.

@@ -76,7 +76,7 @@ pub enum Error {
         last_good: String,
     },
     /// A network's weights are more than there may be.
-    #[error("a network of at most {limit} numbers was expected, its settings ask for more")]
+    #[error("the network is too large: expected at most {limit} numbers")]
     TooLarge {
         /// The numbers that there may be.
         limit: u64,

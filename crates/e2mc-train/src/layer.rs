@@ -39,9 +39,9 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// The precision on a device: this one, or the choice for [`Precision::Auto`]: bfloat16 on a GPU
-    /// with instructions for it (from Nvidia's Ampere on), float32 elsewhere. A processor without
-    /// them takes two to three times as long for bfloat16.
+    /// The precision on a device: this one, or the choice for [`Precision::Auto`]: bfloat16 on a
+    /// GPU with instructions for it (from Nvidia's Ampere on), float32 elsewhere. A processor
+    /// without them takes two to three times as long for bfloat16.
     pub fn on(self, device: Device) -> Self {
         match self {
             Self::Auto if has_bfloat16(device) => Self::Bf16,
@@ -184,9 +184,9 @@ impl Conv {
     }
 
     /// Whether the pixels that a stride passes over are left out before the product, which is the
-    /// same: where kernel and stride leave pixels unseen and channels are few, the weights' gradient
-    /// in oneDNN 3.10 (libtorch 2.11, processors with AVX2) writes beyond its buffer and is wrong
-    /// (oneDNN's issue 6035: fewer inputs than the 8 or 16 of a vector).
+    /// same: where kernel and stride leave pixels unseen and channels are few, the weights'
+    /// gradient in oneDNN 3.10 (libtorch 2.11, processors with AVX2) writes beyond its buffer and
+    /// is wrong (oneDNN's issue 6035: fewer inputs than the 8 or 16 of a vector).
     fn skips_pixels(&self) -> bool {
         let [_, inputs, kernel, _] = self.weight.size()[..] else {
             return false;
@@ -232,8 +232,8 @@ impl BatchNorm {
         })
     }
 
-    /// Normalises `(n, width)` or `(n, width, h, w)`, keeping its kind; by a batch's own statistics, those
-    /// of all processes.
+    /// Normalises `(n, width)` or `(n, width, h, w)`, keeping its kind; by a batch's own
+    /// statistics, those of all processes.
     ///
     /// # Errors
     /// Where `x` has another shape, or by its own statistics with a single value a channel, whose

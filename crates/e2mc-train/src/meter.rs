@@ -1,5 +1,5 @@
-//! What a run measures of itself: loss and terms, speed, and time spent waiting for data and for other
-//! processes.
+//! What a run measures of itself: loss and terms, speed, and time spent waiting for data and for
+//! other processes.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -47,7 +47,8 @@ pub struct EpochSummary {
     pub loss: f64,
     /// Means of the parts.
     pub terms: Vec<(&'static str, f64)>,
-    /// Seconds that the epoch took; after a stop in its middle this and the next three are of the rest.
+    /// Seconds that the epoch took; after a stop in its middle this and the next three are of the
+    /// rest.
     pub seconds: f64,
     /// Images a second over the epoch.
     pub images_per_s: f64,
@@ -64,12 +65,12 @@ pub struct EpochSummary {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EpochSoFar {
-    /// Of the epoch.
+    /// Sums over the epoch.
     pub(crate) steps: Sums,
     /// Since the last report.
     #[serde(default)]
     pub(crate) logged: Sums,
-    /// Of an epoch whose batches are all done, and whose end was not recorded.
+    /// An epoch whose batches are all done, but whose end was not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) end: Option<EpochEnd>,
 }
@@ -168,7 +169,7 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// The meter that goes on after what an earlier process measured.
+    /// The meter that continues after what an earlier process measured.
     pub(crate) fn after(before: Sums, waits: Waits) -> Self {
         Self {
             started: Instant::now(),
@@ -186,7 +187,7 @@ impl Meter {
         Self::after(Sums::default(), self.waits)
     }
 
-    /// What a later process needs to go on with.
+    /// What a later process needs to continue with.
     fn so_far(&self) -> Sums {
         let sums = self.sums.iter();
         let sums = sums.map(|(name, sum)| ((*name).to_owned(), sum.double_value(&[])));

@@ -74,15 +74,16 @@ pub struct TrainingConfig {
     /// new, its features are worth more than their first gradients. 0 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head_warmup_steps: Option<u64>,
-    /// What a layer's rate is multiplied by from layer to layer of the backbone towards the images, in
-    /// (0, 1]; 1 if absent. Heads have the full rate.
+    /// What a layer's rate is multiplied by from layer to layer of the backbone towards the images,
+    /// in (0, 1]; 1 if absent. Heads have the full rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer_decay: Option<f64>,
     /// Whether matrices alone have weight decay: no bias, and no scale of a normalisation.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub decay_matrices_only: bool,
-    /// How many blocks of the backbone stay as they are, with what comes before them: counted from the
-    /// images, through the stages. Their running statistics follow `freeze_batch_norm`. None if absent.
+    /// How many blocks of the backbone stay unchanged, with what comes before them: counted from
+    /// the images, through the stages. Their running statistics follow `freeze_batch_norm`. None if
+    /// absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freeze_blocks: Option<usize>,
     /// The Euclidean norm that the gradients of all parameters together are limited to, above 0; no

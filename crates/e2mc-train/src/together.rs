@@ -96,7 +96,8 @@ impl Trainer {
         &self.world
     }
 
-    /// What follows from what each process's observer wants: to save the state before wins over to stop.
+    /// What follows from what each process's observer wants: to save the state before wins over to
+    /// stop.
     pub(crate) fn agreed(&self, control: Control) -> Result<Control, Error> {
         if self.world.size() == 1 {
             return Ok(control);

@@ -38,7 +38,7 @@ pub enum Control {
     Continue,
     /// Save and end the run here.
     Stop,
-    /// Save the state before this call and end: the run goes on with the end of this epoch.
+    /// Save the state before this call and end: the run continues with the end of this epoch.
     Interrupt,
 }
 
@@ -61,8 +61,8 @@ pub trait Observer {
     /// An error ends the run.
     fn step(&mut self, log: &StepLog) -> Result<(), Error>;
 
-    /// After each epoch, before its checkpoint is written. The model may be evaluated. Of many processes
-    /// each has an observer; the run stops if any of them asks for it.
+    /// After each epoch, before its checkpoint is written. The model may be evaluated. Of many
+    /// processes each has an observer; the run stops if any of them asks for it.
     ///
     /// # Errors
     /// An error ends the run.
@@ -74,7 +74,8 @@ impl Trainer {
     ///
     /// # Errors
     /// Where an image cannot be read, a loss term or embedding is not finite (the weights are then
-    /// still those of the step before; off the CPU this is looked at when a step is logged), or a checkpoint cannot be written.
+    /// still those of the step before; off the CPU this is looked at when a step is logged), or a
+    /// checkpoint cannot be written.
     pub fn run(
         &mut self,
         dataset: Arc<dyn Dataset>,
@@ -127,7 +128,8 @@ impl Trainer {
                 let stops = self.world.any(stop.load(Ordering::Relaxed))?;
                 let due = |every| self.progress.step.is_multiple_of(every);
                 if stops || options.save_every.is_some_and(due) {
-                    // Off the CPU nobody may have looked yet, and what is saved replaces a good state.
+                    // Off the CPU nobody may have looked yet, and what is saved replaces a good
+                    // state.
                     self.check_finite(&whole, saved.as_deref())?;
                     self.so_far = EpochSoFar::within(&whole, &recent);
                     self.save_to(options.checkpoint.as_deref(), &mut saved)?;

@@ -1,4 +1,5 @@
-//! What is trained: a model with its optimiser, from where it begins or goes on to where it is saved.
+//! What is trained: a model with its optimiser, from where it begins or goes on to where it is
+//! saved.
 
 use std::path::Path;
 
@@ -28,7 +29,7 @@ pub struct Trainer {
     pub(crate) criterion: Criterion,
     pub(crate) world: World,
     pub(crate) progress: Progress,
-    /// Of the epoch in whose middle the state is saved or was stopped.
+    /// Progress within an epoch that was saved or stopped in the middle.
     pub(crate) so_far: EpochSoFar,
 }
 
@@ -54,7 +55,7 @@ impl Trainer {
         let mut model = Model::within(&recipe, device, seed, limits)?;
         if recipe.training.checkpoint_blocks && !model.backbone.recomputes() {
             let expected = format!(
-                "false for {}, whose blocks cannot be computed one by one",
+                "false for {}, because its blocks cannot be computed one by one",
                 recipe.backbone
             );
             return Err(Error::config("training.checkpoint_blocks", expected, true));

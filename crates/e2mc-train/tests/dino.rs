@@ -326,7 +326,7 @@ fn an_encoder_for_others_carries_no_teacher() {
         (names, Checkpoint::read_with(&path, reading).unwrap())
     };
     let for_training = |name: &String| name.starts_with("teacher.") || name == "center";
-    // The whole of it, to go on with.
+    // The whole of it, to continue with.
     let (all, read) = names(Names::E2mc, false);
     assert_eq!(all.len(), trainer.model.tensors().len());
     assert!(all.iter().any(for_training) && read.recipe.method.name() == "dino");

@@ -1,5 +1,5 @@
-//! What is saved while a run goes on: within epochs, at an epoch whose end was not recorded, and what a
-//! file may claim of itself.
+//! What is saved while a run goes on: within epochs, at an epoch whose end was not recorded, and
+//! what a file may claim of itself.
 
 mod common;
 
@@ -255,7 +255,7 @@ fn a_small_file_that_claims_a_huge_network_is_refused_before_it_is_made() {
         ] {
             let error = error.to_string();
             assert!(
-                error.contains("the network which its header describes"),
+                error.contains("the network that its header describes"),
                 "{error}"
             );
             assert!(error.contains("claims.safetensors"), "{error}");

@@ -1,7 +1,8 @@
-//! Times one value-and-gradient evaluation on five shapes, memory kept between evaluations as in training.
+//! Times one value-and-gradient evaluation on five shapes, memory kept between evaluations as in
+//! training.
 //!
-//! `cargo bench -p e2mc --bench criterion -- [THREADS (2) [REPEATS (5)]]` prints one JSON object a line:
-//! `case`, `threads`, `median_ms`.
+//! `cargo bench -p e2mc --bench criterion -- [THREADS (2) [REPEATS (5)]]` prints one JSON object a
+//! line: `case`, `threads`, `median_ms`.
 
 use e2mc::{Criterion, MatrixView, Transform, Workspace};
 use std::time::Instant;

@@ -1,7 +1,9 @@
-//! Times one value-and-gradient evaluation of each rival criterion; `scripts/peers/rivals.py` times the same in PyTorch.
+//! Times one value-and-gradient evaluation of each rival criterion; `scripts/peers/rivals.py` times
+//! the same in PyTorch.
 //!
-//! `cargo bench -p e2mc --bench rivals -- [THREADS (2) [REPEATS (5)]]` prints one JSON object a line: `case`, `threads`,
-//! `median_ms`. MMCR sees two views; SIGReg's time includes drawing its 1024 directions.
+//! `cargo bench -p e2mc --bench rivals -- [THREADS (2) [REPEATS (5)]]` prints one JSON object a
+//! line: `case`, `threads`, `median_ms`. MMCR sees two views; SIGReg's time includes drawing its
+//! 1024 directions.
 
 use e2mc::rival::{Mmcr, Sigreg, Space, Uniformity, Vcreg};
 use e2mc::{Error, MatrixView};

@@ -1,4 +1,5 @@
-//! Gradient descent on the criterion: the entropy of correlated embeddings rises, their covariance falls.
+//! Gradient descent on the criterion: the entropy of correlated embeddings rises, their covariance
+//! falls.
 
 use e2mc::{Criterion, MatrixView};
 

@@ -1,9 +1,10 @@
 //! The criterion in two halves, for several processes that hold some columns each, of all rows.
 //!
-//! A column's entropy is a matter of its process alone. Of the covariance each process knows a part of the
-//! `n x n` product `U U^T = sum_p U_p U_p^T`: [`Criterion::begin`] leaves it in the workspace, the processes add
-//! theirs up, and [`Criterion::finish`] has value and gradient from the sum. Each process does its share of the
-//! work, and none holds all embeddings. The product has half of `n^2` numbers, whatever `d` is.
+//! A column's entropy is a matter of its process alone. Of the covariance each process knows a part
+//! of the `n x n` product `U U^T = sum_p U_p U_p^T`: [`Criterion::begin`] leaves it in the
+//! workspace, the processes add theirs up, and [`Criterion::finish`] has value and gradient from
+//! the sum. Each process does its share of the work, and none holds all embeddings. The product has
+//! half of `n^2` numbers, whatever `d` is.
 
 use crate::gradient::{Backward, Covariance};
 use crate::gram::Tiles;
@@ -82,8 +83,8 @@ impl Criterion {
         Ok(Part { entropy, squares })
     }
 
-    /// The second half: `sum` and `product` are added up over the processes. Writes `dloss/dz` `(n, own)`, row-major,
-    /// to `gradient`.
+    /// The second half: `sum` and `product` are added up over the processes. Writes `dloss/dz`
+    /// `(n, own)`, row-major, to `gradient`.
     ///
     /// # Errors
     /// If `gradient` does not hold `n * own` values.

@@ -1,8 +1,10 @@
-//! The off-diagonal covariance penalty `sum_{j != k} C_jk^2 / d` with `C = U^T U / (n - 1)` (paper, Eq. 8).
+//! The off-diagonal covariance penalty `sum_{j != k} C_jk^2 / d` with `C = U^T U / (n - 1)` (paper,
+//! Eq. 8).
 //!
-//! `U` is the centred transformed embedding `(n, d)`. The sum over all of `C` is a squared Frobenius norm, and
-//! `||U^T U|| = ||U U^T||`: whichever of the `d x d` and the `n x n` product is smaller gives the value and, with
-//! `4 / (d (n-1)^2) (U U^T U - U diag(U^T U))`, the gradient with respect to `U`.
+//! `U` is the centred transformed embedding `(n, d)`. The sum over all of `C` is a squared
+//! Frobenius norm, and `||U^T U|| = ||U U^T||`: whichever of the `d x d` and the `n x n` product is
+//! smaller gives the value and, with `4 / (d (n-1)^2) (U U^T U - U diag(U^T U))`, the gradient with
+//! respect to `U`.
 
 use crate::gram::{Tiles, transpose};
 use crate::panels::{Panels, Row, WIDTH, count};
@@ -23,8 +25,8 @@ pub(crate) struct Gram {
 }
 
 impl Gram {
-    /// Computes the product for `u` `(n, d)`. Returns `sum_{j != k} (U^T U)_jk^2`, for which the `squares` of
-    /// the columns, the diagonal of `U^T U`, must be known.
+    /// Computes the product for `u` `(n, d)`. Returns `sum_{j != k} (U^T U)_jk^2`, for which the
+    /// `squares` of the columns, the diagonal of `U^T U`, must be known.
     pub(crate) fn compute(&mut self, level: Level, u: &Panels, d: usize, squares: &[f64]) -> f64 {
         let n = u.rows();
         self.by_rows = n < d;
@@ -39,8 +41,8 @@ impl Gram {
         self.expand_by_rows(level, squares.iter().map(|square| square * square).sum())
     }
 
-    /// Computes `U U^T` for `u` `(n, d)`, in tiles alone: the first half of [`Gram::compute`] where some
-    /// columns are elsewhere.
+    /// Computes `U U^T` for `u` `(n, d)`, in tiles alone: the first half of [`Gram::compute`] where
+    /// some columns are elsewhere.
     pub(crate) fn add_by_rows(&mut self, level: Level, u: &Panels, d: usize) {
         let n = u.rows();
         self.by_rows = true;
@@ -64,17 +66,19 @@ impl Gram {
         &mut self.tiles
     }
 
-    /// Writes the whole product from its tiles. Returns `sum_{j != k} (U^T U)_jk^2`, given the sum of the squares
-    /// of `U^T U`'s diagonal.
+    /// Writes the whole product from its tiles. Returns `sum_{j != k} (U^T U)_jk^2`, given the sum
+    /// of the squares of `U^T U`'s diagonal.
     pub(crate) fn expand_by_rows(&mut self, level: Level, diagonal: f64) -> f64 {
         let all = self
             .tiles
             .expand(level, &mut self.product, false, &mut self.sums);
-        // Both are sums of squares, the second a part of the first: only rounding can make it negative.
+        // Both are sums of squares, the second a part of the first: only rounding can make it
+        // negative.
         (all - diagonal).max(0.0)
     }
 
-    /// The factors `(A, B)` of `U (U^T U)`, and whether the product still holds the diagonal's part.
+    /// The factors `(A, B)` of `U (U^T U)`, and whether the product still holds the diagonal's
+    /// part.
     pub(crate) fn factors<'a>(&'a self, u: &'a Panels) -> (&'a Panels, &'a Panels, bool) {
         if self.by_rows {
             (&self.product, u, true)

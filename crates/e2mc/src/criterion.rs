@@ -8,7 +8,8 @@ use crate::spacings::Spacings;
 use crate::{Error, MatrixView, Transform};
 use e2mc_base::simd::Level;
 
-/// Effective entropy maximisation: which transform, and how much each term weighs (paper Eq. 6 to 8).
+/// Effective entropy maximisation: which transform, and how much each term weighs (paper Eq. 6 to
+/// 8).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Criterion {
     /// The map to the unit interval.
@@ -34,7 +35,8 @@ pub struct Value {
     pub marginal_entropy: Vec<f32>,
 }
 
-/// Memory that an evaluation needs, to be kept between calls so that a training loop allocates nothing.
+/// Memory that an evaluation needs, to be kept between calls so that a training loop allocates
+/// nothing.
 #[derive(Debug, Default)]
 pub struct Workspace {
     value: Value,
@@ -140,8 +142,8 @@ impl Criterion {
         Ok(workspace.value.marginal_entropy)
     }
 
-    /// The pass over the columns, all or some of `dims`: centred values, marginal entropies, and the entropy's gradient
-    /// if asked. Returns the sum of the entropies over `dims`.
+    /// The pass over the columns, all or some of `dims`: centred values, marginal entropies, and
+    /// the entropy's gradient if asked. Returns the sum of the entropies over `dims`.
     pub(crate) fn marginals(
         &self,
         level: Level,

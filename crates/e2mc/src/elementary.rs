@@ -1,5 +1,5 @@
-//! Exponential, logarithm and error function by polynomials, without branches, so that a loop over them
-//! becomes vector code. The coefficients are minimax fits of the functions named beside them.
+//! Exponential, logarithm and error function by polynomials, without branches, so that a loop over
+//! them becomes vector code. The coefficients are minimax fits of the functions named beside them.
 
 use e2mc_base::simd::Simd;
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LOG2_E};
@@ -111,7 +111,8 @@ pub(crate) fn erf<S: Simd>(simd: S, x: f32) -> f32 {
     (if t < CUT { near } else { far }).copysign(x)
 }
 
-/// `(sin x, cos x)`, within 2 units in the last place for `|x|` up to 1e9; for larger ones some angle's.
+/// `(sin x, cos x)`, within 2 units in the last place for `|x|` up to 1e9; for larger ones some
+/// angle's.
 #[inline(always)]
 pub(crate) fn sin_cos<S: Simd>(simd: S, x: f64) -> (f32, f32) {
     use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, FRAC_PI_4};
@@ -119,7 +120,8 @@ pub(crate) fn sin_cos<S: Simd>(simd: S, x: f64) -> (f32, f32) {
     const ROUND: f64 = 6_755_399_441_055_744.0;
     let shifted = x * FRAC_2_PI + ROUND;
     let quarter = shifted.to_bits();
-    // Beyond the range the remainder is meaningless, but must stay where the polynomials are bounded.
+    // Beyond the range the remainder is meaningless, but must stay where the polynomials are
+    // bounded.
     let r = (x - (shifted - ROUND) * FRAC_PI_2).clamp(-FRAC_PI_4, FRAC_PI_4) as f32;
     let square = r * r;
     // (sin r / r - 1) / r^2 on |r| <= pi / 4, relative error of sin r 4e-9.

@@ -6,7 +6,7 @@
 pub enum Error {
     /// The number of values is not `rows * cols`.
     #[error(
-        "matrix of {rows} x {cols} needs {} values, found {found}",
+        "a matrix of {rows} x {cols} needs {} values, found {found}",
         expected_len(*rows, *cols)
     )]
     Shape {
@@ -77,12 +77,13 @@ pub enum Error {
     },
 
     /// A criterion over several views was given none.
-    #[error("criterion was given no view, expected at least 1")]
+    #[error("no view was given, expected at least 1")]
     NoViews,
 
     /// The views, or their gradients, do not belong together.
     #[error(
-        "view {view} has {rows} x {cols} embeddings, expected {expected_rows} x {expected_cols} as view 0"
+        "view {view} has {rows} x {cols} embeddings, expected {expected_rows} x {expected_cols} as \
+         view 0"
     )]
     ViewShape {
         /// Zero-based index of the first view that differs.
@@ -128,16 +129,18 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Shape { .. } => {
-                Some("pass exactly one value per row and column, in row-major order".into())
+                Some("pass one value per row and column, in row-major order".into())
             }
             Self::TooFewRows { .. } => {
                 Some("score a batch of embeddings, one row per image".into())
             }
             Self::NoColumns { .. } => None,
             Self::TooManyRows { .. } => Some("score the rows in several batches".into()),
-            Self::NotFinite { .. } => {
-                Some("look for a diverged model (lower the learning rate) or a damaged file".into())
-            }
+            Self::NotFinite { .. } => Some(
+                "check for a diverged model (lower the learning rate) or a damaged \
+                      file"
+                    .into(),
+            ),
             Self::GradientLength { .. } => {
                 Some("the gradient has the shape of the embedding, row-major".into())
             }
@@ -156,7 +159,7 @@ impl Error {
                 Some("draw the directions for the embedding's number of columns".into())
             }
             Self::Eigenvalues { .. } => {
-                Some("look for a diverged model: its embeddings are degenerate".into())
+                Some("check for a diverged model: its embeddings are degenerate".into())
             }
         }
     }

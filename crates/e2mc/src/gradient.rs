@@ -1,7 +1,8 @@
 //! The pass over the rows: the gradient of both terms, taken back through the transform.
 //!
-//! `dloss/dz = u'(z) (c (U U^T U - U diag(U^T U)) + dentropy/du)`, a block of rows at a time, each block of the product
-//! used as soon as it is made. Centring needs no term of its own: the columns of either part sum to zero.
+//! `dloss/dz = u'(z) (c (U U^T U - U diag(U^T U)) + dentropy/du)`, a block of rows at a time, each
+//! block of the product used as soon as it is made. Centring needs no term of its own: the columns
+//! of either part sum to zero.
 
 use crate::covariance::{Gram, subtract_diagonal};
 use crate::panels::{Panels, Row, WIDTH, count};

@@ -1,8 +1,8 @@
 //! Symmetric products `X^T X` of which only the lower half is computed.
 //!
-//! The result is cut into square tiles, each computed by one thread in a fixed order of summation, so that
-//! it does not depend on the number of threads. A tile is built from strips of a few rows by one or three
-//! panels that stay in registers while the inner dimension runs.
+//! The result is cut into square tiles, each computed by one thread in a fixed order of summation,
+//! so that it does not depend on the number of threads. A tile is built from strips of a few rows
+//! by one or three panels that stay in registers while the inner dimension runs.
 
 use crate::panels::{Panels, PanelsMut, Row, WIDTH, count};
 use e2mc_base::simd::{Kernel, Level, Simd};
@@ -76,8 +76,8 @@ impl Tiles {
         }
     }
 
-    /// Writes the whole matrix to `full`, its diagonal replaced by zero if asked. Returns the sum of the
-    /// squares of what was written; `sums` is scratch.
+    /// Writes the whole matrix to `full`, its diagonal replaced by zero if asked. Returns the sum
+    /// of the squares of what was written; `sums` is scratch.
     pub(crate) fn expand(
         &self,
         level: Level,
@@ -180,7 +180,8 @@ impl Tile<'_> {
     }
 }
 
-/// Adds to a strip of `ROWS` rows and `PANELS` panels the product of part `part` of `a`, transposed, and `b`.
+/// Adds to a strip of `ROWS` rows and `PANELS` panels the product of part `part` of `a`,
+/// transposed, and `b`.
 #[inline(always)]
 fn add_strip<S: Simd, const ROWS: usize, const PANELS: usize>(
     simd: S,

@@ -1,4 +1,5 @@
-//! Effective entropy maximisation (E2MC) on plain float32 matrices: the criterion's value and its analytic gradient.
+//! Effective entropy maximisation (E2MC) on plain float32 matrices: the criterion's value and its
+//! analytic gradient.
 //!
 //! ```
 //! use e2mc::{Criterion, MatrixView};

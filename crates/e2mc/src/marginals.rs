@@ -1,7 +1,9 @@
-//! The pass over the columns: transform, centre, sort, marginal entropy, and the entropy's gradient.
+//! The pass over the columns: transform, centre, sort, marginal entropy, and the entropy's
+//! gradient.
 //!
-//! One panel of sixteen columns at a time, while it is in the cache. As in the authors' code the spacings
-//! are those of the centred float32 values: far out in either tail both have the same resolution.
+//! One panel of sixteen columns at a time, while it is in the cache. As in the authors' code the
+//! spacings are those of the centred float32 values: far out in either tail both have the same
+//! resolution.
 
 use crate::panels::{Panels, PanelsMut, Row, WIDTH};
 use crate::sort::Keys;
@@ -54,8 +56,8 @@ pub(crate) struct Marginals<'a> {
 }
 
 impl Marginals<'_> {
-    /// Writes the centred transformed values to `u`, the columns' figures to `columns`, and, if asked, the
-    /// gradient of `weight * sum_j H_j` with respect to `u` to `gradient`.
+    /// Writes the centred transformed values to `u`, the columns' figures to `columns`, and, if
+    /// asked, the gradient of `weight * sum_j H_j` with respect to `u` to `gradient`.
     pub(crate) fn run(
         self,
         level: Level,
@@ -133,7 +135,8 @@ impl Kernel for Group<'_, '_> {
 }
 
 impl Marginals<'_> {
-    /// Replaces a panel's embedding values by the centred transformed ones; false if any is not finite.
+    /// Replaces a panel's embedding values by the centred transformed ones; false if any is not
+    /// finite.
     #[inline(always)]
     fn transform_and_centre<S: Simd>(
         &self,

@@ -1,7 +1,7 @@
 //! A matrix in panels of sixteen columns: what is read together lies together.
 //!
-//! Panel `p` holds columns `16 p .. 16 p + 16` of every row, row after row, so that one row of a panel is
-//! one cache line and a whole panel is contiguous. Columns beyond the matrix are zero.
+//! Panel `p` holds columns `16 p .. 16 p + 16` of every row, row after row, so that one row of a
+//! panel is one cache line and a whole panel is contiguous. Columns beyond the matrix are zero.
 
 use rayon::prelude::*;
 use std::ops::{Deref, DerefMut};

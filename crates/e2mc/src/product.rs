@@ -1,4 +1,5 @@
-//! Products `A B` of panels, row block by row block, each result handed on while it is in the cache.
+//! Products `A B` of panels, row block by row block, each result handed on while it is in the
+//! cache.
 //!
 //! Each element is summed in one fixed order, whatever the number of threads.
 
@@ -17,8 +18,8 @@ pub(crate) trait Finish {
     fn finish<S: Simd>(&mut self, simd: S, panel: usize, lines: &mut [Row]);
 }
 
-/// Computes rows `rows` of `A B`, `BLOCK` of them at most, where `B` has `cols` columns. Hands each panel to
-/// `finish`.
+/// Computes rows `rows` of `A B`, `BLOCK` of them at most, where `B` has `cols` columns. Hands each
+/// panel to `finish`.
 #[inline(always)]
 pub(crate) fn block_product<S: Simd>(
     simd: S,
@@ -70,8 +71,8 @@ fn strips<S: Simd, const ROWS: usize, const PANELS: usize>(
     }
 }
 
-/// Adds, to `ROWS` rows of `sums` from `row`, the product of as many rows of `a` from `first` and `b` over the
-/// inner panels `depth`.
+/// Adds, to `ROWS` rows of `sums` from `row`, the product of as many rows of `a` from `first` and
+/// `b` over the inner panels `depth`.
 #[inline(always)]
 fn add_strip<S: Simd, const ROWS: usize, const PANELS: usize>(
     simd: S,

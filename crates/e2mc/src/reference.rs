@@ -2,7 +2,8 @@
 
 use crate::{Criterion, Transform};
 
-/// `erf x` from its series `2/sqrt(pi) e^(-x^2) sum_k 2^k x^(2k+1) / (2k+1)!!`, which converges everywhere.
+/// `erf x` from its series `2/sqrt(pi) e^(-x^2) sum_k 2^k x^(2k+1) / (2k+1)!!`, which converges
+/// everywhere.
 pub(crate) fn erf(x: f64) -> f64 {
     let (mut term, mut sum) = (x, x);
     for k in 1..200 {

@@ -105,7 +105,7 @@ impl Moments {
     }
 }
 
-/// Of each column, in two passes; a constant column has the deviation 0 exactly.
+/// Mean and deviation of each column, in two passes; exactly 0 for a constant column.
 fn moments(z: MatrixView) -> Vec<Moments> {
     let (n, cols) = (z.rows() as f64, z.cols());
     let mut moments = vec![Moments::default(); cols];

@@ -1,21 +1,24 @@
 //! Eight columns sorted side by side, each key with the row that it came from.
 //!
-//! A sorting network compares the same positions whatever the data, so eight columns go through it in the
-//! eight lanes of one vector: nothing is transposed and no branch depends on a value. Runs of sixteen are
-//! sorted in registers (Batcher's odd-even network), then merged bitonically (Batcher 1968), four steps a
-//! pass over memory. Every comparator puts the smaller key first, so rows missing from the end of a block
-//! act as infinite keys that never move, and any number of rows will do.
+//! A sorting network compares the same positions whatever the data, so eight columns go through it
+//! in the eight lanes of one vector: nothing is transposed and no branch depends on a value. Runs
+//! of sixteen are sorted in registers (Batcher's odd-even network), then merged bitonically
+//! (Batcher 1968), four steps a pass over memory. Every comparator puts the smaller key first, so
+//! rows missing from the end of a block act as infinite keys that never move, and any number of
+//! rows will do.
 //!
-//! A key is a float64 whose high half is the float32 value and whose low half is the row: keys are all
-//! different, sort by value and then by row (rising for positive values, falling for negative ones), and are
-//! ordered by the floating-point minimum that every instruction set has. Cost: about `log2(n)^2 / 2` minima and maxima per row of eight.
+//! A key is a float64 whose high half is the float32 value and whose low half is the row: keys are
+//! all different, sort by value and then by row (rising for positive values, falling for negative
+//! ones), and are ordered by the floating-point minimum that every instruction set has. Cost: about
+//! `log2(n)^2 / 2` minima and maxima per row of eight.
 
 use e2mc_base::simd::Simd;
 
 /// Columns that are sorted side by side.
 pub(crate) const LANES: usize = 8;
 
-/// One row of keys, on its own cache line: the bits of eight float64, or what [`unpack`] makes of them.
+/// One row of keys, on its own cache line: the bits of eight float64, or what [`unpack`] makes of
+/// them.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C, align(64))]
 pub(crate) struct Keys([u32; 2 * LANES]);
@@ -46,8 +49,8 @@ impl Keys {
     }
 }
 
-/// Added to the high half's magnitude, so that no key is subnormal whatever the value: some programs make
-/// the processor treat subnormal numbers as zero.
+/// Added to the high half's magnitude, so that no key is subnormal whatever the value: some
+/// programs make the processor treat subnormal numbers as zero.
 const OFFSET: u32 = 1 << 20;
 
 /// Turns `values`, which are at most 1 in magnitude, into keys of row `row`.
@@ -122,13 +125,14 @@ fn merge<S: Simd>(simd: S, rows: &mut [Keys], half: usize) {
     }
 }
 
-/// Compares each row of the lower half with its mirror image in the upper half, which leaves two bitonic
-/// halves, then halves each of them `log2(PARTS)` times. Returns the size of the blocks left to sort.
+/// Compares each row of the lower half with its mirror image in the upper half, which leaves two
+/// bitonic halves, then halves each of them `log2(PARTS)` times. Returns the size of the blocks
+/// left to sort.
 #[inline(always)]
 fn mirror<S: Simd, const PARTS: usize>(simd: S, rows: &mut [Keys], half: usize) -> usize {
     let stride = half / PARTS;
     for i in 0..stride {
-        // Of the mirrored half, higher parts lie at lower rows.
+        // In the mirrored half, higher parts lie at lower rows.
         let first = half + stride - 1 - i;
         let mut low = [simd.splat_f64(0.0); PARTS];
         let mut high = low;
@@ -188,7 +192,8 @@ fn finish_whole<S: Simd>(simd: S, rows: &mut [Keys]) {
     }
 }
 
-/// Halves each bitonic block of `size` rows `log2(PARTS)` times. Returns the size of the blocks left.
+/// Halves each bitonic block of `size` rows `log2(PARTS)` times. Returns the size of the blocks
+/// left.
 #[inline(always)]
 fn halve<S: Simd, const PARTS: usize>(simd: S, rows: &mut [Keys], size: usize) -> usize {
     let stride = size / PARTS;
@@ -326,7 +331,8 @@ mod tests {
         }
     }
 
-    /// Against the standard library's sort: by value, then by row, from the last where the value is negative.
+    /// Against the standard library's sort: by value, then by row, from the last where the value is
+    /// negative.
     #[track_caller]
     fn check(rows: &[Vec<f32>]) {
         for &level in Level::available() {

@@ -1,9 +1,10 @@
-//! Marginal entropies from m-spacings (Vasicek 1976; Learned-Miller & Fisher 2003), and their gradient.
+//! Marginal entropies from m-spacings (Vasicek 1976; Learned-Miller & Fisher 2003), and their
+//! gradient.
 //!
 //! With the `n` values of a column sorted, `u_(1) <= ... <= u_(n)`, and `m = round(sqrt n)`,
 //! `H = 1/(n-m) sum_i ln( (n+1)/m (u_(i+m) - u_(i)) + eps )`, `i` from 1 to `n - m` (paper, Eq. 7).
-//! A value takes part in at most two spacings: as the upper end of one and as the lower end of another.
-//! Among equal values the gradient goes by row, in the order of the sort.
+//! A value takes part in at most two spacings: as the upper end of one and as the lower end of
+//! another. Among equal values the gradient goes by row, in the order of the sort.
 
 use crate::elementary::ln;
 use crate::panels::{Row, WIDTH};
@@ -29,8 +30,8 @@ impl Spacings {
         }
     }
 
-    /// The entropies of the first `cols` columns of the panel `u`, in nats. Writes `weight * dH/du` to
-    /// `gradient`. `keys` is scratch of as many rows as `u`.
+    /// The entropies of the first `cols` columns of the panel `u`, in nats. Writes `weight * dH/du`
+    /// to `gradient`. `keys` is scratch of as many rows as `u`.
     #[inline(always)]
     pub(crate) fn entropies<S: Simd>(
         &self,
@@ -66,8 +67,8 @@ impl Spacings {
         entropies
     }
 
-    /// The sum of the logarithms of each lane's spacings. If there is a `weight`, replaces each value by
-    /// `weight` over the argument of the logarithm whose spacing begins there, or by 0.
+    /// The sum of the logarithms of each lane's spacings. If there is a `weight`, replaces each
+    /// value by `weight` over the argument of the logarithm whose spacing begins there, or by 0.
     #[inline(always)]
     fn logarithms<S: Simd>(
         &self,
@@ -113,8 +114,8 @@ impl Spacings {
     /// Sends the gradient of each value back to the row that it came from.
     #[inline(always)]
     fn scatter(&self, sorted: &mut [Keys], first: usize, gradient: &mut [Row]) {
-        // As the upper end of one spacing, and as the lower end of another; from the last row up, so that
-        // what a row needs is still there.
+        // As the upper end of one spacing, and as the lower end of another; from the last row up,
+        // so that what a row needs is still there.
         for i in (0..sorted.len()).rev() {
             let mut upper = [0.0; LANES];
             if i >= self.m {

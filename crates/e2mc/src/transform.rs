@@ -1,10 +1,12 @@
-//! The map from an embedding's dimension to the unit interval, where marginal entropies are bounded.
+//! The map from an embedding's dimension to the unit interval, where marginal entropies are
+//! bounded.
 //!
 //! - sigmoid `u = 1 / (1 + e^-z)`, for methods that do not normalise their embedding (VICReg);
-//! - Gaussian CDF `u = (1 + erf(z / sqrt 2)) / 2`, for those that do (SwAV, SimSiam), before the normalisation.
+//! - Gaussian CDF `u = (1 + erf(z / sqrt 2)) / 2`, for those that do (SwAV, SimSiam), before the
+//!   normalisation.
 //!
-//! Source: the paper's section on the compact space, Eq. C.6. Float32 throughout, as in the authors' code:
-//! far out in a tail neighbouring values become equal.
+//! Source: the paper's section on the compact space, Eq. C.6. Float32 throughout, as in the
+//! authors' code: far out in a tail neighbouring values become equal.
 
 use crate::elementary::{erf, exp};
 use crate::panels::{Row, WIDTH};

@@ -142,8 +142,8 @@ fn gradients_agree() {
 }
 
 /// Where values are equal the gradient may be dealt out in any order, so groups of equal values are
-/// compared as sets. In a saturated column most spacings are a few units in the last place, and rounding decides
-/// single gradients: there they must be finite.
+/// compared as sets. In a saturated column most spacings are a few units in the last place, and
+/// rounding decides single gradients: there they must be finite.
 #[test]
 fn degenerate_gradients_agree_within_groups_of_equal_values() {
     let cases = cases();

@@ -1,5 +1,5 @@
-//! What one evaluation allocates, counted by an allocator of our own: at most four times its input, the gradient
-//! included. One test, for the count is of the whole program.
+//! What one evaluation allocates, counted by an allocator of our own: at most four times its input,
+//! the gradient included. One test, for the count is of the whole program.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,7 +11,8 @@ struct Counting;
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: all is passed on to the system's allocator; `realloc` and `alloc_zeroed` come here by their default.
+// SAFETY: all is passed on to the system's allocator; `realloc` and `alloc_zeroed` come here by
+// their default.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let now = BYTES.fetch_add(layout.size(), Relaxed) + layout.size();

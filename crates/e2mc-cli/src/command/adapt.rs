@@ -1,4 +1,5 @@
-//! `e2mc adapt`: a map for frozen embeddings, chosen and verified on held-out rows; or a map applied.
+//! `e2mc adapt`: a map for frozen embeddings, chosen and verified on held-out rows; or a map
+//! applied.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -77,7 +78,7 @@ fn classes((name, file): (&str, &EmbeddingFile), labels: &str) -> Result<Vec<usi
                 "{labels} holds {} column(s) of 0/1, expected one class number a row",
                 several.labels()
             ),
-            "flatten class numbers with .ravel(); several labels a row cannot be judged by",
+            "flatten class numbers with .ravel(); `adapt` cannot use several labels a row",
         )),
     }
 }

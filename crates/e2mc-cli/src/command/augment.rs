@@ -217,6 +217,6 @@ fn demand_extension(path: &Path, wanted: &str) -> Result<()> {
     }
     Err(Failure::usage(
         format!("--out: expected a .{wanted} file, found {}", path.display()),
-        "images go to .png files, what normalize gives to a .npy file",
+        "images are written to .png files, the output of normalize to a .npy file",
     ))
 }

@@ -55,8 +55,8 @@ pub(crate) fn run(options: &InspectOptions) -> Result<ExitCode> {
     if !options.view.is_empty() {
         let [subject] = &mut subjects[..] else {
             return Err(Failure::usage(
-                "--view goes with one file of embeddings, not with two",
-                "inspect the two one at a time to compare their alignment and LiDAR",
+                "--view can be given with one file of embeddings, not with two",
+                "inspect the two separately to compare their alignment and LiDAR",
             ));
         };
         let mut views = views(options)?;
@@ -103,7 +103,7 @@ fn views(options: &InspectOptions) -> Result<Vec<Matrix>> {
                     at / cols,
                     at % cols
                 ),
-                "look for a diverged model or a damaged file",
+                "check for a diverged model or a damaged file",
             ));
         }
         views.push(view);

@@ -22,11 +22,11 @@ use e2mc_cli::options::{EmbeddingsOptions, ProcessOptions};
 use e2mc_eval::protocol::{self, MapFile};
 use e2mc_record::{FileOrigin, MapOrigin};
 
-/// The files that are judged, which the parser demands where no checkpoint is given.
+/// The files that are evaluated, which the parser demands where no checkpoint is given.
 fn files(options: &EmbeddingsOptions) -> anyhow::Result<FileOrigin> {
     options.files().ok_or_else(|| {
         Failure::usage(
-            "neither a checkpoint with images nor files of embeddings",
+            "there is neither a checkpoint with images nor a set of embedding files",
             "give --checkpoint and --data, or --train, --train-labels, --test and --test-labels",
         )
     })
@@ -37,8 +37,11 @@ fn alone(processes: ProcessOptions) -> anyhow::Result<()> {
     match processes.nproc {
         None | Some(1) => Ok(()),
         Some(wanted) => Err(Failure::usage(
-            format!("--nproc {wanted} for files of embeddings, which one process judges"),
-            "leave --nproc out, or give --checkpoint and --data",
+            format!(
+                "--nproc {wanted} cannot be given for files of embeddings, which one process \
+                     evaluates"
+            ),
+            "omit --nproc, or give --checkpoint and --data",
         )),
     }
 }

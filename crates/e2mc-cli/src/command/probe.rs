@@ -16,8 +16,8 @@ use super::{alone, files, map_of};
 pub(crate) fn run(options: &ProbeOptions) -> Result<ExitCode> {
     if options.features != FeaturesName::Cached {
         return Err(Failure::usage(
-            "files of embeddings are cached features already",
-            "leave --features out, or give --checkpoint and --data",
+            "files of embeddings already hold cached features",
+            "omit --features, or give --checkpoint and --data",
         ));
     }
     alone(options.processes)?;

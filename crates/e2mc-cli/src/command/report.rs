@@ -18,7 +18,7 @@ pub(crate) fn run(options: &ReportOptions) -> Result<ExitCode> {
         (None, [run]) => run.join("report.html"),
         (None, _) => {
             return Err(Failure::usage(
-                format!("{} runs without a place for their page", options.runs.len()),
+                format!("{} runs need a file for their page", options.runs.len()),
                 "give --out FILE.html",
             ));
         }

@@ -29,7 +29,8 @@ pub(crate) fn run(options: &ResultsOptions) -> Result<ExitCode> {
     let (table, twice) = Table::of(found.results.iter().map(|found| &found.result));
     for (model, column) in twice {
         output::warning(&format!(
-            "several results of {model:?} for {column}: the last is shown; tell runs apart by --name"
+            "several results of {model:?} for {column}: the last is shown; give runs different \
+             names with --name"
         ));
     }
     output::result(options.json, &table.json(), || match options.format {

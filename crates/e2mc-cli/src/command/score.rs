@@ -75,7 +75,8 @@ fn text(z: &Matrix, value: &Value, shape: &Shape, options: &ScoreOptions) -> Str
     let mut text = format!(
         "{}, {}\nentropy     {:.6} nats (0 is uniform)\ncovariance  {:.6}\n\
          loss        {:.6} = {} covariance - {} entropy\n\
-         without scale (dimensions of mean 0 and variance 1): entropy {:.6} nats, covariance {:.6}\n",
+         without scale (dimensions of mean 0 and variance 1): entropy {:.6} nats, covariance \
+         {:.6}\n",
         counted(z.rows(), "row"),
         counted(z.cols(), "dimension"),
         value.entropy,

@@ -52,7 +52,8 @@ pub(crate) fn run(options: &ThroughputOptions) -> Result<ExitCode> {
     output::result(options.json, &result, || {
         format!(
             "{images_per_s:.0} images/s on {} ({} each; {} in {seconds:.1} s)\n\
-             one thread, one image: {decode_ms:.2} ms to read and decode, {augment_ms:.2} ms to augment",
+             one thread, one image: {decode_ms:.2} ms to read and decode, {augment_ms:.2} ms to \
+             augment",
             counted(threads, "thread"),
             counted(views, "view"),
             counted(images, "image"),

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
-/// How often a thread of libgomp looks for work before it sleeps. Unbounded spinning takes most of the
-/// speed wherever the machine is shared; this bound costs nothing where it is not.
+/// How often a thread of libgomp looks for work before it sleeps. Unbounded spinning takes most of
+/// the speed wherever the machine is shared; this bound costs nothing where it is not.
 const SPINS: &str = "10000";
 
 /// The variables to set beside those that the user `has` set, which stay. `threads` is what the

@@ -55,7 +55,7 @@ impl Libtorch {
                     .unwrap_or_else(|| format!("there is no {LIBRARY} in {}", folder.display()));
                 return Err(Failure::new(
                     format!("{CHOICE}: {wrong}"),
-                    "set it to the folder that holds libtorch's lib/, such as the torch folder of Python",
+                    "set it to the folder with libtorch's lib/, such as Python's torch folder",
                 ));
             }
             None => lib(COMMON_CHOICE).filter(|folder| serves(folder)),
@@ -106,8 +106,8 @@ impl Libtorch {
             })
     }
 
-    /// What has to be set: the path to the libraries, unless the loader takes them by itself, and, for
-    /// a CUDA device, the library of a CUDA torch. `given` is what the user set.
+    /// What has to be set: the path to the libraries, unless the loader takes them by itself, and,
+    /// for a CUDA device, the library of a CUDA torch. `given` is what the user set.
     pub(super) fn environment(
         &self,
         given: impl Fn(&str) -> Option<OsString>,

@@ -1,7 +1,7 @@
 //! From `e2mc` to `e2mc-engine`: the program that has a network takes over with the same arguments.
 //!
-//! The engine is looked for beside `e2mc`, then at `E2MC_ENGINE`. What libtorch reads when it is loaded
-//! is set before. On Unix the engine replaces this process, so that signals, exit codes
+//! The engine is looked for beside `e2mc`, then at `E2MC_ENGINE`. What libtorch reads when it is
+//! loaded is set before. On Unix the engine replaces this process, so that signals, exit codes
 //! and output are those of one program.
 
 mod environment;
@@ -22,8 +22,8 @@ use libtorch::Libtorch;
 /// Where else the engine may be.
 const ENGINE: &str = "E2MC_ENGINE";
 
-/// Does what was typed with the engine, on `device` if one was named. On Unix this returns only where the
-/// engine cannot be started.
+/// Does what was typed with the engine, on `device` if one was named. On Unix this returns only
+/// where the engine cannot be started.
 ///
 /// # Errors
 /// Where there is no engine, or no libtorch for it.

@@ -1,7 +1,7 @@
 //! The PyTorch beside an engine that pip installed: where its libraries are, and of which version.
 //!
-//! The engine has no path to them of its own. A path relative to it would list versions of Python, miss
-//! environments that share packages, and not tell one version of PyTorch from another.
+//! The engine has no path to them of its own. A path relative to it would list versions of Python,
+//! miss environments that share packages, and not tell one version of PyTorch from another.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ const ASK: &str = "import importlib.util, sys\n\
     found = importlib.util.find_spec('torch')\n\
     print(*(found.submodule_search_locations or []) if found else [], sep='\\n')";
 
-/// The libraries of each PyTorch in the environment whose programs are in `bin`: one for each version
-/// of Python, or beside `bin` after `pip install --target`.
+/// The libraries of each PyTorch in the environment whose programs are in `bin`: one for each
+/// version of Python, or beside `bin` after `pip install --target`.
 pub(super) fn beside(bin: &Path) -> Vec<PathBuf> {
     let Some(prefix) = bin.parent() else {
         return Vec::new();

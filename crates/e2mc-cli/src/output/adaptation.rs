@@ -23,7 +23,7 @@ pub struct Adaptation<'a> {
     pub outcomes: &'a [MapChoice],
     /// Where the map of each was written.
     pub maps: Vec<PathBuf>,
-    /// Whether labels judged, rather than a second view.
+    /// Whether labels were used, rather than a second view.
     pub labelled: bool,
 }
 
@@ -36,7 +36,7 @@ pub fn map_name(method: &Method, unit_length: bool) -> String {
 }
 
 impl Adaptation<'_> {
-    /// What was chosen and what it gains, or that the embeddings stay as they are.
+    /// What was chosen and what it gains, or that the embeddings stay unchanged.
     pub fn text(&self) -> String {
         let mut text = format!(
             "{}: {} of {}\n",
@@ -47,12 +47,12 @@ impl Adaptation<'_> {
         if let Some(first) = self.outcomes.first() {
             let parts = first.parts;
             let copies = match first.copies {
-                Some(_) => "rows that are nearly the same",
-                None => "equal rows (no others: too many would be connected)",
+                Some(_) => "nearly equal rows",
+                None => "equal rows (nearly equal ones would connect too many)",
             };
             text.push_str(&format!(
-                "{} rows to fit on, {} held-out rows A to choose on, {} held-out rows B to verify on; {copies} \
-                 lie in one part\n",
+                "{} rows to fit on, {} held-out rows A to choose on, {} held-out rows B to verify \
+                 on; {copies} lie in one part\n",
                 parts.train, parts.choose, parts.verify
             ));
         }
@@ -73,7 +73,7 @@ impl Adaptation<'_> {
     }
 
     fn verdict(&self, outcome: &MapChoice) -> String {
-        let stays = "the embeddings stay as they are (the map is the identity).";
+        let stays = "the embeddings stay unchanged (the map is the identity).";
         let right = match self.labelled {
             true => "right",
             false => "of the images found by their other view",
@@ -95,11 +95,12 @@ impl Adaptation<'_> {
                 detectable(outcome)
             ),
             (Verdict::NothingBetter, _) => format!(
-                "{stays}\nNo map was better on A, so B was not looked at.{}",
+                "{stays}\nNo map was better on A, so B was not evaluated.{}",
                 detectable(outcome)
             ),
             _ => format!(
-                "{stays}\nNothing was judged: too few rows are held out, or all are of one class."
+                "{stays}\nNothing was evaluated: too few rows are held out, or all are of one \
+                 class."
             ),
         }
     }
@@ -132,16 +133,17 @@ fn detectable(outcome: &MapChoice) -> String {
         return String::new();
     };
     format!(
-        "\nThe smallest gain that B would have shown, four times in five: {:.2} points.",
+        "\nA gain of {:.2} points or more on B would be detected four times in five.",
         100.0 * gain
     )
 }
 
 fn looks_said(looks: u64) -> String {
     match looks {
-        1 => "\nLooks at B so far: 1.".to_owned(),
+        1 => "\nEvaluations on B so far: 1.".to_owned(),
         _ => format!(
-            "\nLooks at B so far: {looks}. The interval does not know of them: each gives luck another chance."
+            "\nEvaluations on B so far: {looks}. Each gives luck another chance; the interval does \
+             not account for this."
         ),
     }
 }
@@ -232,9 +234,9 @@ mod tests {
         let text = text(outcome(Verdict::Gain));
         for part in [
             "For neighbours: center.\n",
-            "On B it gets 70.00 % right, without it 50.00 %: a gain of +20.00 points, 98.3 % interval \
-             +12.50 to +27.50, permutation test p < 0.0001.\n",
-            "Looks at B so far: 2.",
+            "On B it gets 70.00 % right, without it 50.00 %: a gain of +20.00 points, 98.3 % \
+             interval +12.50 to +27.50, permutation test p < 0.0001.\n",
+            "Evaluations on B so far: 2.",
             "center             75.00\n",
             "map: m.safetensors\n",
         ] {
@@ -247,7 +249,7 @@ mod tests {
     fn no_gain_is_said_with_the_smallest_that_would_have_been_seen() {
         let not = text(outcome(Verdict::NotVerified));
         assert!(
-            not.contains("stay as they are") && not.contains("no certain gain"),
+            not.contains("stay unchanged") && not.contains("no certain gain"),
             "{not}"
         );
         let nothing = text(MapChoice {
@@ -255,9 +257,12 @@ mod tests {
             verified: None,
             ..outcome(Verdict::NothingBetter)
         });
-        assert!(nothing.contains("B was not looked at"), "{nothing}");
+        assert!(nothing.contains("B was not evaluated"), "{nothing}");
         for text in [not, nothing] {
-            assert!(text.contains("four times in five: 10.00 points"), "{text}");
+            assert!(
+                text.contains("A gain of 10.00 points or more on B"),
+                "{text}"
+            );
         }
         let few = text(MapChoice {
             chosen: None,

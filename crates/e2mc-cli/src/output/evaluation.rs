@@ -4,8 +4,8 @@ use e2mc_record::{EvaluationResult, Figures, Precisions, ProbeRow, SvmResult, pe
 
 use super::{plus_minus, result, table, warning};
 
-/// Prints the warnings of an evaluation, then what it found: as one JSON object or as text. `labels`
-/// names the labels of several-label data; they are numbered where there are no names.
+/// Prints the warnings of an evaluation, then what it found: as one JSON object or as text.
+/// `labels` names the labels of several-label data; they are numbered where there are no names.
 pub fn evaluation(json: bool, found: &EvaluationResult, labels: &[&str]) {
     found.warnings.iter().for_each(|text| warning(text));
     result(json, found, || text(found, labels));
@@ -66,7 +66,8 @@ fn probes(found: &EvaluationResult) -> String {
         format!("Features of sgd {features}; of logistic and k-NN cached.\n")
     });
     format!(
-        "{}\nlogistic: L-BFGS on standardised features; sgd: the paper's linear layer on raw features{}.\n\
+        "{}\nlogistic: L-BFGS on standardised features; sgd: the paper's linear layer on raw \
+         features{}.\n\
          {features}{}{} test images; last epoch, not the best.",
         table(&rows),
         preset(found),
@@ -75,7 +76,7 @@ fn probes(found: &EvaluationResult) -> String {
     )
 }
 
-/// Whose settings the SGD probe had, and why.
+/// The preset of the SGD probe, and why it was chosen.
 fn preset(found: &EvaluationResult) -> String {
     let word = |key: &str| found.settings.get(key).and_then(|value| value.as_str());
     let Some(preset) = word("preset").filter(|_| found.probes.iter().any(|row| row.probe == "sgd"))
@@ -112,7 +113,8 @@ fn finetuned(found: &EvaluationResult) -> String {
     let mut rows = with_header(["labels", "images", "top-1, %", "top-5, %"]);
     rows.extend(found.probes.iter().map(|row| of_row(row).to_vec()));
     format!(
-        "{}\nAll layers trained, random crops and flips.\n{}{} test images; last epoch, not the best.",
+        "{}\nAll layers trained, random crops and flips.\n{}{} test images; last epoch, not the \
+         best.",
         table(&rows),
         spans(&found.probes),
         found.test_images

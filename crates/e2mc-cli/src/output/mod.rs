@@ -1,5 +1,5 @@
-//! Standard output: results for people as text, for machines as one JSON object. Standard error: notes,
-//! warnings and what is going on.
+//! Standard output: results for people as text, for machines as one JSON object. Standard error:
+//! notes, warnings and what is going on.
 
 mod adaptation;
 mod evaluation;

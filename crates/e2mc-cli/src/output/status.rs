@@ -11,8 +11,8 @@ use super::note;
 /// The time between two plain lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// A line on standard error that the next one replaces; where there is no terminal, a plain line every
-/// ten seconds.
+/// A line on standard error that the next one replaces; where there is no terminal, a plain line
+/// every ten seconds.
 #[derive(Debug)]
 pub struct Status {
     spinner: Option<ProgressBar>,

@@ -85,7 +85,7 @@ fn a_gain_is_verified_and_holds_on_rows_that_nobody_saw() {
         "For neighbours: ",
         "a gain of +",
         "95 % interval +",
-        "Looks at B so far: 2.",
+        "Evaluations on B so far: 2.",
         "map: m.safetensors",
     ] {
         assert!(text.contains(part), "{part}: {text}");
@@ -164,13 +164,13 @@ fn where_nothing_helps_the_embeddings_stay_as_they_are() {
     let ran = world.run(line);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(
-        ran.stdout.contains("the embeddings stay as they are"),
+        ran.stdout.contains("the embeddings stay unchanged"),
         "{}",
         ran.stdout
     );
     assert!(
         ran.stdout
-            .contains("The smallest gain that B would have shown"),
+            .contains("on B would be detected four times in five"),
         "{}",
         ran.stdout
     );
@@ -190,7 +190,7 @@ fn a_method_that_is_named_is_fitted_and_not_judged() {
     assert_eq!(
         ran.stdout,
         "train.npy: 600 rows of 8 dimensions\nwhiten, strength 0.5, floor 0.01, unit length in \
-         m.safetensors; whether it helps was not judged\n",
+         m.safetensors; the gain was not verified\n",
         "{}",
         ran.stderr
     );
@@ -258,7 +258,8 @@ fn bad_input_is_one_clear_error_with_a_hint() {
     write_labels(world.path("four.npy"), &labels[..4]).unwrap();
     let ran = world.run("adapt train.npy --method center --out c.safetensors");
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    // Fewer rows than dimensions, and constant dimensions: a bound each, and numbers that are finite.
+    // Fewer rows than dimensions, and constant dimensions: a bound each, and numbers that are
+    // finite.
     let mut constant = z.data().to_vec();
     constant
         .iter_mut()
@@ -335,7 +336,7 @@ fn bad_input_is_one_clear_error_with_a_hint() {
         (
             "adapt train.npy --out m.safetensors".to_owned(),
             2,
-            "a map is chosen by labels, and none were given",
+            "choosing a map needs labels, and none were given",
             "--labels",
         ),
         (
@@ -359,19 +360,19 @@ fn bad_input_is_one_clear_error_with_a_hint() {
         (
             "adapt train.npy --method center --strength 1 --out m.safetensors".to_owned(),
             2,
-            "settings of whitening",
+            "apply only to whitening",
             "--method whiten",
         ),
         (
             format!("adapt train.npy --method center {judged}"),
             2,
-            "a method that is named is not judged",
-            "leave out --method",
+            "a named method is not verified",
+            "omit --method",
         ),
         (
             "adapt train.npy --labels train.labels.npy --out m.npy".to_owned(),
             2,
-            "m.npy is no name for a map",
+            "m.npy is not a name for a map",
             "--apply",
         ),
         (

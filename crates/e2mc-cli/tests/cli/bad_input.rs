@@ -158,7 +158,8 @@ fn checkpoints_that_cannot_be_used() {
     ] {
         for line in [
             format!(
-                "continue --recipe vicreg-small --batch 16 --data data --out out --checkpoint {file}"
+                "continue --recipe vicreg-small --batch 16 --data data --out out --checkpoint \
+                 {file}"
             ),
             format!("probe --data data --checkpoint {file}"),
         ] {
@@ -167,7 +168,8 @@ fn checkpoints_that_cannot_be_used() {
             assert!(ran.stderr.contains("\nhint: "), "{line}: {}", ran.stderr);
         }
     }
-    let other = "continue --recipe vicreg-small --set backbone.width=8 --data data --out out --checkpoint base/model.safetensors";
+    let other = "continue --recipe vicreg-small --set backbone.width=8 --data data --out out \
+                 --checkpoint base/model.safetensors";
     let ran = world.run(other);
     assert!(ran.error().contains("expected vicreg on"), "{}", ran.stderr);
     assert!(ran.stderr.contains("\nhint: "), "{}", ran.stderr);

@@ -67,8 +67,8 @@ impl World {
         Self::ran(self.command(), line)
     }
 
-    /// The same, computing on one thread: with another number of them products of few rows differ in their
-    /// last bits.
+    /// The same, computing on one thread: with another number of them products of few rows differ
+    /// in their last bits.
     pub(super) fn run_on_one_thread(&self, line: &str) -> Ran {
         let mut command = self.command();
         command.env("OMP_NUM_THREADS", "1");

@@ -70,7 +70,7 @@ fn several_comparisons_are_warned_of_and_corrected() {
     golden(&world);
     let same = world.run("compare base base");
     assert!(
-        same.stdout.contains("nothing to tell them apart"),
+        same.stdout.contains("they cannot be distinguished"),
         "{}",
         same.stdout
     );
@@ -122,7 +122,7 @@ fn what_cannot_be_compared_is_named() {
     for other in ["b", "c"] {
         let ran = world.run(&format!("compare a {other}"));
         assert!(
-            ran.error().contains("were not judged on the same samples"),
+            ran.error().contains("have different test samples"),
             "{}",
             ran.stderr
         );
@@ -163,8 +163,8 @@ fn predicted(labels: &[usize], wrong: usize, seed: u64) -> Vec<usize> {
     labels.iter().enumerate().map(one).collect()
 }
 
-/// Leaves the result of a probe in a folder: logistic and sgd at every fraction and seed, and neighbours.
-/// Of each fit `wrong` of the images are wrong.
+/// Leaves the result of a probe in a folder: logistic and sgd at every fraction and seed, and
+/// neighbours. Of each fit `wrong` of the images are wrong.
 fn result(world: &World, name: &str, fractions: &[f64], seeds: &[u64], wrong: usize) {
     let labels = classes(200);
     let mut folder = ResultFolder::create(&world.path(name), false).unwrap();
@@ -305,7 +305,7 @@ fn fits_without_a_partner_are_an_error_unless_the_common_ones_are_asked_for() {
     assert_eq!(ran.code, Some(1));
     let error = ran.error();
     assert!(
-        error.starts_with("a and b: 8 fits have no partner:"),
+        error.starts_with("a and b: 8 fits have no counterpart:"),
         "{error}"
     );
     for listed in [

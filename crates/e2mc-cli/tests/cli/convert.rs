@@ -16,8 +16,10 @@ fn golden(world: &World, name: &str) {
 fn recipe(world: &World, method: &str) {
     let view = "[[augmentation.views]]\nsize = 32\nscale = [0.3, 1.0]\n";
     let text = format!(
-        "name = 'small'\n{method}\n[criterion]\nname = 'e2mc'\ntransform = 'sigmoid'\nbeta = 1.0\ngamma = 1.0\n\
-         epsilon = 1e-7\n[training]\nepochs = 1\nbatch = 8\nlearning_rate = 0.01\nload_optimizer = true\n\
+        "name = 'small'\n{method}\n[criterion]\nname = 'e2mc'\ntransform = 'sigmoid'\nbeta = \
+         1.0\ngamma = 1.0\n\
+         epsilon = 1e-7\n[training]\nepochs = 1\nbatch = 8\nlearning_rate = 0.01\nload_optimizer = \
+         true\n\
          [optimizer]\nname = 'lars'\n[schedule]\nname = 'constant'\n[augmentation]\nchannels = 3\n\
          mean = [0.5, 0.5, 0.5]\nstd = [0.2, 0.2, 0.2]\n{view}{view}[evaluation]\nchannels = 3\n\
          mean = [0.5, 0.5, 0.5]\nstd = [0.2, 0.2, 0.2]\nresize = 32\ncrop = 32\n"
@@ -38,8 +40,8 @@ fn a_public_checkpoint_is_continued_and_given_back() {
         "{CONTINUE} --checkpoint resnet18_vicreg_mu.pth --out run --json"
     ));
     assert_eq!(ran.json()["outcome"], "finished");
-    let found = "resnet18_vicreg_mu.pth: resnet18 of width 1 in the layout `vicreg`, with the heads of vicreg \
-        and momentum, after epoch 3; not used: optimizer";
+    let found = "resnet18_vicreg_mu.pth: resnet18 of width 1 in the layout `vicreg`, with the \
+        heads of vicreg and momentum, after epoch 3; not used: optimizer";
     assert!(ran.stderr.contains(found), "{}", ran.stderr);
     assert!(!ran.stderr.contains("starts fresh"), "{}", ran.stderr);
 
@@ -90,18 +92,20 @@ fn a_backbone_alone_is_continued_with_new_heads() {
 
     recipe(&world, "[method]\nname = 'vicreg'\nprojector = [8, 8]");
     let ran = world.run(&line);
-    let too_long = "setting `training.head_warmup_steps`: expected fewer than the 5 steps of the run, found 500";
+    let too_long = "setting `training.head_warmup_steps`: expected fewer than the 5 steps of the \
+                    run, found 500";
     assert!(ran.error().contains(too_long), "{}", ran.stderr);
     let ran = world.run(&format!("{line}2 --head-warmup 2"));
     assert_eq!(ran.json()["outcome"], "finished");
     assert!(
         ran.stderr
-            .contains("those of vicreg start anew and train alone for 2 steps"),
+            .contains("new heads of vicreg train alone for 2 steps"),
         "{}",
         ran.stderr
     );
     assert!(log(&world.path("run2")).len() > 5);
-    // The warm-up was of that run alone: continuing its model moves the backbone from the first step.
+    // The warm-up was of that run alone: continuing its model moves the backbone from the first
+    // step.
     let ran = world.run(&format!(
         "{CONTINUE} --checkpoint run2/model.safetensors --dry-run --json --out run3"
     ));
@@ -151,8 +155,8 @@ fn conflicts_and_bad_files_are_one_clear_error() {
     }
     let line = "continue --recipe vicreg-imagenet --data data --out run --checkpoint";
     let ran = world.run(&format!("{line} vicreg_zip.pth --set backbone.width=64"));
-    let conflict = "vicreg_zip.pth: expected vicreg on resnet50 as in the recipe `vicreg-imagenet`, found vicreg \
-        on resnet50 of width 4";
+    let conflict = "vicreg_zip.pth: expected vicreg on resnet50 as in the recipe \
+        `vicreg-imagenet`, found vicreg on resnet50 of width 4";
     assert!(ran.error().contains(conflict), "{}", ran.stderr);
     for (name, part) in [
         (

@@ -109,7 +109,7 @@ fn what_no_demo_made_is_left_alone() {
 fn without_its_sample_the_demo_says_where_to_run_it() {
     let ran = World::new().run("demo");
     assert!(
-        ran.error().starts_with("sample: no sample is there"),
+        ran.error().starts_with("sample holds no sample"),
         "{}",
         ran.stderr
     );

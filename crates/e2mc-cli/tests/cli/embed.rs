@@ -112,7 +112,7 @@ fn a_killed_run_goes_on_and_leaves_the_same_bytes() {
     image(&world, 40);
     let again = world.run(&format!("{line} e.npy"));
     assert_eq!(again.code, Some(0), "{}", again.stderr);
-    assert!(again.stderr.contains("going on after"), "{}", again.stderr);
+    assert!(again.stderr.contains("resuming after"), "{}", again.stderr);
     for end in ["npy", "labels.npy", "names.txt"] {
         let bytes = |name: &str| fs::read(world.path(&format!("{name}.{end}"))).unwrap();
         assert!(bytes("e") == bytes("whole"), "{end}");
@@ -128,8 +128,8 @@ fn public_checkpoints_give_the_authors_outputs() {
     let golden = golden.display();
     let embed = |file: &str, output: &str| {
         world.run(&format!(
-            "embed --checkpoint {golden}/{file} --tensor {golden}/expected.safetensors:input --out {output}.npy \
-             --output {output}"
+            "embed --checkpoint {golden}/{file} --tensor {golden}/expected.safetensors:input --out \
+             {output}.npy --output {output}"
         ))
     };
     for (file, output, expected) in [
@@ -158,7 +158,7 @@ fn public_checkpoints_give_the_authors_outputs() {
         (
             "backbone_only.pth",
             "projector",
-            "no projector, the checkpoint has a backbone alone",
+            "has no projector: it holds only a backbone",
         ),
         (
             "vicreg_zip.pth",

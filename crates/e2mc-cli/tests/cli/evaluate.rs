@@ -82,7 +82,7 @@ fn neighbours_of_files_vote_and_are_recorded() {
     assert_eq!(limited["results"][0]["top1"], results[0]["top1"]);
     let ran = world.run(&format!("knn {FILES} --memory 1K"));
     assert!(
-        ran.error().contains("memory limit of 1024 bytes"),
+        ran.error().contains("the memory limit is 1024 bytes"),
         "{}",
         ran.stderr
     );
@@ -300,7 +300,8 @@ fn lists_name_the_labelled_images() {
     assert!(ran.error().contains("is a test image"), "{}", ran.stderr);
     let line_of = |name: &str| {
         format!(
-            "finetune --checkpoint run/model.safetensors --data data --seeds 1 --epochs 1 --batch 8 --list {name} --json"
+            "finetune --checkpoint run/model.safetensors --data data --seeds 1 --epochs 1 --batch \
+             8 --list {name} --json"
         )
     };
     let ran = world.run(&line_of("list.txt"));
@@ -342,8 +343,8 @@ fn the_probe_on_cached_features_equals_the_probe_batch_by_batch() {
     let probe = "probe --checkpoint run/model.safetensors --data data --probe sgd --seeds 1";
     for kind in ["cached", "fresh", "augmented"] {
         let ran = world.run(&format!(
-            "{probe} --preset swav --features {kind} --fractions 0.5 --sgd-epochs 4 --sgd-batch 20 --sgd-rate 2 \
-             --out {kind} --json"
+            "{probe} --preset swav --features {kind} --fractions 0.5 --sgd-epochs 4 --sgd-batch 20 \
+             --sgd-rate 2 --out {kind} --json"
         ));
         assert_eq!(
             ran.json()["settings"]["features"]
@@ -364,8 +365,8 @@ fn the_probe_on_cached_features_equals_the_probe_batch_by_batch() {
         let pairs = cached.data().iter().zip(other.data());
         pairs.fold(0.0_f32, |m, (a, b)| (a - b).abs().max(m)) / largest
     };
-    // Given the same features the two are the same bit for bit (tested in e2mc-eval); the network's last bits
-    // depend on how many images it takes at a time.
+    // Given the same features the two are the same bit for bit (tested in e2mc-eval); the network's
+    // last bits depend on how many images it takes at a time.
     assert!(apart(&fresh) < 1e-3, "{}", apart(&fresh));
     assert!(apart(&augmented) > 1e-2, "{}", apart(&augmented));
     // Pooled features are not channels of four places each.
@@ -381,8 +382,8 @@ fn finetuning_learns_and_repeats() {
     let world = World::new();
     world.data("data", 120, 40);
     assert_eq!(world.pretrain("data", "run", "").code, Some(0));
-    let line = "finetune --checkpoint run/model.safetensors --data data --fractions 0.5 --seeds 1 --batch 16 \
-                --trunk-rate 0.5 --head-rate 1 --epochs 8 --flip 0 --json";
+    let line = "finetune --checkpoint run/model.safetensors --data data --fractions 0.5 --seeds 1 \
+                --batch 16 --trunk-rate 0.5 --head-rate 1 --epochs 8 --flip 0 --json";
     let first = world
         .run(&format!("{line} --out runs/tuned --threads 1"))
         .json();
@@ -420,8 +421,8 @@ fn finetuning_warns_of_what_a_probe_warns_of() {
     }
     let tune = |data: &str| {
         let ran = world.run(&format!(
-            "finetune --checkpoint run/model.safetensors --data {data} --fractions 1 --seeds 1 --epochs 1 --batch 4 \
-             --json"
+            "finetune --checkpoint run/model.safetensors --data {data} --fractions 1 --seeds 1 \
+             --epochs 1 --batch 4 --json"
         ));
         (ran.json()["warnings"].clone(), ran.stderr)
     };
@@ -433,7 +434,8 @@ fn finetuning_warns_of_what_a_probe_warns_of() {
     // Only what is learnt from counts, however few these are.
     fs::write(world.path("two.txt"), "0/0.png\n1/1.png\n").unwrap();
     let listed = world.run(
-        "finetune --checkpoint run/model.safetensors --data images --list two.txt --seeds 1 --epochs 1 --batch 2 --json",
+        "finetune --checkpoint run/model.safetensors --data images --list two.txt --seeds 1 \
+         --epochs 1 --batch 2 --json",
     );
     let warnings_of_two = listed.json()["warnings"].to_string();
     assert!(
@@ -450,7 +452,7 @@ fn finetuning_warns_of_what_a_probe_warns_of() {
     fs::write(&labels, bytes).unwrap();
     let (warnings, _) = tune("data");
     let expected = [
-        "5 of 20 test rows are of classes without training rows and cannot be right",
+        "5 of 20 test rows are of classes without training rows and are always wrong",
         "1 of 4 classes have no image among 100 % of the labels",
     ];
     assert_eq!(warnings, serde_json::json!(expected));
@@ -493,7 +495,8 @@ fn a_folder_that_cannot_be_written_to_is_noticed_before_the_work() {
     world.data("data", 40, 20);
     assert_eq!(world.pretrain("data", "run", "").code, Some(0));
     let ran = world.run(
-        "finetune --checkpoint run/model.safetensors --data data --fractions 0.5 --seeds 1 --out occupied",
+        "finetune --checkpoint run/model.safetensors --data data --fractions 0.5 --seeds 1 --out \
+         occupied",
     );
     assert!(
         ran.error().contains("cannot make occupied"),
@@ -551,14 +554,15 @@ fn half_given_sources_are_usage_errors() {
         "probe",
         "knn --train train.npz:x",
         "svm --checkpoint c.safetensors",
-        "knn --checkpoint c --data d --train train.npz:x --train-labels train.npy --test t --test-labels t",
+        "knn --checkpoint c --data d --train train.npz:x --train-labels train.npy --test t \
+         --test-labels t",
     ] {
         assert_eq!(world.run(line).code, Some(2), "{line}");
     }
     let ran = world.run(&format!("probe {FILES} --features augmented"));
     assert_eq!(ran.code, Some(2));
     assert!(
-        ran.error().contains("cached features already"),
+        ran.error().contains("already hold cached features"),
         "{}",
         ran.stderr
     );

@@ -310,7 +310,8 @@ fn a_part_is_set_apart_from_images_that_have_none() {
     fs::write(world.path("list.txt"), list).unwrap();
     let tuned = world
         .run(&format!(
-            "finetune {from} --val-fraction 0.25 --list list.txt --seeds 1 --epochs 1 --batch 4 --json"
+            "finetune {from} --val-fraction 0.25 --list list.txt --seeds 1 --epochs 1 --batch 4 \
+             --json"
         ))
         .json();
     assert_eq!(tuned["probes"][0]["images"], 12);
@@ -379,7 +380,7 @@ fn unreadable_images_are_named_and_replaced_up_to_a_limit() {
     let over = run("over", "--max-bad-images 0.05");
     assert!(
         over.error()
-            .contains("3 of 48 images cannot be used: expected at most 2"),
+            .contains("3 of 48 images cannot be read: expected at most 2"),
         "{}",
         over.stderr
     );
@@ -388,7 +389,7 @@ fn unreadable_images_are_named_and_replaced_up_to_a_limit() {
     assert!(
         wrong
             .error()
-            .contains("expected a fraction from 0 to 1, found 2"),
+            .contains("largest fraction of bad images: expected 0 to 1, found 2"),
         "{}",
         wrong.stderr
     );

@@ -11,7 +11,8 @@ use super::common::{Ran, World, program, signal, steps};
 
 pub(super) const LINE: &str = "improve base/model.safetensors --data data --out out --threads 2 \
     --set training.batch=16";
-/// A bound on the steps, under a budget that no machine needs: what is done does not depend on speed.
+/// A bound on the steps, under a budget that no machine needs: what is done does not depend on
+/// speed.
 pub(super) const SHORT: &str = "--set training.epochs=1 --budget 20m";
 
 /// How the classes show in an image.
@@ -211,7 +212,8 @@ fn where_nothing_helps_the_old_model_stays() {
     }
 }
 
-/// The stated level allows one claim in forty; `e2mc-lab`'s example `improve_false_gains` makes many more.
+/// The stated level allows one claim in forty; `e2mc-lab`'s example `improve_false_gains` makes
+/// many more.
 #[test]
 fn training_on_noise_is_hardly_ever_called_a_gain() {
     let world = world(400, Shown::Nowhere);
@@ -239,9 +241,9 @@ fn without_labels_the_old_model_stays_and_labels_are_asked_for() {
         "{would:?}"
     );
     let text = run(&world, LINE).stdout;
-    assert!(text.contains("too few images with labels"), "{text}");
+    assert!(text.contains("too few labelled images"), "{text}");
     assert!(
-        text.contains("With 2000 labelled images a gain of"),
+        text.contains("With 2000 labelled images, a gain of"),
         "{text}"
     );
 }
@@ -306,7 +308,7 @@ fn a_killed_search_goes_on_with_the_same_command() {
         fs::read_to_string(world.path("out/search/plan.json")).unwrap(),
         kept
     );
-    // What was judged stands, and the time that was spent counts.
+    // What was evaluated stands, and the time that was spent counts.
     let rows = result["rows"].as_array().unwrap();
     let known = before["rows"].as_array().unwrap();
     assert_eq!(&rows[..known.len()], &known[..]);
@@ -376,7 +378,7 @@ fn a_verdict_is_not_lost_for_a_count_that_cannot_be_written() {
     let ran = run(&world, &format!("{LINE} --budget 1s --json"));
     let result = ran.json();
     assert_eq!(result["looks"], 1, "{result:#}");
-    let warnings = ran.stderr.matches("are counted in out/looks.json alone");
+    let warnings = ran.stderr.matches("are counted only in out/looks.json");
     assert_eq!(warnings.count(), 1, "{}", ran.stderr);
 }
 
@@ -387,7 +389,7 @@ fn what_is_read_is_not_replaced() {
     let refused = run(&world, &line);
     assert_eq!(refused.code, Some(2));
     assert!(
-        refused.error().contains("would be replaced"),
+        refused.error().contains("would be overwritten"),
         "{}",
         refused.stderr
     );

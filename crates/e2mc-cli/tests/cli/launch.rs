@@ -119,8 +119,8 @@ fn a_chosen_libtorch_has_to_be_there() {
     assert!(stderr.starts_with("error: E2MC_LIBTORCH: "), "{stderr}");
 }
 
-/// A Python environment with both programs, where the engine does as the script says, and with files
-/// that look like a PyTorch of a version.
+/// A Python environment with both programs, where the engine does as the script says, and with
+/// files that look like a PyTorch of a version.
 fn environment(world: &World, script: &str, version: &str) -> Command {
     let torch = world.path("env/lib/python3.12/site-packages/torch");
     std::fs::create_dir_all(torch.join("lib")).unwrap();

@@ -1,4 +1,5 @@
-//! Maps of a checkpoint's features: fitted, seen through by every command, and folded into a network.
+//! Maps of a checkpoint's features: fitted, seen through by every command, and folded into a
+//! network.
 
 use std::fs;
 
@@ -120,7 +121,7 @@ fn a_map_of_another_width_is_one_error_with_both_widths() {
         let ran = world.run(&line);
         assert!(ran.error().contains(expected), "{line}: {}", ran.stderr);
         assert_eq!(ran.code, Some(1), "{line}");
-        assert!(ran.stderr.contains("hint: give the map that was fitted"));
+        assert!(ran.stderr.contains("hint: give a map that was fitted"));
     }
     assert!(!world.path("e.npy").exists() && !world.path("out.pth").exists());
     let ran = world.run(&format!("knn {OF} --map run/model.safetensors"));
@@ -174,7 +175,7 @@ fn a_map_is_chosen_for_a_checkpoint_by_labels_or_by_random_views() {
         (
             format!("{loose} --for sgd-head"),
             1,
-            "the images have no labels, and a map for sgd-head is chosen by labels",
+            "choosing a map for sgd-head needs labels, and the images have none",
         ),
         (
             "adapt --checkpoint run/model.safetensors --out v.safetensors".into(),
@@ -189,7 +190,7 @@ fn a_map_is_chosen_for_a_checkpoint_by_labels_or_by_random_views() {
         (
             format!("adapt {OF} --out run/model.safetensors"),
             2,
-            "--out would replace run/model.safetensors",
+            "--out would overwrite the input run/model.safetensors",
         ),
         (
             format!("adapt {OF} --output layer9 --method center --out v.safetensors"),
@@ -248,7 +249,7 @@ fn a_map_is_folded_into_a_network_and_used_where_the_file_is_read() {
         }
         let ran = world.run(&format!("finetune --checkpoint {out} --data data"));
         assert!(
-            ran.error().contains("ends in a folded map"),
+            ran.error().contains("contains a folded map"),
             "{}",
             ran.stderr
         );
@@ -256,7 +257,7 @@ fn a_map_is_folded_into_a_network_and_used_where_the_file_is_read() {
             "continue --recipe vicreg-small --checkpoint {out} --data data --out again"
         ));
         assert!(
-            ran.error().contains("ends in a folded map"),
+            ran.error().contains("contains a folded map"),
             "{}",
             ran.stderr
         );

@@ -1,5 +1,5 @@
-//! Single images on the pages of `inspect`, `report` and `compare`: pictures from the data set that is still there, names
-//! that would break a page, and pages without pictures.
+//! Single images on the pages of `inspect`, `report` and `compare`: pictures from the data set that
+//! is still there, names that would break a page, and pages without pictures.
 
 use std::fs;
 
@@ -63,8 +63,8 @@ fn results_bring_their_images_to_the_pages_of_compare_and_report() {
     assert_eq!(other.code, Some(0), "{}", other.stderr);
     for run in ["run", "other"] {
         let line = format!(
-            "probe --checkpoint {run}/model.safetensors --data data --seeds 2 --fractions 0.5 --probe logistic \
-             --out {run}/probe"
+            "probe --checkpoint {run}/model.safetensors --data data --seeds 2 --fractions 0.5 \
+             --probe logistic --out {run}/probe"
         );
         let ran = world.run(&line);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -79,7 +79,7 @@ fn results_bring_their_images_to_the_pages_of_compare_and_report() {
     let page = compare("c.html", "");
     for part in [
         "Accuracy by class over run/probe",
-        "Neighbours of images that nobody chose",
+        "Neighbours of a fixed sample of images",
         "A map of the images",
         "a&lt;b&gt;&#39;&quot;&amp;amp;",
         "test/plain/&lt;script&gt;alert(1)&lt;!--",
@@ -90,7 +90,7 @@ fn results_bring_their_images_to_the_pages_of_compare_and_report() {
     assert!(pictures(&page) >= 16, "{}", pictures(&page));
     let bare = compare("bare.html", "--no-thumbnails");
     assert_eq!(pictures(&bare), 0);
-    assert!(bare.contains("Pictures are left out, as was asked.") && bare.contains("test/plain/"));
+    assert!(bare.contains("Pictures are left out, as requested.") && bare.contains("test/plain/"));
 
     // A single model has a part of its own.
     assert_eq!(world.run("report run").code, Some(0));
@@ -98,10 +98,10 @@ fn results_bring_their_images_to_the_pages_of_compare_and_report() {
     assert!(page.contains("Accuracy by class") && page.contains("A map of the images"));
     assert!(pictures(&page) >= 16);
 
-    // Other images in the same place are not shown for those that were judged.
+    // Other images in the same place are not shown for those that were evaluated.
     fs::remove_file(world.path("data/test/plain").join(format!("{FILE}3.png"))).unwrap();
     let page = compare("changed.html", "");
-    assert!(page.contains("no longer those that were judged") && page.contains("image 1"));
+    assert!(page.contains("have changed since the evaluation") && page.contains("image 1"));
     assert!(!page.contains("test/plain/"));
     fs::rename(world.path("data"), world.path("moved")).unwrap();
     let page = compare("gone.html", "");

@@ -1,5 +1,5 @@
-//! What is said before a run: plans that refuse what the run would refuse, names that are nearly right,
-//! the precision, and how many images go through the network at a time.
+//! What is said before a run: plans that refuse what the run would refuse, names that are nearly
+//! right, the precision, and how many images go through the network at a time.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! Several processes of one command: the same run as one, and what becomes of it when one of them fails.
+//! Several processes of one command: the same run as one, and what becomes of it when one of them
+//! fails.
 
 use std::fs;
 use std::path::Path;
@@ -146,7 +147,8 @@ fn a_signal_to_the_launcher_saves_once_and_resume_goes_on() {
     }
 }
 
-/// Ends a process of a run in some way; one error must say `expected`, soon, and the run must resume.
+/// Ends a process of a run in some way; one error must say `expected`, soon, and the run must
+/// resume.
 fn survives(rank: usize, signal: &str, more: &str, expected: &str) {
     let world = World::new();
     world.data("data", 200, 20);
@@ -292,10 +294,11 @@ fn processes_embed_and_judge_to_the_bytes_of_one() {
             }
         }
     }
-    let files = "--train rows1.npy --train-labels rows1.labels.npy --test rows1.npy --test-labels rows1.labels.npy";
+    let files = "--train rows1.npy --train-labels rows1.labels.npy --test rows1.npy --test-labels \
+                 rows1.labels.npy";
     let refused = world.run(&format!("knn {files} --nproc 2"));
     assert!(
-        refused.error().contains("one process judges"),
+        refused.error().contains("one process evaluates"),
         "{}",
         refused.stderr
     );
@@ -319,7 +322,7 @@ fn bad_images_count_over_all_processes() {
     };
     for size in [1, 2] {
         let over = embed(size, "0.05");
-        let expected = "3 of 48 images cannot be used: expected at most 2";
+        let expected = "3 of 48 images cannot be read: expected at most 2";
         assert!(over.error().contains(expected), "{size}: {}", over.stderr);
         let ran = embed(size, "0.1");
         assert_eq!(ran.code, Some(0), "{size}: {}", ran.stderr);

@@ -1,4 +1,5 @@
-//! The commands of the README: all of them parse, and those that take seconds on small data are run.
+//! The commands of the README: all of them parse, and those that take seconds on small data are
+//! run.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! The same command, queued again: after a kill at any moment it starts, goes on or is done, and leaves
-//! the bytes of a run that was never disturbed.
+//! The same command, queued again: after a kill at any moment it starts, goes on or is done, and
+//! leaves the bytes of a run that was never disturbed.
 
 use std::fs;
 
@@ -40,8 +40,8 @@ fn assert_same(world: &World, run: &str, whole: &str) {
     assert_eq!(events(world, run), events(world, whole));
 }
 
-/// Kills `run` each time its log has so many lines and starts it again with the same line; it must end as
-/// `whole` did.
+/// Kills `run` each time its log has so many lines and starts it again with the same line; it must
+/// end as `whole` did.
 fn assert_survives_kills(world: &World, line: &str, moments: &[usize]) {
     for &lines in moments {
         let child = world.spawn(line);
@@ -95,9 +95,9 @@ fn a_killed_run_of_dino_is_gone_on_with_teacher_and_centre() {
         format!(
             "pretrain --recipe dino-small-28 --set backbone.patch=7 --set backbone.width=32 \
              --set backbone.depth=1 --set backbone.heads=2 --set backbone.hidden=32 \
-             --set method.projector=[16,8] --set method.prototypes=12 --set augmentation.views.2.size=14 \
-             --data data --batch 16 --epochs 2 --threads 2 --held-out 20 --log-every 2 --save-every 3 \
-             --resume-or-start --out {out}"
+             --set method.projector=[16,8] --set method.prototypes=12 --set \
+             augmentation.views.2.size=14 --data data --batch 16 --epochs 2 --threads 2 --held-out \
+             20 --log-every 2 --save-every 3 --resume-or-start --out {out}"
         )
     };
     let whole = world.run(&line("whole"));
@@ -147,7 +147,8 @@ fn a_start_that_was_killed_before_its_first_checkpoint_starts_anew() {
         world.run(&line.replace("--out run", "--out whole")).code,
         Some(0)
     );
-    // As a kill leaves it: settings and a log that has begun, a lock without its process, and half a file.
+    // As a kill leaves it: settings and a log that has begun, a lock without its process, and half
+    // a file.
     fs::create_dir(world.path("run")).unwrap();
     for (file, text) in [
         ("recipe.toml", "name = "),

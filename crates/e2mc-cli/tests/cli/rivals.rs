@@ -8,7 +8,8 @@ use super::common::World;
 fn the_paper_s_ablations_continue_a_swav_checkpoint() {
     let world = World::new();
     world.data("data", 24, 8);
-    // The paper's settings on a narrow network, two large and two small crops, and no longer than a step.
+    // The paper's settings on a narrow network, two large and two small crops, and no longer than a
+    // step.
     let narrow = "--set backbone.width=4 --set method.projector=[16,8] --set method.prototypes=6";
     let training = "--data data --batch 8 --epochs 1 --knn-every 0 --threads 2 \
         --set augmentation.views=[{count=2,size=64},{count=2,size=32}]";
@@ -22,8 +23,8 @@ fn the_paper_s_ablations_continue_a_swav_checkpoint() {
         ("mmcr", &["mmcr"]),
     ] {
         let ran = world.run(&format!(
-            "continue --recipe swav-imagenet-{rival} --checkpoint base/model.safetensors {training} \
-             --out {rival} --json"
+            "continue --recipe swav-imagenet-{rival} --checkpoint base/model.safetensors \
+             {training} --out {rival} --json"
         ));
         let found = &ran.json()["terms"];
         for term in terms {
@@ -42,8 +43,8 @@ fn a_criterion_of_random_directions_resumes_exactly() {
     world.data("data", 100, 20);
     let base = world.pretrain("data", "base", "--knn-every 0");
     assert_eq!(base.code, Some(0), "{}", base.stderr);
-    let line = "continue --recipe vicreg-small --checkpoint base/model.safetensors --data data --batch 16 \
-        --knn-every 0 --threads 2 --criterion sigreg --set schedule.name=constant";
+    let line = "continue --recipe vicreg-small --checkpoint base/model.safetensors --data data \
+        --batch 16 --knn-every 0 --threads 2 --criterion sigreg --set schedule.name=constant";
     let whole = world.run(&format!("{line} --epochs 2 --out whole --json"));
     assert!(whole.json()["terms"]["sigreg"].as_f64().unwrap() > 0.0);
     let first = world.run(&format!("{line} --epochs 1 --out parts"));

@@ -65,7 +65,8 @@ fn a_signal_before_the_first_file_leaves_none() {
         signal(&child, signals[index % signals.len()]);
         let ran = ended(child);
         if line.starts_with("sweep") && !ran.stderr.contains("nothing was changed") {
-            // On a busy machine the sweep's plan is written before the signal comes: then it goes on.
+            // On a busy machine the sweep's plan is written before the signal comes: then it goes
+            // on.
             assert_eq!(ran.code, Some(3), "{line}: {}", ran.stderr);
             let resumed = world.run("sweep --out out --resume --threads 1");
             assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);

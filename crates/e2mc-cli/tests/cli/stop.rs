@@ -42,11 +42,11 @@ fn settings_cannot_change_on_resume() {
     world.data("data", 100, 20);
     world.pretrain("data", "run", "");
     for (command, typed, named) in [
-        ("pretrain", "--batch 8", "--batch does not go with it"),
+        ("pretrain", "--batch 8", "--batch cannot be given"),
         (
             "pretrain",
             "--seed 1 --held-out 5",
-            "--held-out and --seed do not go with it",
+            "--held-out and --seed cannot be given",
         ),
         ("pretrain", "--knn-every 2", "--knn-every does"),
         (
@@ -75,11 +75,14 @@ fn settings_cannot_change_on_resume() {
         assert_eq!(ran.code, Some(2), "{typed}");
         let error = ran.error();
         assert!(
-            error.contains("--resume goes on with the settings of the"),
+            error.contains("--resume uses the settings of the"),
             "{error}"
         );
         assert!(error.contains(named), "{error}");
-        assert!(error.contains("with --resume go --data, --out"), "{error}");
+        assert!(
+            error.contains("with --resume these may be given: --data, --out"),
+            "{error}"
+        );
     }
     let ran = world.run("pretrain --out run --resume");
     assert!(
@@ -104,8 +107,10 @@ fn a_resumed_run_keeps_its_settings_and_its_record_is_of_the_whole() {
     let before = settings();
     assert_eq!(before["guard"], "stop");
     fs::rename(world.path("data"), world.path("moved")).unwrap();
-    let resumed =
-        world.run("pretrain --out run --resume --data moved --epochs 3 --log-every 2 --max-bad-images 0.25 --json");
+    let resumed = world.run(
+        "pretrain --out run --resume --data moved --epochs 3 --log-every 2 \
+                   --max-bad-images 0.25 --json",
+    );
     let result = resumed.json();
     let after = settings();
     for key in ["guard", "half"] {

@@ -99,7 +99,8 @@ fn labels_of_different_kinds_are_refused() {
     let ran = world.run(&format!("svm {line}"));
     assert!(
         ran.error().contains(
-            "are of different kinds: train.npz:y holds 4 column(s) of 0/1, l.npy holds class numbers"
+            "have different forms: train.npz:y holds 4 column(s) of 0/1, l.npy holds class \
+             numbers"
         ),
         "{}",
         ran.stderr

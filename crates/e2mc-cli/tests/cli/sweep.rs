@@ -66,8 +66,9 @@ fn every_combination_is_trained_measured_and_shown() {
         |run: &str| fs::read(out.join("runs").join(run).join("model.safetensors")).unwrap();
     assert!(weights(&folders[0]) != weights(&folders[5]));
 
-    let line = "continue --checkpoint base/model.safetensors --recipe vicreg-small --data data --batch 16 \
-        --epochs 1 --knn-every 0 --threads 2 --set criterion.beta=1000 --set criterion.gamma=1 --out alone";
+    let line = "continue --checkpoint base/model.safetensors --recipe vicreg-small --data data \
+        --batch 16 --epochs 1 --knn-every 0 --threads 2 --set criterion.beta=1000 --set \
+        criterion.gamma=1 --out alone";
     assert_eq!(world.run(line).code, Some(0));
     let alone = fs::read(world.path("alone/model.safetensors")).unwrap();
     assert!(
@@ -141,7 +142,7 @@ fn a_sweep_that_was_stopped_goes_on_as_if_it_had_not_been() {
     let ran = ended(child);
     let text = ran.stdout;
     assert_eq!(ran.code, Some(3), "{text}");
-    assert!(text.contains("go on with --resume"), "{text}");
+    assert!(text.contains("continue with --resume"), "{text}");
     assert!(!run.join("probe/result.json").exists() && run.join("checkpoint.safetensors").exists());
     assert_eq!(runs(&world.path("sweep")).len(), 1);
 
@@ -157,8 +158,9 @@ fn a_sweep_that_was_stopped_goes_on_as_if_it_had_not_been() {
         .filter(|event| event["event"] == "step")
         .count();
     assert_eq!(steps, 8 * 6, "each step once");
-    let line = "continue --checkpoint base/model.safetensors --recipe vicreg-small --data data --batch 16 \
-        --epochs 8 --knn-every 0 --threads 2 --set training.learning_rate=1e-4 --out alone";
+    let line = "continue --checkpoint base/model.safetensors --recipe vicreg-small --data data \
+        --batch 16 --epochs 8 --knn-every 0 --threads 2 --set training.learning_rate=1e-4 --out \
+        alone";
     assert_eq!(world.run(line).code, Some(0));
     let weights = |run: &Path| fs::read(run.join("model.safetensors")).unwrap();
     assert!(weights(&run) == weights(&world.path("alone")));
@@ -233,7 +235,7 @@ fn bad_grids_are_refused_before_anything_is_written() {
     let ran = world.run("sweep --out nowhere --resume --grid criterion.beta=1");
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert!(
-        ran.error().contains("--resume goes on with the settings"),
+        ran.error().contains("--resume uses the settings"),
         "{}",
         ran.stderr
     );

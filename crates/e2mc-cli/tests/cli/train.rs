@@ -127,10 +127,11 @@ fn unlabelled_images_in_a_folder_are_trained_without_the_check() {
 fn worse_features_are_warned_of_and_stop_the_run_if_asked() {
     let world = World::new();
     world.data("data", 600, 20);
-    // A decay that takes nearly all of each weight at every step leaves nothing of any features, and
-    // the numbers stay finite.
-    let wild = "--set optimizer.name=sgd --set optimizer.momentum=0.0 --set optimizer.weight_decay=9.9 \
-        --set training.learning_rate=0.1 --set schedule.name=constant --epochs 3";
+    // A decay that takes nearly all of each weight at every step leaves nothing of any features,
+    // and the numbers stay finite.
+    let wild = "--set optimizer.name=sgd --set optimizer.momentum=0.0 --set \
+        optimizer.weight_decay=9.9 --set training.learning_rate=0.1 --set schedule.name=constant \
+        --epochs 3";
     let warned = world.pretrain("data", "warned", wild);
     assert_eq!(warned.code, Some(0), "{}", warned.stderr);
     assert!(
@@ -154,8 +155,8 @@ fn without_out_a_run_finds_a_folder_that_is_free() {
     world.data("data", 40, 20);
     let base = world.pretrain("data", "base", "--knn-every 0");
     assert_eq!(base.code, Some(0), "{}", base.stderr);
-    let line = "continue --recipe vicreg-small --checkpoint base/model.safetensors --data data --batch 16 \
-        --epochs 1 --knn-every 0 --threads 2";
+    let line = "continue --recipe vicreg-small --checkpoint base/model.safetensors --data data \
+        --batch 16 --epochs 1 --knn-every 0 --threads 2";
     for folder in ["runs/vicreg-small", "runs/vicreg-small-2"] {
         let ran = world.run(line);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);

@@ -132,7 +132,7 @@ fn what_is_not_a_run_is_said() {
         "watch nowhere --serve 0",
     ] {
         let ran = world.run(line);
-        assert!(ran.error().contains("no run is there"), "{}", ran.stderr);
+        assert!(ran.error().contains("holds no run"), "{}", ran.stderr);
         assert!(ran.stderr.contains("\nhint: "), "{}", ran.stderr);
     }
     assert_eq!(world.run("watch empty --every 0").code, Some(2));

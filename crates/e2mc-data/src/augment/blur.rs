@@ -2,8 +2,8 @@
 //!
 //! An extended box of radius `r + f` weighs the `2 r + 1` pixels around the centre alike and the
 //! two beyond them by the fraction `f` of that; three in a row have the variance that was asked for
-//! (Gwosdek et al., *Theoretical Foundations of Gaussian Convolution by Extended Box Filtering*, SSVM
-//! 2011). Every pass rounds to bytes; the border pixel is repeated outwards.
+//! (Gwosdek et al., *Theoretical Foundations of Gaussian Convolution by Extended Box Filtering*,
+//! SSVM 2011). Every pass rounds to bytes; the border pixel is repeated outwards.
 
 use super::transpose::transpose;
 use crate::Image;
@@ -52,9 +52,9 @@ fn box_radius(sigma: f32) -> f32 {
 /// An extended box filter with weights in 24-bit fixed point.
 struct Kernel {
     radius: usize,
-    /// Of each pixel within the radius.
+    /// Weight of each pixel within the radius.
     inner: u32,
-    /// Of the two pixels just outside.
+    /// Weight of the two pixels just outside.
     outer: u32,
 }
 

@@ -4,9 +4,9 @@
 //! self. Single-channel images have no saturation and no hue: those operations leave them alone.
 //!
 //! A contrast needs the mean of what came before it; all else is done pixel by pixel, several
-//! changes in one pass, on a few hundred pixels at a time that stay in the nearest cache. There they
-//! are whole numbers in `f32`, which holds every product here exactly; Pillow uses `f64` in places,
-//! with the same results but for one level in about one of 10,000 turned pixels.
+//! changes in one pass, on a few hundred pixels at a time that stay in the nearest cache. There
+//! they are whole numbers in `f32`, which holds every product here exactly; Pillow uses `f64` in
+//! places, with the same results but for one level in about one of 10,000 turned pixels.
 
 use super::recipe::Jitter;
 use crate::vectorised::vectorised;

@@ -1,8 +1,8 @@
 //! Random views of an image: the recipe, and the operations it is made of.
 //!
-//! Everything works on bytes, channel by channel, and rounds where Pillow rounds. A view is made in this order: crop
-//! and resize, flip, colour jitter, grey, blur, solarize, normalise. (Some methods flip last; a flip
-//! commutes with all the rest.)
+//! Everything works on bytes, channel by channel, and rounds where Pillow rounds. A view is made in
+//! this order: crop and resize, flip, colour jitter, grey, blur, solarize, normalise. (Some methods
+//! flip last; a flip commutes with all the rest.)
 
 pub mod blur;
 pub mod colour;

@@ -219,8 +219,8 @@ impl Augmentation {
         )
     }
 
-    /// DINO's two large and eight small crops: the defaults of its public code, whose large ones are
-    /// made as BYOL's two views.
+    /// DINO's two large and eight small crops: the defaults of its public code, whose large ones
+    /// are made as BYOL's two views.
     pub fn dino() -> Self {
         let view = |count, size, scale, blur, solarize| ViewRecipe {
             count,

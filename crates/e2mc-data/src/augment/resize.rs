@@ -1,5 +1,5 @@
-//! Resizing as Pillow does it, bit for bit: along the rows, then down the columns, with weights of 22
-//! bits and bytes in between. A filter widens its support when it shrinks (antialias).
+//! Resizing as Pillow does it, bit for bit: along the rows, then down the columns, with weights of
+//! 22 bits and bytes in between. A filter widens its support when it shrinks (antialias).
 //!
 //! Both directions run down whole rows of samples, the first on the image with rows and columns
 //! exchanged. Cost: a multiplication for each weight and sample, 16 at once with AVX-512.

@@ -14,8 +14,8 @@ use crate::decode::{Wanted, decode_region};
 use crate::geometry::Region;
 use crate::{Dataset, Error, Image};
 
-/// The most bytes that are read of an image: several times what [`PIXEL_LIMIT`](crate::decode::PIXEL_LIMIT)
-/// pixels take without compression.
+/// The most bytes that are read of an image: several times what
+/// [`PIXEL_LIMIT`](crate::decode::PIXEL_LIMIT) pixels take without compression.
 const FILE_LIMIT: u64 = 1 << 30;
 
 thread_local! {
@@ -32,7 +32,7 @@ pub struct ImageFiles {
     /// The shards, open.
     shards: Vec<(PathBuf, File)>,
     max_bad: f64,
-    /// Who is told of bad images, each once.
+    /// Called once for each bad image.
     on_bad: Option<OnBad>,
     bad: Mutex<BTreeSet<usize>>,
 }

@@ -20,7 +20,7 @@ struct Listing {
     broken: Vec<PathBuf>,
 }
 
-/// Files that were passed over: how many, and one of them.
+/// Files that were skipped: how many, and one of them.
 #[derive(Default)]
 struct Skipped(usize, Option<PathBuf>);
 
@@ -55,7 +55,7 @@ struct Lister<'a> {
 }
 
 /// The images in a folder of class folders, or in a flat folder. Class folders are searched to the
-/// bottom, several at a time; names that start with a dot are passed over. `progress` is told the
+/// bottom, several at a time; names that start with a dot are skipped. `progress` is told the
 /// number of images found so far. With `beside`, images beside class folders come last and have no
 /// label.
 ///
@@ -125,7 +125,7 @@ pub(super) fn list_images(
         }
         (Some(_), None, Some(folder)) => {
             index.warnings.push(format!(
-                "{} holds no images and was left out",
+                "left out {}, which holds no images",
                 folder.display()
             ));
         }
@@ -135,14 +135,14 @@ pub(super) fn list_images(
     if let Skipped(count, Some(first)) = broken {
         let links = if count == 1 { "link" } else { "links" };
         index.warnings.push(format!(
-            "{count} {links} to what is not there left out, the first {}",
+            "left out {count} dangling {links}, the first {}",
             first.display()
         ));
     }
     if let Skipped(count, Some(first)) = skipped {
         let files = if count == 1 { "file" } else { "files" };
         index.warnings.push(format!(
-            "{count} {files} without the extension {EXTENSION_LIST} left out, the first {}",
+            "left out {count} {files} without the extension {EXTENSION_LIST}, the first {}",
             first.display()
         ));
     }

@@ -75,8 +75,8 @@ impl IdxImages {
         })
     }
 
-    /// Takes the labels of another split's images into account, so that both have the same classes. What
-    /// is wrong with that split, it tells when it is opened itself.
+    /// Takes the labels of another split's images into account, so that both have the same classes.
+    /// What is wrong with that split, it tells when it is opened itself.
     pub(super) fn unite(&mut self, images: &Path, labels: &Path) {
         let other = || {
             let [count, ..] = Contents::<3>::open(images).ok()?.dimensions;

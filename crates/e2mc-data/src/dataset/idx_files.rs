@@ -21,8 +21,8 @@ pub(super) fn open_idx(images: &Path, other: Option<PathBuf>) -> Result<Arc<dyn 
     Ok(Arc::new(dataset))
 }
 
-/// The IDX image file of a split among a folder's files: by the usual names, or else the only one whose name
-/// holds `images`, `idx3` and a word for the split.
+/// The IDX image file of a split among a folder's files: by the usual names, or else the only one
+/// whose name holds `images`, `idx3` and a word for the split.
 ///
 /// # Errors
 /// There are several of the latter.
@@ -42,7 +42,7 @@ pub(super) fn idx_images(
         let of_images = name.contains("images") && name.contains("idx3");
         of_images && split_of_idx(&name) == Some(split) && path.is_file()
     };
-    // Of a file and its compressed twin the former.
+    // An uncompressed file is preferred to its compressed twin.
     let twin = |path: &Path| {
         path.extension().is_some_and(|end| end == "gz") && path.with_extension("").is_file()
     };

@@ -82,8 +82,8 @@ impl Source {
 }
 
 impl Index {
-    /// The index of `root` as it was kept in the folder `cache`, if it still holds; else what `make`
-    /// makes, which is then kept. A cache that cannot be read or written is as good as none.
+    /// The index of `root` as it was kept in the folder `cache`, if it still holds; else what
+    /// `make` makes, which is then kept. A cache that cannot be read or written is as good as none.
     pub(crate) fn cached(
         cache: Option<&Path>,
         root: &Path,

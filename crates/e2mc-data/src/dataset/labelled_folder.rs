@@ -68,7 +68,7 @@ pub(super) fn open_split(
     if listed.names.len() > index.names.len() {
         // Boxes, several for an image.
         index.warnings.push(format!(
-            "{} has {} rows for {} images and was not taken for their labels",
+            "{} has {} rows for {} images and was not used as their labels",
             list.display(),
             listed.names.len(),
             index.names.len()
@@ -121,13 +121,13 @@ impl SplitFolder<'_> {
     }
 }
 
-/// A list, with these classes too: folders, of which its labels are numbers or names, or those of another
-/// list. `images`: how many there are.
+/// A list, with these classes too: folders, of which its labels are numbers or names, or those of
+/// another list. `images`: how many there are.
 fn read_labels(list: &Path, classes: &Classes, images: usize) -> Result<Index, Error> {
     let mut index = read_list(list)?;
     if index.names.len() < images {
         index.warnings.push(format!(
-            "{} names {} of {images} images, the others are left out",
+            "{} lists {} of {images} images; the others are left out",
             list.display(),
             index.names.len()
         ));
@@ -145,7 +145,8 @@ fn read_labels(list: &Path, classes: &Classes, images: usize) -> Result<Index, E
         Error::Label {
             name: format!("{}: {image}", list.display()),
             expected: format!(
-                "a number below {}, for as many class folders of the other split, or one of their names",
+                "a number below {} (the number of class folders of the other split), or one of \
+                 their names",
                 names.len()
             ),
             found: index.classes[index.labels[place] as usize].clone(),

@@ -18,16 +18,16 @@ pub(super) struct Mix {
 impl Mix {
     pub(super) fn expected(&self) -> String {
         if self.numbers {
-            format!("a whole number below {MOST} as the label, as other lines have")
+            format!("a whole number below {MOST} as the label, as on other lines")
         } else {
-            "a name as the label and no number, as other lines have".to_owned()
+            "a name as the label, not a number, as on other lines".to_owned()
         }
     }
 }
 
 /// The label of each text, and the names of the classes. If the texts are whole numbers from 0 on
-/// (all as `7`, or all as `7.0`, as pandas writes them), these are the labels, as in an IDX file; else
-/// the different texts are the classes, sorted: by value where all are numbers.
+/// (all as `7`, or all as `7.0`, as pandas writes them), these are the labels, as in an IDX file;
+/// else the different texts are the classes, sorted: by value where all are numbers.
 ///
 /// # Errors
 /// Some are whole numbers and some are not.
@@ -91,9 +91,9 @@ pub(super) fn are_numbers(classes: &[String]) -> bool {
     classes.all(|(place, class)| class.parse() == Ok(place))
 }
 
-/// Takes the classes of another split of the data set into account, so that a label means the same in
-/// both: numbers count up to the highest of either; names are those of both. (Whoever compares the
-/// splits will tell of a class that only one of them has.) Numbers and names cannot be united.
+/// Takes the classes of another split of the data set into account, so that a label means the same
+/// in both: numbers count up to the highest of either; names are those of both. (Whoever compares
+/// the splits will tell of a class that only one of them has.) Numbers and names cannot be united.
 pub(super) fn unite(labels: &mut [u32], classes: &mut Vec<String>, other: &[String]) {
     if classes.is_empty() || other.is_empty() {
         return;

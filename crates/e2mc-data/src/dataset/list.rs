@@ -1,9 +1,9 @@
 //! Text files that list images: one a line, with a label or without.
 //!
-//! `path<TAB>label`, `path,label` or `path label`, the same in all lines; paths are relative to the file's
-//! folder. Empty lines and lines that start with `#` are passed over, and so is a header. A table with a
-//! header may have more columns, among them pandas' index (see [`table`](super::table)). Labels are whole
-//! numbers, or names of classes.
+//! `path<TAB>label`, `path,label` or `path label`, the same in all lines; paths are relative to the
+//! file's folder. Empty lines and lines that start with `#` are skipped, and so is a header. A
+//! table with a header may have more columns, among them pandas' index (see
+//! [`table`](super::table)). Labels are whole numbers, or names of classes.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -15,14 +15,15 @@ use super::lines::{damaged, is_image, lines};
 use super::table::{self, Row, is_path_column};
 use crate::Error;
 
-/// The most bytes of a line: several times the longest path, so that what is no list is not searched.
+/// The most bytes of a line: several times the longest path, so that what is no list is not
+/// searched.
 const LONGEST: usize = 1 << 14;
 
 /// The images of a list.
 ///
 /// # Errors
-/// The file cannot be read or is no text, it lists nothing, or its lines are not alike: with a label
-/// and without, or with numbers and with names.
+/// The file cannot be read or is no text, it lists nothing, or its lines are not alike: with a
+/// label and without, or with numbers and with names.
 pub(super) fn read_list(path: &Path) -> Result<Index, Error> {
     let source = Source::of(path)?;
     let bytes = fs::read(path).map_err(|source| Error::Read {
@@ -102,8 +103,8 @@ fn plain_rows<'a>(
     Ok(rows)
 }
 
-/// Whether a first line names columns: it starts with the name of one, has no number, and there is no
-/// such file.
+/// Whether a first line names columns: it starts with the name of one, has no number, and there is
+/// no such file.
 fn is_header(line: &str, folder: &Path) -> bool {
     let mut fields = line
         .split(['\t', ',', ' '])
@@ -146,9 +147,10 @@ impl Separator {
         text.split(move |found| self.is(found))
     }
 
-    /// What these lines have, `None` for paths alone. Paths may hold commas and blanks, so that all lines
-    /// decide together: the first separator that leaves paths which end like images; or else the first
-    /// that all lines have; or else what the first line has, and the others will be refused.
+    /// What these lines have, `None` for paths alone. Paths may hold commas and blanks, so that all
+    /// lines decide together: the first separator that leaves paths which end like images; or else
+    /// the first that all lines have; or else what the first line has, and the others will be
+    /// refused.
     fn of<'a, L: Iterator<Item = &'a str>>(lines: impl Fn() -> L) -> Option<Self> {
         if lines().all(is_image) {
             return None;

@@ -1,10 +1,11 @@
 //! What lies in a tar file of the WebDataset convention.
 //!
 //! Files whose names agree up to the first dot belong together: `000017.jpg`, with its
-//! label in `000017.cls` or `000017.cls.txt` (a whole number, or a class's name) or in `000017.json` (the
-//! first of some keys such as `label`). A name may have dots of its own, `2024.01.05.png`: it is an image
-//! where its label has them too, or where nothing else of its kind is there. Links are read as what
-//! they lead to. Images of other formats, with holes, or beside a sample's image, are counted.
+//! label in `000017.cls` or `000017.cls.txt` (a whole number, or a class's name) or in
+//! `000017.json` (the first of some keys such as `label`). A name may have dots of its own,
+//! `2024.01.05.png`: it is an image where its label has them too, or where nothing else of its kind
+//! is there. Links are read as what they lead to. Images of other formats, with holes, or beside a
+//! sample's image, are counted.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;

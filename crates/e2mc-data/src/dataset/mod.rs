@@ -35,7 +35,8 @@ use std::path::Path;
 use crate::decode::Wanted;
 use crate::{Error, Image, Thumbnail};
 
-/// The name of an image below the folder of its data set, so that it stays the same where the folder is moved.
+/// The name of an image below the folder of its data set, so that it stays the same where the
+/// folder is moved.
 pub fn name_below(root: &Path, dataset: &dyn Dataset, index: usize) -> String {
     let (root, name) = (root.to_string_lossy(), dataset.name(index));
     let below = name.strip_prefix(&*root).unwrap_or(&name);
@@ -44,8 +45,8 @@ pub fn name_below(root: &Path, dataset: &dyn Dataset, index: usize) -> String {
         .to_owned()
 }
 
-/// What is shown of the image `index`: its name [below the folder](name_below) and, with `thumbnails`
-/// and where it can be read, a small picture. None where there is no such image.
+/// What is shown of the image `index`: its name [below the folder](name_below) and, with
+/// `thumbnails` and where it can be read, a small picture. None if there is no such image.
 pub fn shown(
     (root, dataset): (&Path, &dyn Dataset),
     index: usize,
@@ -57,8 +58,8 @@ pub fn shown(
     })
 }
 
-/// Whether a data set in the folder `root` can be what rows of embeddings are of: as many images as rows and, of a list
-/// of `names` as `embed` leaves it, the same in the same order.
+/// Whether a data set in the folder `root` can be what rows of embeddings are of: as many images as
+/// rows and, of a list of `names` as `embed` leaves it, the same in the same order.
 pub fn is_of_rows(root: &Path, dataset: &dyn Dataset, rows: usize, names: Option<&str>) -> bool {
     let below = |row| name_below(root, dataset, row);
     let ends = |(row, line): (usize, &str)| line.ends_with(&*escaped_name(&below(row)));
@@ -83,8 +84,8 @@ pub trait Dataset: Send + Sync {
     /// The image cannot be read or decoded; the error names it.
     fn read(&self, index: usize, image: &mut Image) -> Result<(), Error>;
 
-    /// Reads of an image at least the region that is wanted; the pixels outside are unspecified. See
-    /// [`decode_region`](crate::decode::decode_region).
+    /// Reads of an image at least the region that is wanted; the pixels outside are unspecified.
+    /// See [`decode_region`](crate::decode::decode_region).
     ///
     /// # Errors
     /// The image cannot be read or decoded; the error names it.
@@ -111,8 +112,8 @@ pub trait Dataset: Send + Sync {
     /// Width and height when all images are alike, else `None`.
     fn native_size(&self) -> Option<(usize, usize)>;
 
-    /// The fraction of the images that a loader may find to be unreadable, from 0 to 1. It puts others
-    /// of the same class in their places; with 0 the first is an error.
+    /// The fraction of the images that a loader may find to be unreadable, from 0 to 1. It puts
+    /// others of the same class in their places; with 0 the first is an error.
     fn max_bad(&self) -> f64 {
         0.0
     }

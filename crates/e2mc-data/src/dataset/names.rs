@@ -5,10 +5,10 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 
-/// A name as one line of text, so that a file of names has a line for each: `\n`, `\r` and `\t` stand for
-/// a line feed, a carriage return and a tab, `\u{…}` for another control character or a separator of
-/// lines or paragraphs by its number in hexadecimal, `\\` for a backslash. Every other name is its own
-/// line. [`unescaped_name`] takes it back.
+/// A name as one line of text, so that a file of names has a line for each: `\n`, `\r` and `\t`
+/// stand for a line feed, a carriage return and a tab, `\u{…}` for another control character or a
+/// separator of lines or paragraphs by its number in hexadecimal, `\\` for a backslash. Every other
+/// name is its own line. [`unescaped_name`] takes it back.
 ///
 /// ```
 /// use e2mc_data::dataset::{escaped_name, unescaped_name};
@@ -90,8 +90,8 @@ impl Names {
     pub(crate) fn get(&self, index: usize) -> &OsStr {
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
         let name = &self.bytes[start as usize..self.ends[index] as usize];
-        // SAFETY: `push` is the only way in, and each name comes out as it went in; what was read from
-        // a file went in through `from_raw`, whose caller vouches for it.
+        // SAFETY: `push` is the only way in, and each name comes out as it went in; what was read
+        // from a file went in through `from_raw`, whose caller vouches for it.
         unsafe { OsStr::from_encoded_bytes_unchecked(name) }
     }
 

@@ -19,21 +19,22 @@ use crate::{Dataset, Error, Selection, subset};
 /// Opens the data set at `path`, whatever its form:
 ///
 /// - an IDX file of images, or a folder with `train-images-idx3-ubyte` and `t10k-images-idx3-ubyte`
-///   or `test-images-idx3-ubyte` (each plain or `.gz`), with label files `…-labels-idx1-ubyte` beside;
-///   also under longer names, such as `emnist-letters-train-images-idx3-ubyte`;
-/// - a folder with `train/` and `val/` or `test/` (`val/` is taken where both are): the one for the split;
-///   also by other words and in any case, such as `Training/` and `Testing/`, `seg_train/` and `seg_test/`,
-///   and with one folder around both; a split without class folders is labelled by a list beside or
-///   in it, such as `val.txt`, `train_labels.csv` or `val/val_annotations.txt`;
-/// - a folder with the lists `train.txt` and `val.txt` or `test.txt` (or `.csv`, `.tsv`), or one such
-///   file: a path a line, with a label behind a tab, a comma or a blank, or without; or a table;
-/// - tar files in the WebDataset convention: one, or a folder of them. If names hold the word `train`,
-///   and others `val` or `test` (`val` is taken where both are), these are the splits;
+///   or `test-images-idx3-ubyte` (each plain or `.gz`), with label files `…-labels-idx1-ubyte`
+///   beside; also under longer names, such as `emnist-letters-train-images-idx3-ubyte`;
+/// - a folder with `train/` and `val/` or `test/` (`val/` is taken where both are): the one for the
+///   split; also by other words and in any case, such as `Training/` and `Testing/`, `seg_train/`
+///   and `seg_test/`, and with one folder around both; a split without class folders is labelled by
+///   a list beside or in it, such as `val.txt`, `train_labels.csv` or `val/val_annotations.txt`;
+/// - a folder with the lists `train.txt` and `val.txt` or `test.txt` (or `.csv`, `.tsv`), or one
+///   such file: a path a line, with a label behind a tab, a comma or a blank, or without; or a
+///   table;
+/// - tar files in the WebDataset convention: one, or a folder of them. If names hold the word
+///   `train`, and others `val` or `test` (`val` is taken where both are), these are the splits;
 /// - a folder with a folder of images for each class, sorted by name;
 /// - a folder of images without labels.
 ///
-/// A file, and what has no splits, gives all its images for each. Splits have the same classes: those of
-/// both, also where one of them has no image of a class.
+/// A file, and what has no splits, gives all its images for each. Splits have the same classes:
+/// those of both, also where one of them has no image of a class.
 ///
 /// # Errors
 /// There is nothing at `path`, nothing for the split, or nothing that can be told apart.
@@ -164,8 +165,8 @@ fn find(
     open_folder(path, split, None, options)
 }
 
-/// Checks that lists do not stand beside class folders, of which one alone would leave out most; what
-/// the user should know of class folders beside two lists.
+/// Checks that lists do not stand beside class folders, of which one alone would leave out most;
+/// what the user should know of class folders beside two lists.
 fn check_lists(
     path: &Path,
     folders: &[PathBuf],
@@ -191,7 +192,7 @@ fn check_lists(
             expected: "one or the other, or a list for each split",
         }),
         found => Ok(Some(format!(
-            "{}: the lists {} are taken, not the folders beside ({names})",
+            "{}: the lists {} are used, not the folders beside them ({names})",
             path.display(),
             found.join(" and ")
         ))),
@@ -225,7 +226,7 @@ fn open_folder(
             });
         }
         warnings.push(format!(
-            "images beside the tar files are left out, the first {}",
+            "left out images beside the tar files, the first {}",
             image.display()
         ));
     }
@@ -234,7 +235,8 @@ fn open_folder(
         let none: Vec<_> = split_words::shards_of_none(&shards).collect();
         if let [first, ..] = none[..] {
             warnings.push(format!(
-                "{} of the tar files left out, for their names hold neither train nor val or test: the first, {}",
+                "left out {} of the tar files, because their names contain neither train nor val \
+                 or test; the first is {}",
                 none.len(),
                 first.display()
             ));
@@ -253,8 +255,8 @@ fn open_folder(
     }
     if split_words::are_unclear(&shards) {
         warnings.push(format!(
-            "{}: all tar files are taken together, for their names do not tell a split to train on (the word train) \
-             from one to test (val or test)",
+            "{}: all tar files are used as one set, because their names do not distinguish a train \
+             split (the word train) from a test split (val or test)",
             path.display()
         ));
     }
@@ -289,8 +291,8 @@ fn open_file(path: &Path, options: &OpenOptions<'_>) -> Result<Arc<dyn Dataset>,
     }
 }
 
-/// `other`: the list of the other split, which tells what is wrong with it when it is opened itself.
-/// `beside`: what the user should know.
+/// `other`: the list of the other split, which tells what is wrong with it when it is opened
+/// itself. `beside`: what the user should know.
 fn open_list(
     path: &Path,
     other: Option<&Path>,

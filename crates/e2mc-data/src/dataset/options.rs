@@ -36,7 +36,7 @@ pub fn first_bad(tell: impl Fn(BadNews<'_>) + Send + Sync + 'static) -> OnBad {
 pub enum Split {
     /// What a model may learn from.
     Train,
-    /// What it is judged by.
+    /// What it is evaluated by.
     Test,
 }
 

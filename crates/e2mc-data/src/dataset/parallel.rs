@@ -7,8 +7,8 @@ use std::thread;
 /// Threads at least: most of the time they wait for the disk.
 const THREADS: usize = 8;
 
-/// Does `work` on all items, several at a time; the results are in the items' order. After a failure
-/// no more work is begun; of several failures the one of the first item is returned.
+/// Does `work` on all items, several at a time; the results are in the items' order. After a
+/// failure no more work is begun; of several failures the one of the first item is returned.
 pub(super) fn map<T: Sync, R: Send, E: Send>(
     items: &[T],
     work: impl Fn(&T) -> Result<R, E> + Sync,

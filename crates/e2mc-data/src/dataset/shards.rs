@@ -1,7 +1,7 @@
 //! Tar files in the convention of WebDataset.
 //!
-//! The archives are read through once, for where each image lies; images are then read in place, in any
-//! order. What is in an archive, [`member`](super::member) tells.
+//! The archives are read through once, for where each image lies; images are then read in place, in
+//! any order. What is in an archive, [`member`](super::member) tells.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -120,7 +120,7 @@ fn index_shards(
         (None, None) if left_out.count() > 0 => {
             return Err(Error::LeftOut {
                 path: paths.first().cloned().unwrap_or_default(),
-                expected: "JPEG, PNG or WebP files as they are",
+                expected: "JPEG, PNG or WebP files stored as they are",
                 found: left_out.to_string(),
             });
         }

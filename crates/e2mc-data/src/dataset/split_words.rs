@@ -126,8 +126,8 @@ impl Named {
     }
 }
 
-/// Whether a folder's name is that of a split or of something else that is no class: `test`, `val2017`,
-/// `Validation`, `test_images`, `unlabeled`.
+/// Whether a folder's name is that of a split or of something else that is no class: `test`,
+/// `val2017`, `Validation`, `test_images`, `unlabeled`.
 pub(super) fn is_split(folder: &Path) -> bool {
     Named::of_folder(folder).is_some_and(|named| named.rest.is_empty()) || is_beside(folder)
 }
@@ -146,8 +146,8 @@ pub(super) fn rank_of_list(stem: &str, split: Split) -> Option<usize> {
     (of == split).then_some(rank)
 }
 
-/// Whether a file's name, without its extension, says that it labels the images of a split, and its rank:
-/// `val`, `val_labels`, and where it lies among the images, `labels` too.
+/// Whether a file's name, without its extension, says that it labels the images of a split, and its
+/// rank: `val`, `val_labels`, and where it lies among the images, `labels` too.
 pub(super) fn rank_of_labels(stem: &str, split: Split, within: bool) -> Option<usize> {
     let words = words(stem);
     let (told, rest): (Vec<&String>, Vec<&String>) =

@@ -91,8 +91,8 @@ impl SplitFolders {
         Ok(pairs.pop())
     }
 
-    /// Whether these are splits and no classes among others. Two are splits; one alone has folders of
-    /// images itself, or nothing beside it that could be a class.
+    /// Whether these are splits and no classes among others. Two are splits; one alone has folders
+    /// of images itself, or nothing beside it that could be a class.
     fn is_meant(&self, root: &Path, folders: &[PathBuf]) -> Result<bool, Error> {
         let (alone, split) = match (&self.train, &self.test) {
             (Some(alone), None) => (alone, Split::Train),
@@ -118,7 +118,7 @@ impl SplitFolders {
             path: root.to_owned(),
             first: format!("the folder {}/", file_name(alone)),
             second: format!("other folders of images ({})", classes.join(", ")),
-            expected: "train/ with val/ or test/, or class folders of which none is called so",
+            expected: "train/ with val/ or test/, or class folders with other names",
         })
     }
 
@@ -148,8 +148,8 @@ fn inner(folder: &Path) -> PathBuf {
     folder
 }
 
-/// Refuses folders whose names hold a split's word, though not as a whole, and differ in nothing else:
-/// `mytrain` and `mytest`.
+/// Refuses folders whose names hold a split's word, though not as a whole, and differ in nothing
+/// else: `mytrain` and `mytest`.
 fn check_unnamed(root: &Path, folders: &[PathBuf]) -> Result<(), Error> {
     let without = |folder: &PathBuf, texts: &[&str]| -> Option<String> {
         let name = file_name(folder).to_lowercase();
@@ -170,7 +170,7 @@ fn check_unnamed(root: &Path, folders: &[PathBuf]) -> Result<(), Error> {
                 path: root.to_owned(),
                 first: name(train),
                 second: name(test),
-                expected: "splits called train/ and val/ or test/, or class folders",
+                expected: "splits named train/ and val/ or test/, or class folders",
             });
         }
     }

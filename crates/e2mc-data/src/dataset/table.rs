@@ -1,5 +1,5 @@
-//! Tables of images, as pandas and spreadsheets write them: fields between commas or tabs, in quotes
-//! where they hold such, under a header that names them.
+//! Tables of images, as pandas and spreadsheets write them: fields between commas or tabs, in
+//! quotes where they hold such, under a header that names them.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -87,8 +87,8 @@ pub(super) fn header_warning(path: &Path, line: &str) -> String {
 type Table<'a> = (Vec<Row<'a>>, Vec<String>);
 
 /// The rows of a table, and what the user should know of it; `None` for a file that is none: it has
-/// neither quoted fields nor a header of several columns with pandas' index or more than a path and a
-/// label.
+/// neither quoted fields nor a header of several columns with pandas' index or more than a path and
+/// a label.
 ///
 /// # Errors
 /// Rows have not as many fields as the header, or it is unclear which column holds the paths or the
@@ -161,7 +161,8 @@ pub(super) fn read<'a>(text: &'a str, path: &Path) -> Result<Option<Table<'a>>, 
     Ok(Some((rows, warnings)))
 }
 
-/// Whether a record is an image, its label and the four numbers of a box, as Tiny ImageNet has them.
+/// Whether a record is an image, its label and the four numbers of a box, as Tiny ImageNet has
+/// them.
 fn is_boxed(fields: &[String]) -> bool {
     let [image, label, sides @ ..] = fields else {
         return false;
@@ -171,7 +172,7 @@ fn is_boxed(fields: &[String]) -> bool {
 }
 
 /// Records of fields with the numbers of their lines; those that are empty or start with `#` are
-/// passed over.
+/// skipped.
 fn records(text: &str, separator: char, path: &Path) -> Result<Vec<(usize, Vec<String>)>, Error> {
     let text = text.trim_start_matches('\u{feff}');
     let mut reader = csv::ReaderBuilder::new()
@@ -231,8 +232,8 @@ impl Lines<'_> {
     }
 }
 
-/// Whether a first record names columns: one of paths, none by a number, and none is an image's name or
-/// a file's.
+/// Whether a first record names columns: one of paths, none by a number, and none is an image's
+/// name or a file's.
 fn is_header(fields: &[String], path: &Path) -> bool {
     let folder = path.parent().unwrap_or(Path::new(""));
     let is_data = |field: &String| {
@@ -243,8 +244,8 @@ fn is_header(fields: &[String], path: &Path) -> bool {
     fields.iter().any(|field| is_path_column(field)) && !fields.iter().any(is_data)
 }
 
-/// Which columns hold paths and labels, and the names of the others but for pandas' index. `after`: the
-/// first record below the header.
+/// Which columns hold paths and labels, and the names of the others but for pandas' index. `after`:
+/// the first record below the header.
 ///
 /// # Errors
 /// What was expected.
@@ -255,7 +256,7 @@ fn columns_of<'a>(
     let mut paths: Vec<usize> = (0..header.len())
         .filter(|&column| is_path_column(&header[column]))
         .collect();
-    // Of several, those that name images: `id` beside `path` does not.
+    // Of several columns, keep those that name images: `id` beside `path` does not.
     let named = |column: &usize| after.get(*column).is_some_and(|field| is_image(field));
     if paths.iter().any(named) {
         paths.retain(named);

@@ -1,8 +1,9 @@
 //! The PASCAL VOC layout: which images a split has and what is in them.
 //!
-//! `ROOT/ImageSets/Main/SPLIT.txt` lists the images, `ROOT/Annotations/NAME.xml` says what each shows, and
-//! `ROOT/JPEGImages/NAME.jpg` is the image. As in the challenge, an object that is marked `difficult`
-//! does not count: an image that shows a class only by difficult objects neither has it nor lacks it.
+//! `ROOT/ImageSets/Main/SPLIT.txt` lists the images, `ROOT/Annotations/NAME.xml` says what each
+//! shows, and `ROOT/JPEGImages/NAME.jpg` is the image. As in the challenge, an object that is
+//! marked `difficult` does not count: an image that shows a class only by difficult objects neither
+//! has it nor lacks it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,8 +55,8 @@ impl VocImages {
     /// Reads the list and the annotations of the split (`trainval`, `test`, ...) of a VOC folder.
     ///
     /// # Errors
-    /// A list or annotation that cannot be read, is empty or is no XML of that kind, or an object of an
-    /// unknown class. Each names the file.
+    /// A list or annotation that cannot be read, is empty or is no XML of that kind, or an object
+    /// of an unknown class. Each names the file.
     pub fn open(root: &Path, split: &str) -> Result<Self, Error> {
         let list = root.join("ImageSets/Main").join(format!("{split}.txt"));
         let (mut files, mut shown) = (Vec::new(), Vec::new());

@@ -66,7 +66,7 @@ fn has_end(bytes: &[u8]) -> bool {
     false
 }
 
-/// Of an animation the first picture.
+/// Decodes a WebP file; of an animation, its first picture.
 pub(super) fn decode_webp(bytes: &[u8], image: &mut Image) -> Result<(), Failure> {
     guarded(|| {
         let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(failure)?;

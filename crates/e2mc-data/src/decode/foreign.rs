@@ -1,4 +1,5 @@
-//! Decoders that are not ours: the bytes are anybody's, so a panic in there is a bad file, and no more to be said.
+//! Decoders that are not ours: the bytes are anybody's, so a panic in there is a bad file, and no
+//! more to be said.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};

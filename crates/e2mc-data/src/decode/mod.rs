@@ -2,8 +2,8 @@
 //!
 //! The format is told by the content, never by the name. Palettes are expanded, transparency is
 //! dropped, 16 bits become 8, CMYK becomes RGB. The EXIF orientation is ignored, as torchvision
-//! ignores it. PNG (but for 16-bit grey, which Pillow clips to white) and JPEG files give Pillow's very
-//! pixels, or are refused with a reason; WebP files with loss may differ by a few levels.
+//! ignores it. PNG (but for 16-bit grey, which Pillow clips to white) and JPEG files give Pillow's
+//! very pixels, or are refused with a reason; WebP files with loss may differ by a few levels.
 
 mod container;
 mod failure;
@@ -44,8 +44,8 @@ pub fn decode_region(
     wanted: Wanted<'_>,
     image: &mut Image,
 ) -> Result<(), Error> {
-    // The bytes are anybody's: a panic is a bad file, in our own decoder too. There it is a mistake of
-    // ours, and so it is printed; see `foreign` for the others.
+    // The bytes are anybody's: a panic is a bad file, in our own decoder too. There it is a mistake
+    // of ours, and so it is printed; see `foreign` for the others.
     let result = catch_unwind(AssertUnwindSafe(|| {
         if bytes.starts_with(jpeg::SIGNATURE) {
             return jpeg::decode(bytes, wanted, image);

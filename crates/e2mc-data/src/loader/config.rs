@@ -7,7 +7,7 @@ use crate::{Augmentation, Error, Preprocessing};
 pub enum Pipeline {
     /// Random views, to learn from.
     Augment(Augmentation),
-    /// One deterministic view, to be judged by.
+    /// One deterministic view, to be evaluated by.
     Preprocess(Preprocessing),
 }
 

@@ -276,7 +276,8 @@ impl Shared {
             ..
         } = self.source.config;
         let whole = &self.order[batch * size..self.order.len().min((batch + 1) * size)];
-        // A short last batch is cut where full ones are: its first processes have what they always have.
+        // A short last batch is cut where full ones are: its first processes have what they always
+        // have.
         let most = size / world;
         let cut = |rank: usize| whole.len().min(rank * most);
         let share = &whole[cut(rank)..cut(rank + 1)];

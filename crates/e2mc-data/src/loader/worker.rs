@@ -76,8 +76,8 @@ impl<'a> Worker<'a> {
     }
 
     /// Makes all views of the sample at `position` of another image than its `own`, for which there
-    /// was an `error`: from a random place on, the next good one of the same class. The place is drawn
-    /// without the epoch, so that the same image takes the place in each.
+    /// was an `error`: from a random place on, the next good one of the same class. The place is
+    /// drawn without the epoch, so that the same image takes the place in each.
     ///
     /// # Safety
     /// As [`make`](Self::make).

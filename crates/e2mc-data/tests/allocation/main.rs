@@ -1,5 +1,6 @@
-//! What is allocated, counted by an allocator of our own: nothing for a sample once a loader runs, little
-//! for each file of a large data set, and little for a small image, whatever is packed beside it. One test, for the count is of the whole program.
+//! What is allocated, counted by an allocator of our own: nothing for a sample once a loader runs,
+//! little for each file of a large data set, and little for a small image, whatever is packed
+//! beside it. One test, for the count is of the whole program.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
@@ -59,8 +60,9 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Allocations a batch of the second half of an epoch, when the buffers are filled. Counted over whole epochs, one of
-/// all batches and one that starts at the middle: between two batches the thread may be at the next or the one after.
+/// Allocations a batch of the second half of an epoch, when the buffers are filled. Counted over
+/// whole epochs, one of all batches and one that starts at the middle: between two batches the
+/// thread may be at the next or the one after.
 fn allocations(dataset: &Arc<dyn Dataset>, pipeline: &Pipeline, batch: usize) -> usize {
     let config = LoaderConfig {
         batch,

@@ -105,7 +105,7 @@ fn too_many_bad_images_are_an_error_at_the_same_place() {
         panic!("five bad images of 40 were accepted")
     };
     let (whole, message) = outcome(1);
-    let start = "5 of 40 images cannot be used: expected at most 4; the last: cannot decode ";
+    let start = "5 of 40 images cannot be read: expected at most 4; the last error: cannot decode ";
     assert!(message.starts_with(start), "{message}");
     for threads in [2, 5] {
         assert_eq!(outcome(threads), (whole, message.clone()));
@@ -157,8 +157,8 @@ fn a_class_of_bad_images_alone_is_tried_once_each() {
         let message = error.to_string();
         assert!(message.contains("/a/"), "{message}");
         assert!(
-            message.contains("cannot be used: expected another image of its class")
-                && message.contains("found none among 4; the last: cannot decode"),
+            message.contains("cannot be read: expected a replacement of its class")
+                && message.contains("found none among 4; the last error: cannot decode"),
             "{message}"
         );
     }

@@ -352,7 +352,7 @@ fn broken_links_are_bad_images_or_passed_over() {
         panic!("{:?}", dataset.warnings())
     };
     assert!(
-        warning.starts_with("3 links to what is not there left out") && warning.ends_with("/cow"),
+        warning.starts_with("left out 3 dangling links") && warning.ends_with("/cow"),
         "{warning}"
     );
 }
@@ -368,7 +368,8 @@ fn a_class_called_train_is_no_split() {
     let message = refused(vehicles.path(), Split::Train).to_string();
     assert!(
         message.contains(
-            "the folder train/ beside other folders of images (bus/, tram/): expected train/ with val/ or test/"
+            "the folder train/ beside other folders of images (bus/, tram/): expected train/ with \
+             val/ or test/"
         ),
         "{message}"
     );

@@ -1,5 +1,5 @@
-//! Random parameters against torchvision's definition, written out again here with another source of
-//! randomness: thousands of draws of each, compared by Kolmogorov and Smirnov's test.
+//! Random parameters against torchvision's definition, written out again here with another source
+//! of randomness: thousands of draws of each, compared by Kolmogorov and Smirnov's test.
 
 use e2mc_data::augment::colour::Change;
 use e2mc_data::{Augmentation, ViewRecipe, stream};

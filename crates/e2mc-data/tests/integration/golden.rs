@@ -223,7 +223,8 @@ fn bad_files_are_refused_by_name() {
     );
     assert_eq!(
         message("bad_text.jpg"),
-        "cannot decode bad_text.jpg: expected JPEG, PNG or WebP, found a file of 13 bytes starting \"not an i\""
+        "cannot decode bad_text.jpg: expected JPEG, PNG or WebP, found a file of 13 bytes starting \
+         \"not an i\""
     );
     assert_eq!(
         message("bad_truncated.jpg"),

@@ -1,5 +1,5 @@
-//! What `cjpeg` of libjpeg-turbo makes from its options, against Pillow's pixels: equal, or refused for a
-//! reason. See `scripts/make_jpeg_matrix.py`.
+//! What `cjpeg` of libjpeg-turbo makes from its options, against Pillow's pixels: equal, or refused
+//! for a reason. See `scripts/make_jpeg_matrix.py`.
 
 use std::fs::File;
 use std::io::Read;

@@ -497,8 +497,8 @@ fn archives_of_the_field_are_read_or_told_of() {
     }
 }
 
-/// An archive of these members: a file's content, or `->` and what a symbolic link leads to, or `=>` for
-/// a hard link.
+/// An archive of these members: a file's content, or `->` and what a symbolic link leads to, or
+/// `=>` for a hard link.
 fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     for (name, content) in members {
@@ -597,8 +597,10 @@ fn archives_of_every_make_are_read_or_told_of() {
     let error = read(&[("1.gif", b"x"), ("2.TIFF", b"x"), ("3.png", b"->1.gif")]).unwrap_err();
     let message = error.to_string();
     assert!(
-        message.contains("a.tar that can be read: expected JPEG, PNG or WebP files as they are, found 2 of other formats")
-            && message.contains("; 1 as links"),
+        message.contains(
+            "a.tar that can be read: expected JPEG, PNG or WebP files stored as they are, \
+            found 2 of other formats"
+        ) && message.contains("; 1 as links"),
         "{message}"
     );
 }

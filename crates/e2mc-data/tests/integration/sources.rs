@@ -204,7 +204,7 @@ fn words_in_shards_names_are_whole_and_val_is_before_test() {
         panic!("{:?}", train.warnings())
     };
     assert!(
-        warning.starts_with("1 of the tar files left out") && warning.contains("contest-1.tar"),
+        warning.starts_with("left out 1 of the tar files") && warning.contains("contest-1.tar"),
         "{warning}"
     );
     fs::remove_file(folder.path().join("latest-val000.tar")).unwrap();
@@ -221,7 +221,8 @@ fn shards_beside_images_are_refused() {
     let message = refused(folder.path(), Split::Train).to_string();
     assert!(
         message.ends_with(
-            "holds tar files (such as n01.tar) beside images (such as n01/a.jpg): expected one or the other"
+            "holds tar files (such as n01.tar) beside images (such as n01/a.jpg): expected one or \
+             the other"
         ),
         "{message}"
     );
@@ -239,7 +240,7 @@ fn shards_taken_together_or_beside_a_picture_are_warned_of() {
     assert!(images == 2 && text.contains("are taken together"), "{text}");
     let (images, text) = warnings(&[("a.tar", &shard), ("preview.png", b"")]);
     assert!(
-        images == 1 && text.contains("beside the tar files are left out"),
+        images == 1 && text.contains("left out images beside the tar files"),
         "{text}"
     );
     assert_eq!(
@@ -305,15 +306,17 @@ fn labels_of_two_kinds_are_refused_by_line() {
     let cases = [
         (
             "a.jpg 0\n# none\nb.jpg cat\n",
-            "line 3: expected a whole number below 1048576 as the label, as other lines have, found \"cat\"",
+            "line 3: expected a whole number below 1048576 as the label, as on other lines, \
+             found \"cat\"",
         ),
         (
             "a.jpg dog\nb.jpg cat\nc.jpg 7\n",
-            "line 3: expected a name as the label and no number, as other lines have, found \"7\"",
+            "line 3: expected a name as the label, not a number, as on other lines, found \"7\"",
         ),
         (
             "key,label\na.jpg,1\nb.jpg,2\n",
-            "line 1: expected a whole number below 1048576 as the label, as other lines have, found \"label\"",
+            "line 1: expected a whole number below 1048576 as the label, as on other lines, \
+             found \"label\"",
         ),
         (
             "a.jpg,cat,3\nb.jpg,dog,4\n",
@@ -476,7 +479,8 @@ fn subsets_are_named_as_in_imagenets_files() {
     let message = refused("n01440764_10026.JPEG\nmissing.JPEG\n1440764_10027.JPEG\n");
     assert_eq!(
         message,
-        "1percent.txt: 2 of 3 names do not fit exactly one image: the first, missing.JPEG, fits 0"
+        "1percent.txt: 2 of 3 names do not match exactly one image: the first, missing.JPEG, \
+         matches 0"
     );
     assert!(refused("same.JPEG").ends_with("the first, same.JPEG, fits 2"));
     let twice = named("n01443537_2.JPEG\nn01443537/n01443537_2.JPEG").unwrap();

@@ -48,7 +48,8 @@ pub(crate) fn run(options: &ConvertOptions) -> Result<ExitCode> {
         };
         let unit_length = match map.note.unit_length_left_out {
             true => {
-                "\nthe map's unit length is not in the file: bring the features to length 1 yourself"
+                "\nthe map's unit length is not in the file: bring the features to length 1 \
+                 yourself"
             }
             false => "",
         };

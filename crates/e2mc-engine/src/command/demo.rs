@@ -79,8 +79,8 @@ fn text(shown: &Shown, seeds: u64) -> String {
         .first()
         .map_or(0, |row| row.result.test_images);
     let mut text = format!(
-        "\n{}\n\ntop-1 accuracy in % on {images} test images, which took no part in the choice; with few labels \
-         the mean ± standard\nerror over {}; map: {}\n\n{}\n",
+        "\n{}\n\ntop-1 accuracy in % on {images} test images, which took no part in the choice; \
+         with few labels the mean ± standard\nerror over {}; map: {}\n\n{}\n",
         sentence(outcome),
         counted(seeds, "label subset"),
         demonstration.map,

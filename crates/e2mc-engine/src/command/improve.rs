@@ -159,7 +159,7 @@ fn plan(preview: &Preview, options: &ImproveOptions) -> String {
         text.push_str(&format!("candidate: {candidate}\n"));
     }
     if plan.candidates.is_empty() {
-        text.push_str("no candidate is trained: the budget or the images are too small\n");
+        text.push_str("no candidate will be trained: the budget or the images are too small\n");
     }
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut sum = 0.0;

@@ -87,7 +87,7 @@ fn lead(options: &SweepOptions, world: &World, machine: Machine) -> Result<ExitC
     output::result(train.json, &json, || {
         let end = match swept.interrupted {
             false => "",
-            true => "\nstopped by a signal; what is done is kept, go on with --resume",
+            true => "\nstopped by a signal; finished runs are kept, continue with --resume",
         };
         format!("{}{end}", text(results, &folder))
     });
@@ -185,7 +185,8 @@ fn text(results: &SweepResults, folder: &SweepFolder) -> String {
         rows.push(row);
     }
     format!(
-        "{}{}top-1 accuracy in %, mean ± standard error over {}, not training seeds; base is the untouched checkpoint\n\
+        "{}{}top-1 accuracy in %, mean ± standard error over {}, not training seeds; base is the \
+         untouched checkpoint\n\
          report: {}\ntable: {}",
         output::table(&rows),
         notes.concat(),

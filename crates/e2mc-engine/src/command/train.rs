@@ -93,7 +93,7 @@ pub(super) fn continuation(command: &ContinueOptions) -> Result<Option<Continuat
     }))
 }
 
-/// Starts the run, or goes on with it where that is asked for; or tries it.
+/// Starts the run, or continues with it where that is asked for; or tries it.
 fn begin(
     world: &World,
     (recipe, make): (Recipe, impl FnOnce(Recipe) -> Result<Trainer>),
@@ -282,10 +282,12 @@ fn report(options: &TrainOptions, folder: &RunFolder, finished: &FinishedRun) {
     output::result(options.json, &result, || {
         let mut text = match finished.outcome {
             RunOutcome::Interrupted => format!(
-                "stopped by a signal; the state is saved in {}\ngo on with --resume",
+                "stopped by a signal; the state is saved in {}\ncontinue with --resume",
                 folder.checkpoint().display()
             ),
-            RunOutcome::StoppedByGuard => "stopped by the guard: the features got worse".to_owned(),
+            RunOutcome::StoppedByGuard => "stopped by the guard: the features became \
+                worse"
+                .to_owned(),
             _ => format!("done: {}", counted(finished.epochs, "epoch")),
         };
         if let (Some((_, first)), Some((epoch, last))) = (finished.knn.first(), finished.knn.last())

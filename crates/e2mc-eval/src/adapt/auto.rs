@@ -3,15 +3,16 @@
 //! 1. Rows that are nearly the same are grouped; groups are dealt to a part to fit on (60 %), A and
 //!    B (20 % each), so that no copy lies on two sides. Of more than [`AutoConfig::most_rows`] rows
 //!    an even sample takes part.
-//! 2. Every candidate is fitted on the first part, and for each use judged on A, beside the
+//! 2. Every candidate is fitted on the first part, and for each use evaluated on A, beside the
 //!    identity. The best is fitted again on the first part and A.
-//! 3. Where the best is not the identity, it is judged on B, paired with the identity over images
-//!    and label subsets. It is a gain if the interval of the difference excludes zero at
+//! 3. Where the best is not the identity, it is evaluated on B, paired with the identity over
+//!    images and label subsets. It is a gain if the interval of the difference excludes zero at
 //!    [`AutoConfig::level`], divided by the number of uses (Bonferroni), and a permutation test
-//!    agrees. The map that is returned is the one that was judged.
+//!    agrees. The map that is returned is the one that was evaluated.
 //!
 //! Labels are never fitted to: they only judge. With a second view of the same images instead of
-//! labels, what is judged is whether an image's other view finds it, and nothing else is claimed.
+//! labels, what is evaluated is whether an image's other view finds it, and nothing else is
+//! claimed.
 
 use e2mc::Matrix;
 use sha2::{Digest, Sha256};
@@ -28,7 +29,7 @@ use super::{
 use crate::diagnostics::rows::{check_finite, pick, spread_rows};
 use crate::{Error, Rows, check};
 
-/// What a map is judged by.
+/// What a map is evaluated by.
 #[derive(Clone, Copy)]
 pub enum Evidence<'a> {
     /// One class number for each row.
@@ -40,7 +41,7 @@ pub enum Evidence<'a> {
     Nothing,
 }
 
-/// Chooses and verifies a map for each use of `rows` `(n, d)`, judged by `evidence`: one outcome
+/// Chooses and verifies a map for each use of `rows` `(n, d)`, evaluated by `evidence`: one outcome
 /// for each of [`AutoConfig::uses`].
 ///
 /// Cost: `n^2 d` operations to find copies, and each candidate's use on A: neighbours
@@ -49,7 +50,7 @@ pub enum Evidence<'a> {
 ///
 /// # Errors
 /// Rows that [`Statistics::measure`] refuses, labels or a second view of another length, labels of
-/// one class only, a setting out of its range, a use that needs labels judged by a view, a file
+/// one class only, a setting out of its range, a use that needs labels but has only a view, a file
 /// that cannot be read or written.
 pub fn auto(
     rows: &dyn Rows,
@@ -98,7 +99,7 @@ fn gather(rows: &dyn Rows, wanted: &[usize], set: &'static str) -> Result<Matrix
     }
 }
 
-/// Of the rows that take part: their labels, or their other view.
+/// What verifies the rows that take part: their labels, or their other view.
 enum Judge {
     Labels { labels: Vec<usize>, classes: usize },
     Second(Matrix),
@@ -264,7 +265,7 @@ impl Trial<'_> {
         Ok(outcomes)
     }
 
-    /// An outcome in which nothing was judged.
+    /// An outcome in which nothing was evaluated.
     fn outcome(&self, usage: Use, identity: Map) -> MapChoice {
         MapChoice {
             usage,
@@ -365,7 +366,7 @@ impl Trial<'_> {
                 best = place;
             }
         }
-        // Of the chosen against none; where none was chosen, of the best of the others.
+        // The chosen map against none; if none was chosen, the best of the others.
         let rival = (1..candidates.len())
             .max_by(|&a, &b| candidates[a].accuracy.total_cmp(&candidates[b].accuracy));
         let rival = if best > 0 { best } else { rival.unwrap_or(0) };

@@ -24,7 +24,7 @@ const KEY: &str = "e2mc_map";
 const SHIFT: &str = "shift";
 const SCALE: &str = "scale";
 const WEIGHT: &str = "weight";
-const HINT: &str = "give a file that a fitted map was saved to, or fit the map again";
+const HINT: &str = "give the file of a fitted map, or fit the map again";
 
 /// What the metadata says.
 #[derive(Serialize, Deserialize)]

@@ -30,7 +30,7 @@ pub(super) struct Gain {
 }
 
 impl Gain {
-    /// Of `differences[r][i]`, the image `i` in group `groups[i]`; at least one of each.
+    /// The gain in `differences[r][i]`, with image `i` in group `groups[i]`; at least one of each.
     pub(super) fn of(differences: &[Vec<f64>], groups: &[usize]) -> Self {
         let (subsets, images) = (differences.len() as f64, groups.len() as f64);
         let means = over_subsets(differences);

@@ -69,7 +69,7 @@ impl FromStr for Use {
     }
 }
 
-/// Rows to learn from and rows to be judged on, with labels below `classes`.
+/// Training rows and test rows, with labels below `classes`.
 #[derive(Clone, Copy)]
 pub(super) struct Task<'a> {
     pub(super) bank: MatrixView<'a>,

@@ -98,8 +98,8 @@ impl Learn {
     }
 }
 
-/// The weight `(d, d)` of the trained map, for rows less their mean. Constant dimensions take no part
-/// and become 0.
+/// The weight `(d, d)` of the trained map, for rows less their mean. Constant dimensions take no
+/// part and become 0.
 pub(super) fn map(
     statistics: &Statistics,
     rows: &dyn Rows,

@@ -30,7 +30,7 @@ pub fn count_look(path: impl AsRef<Path>, fingerprint: &str) -> Result<u64, Erro
             path: path.into(),
             expected: "counts of looks, by fingerprint".into(),
             found: cause.to_string(),
-            hint: "name another file; the count of looks starts anew there",
+            hint: "choose another file; the count of looks starts anew there",
         })?,
     };
     let count = counts.entry(fingerprint.into()).or_default();

@@ -30,7 +30,7 @@ pub struct Verified {
     pub confidence: f64,
     /// The one-sided p-value of the permutation test.
     pub p: f64,
-    /// How often B has been looked at, this time included; none where that is not counted.
+    /// How often B has been evaluated, this time included; none if that is not counted.
     pub looks: Option<u64>,
 }
 
@@ -42,7 +42,7 @@ pub enum Verdict {
     Gain,
     /// The best on A gained nothing certain on B: the identity is returned.
     NotVerified,
-    /// Nothing was better than the identity on A: it is returned, and B was not looked at.
+    /// Nothing was better than the identity on A: it is returned, and B was not evaluated.
     NothingBetter,
     /// There are too few rows, or nothing to judge by: the identity is returned.
     NotJudged,
@@ -61,12 +61,12 @@ pub struct MapChoice {
     pub map: Map,
     /// What was compared on A, the identity first; of equally good ones the earlier is chosen.
     pub candidates: Vec<Candidate>,
-    /// The place of the chosen one among the candidates; none if nothing was judged.
+    /// The place of the chosen one among the candidates; none if nothing was evaluated.
     pub chosen: Option<usize>,
-    /// How it did on B, if B was looked at.
+    /// How it did on B, if B was evaluated.
     pub verified: Option<Verified>,
     /// The smallest gain that B would have shown with probability 80 %, as a fraction; none if
-    /// nothing was judged. From B itself if it was looked at, else from A.
+    /// nothing was evaluated. From B itself if it was looked at, else from A.
     pub detectable: Option<f64>,
     /// How many rows had which part.
     pub parts: Parts,

@@ -19,7 +19,7 @@ pub struct Parts {
     pub choose: usize,
     /// Held-out rows B, on which the choice is verified.
     pub verify: usize,
-    /// Groups of rows that are nearly the same in all three; no group is in two parts.
+    /// Groups of nearly equal rows in all three; no group is in two parts.
     pub groups: usize,
 }
 

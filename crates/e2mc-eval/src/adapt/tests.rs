@@ -536,8 +536,7 @@ fn a_second_view_shows_retrieval_and_nothing_else() {
     let error = auto(&first.view(), Evidence::SecondView(&view), &config).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "classifier was asked for without labels, expected labels: a second view shows retrieval \
-         only"
+        "expected labels to verify a gain for classifier: a second view shows retrieval only"
     );
     let short = Matrix::zeros(599, 16);
     let short = short.view();

@@ -1,4 +1,4 @@
-//! Two models' embeddings of the same images against each other, judged as [`auto`](super::auto)
+//! Two models' embeddings of the same images against each other, evaluated as [`auto`](super::auto)
 //! judges a map: on held-out rows, paired over images and label subsets.
 //!
 //! [`HeldOut`] deals the images to three parts, [`answers`] says which queries an embedding gets
@@ -23,7 +23,7 @@ pub(super) const LEAST_HELD_OUT: usize = 20;
 /// copies lie on two sides.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeldOut {
-    /// Labelled rows to learn from, increasing.
+    /// Labelled training rows, increasing.
     pub train: Vec<usize>,
     /// Labelled rows of A, increasing.
     pub choose: Vec<usize>,

@@ -1,7 +1,9 @@
-//! What single dimensions and pairs of them are worth: dead ones, copies of each other, covariance and correlation.
+//! What single dimensions and pairs of them are worth: dead ones, copies of each other, covariance
+//! and correlation.
 //!
-//! From the moments of all rows. A dimension is dead if its standard deviation is under 1 % of the root mean square of
-//! all; a constant one always is. Two live dimensions are copies if their correlation is beyond 0.999, of either sign.
+//! From the moments of all rows. A dimension is dead if its standard deviation is under 1 % of the
+//! root mean square of all; a constant one always is. Two live dimensions are copies if their
+//! correlation is beyond 0.999, of either sign.
 
 use super::moments::Moments;
 
@@ -34,16 +36,18 @@ pub struct Dimensions {
     pub dead: Vec<usize>,
     /// Groups of at least two live dimensions that are copies of each other.
     pub duplicates: Vec<Vec<usize>>,
-    /// Sum of the squared off-diagonal covariances over `d`, of the values as they are (VICReg's covariance term, with the
-    /// population's `1/n`).
+    /// Sum of the squared off-diagonal covariances over `d`, of the values as they are (VICReg's
+    /// covariance term, with the population's `1/n`).
     pub covariance: f64,
-    /// Mean of the absolute correlation over all pairs of live dimensions; of independent ones about `0.8 / sqrt n`.
+    /// Mean of the absolute correlation over all pairs of live dimensions; of independent ones
+    /// about `0.8 / sqrt n`.
     pub mean_absolute_correlation: f64,
     /// Root mean square of the correlation over all pairs of live dimensions.
     pub rms_correlation: f64,
-    /// The pair with the largest absolute correlation; none where fewer than two dimensions live.
+    /// The pair with the largest absolute correlation; none if fewer than two dimensions live.
     pub most_correlated: Option<CorrelatedPair>,
-    /// How many pairs have an absolute correlation in `[0, 0.02)`, `[0.02, 0.04)`, ..., `[0.98, 1]`.
+    /// How many pairs have an absolute correlation in `[0, 0.02)`, `[0.02, 0.04)`, ...,
+    /// `[0.98, 1]`.
     pub correlation_histogram: Vec<u64>,
 }
 
@@ -164,7 +168,8 @@ mod tests {
         let data: Vec<f32> = (0..3000)
             .flat_map(|_| {
                 let [a, b, c] = [random.normal(), random.normal(), random.normal()];
-                // Constant, a faint one, a copy, a negated scaled copy with an offset, a half mixture.
+                // Constant, a faint one, a copy, a negated scaled copy with an offset, a half
+                // mixture.
                 [a, 7.0, b, 1e-3 * c, a, 5.0 - 3.0 * a, c, 0.6 * b + 0.8 * c]
             })
             .collect();

@@ -1,11 +1,12 @@
-//! Eigenvalues of a symmetric matrix, by `faer` on one thread: results do not depend on the number of threads.
+//! Eigenvalues of a symmetric matrix, by `faer` on one thread: results do not depend on the number
+//! of threads.
 
 use faer::{MatRef, Side};
 
 use crate::Error;
 
-/// All eigenvalues of the symmetric `matrix` of `order` rows, largest first. Reads the lower half alone. The absolute error
-/// is a few times `order` rounding units of the largest.
+/// All eigenvalues of the symmetric `matrix` of `order` rows, largest first. Reads the lower half
+/// alone. The absolute error is a few times `order` rounding units of the largest.
 ///
 /// # Errors
 /// If the iteration does not converge.

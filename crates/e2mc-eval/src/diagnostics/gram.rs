@@ -1,8 +1,10 @@
-//! `X^T X` in float64 of rows that come in blocks: the lower half only, in square tiles, one task a tile.
+//! `X^T X` in float64 of rows that come in blocks: the lower half only, in square tiles, one task a
+//! tile.
 //!
-//! Products of float32 numbers are exact in float64, so that even the smallest eigenvalues of the sum mean something: a
-//! float32 sum would hide every direction with less than a few thousandths of the largest deviation. Each tile adds its
-//! blocks in the order in which they come; the result does not depend on the number of threads.
+//! Products of float32 numbers are exact in float64, so that even the smallest eigenvalues of the
+//! sum mean something: a float32 sum would hide every direction with less than a few thousandths of
+//! the largest deviation. Each tile adds its blocks in the order in which they come; the result
+//! does not depend on the number of threads.
 
 use rayon::prelude::*;
 

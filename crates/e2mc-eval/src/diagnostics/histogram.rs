@@ -23,7 +23,8 @@ impl Histogram {
     }
 }
 
-/// The area that two histograms over the same bins share, each of area 1: 0 where they are apart, 1 where equal.
+/// The area that two histograms over the same bins share, each of area 1: 0 where they are apart, 1
+/// where equal.
 pub(super) fn overlap(a: &Histogram, b: &Histogram) -> f64 {
     let total = |h: &Histogram| h.counts.iter().sum::<u64>().max(1) as f64;
     let (all_a, all_b) = (total(a), total(b));

@@ -1,12 +1,14 @@
 //! LiDAR, the rank of a linear discriminant analysis over images (Thilak et al. 2024, section 3.1).
 //!
-//! Each image is a class, its `q` views are the samples. With the mean `m_i` of image i's views and their mean `m`,
-//! `B = 1/n sum (m_i - m)(m_i - m)^T` and `W = 1/(n q) sum (e_ij - m_i)(e_ij - m_i)^T + delta I`; of the eigenvalues `l` of
-//! `W^-1/2 B W^-1/2` it is `exp(-sum p ln p)` with `p = l / sum l + epsilon`. Directions in which views of one image differ
-//! as much as images do count little; RankMe counts them fully.
+//! Each image is a class, its `q` views are the samples. With the mean `m_i` of image i's views and
+//! their mean `m`, `B = 1/n sum (m_i - m)(m_i - m)^T` and
+//! `W = 1/(n q) sum (e_ij - m_i)(e_ij - m_i)^T + delta I`; of the eigenvalues `l` of
+//! `W^-1/2 B W^-1/2` it is `exp(-sum p ln p)` with `p = l / sum l + epsilon`. Directions in which
+//! views of one image differ as much as images do count little; RankMe counts them fully.
 //!
-//! With `W = L L^T` the wanted eigenvalues are those of `L^-1 B L^-T`, which has the rank of `n` images at most:
-//! `d^3 / 3 + n d^2` operations and one eigenvalue problem of the smaller of `n` and `d`.
+//! With `W = L L^T` the wanted eigenvalues are those of `L^-1 B L^-T`, which has the rank of `n`
+//! images at most: `d^3 / 3 + n d^2` operations and one eigenvalue problem of the smaller of `n`
+//! and `d`.
 
 use e2mc::MatrixView;
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
@@ -22,7 +24,8 @@ const DELTA: f64 = 1e-4;
 /// Added to each share.
 const EPSILON: f64 = 1e-8;
 
-/// LiDAR of `views`, each `(n, d)` with the same image in each row; none for fewer than two views or images.
+/// LiDAR of `views`, each `(n, d)` with the same image in each row; none for fewer than two views
+/// or images.
 ///
 /// # Errors
 /// Views that differ in shape, or so large that their spectrum is beyond float64.
@@ -99,7 +102,8 @@ pub fn lidar(views: &[MatrixView<'_>]) -> Result<Option<f64>, Error> {
         .map(|l| l.max(0.0) / total + EPSILON)
         .map(|p| -p * p.ln())
         .sum();
-    // Of fewer images than dimensions, the other d - n eigenvalues are 0 and have a share of EPSILON each.
+    // With fewer images than dimensions, the other d - n eigenvalues are 0 and each has a share of
+    // EPSILON.
     let absent = (d - spectrum.len()) as f64 * -EPSILON * EPSILON.ln();
     Ok(Some((entropy + absent).exp()))
 }
@@ -110,7 +114,8 @@ mod tests {
     use crate::testing::SplitMix;
     use e2mc::Matrix;
 
-    /// Images at the corners of a cube in `signal` dimensions, views that differ in the other dimensions only.
+    /// Images at the corners of a cube in `signal` dimensions, views that differ in the other
+    /// dimensions only.
     fn views(signal: usize, noise: usize, q: usize) -> Vec<Matrix> {
         let mut random = SplitMix(8);
         let (n, d) = (1 << signal, signal + noise);

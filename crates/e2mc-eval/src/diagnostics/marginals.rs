@@ -1,8 +1,10 @@
-//! How far each dimension is from uniform once it is mapped to the unit interval (the paper's section on the compact space).
+//! How far each dimension is from uniform once it is mapped to the unit interval (the paper's
+//! section on the compact space).
 //!
-//! The marginal entropy is the criterion's own estimate (paper Eq. 7, C.7); the entropy of a uniform dimension is 0, so
-//! its negative is the Kullback-Leibler divergence from uniform. The greatest gap between the distribution functions
-//! (Kolmogorov and Smirnov's statistic) says the same on a scale from 0 to 1 that outliers and ties do not stretch.
+//! The marginal entropy is the criterion's own estimate (paper Eq. 7, C.7); the entropy of a
+//! uniform dimension is 0, so its negative is the Kullback-Leibler divergence from uniform. The
+//! greatest gap between the distribution functions (Kolmogorov and Smirnov's statistic) says the
+//! same on a scale from 0 to 1 that outliers and ties do not stretch.
 
 use e2mc::{Criterion, MatrixView, Transform};
 use rayon::prelude::*;
@@ -26,8 +28,9 @@ pub struct Marginals {
     pub covariance_shape: f64,
     /// The entropy of each dimension, in nats.
     pub entropy: Vec<f32>,
-    /// The greatest gap between each dimension's distribution function and the uniform one: 0 is uniform, near 1 is one
-    /// point at an end. Of `n` uniform values it is under `1.36 / sqrt n` 19 times of 20.
+    /// The greatest gap between each dimension's distribution function and the uniform one: 0 is
+    /// uniform, near 1 is one point at an end. Of `n` uniform values it is under `1.36 / sqrt n` 19
+    /// times of 20.
     pub gap: Vec<f32>,
 }
 
@@ -128,7 +131,8 @@ mod tests {
         let data = (0..rows)
             .flat_map(|i| {
                 let u = (i as f32 + 0.5) / rows as f32;
-                // Exactly uniform after the sigmoid; on [1/4, 3/4] only; constant; 17 more to pass a panel's end.
+                // Exactly uniform after the sigmoid; on [1/4, 3/4] only; constant; 17 more to pass
+                // a panel's end.
                 let logit = |u: f32| (u / (1.0 - u)).ln();
                 let mut row = vec![logit(u), logit(0.25 + u / 2.0), 0.0];
                 row.resize(20, logit(u));

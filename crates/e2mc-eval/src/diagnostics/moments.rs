@@ -1,4 +1,5 @@
-//! What one pass over all rows gives: means, covariances, extremes, and a sample of rows for what needs them side by side.
+//! What one pass over all rows gives: means, covariances, extremes, and a sample of rows for what
+//! needs them side by side.
 
 use e2mc::{Matrix, MatrixView};
 use rayon::prelude::*;
@@ -13,7 +14,8 @@ pub(crate) struct Moments {
     pub(crate) rows: usize,
     /// The mean of each dimension.
     pub(crate) mean: Vec<f64>,
-    /// The covariance matrix `(d, d)`, row-major, of the population (`1/n`); the variance of a constant dimension is 0.
+    /// The covariance matrix `(d, d)`, row-major, of the population (`1/n`); the variance of a
+    /// constant dimension is 0.
     pub(crate) covariance: Vec<f64>,
     /// Rows of nothing but zeros, which have no direction.
     pub(super) zero_rows: usize,
@@ -25,8 +27,8 @@ pub(crate) struct Moments {
 impl Moments {
     /// Goes through all rows once; also returns the rows `sampled`, increasing indices.
     ///
-    /// Sums are taken around the mean of the first block, not around zero: the variance of numbers far from zero would
-    /// be a small difference of large sums.
+    /// Sums are taken around the mean of the first block, not around zero: the variance of numbers
+    /// far from zero would be a small difference of large sums.
     pub(crate) fn measure(source: &dyn Rows, sampled: &[usize]) -> Result<(Self, Matrix), Error> {
         let (rows, cols) = (source.rows(), source.cols());
         let mut centre: Vec<f64> = Vec::new();

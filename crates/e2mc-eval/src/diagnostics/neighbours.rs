@@ -1,10 +1,13 @@
-//! How separable single images are: the distances to the 1st and to the 100th nearest neighbour (paper, Fig. 3).
+//! How separable single images are: the distances to the 1st and to the 100th nearest neighbour
+//! (paper, Fig. 3).
 //!
-//! Euclidean distances between embeddings as they are. A sample of the rows asks; every row of the data may answer, so
-//! that what is said of a row that asks is exact. The first pass ranks by `a.b - |b|^2 / 2` of rows in float32, which are
-//! first moved and scaled so that usual rows are about 1 whatever a few outliers are; the second measures the distances of the best 128 in float64, so that near duplicates are not lost in rounding.
+//! Euclidean distances between embeddings as they are. A sample of the rows asks; every row of the
+//! data may answer, so that what is said of a query row is exact. The first pass ranks by
+//! `a.b - |b|^2 / 2` of rows in float32, which are first moved and scaled so that usual rows are
+//! about 1 whatever a few outliers are; the second measures the distances of the best 128 in
+//! float64, so that near duplicates are not lost in rounding.
 //!
-//! Cost: `2 q n d` operations for `q` rows that ask; `q 128` candidates of memory and one block.
+//! Cost: `2 q n d` operations for `q` query rows; `q 128` candidates of memory and one block.
 
 use e2mc::{Matrix, MatrixView};
 use rayon::prelude::*;
@@ -51,7 +54,7 @@ pub struct Neighbours {
     pub hundredth: Vec<f64>,
 }
 
-/// The rows that ask: their values and their places among all rows.
+/// The query rows: their values and their places among all rows.
 pub(super) struct Queries {
     pub(super) values: Matrix,
     pub(super) places: Vec<usize>,
@@ -103,7 +106,7 @@ fn standard_error(values: &[f64]) -> f64 {
     (squares / (n - 1.0).max(1.0) / n).sqrt()
 }
 
-/// The `keep` nearest other rows of each row that asks, about in order.
+/// The `keep` nearest other rows of each query row, about in order.
 fn candidates(source: &dyn Rows, queries: &Queries, keep: usize) -> Result<Vec<u32>, Error> {
     let dims = queries.values.cols();
     let frame = Frame::of(&queries.values);
@@ -114,7 +117,7 @@ fn candidates(source: &dyn Rows, queries: &Queries, keep: usize) -> Result<Vec<u
         }
     }
     let mut best: Vec<Best> = queries.places.iter().map(|_| Best::new(keep)).collect();
-    // Few rows that ask still occupy all cores.
+    // Few query rows still occupy all cores.
     let chunk = queries
         .places
         .len()
@@ -139,7 +142,8 @@ fn candidates(source: &dyn Rows, queries: &Queries, keep: usize) -> Result<Vec<u
                     for ((best, line), &place) in best.iter_mut().zip(lines).zip(places) {
                         for (value, half) in line.iter_mut().zip(&tile.halves) {
                             let rank = *value - half;
-                            // An outlier overflows; it still counts, as the farthest, so that `keep` come back.
+                            // An outlier overflows; it still counts, as the farthest, so that
+                            // `keep` come back.
                             *value = if rank.is_finite() { rank } else { f32::MIN };
                         }
                         // No row is its own neighbour.
@@ -166,8 +170,9 @@ struct Frame {
 }
 
 impl Frame {
-    /// The centre is the median of each column and the scale that of the rows' largest deviations, so that one row of
-    /// huge values moves neither and usual rows neither overflow nor vanish when they are squared.
+    /// The centre is the median of each column and the scale that of the rows' largest deviations,
+    /// so that one row of huge values moves neither and usual rows neither overflow nor vanish when
+    /// they are squared.
     fn of(queries: &Matrix) -> Self {
         let (data, dims) = (queries.data(), queries.cols());
         let centre: Vec<f64> = (0..dims)
@@ -226,7 +231,7 @@ impl Tile {
         let width = TILE.min(block.rows() - first);
         let mut columns = vec![0.0; width * block.cols()];
         let mut halves = vec![0.0; width];
-        // As many rows at a time as fill a cache line of each output row.
+        // Take the number of rows that fills a cache line of each output row.
         for start in (0..width).step_by(16) {
             let group = start..(start + 16).min(width);
             for (d, line) in columns.chunks_exact_mut(width).enumerate() {
@@ -241,7 +246,7 @@ impl Tile {
     }
 }
 
-/// The distances of the candidates in float64, increasing, `keep` for each row that asks.
+/// The distances of the candidates in float64, increasing, `keep` for each query row.
 fn distances(
     source: &dyn Rows,
     queries: &Queries,

@@ -1,14 +1,17 @@
-//! Two dimensions at a time: which pairs fill the unit square and which depend on each other (paper, Fig. 2 and D.1).
+//! Two dimensions at a time: which pairs fill the unit square and which depend on each other
+//! (paper, Fig. 2 and D.1).
 //!
-//! Uniform marginals without correlation are not yet a uniform pair: the paper's "X", points on both diagonals of the
-//! square, has both and is far from independent. So each pair is tested for independence, on the ranks of its two
-//! dimensions in a `b x b` grid whose rows and columns all hold `n / b` points: Pearson's chi-square with `(b - 1)^2` degrees
-//! of freedom, and the mutual information `I`, less its bias `(b - 1)^2 / 2n`. By `h(x, y) = h(x) + h(y) - I` the divergence of
-//! the pair from the uniform distribution of the square is `-h(x) - h(y) + I`, all in nats.
+//! Uniform marginals without correlation are not yet a uniform pair: the paper's "X", points on
+//! both diagonals of the square, has both and is far from independent. So each pair is tested for
+//! independence, on the ranks of its two dimensions in a `b x b` grid whose rows and columns all
+//! hold `n / b` points: Pearson's chi-square with `(b - 1)^2` degrees of freedom, and the mutual
+//! information `I`, less its bias `(b - 1)^2 / 2n`. By `h(x, y) = h(x) + h(y) - I` the divergence
+//! of the pair from the uniform distribution of the square is `-h(x) - h(y) + I`, all in nats.
 //!
-//! Equal values are ranked in a random order of their own in each dimension, so that ties make nothing dependent. Dead
-//! dimensions are left out: they would only be the farthest from uniform.
-//! Cost: `n` counts for each of the `d (d - 1) / 2` pairs, so a sample of the rows is used and, of very many dimensions, some.
+//! Equal values are ranked in a random order of their own in each dimension, so that ties make
+//! nothing dependent. Dead dimensions are left out: they would only be the farthest from uniform.
+//! Cost: `n` counts for each of the `d (d - 1) / 2` pairs, so a sample of the rows is used and, of
+//! very many dimensions, some.
 
 use e2mc::{MatrixView, Transform};
 use rayon::prelude::*;
@@ -79,8 +82,9 @@ pub struct Pairs {
 }
 
 impl Pairs {
-    /// Of the `live` dimensions of `z` `(n, d)`, which have these `entropy`s after a transform and this `correlation` over all
-    /// rows; none where there are fewer than two, or too few rows for a grid of two by two.
+    /// Measures the pairs of the `live` dimensions of `z` `(n, d)`, given each dimension's
+    /// `entropy` after the transform and the `correlation` over all rows. `None` for fewer than two
+    /// dimensions, or too few rows for a grid of two by two.
     pub(super) fn measure(
         z: MatrixView<'_>,
         entropy: &[f32],
@@ -104,7 +108,8 @@ impl Pairs {
             .collect();
         let test = Test::new(rows, grid, dimensions.len());
         let entropy: Vec<f64> = dimensions.iter().map(|&j| entropy[j].into()).collect();
-        // One task for each dimension, with all before it; the longest first, so that no core waits for one.
+        // One task for each dimension, with all before it; the longest first, so that no core waits
+        // for one.
         let parts: Vec<Part> = (1..dimensions.len())
             .into_par_iter()
             .rev()
@@ -399,7 +404,8 @@ mod tests {
         );
         let x = found.most_dependent[0];
         assert_eq!((x.first, x.second), (0, 2));
-        // Two of eight cells in each row: ln 4, less what falls beside the cells of the mirrored arm.
+        // Two of eight cells in each row: ln 4, less what falls beside the cells of the mirrored
+        // arm.
         assert!((x.mutual_information - 4.0_f64.ln()).abs() < 0.15, "{x:?}");
         assert!(x.p < 1e-100 && x.p_corrected < 1e-100);
         assert_eq!(found.least_uniform[0], x);
@@ -451,7 +457,8 @@ mod tests {
 
     #[test]
     fn the_statistics_are_those_of_the_textbook() {
-        // Counts 10, 20 / 20, 10: chi-square 60 (1/9 + ...) = 20/3, I = ln 2 + (2/3 ln (1/3) 1/... ) below.
+        // Counts 10, 20 / 20, 10: chi-square 60 (1/9 + ...) = 20/3, I = ln 2 + (2/3 ln (1/3) 1/...
+        // ) below.
         let mut a = vec![0_u8; 30];
         a.extend([1; 30]);
         let b: Vec<u8> = (0..60).map(|i| u8::from((10..40).contains(&i))).collect();

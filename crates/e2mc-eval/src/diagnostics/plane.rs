@@ -1,7 +1,9 @@
-//! A plane through embeddings: the two directions in which they vary most (principal components), for a map of the rows.
+//! A plane through embeddings: the two directions in which they vary most (principal components),
+//! for a map of the rows.
 //!
-//! The components come from the covariance `X^T X`, or from `X X^T` where there are fewer rows than dimensions, in
-//! float64. A component has no sign of its own: it points to where the row farthest from the mean lies.
+//! The components come from the covariance `X^T X`, or from `X X^T` where there are fewer rows than
+//! dimensions, in float64. A component has no sign of its own: it points to where the row farthest
+//! from the mean lies.
 
 use e2mc::MatrixView;
 use faer::{MatRef, Side};
@@ -20,11 +22,12 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// The plane of the greatest variance of `rows` `(n, d)`; meant for some hundred rows, for it takes
-    /// `min(n, d)^3` operations.
+    /// The plane of the greatest variance of `rows` `(n, d)`; meant for some hundred rows, for it
+    /// takes `min(n, d)^3` operations.
     ///
     /// # Errors
-    /// [`Error::Eigenvalues`] if the iteration does not converge, as it does not with values that are not finite.
+    /// [`Error::Eigenvalues`] if the iteration does not converge, as it does not with values that
+    /// are not finite.
     pub fn of(rows: MatrixView<'_>) -> Result<Self, Error> {
         let (n, d) = (rows.rows(), rows.cols());
         let mean: Vec<f64> = (0..d)
@@ -83,8 +86,9 @@ impl Plane {
     }
 }
 
-/// The places turned, and mirrored where that helps, so that they lie as near as possible to `others` of the same rows:
-/// an orthogonal Procrustes problem, whose distances within the map stay. Lists of different lengths are left alone.
+/// The places turned, and mirrored where that helps, so that they lie as near as possible to
+/// `others` of the same rows: an orthogonal Procrustes problem, whose distances within the map
+/// stay. Lists of different lengths are left alone.
 pub fn turned(places: &mut [[f32; 2]], others: &[[f32; 2]]) {
     if places.len() != others.len() {
         return;
@@ -97,7 +101,7 @@ pub fn turned(places: &mut [[f32; 2]], others: &[[f32; 2]]) {
             }
         }
     }
-    // Of all turns, and of all mirrored turns, the best; then the better of both.
+    // The best of all rotations and the best of all mirrored rotations; then the better of both.
     let turn = (m[0][0] + m[1][1]).hypot(m[0][1] - m[1][0]);
     let mirror = (m[0][0] - m[1][1]).hypot(m[0][1] + m[1][0]);
     let (cos, sin, sign) = match mirror > turn {

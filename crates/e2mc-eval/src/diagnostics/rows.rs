@@ -1,4 +1,5 @@
-//! Rows of a matrix in memory or of a file, in blocks and as often as needed, or an even sample of them.
+//! Rows of a matrix in memory or of a file, in blocks and as often as needed, or an even sample of
+//! them.
 
 use e2mc::{Matrix, MatrixView};
 
@@ -9,12 +10,14 @@ use crate::{Error, Rows};
 /// Bytes of a block of rows.
 const BLOCK: usize = 8 << 20;
 
-/// Rows of a block for `cols` columns. It depends on nothing else, so that sums over blocks do not either.
+/// Rows of a block for `cols` columns. It depends on nothing else, so that sums over blocks do not
+/// either.
 fn block_rows(cols: usize) -> usize {
     (BLOCK / (4 * cols.max(1))).clamp(16, 4096)
 }
 
-/// Shows all rows of `source` in order, a block at a time, with the index of each block's first row.
+/// Shows all rows of `source` in order, a block at a time, with the index of each block's first
+/// row.
 ///
 /// # Errors
 /// What `visit` returns, which ends the pass, or what reading meets.
@@ -44,7 +47,7 @@ pub(crate) fn pick(source: &dyn Rows, wanted: &[usize]) -> Result<Matrix, Error>
     let most = block_rows(source.cols());
     let mut left = wanted;
     while let Some(&first) = left.first() {
-        // As many as lie one after the other are read together.
+        // Read adjacent rows together.
         let run = left.iter().zip(first..).take(most);
         let count = run.take_while(|(row, next)| **row == *next).count();
         data.extend_from_slice(&source.read(first..first + count)?);
@@ -89,8 +92,8 @@ pub(crate) fn check_finite(first: usize, block: MatrixView<'_>) -> Result<(), Er
     }
 }
 
-/// `wanted` of `rows` row indices, increasing: one drawn from each of as many equal stretches, all of them where there
-/// are no more than wanted.
+/// `wanted` of `rows` row indices, increasing: one drawn from each of as many equal stretches, all
+/// of them where there are no more than wanted.
 pub(crate) fn spread_rows(rows: usize, wanted: usize, seed: u64) -> Vec<usize> {
     if wanted >= rows {
         return (0..rows).collect();
@@ -143,7 +146,8 @@ mod tests {
         assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(drawn[0] < 201 && drawn[4999] >= 999_802 && drawn[4999] < 1_000_003);
         assert_ne!(drawn, spread_rows(1_000_003, 5000, 8));
-        // Each is within a stretch of 200 of its place, so the mean is within about 1 of the middle.
+        // Each is within a stretch of 200 of its place, so the mean is within about 1 of the
+        // middle.
         let mean = drawn.iter().sum::<usize>() as f64 / 5000.0;
         assert!((mean - 500_001.0).abs() < 100.0, "{mean}");
     }

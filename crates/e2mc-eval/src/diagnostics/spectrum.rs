@@ -1,20 +1,25 @@
-//! How many directions the embeddings use: the spectrum of their covariance and what is read from it.
+//! How many directions the embeddings use: the spectrum of their covariance and what is read from
+//! it.
 //!
-//! - spectrum: the eigenvalues `l_1 >= l_2 >= ...` of the covariance matrix (population, `1/n`), all rows;
-//! - participation ratio `(sum l)^2 / sum l^2`: the number of equally strong directions that would be as concentrated;
-//! - RankMe (Garrido et al. 2023, Eq. 1): `exp(-sum p ln p)`, `p_k = s_k / sum s + 1e-7`, over the singular values `s` of
-//!   the embeddings as they are, not centred;
-//! - alpha (alpha-ReQ, Agrawal et al. 2022): `l_i ~ i^-alpha`, by least squares on logarithms over the ranks 3 to 100,
-//!   rank i with weight 1/i. Near 1 is the decay that the authors find with good features; more is a spectrum that falls
-//!   faster.
+//! - spectrum: the eigenvalues `l_1 >= l_2 >= ...` of the covariance matrix (population, `1/n`),
+//!   all rows;
+//! - participation ratio `(sum l)^2 / sum l^2`: the number of equally strong directions that would
+//!   be as concentrated;
+//! - RankMe (Garrido et al. 2023, Eq. 1): `exp(-sum p ln p)`, `p_k = s_k / sum s + 1e-7`, over the
+//!   singular values `s` of the embeddings as they are, not centred;
+//! - alpha (alpha-ReQ, Agrawal et al. 2022): `l_i ~ i^-alpha`, by least squares on logarithms over
+//!   the ranks 3 to 100, rank i with weight 1/i. Near 1 is the decay that the authors find with
+//!   good features; more is a spectrum that falls faster.
 //!
-//! Singular values come from the eigenvalues of `Z^T Z`, or of `Z Z^T` where there are fewer rows than dimensions, in
-//! float64: those under some `1e-7` of the largest cannot be told from 0 and count as 0, as in float32 data they should.
+//! Singular values come from the eigenvalues of `Z^T Z`, or of `Z Z^T` where there are fewer rows
+//! than dimensions, in float64: those under some `1e-7` of the largest cannot be told from 0 and
+//! count as 0, as in float32 data they should.
 //!
-//! The floor is what rounding alone gives: a value `v` that was computed in `b` bits is off by a few units, about
-//! `4 * 2^-b v` at most, so each dimension has noise of variance `16 * 2^-2b v^2 / 3`, and `n` rows of `d` such
-//! dimensions have eigenvalues of up to `(1 + sqrt(d / n))^2` times that (Marchenko and Pastur). Below it the spectrum is
-//! of the arithmetic, not of the model.
+//! The floor is what rounding alone gives: a value `v` that was computed in `b` bits is off by a
+//! few units, about `4 * 2^-b v` at most, so each dimension has noise of variance
+//! `16 * 2^-2b v^2 / 3`, and `n` rows of `d` such dimensions have eigenvalues of up to
+//! `(1 + sqrt(d / n))^2` times that (Marchenko and Pastur). Below it the spectrum is of the
+//! arithmetic, not of the model.
 
 use e2mc::{Matrix, MatrixView};
 use half::{bf16, f16};
@@ -36,7 +41,8 @@ pub struct Spectrum {
     pub rankme: f64,
     /// `(sum l)^2 / sum l^2` of the covariance's eigenvalues; 0 where all are 0.
     pub participation_ratio: f64,
-    /// The decay of the spectrum, `l_i ~ i^-alpha`; none where fewer than 3 of the ranks have a positive eigenvalue.
+    /// The decay of the spectrum, `l_i ~ i^-alpha`; none if fewer than 3 of the ranks have a
+    /// positive eigenvalue.
     pub alpha: Option<f64>,
     /// The share of the variance in the strongest direction, 0 to 1.
     pub top_share: f64,
@@ -44,13 +50,14 @@ pub struct Spectrum {
     pub directions_99: usize,
     /// Eigenvalues below this may come from rounding alone.
     pub floor: f64,
-    /// The eigenvalues of the covariance, largest first: as many as there are dimensions, or rows where there are fewer.
+    /// The eigenvalues of the covariance, largest first: as many as there are dimensions, or rows
+    /// where there are fewer.
     pub eigenvalues: Vec<f64>,
 }
 
 impl Spectrum {
-    /// From the moments of all rows and some of the rows; `all` are the rows themselves where there are fewer of them than
-    /// dimensions.
+    /// From the moments of all rows and some of the rows; `all` are the rows themselves where there
+    /// are fewer of them than dimensions.
     pub(super) fn measure(
         moments: &Moments,
         some: &Matrix,
@@ -106,8 +113,8 @@ fn floor(moments: &Moments, bits: i32) -> f64 {
     noise * (1.0 + (d / n).sqrt()).powi(2)
 }
 
-/// The bits of the values' type, as far as the values tell: 11 of float16, 8 of bfloat16, else 24. Whole numbers are
-/// exact in any of them.
+/// The bits of the values' type, as far as the values tell: 11 of float16, 8 of bfloat16, else 24.
+/// Whole numbers are exact in any of them.
 fn bits(values: &[f32]) -> i32 {
     let all = |holds: fn(f32) -> bool| values.iter().all(|&value| holds(value));
     if all(|value| value.fract() == 0.0) {

@@ -1,8 +1,9 @@
 //! Where single rows lie and what is nearest to them, so that people can look at the images.
 //!
-//! A sample of the rows is placed in the plane of its greatest variance; a smaller one is listed with its nearest rows
-//! by cosine similarity, as k-NN ranks them. Both samples depend on the number of rows alone: two models that were
-//! judged on the same rows are looked at on the same ones.
+//! A sample of the rows is placed in the plane of its greatest variance; a smaller one is listed
+//! with its nearest rows by cosine similarity, as k-NN ranks them. Both samples depend on the
+//! number of rows alone: two models that were evaluated on the same rows are looked at on the same
+//! ones.
 
 use std::path::Path;
 
@@ -45,7 +46,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// How many of the nearest rows are of the row's own class; none where classes are not known.
+    /// How many of the nearest rows are of the row's own class; none if classes are not known.
     #[must_use]
     pub fn right(&self) -> Option<usize> {
         let class = self.class?;
@@ -68,14 +69,14 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// The rows that ask, of `rows` rows.
+    /// The query rows, of `rows` rows.
     #[must_use]
     pub fn asking(rows: usize) -> Vec<usize> {
         spread_rows(rows, ASKED, 0)
     }
 
-    /// Test rows `(n, d)` with their classes, and the training rows that are nearest to those that [ask](Self::asking):
-    /// one list each, nearest first.
+    /// Test rows `(n, d)` with their classes, and the training rows that are nearest to those that
+    /// [ask](Self::asking): one list each, nearest first.
     ///
     /// # Errors
     /// Where rows cannot be read, or have no plane: see [`Plane::of`].

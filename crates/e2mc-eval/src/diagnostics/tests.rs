@@ -1,4 +1,5 @@
-//! The whole of it: the authors' figures, synthetic embeddings with known answers, files, and bad input.
+//! The whole of it: the authors' figures, synthetic embeddings with known answers, files, and bad
+//! input.
 
 use e2mc::{Matrix, Transform};
 
@@ -12,7 +13,8 @@ fn all(z: &Matrix) -> Diagnostics {
     diagnose(&z.view(), &config).unwrap()
 }
 
-/// Columns of what `make` makes of independent uniform numbers, mapped so that the sigmoid brings them back.
+/// Columns of what `make` makes of independent uniform numbers, mapped so that the sigmoid brings
+/// them back.
 fn logits(rows: usize, uniforms: usize, make: impl Fn(&[f64]) -> Vec<f64>) -> Matrix {
     let mut stream = Stream::new(11, Purpose::Weights, 0);
     let mut cols = 0;

@@ -1,10 +1,12 @@
 //! Uniformity and alignment on the unit sphere (Wang and Isola 2020, section 4.1).
 //!
-//! - uniformity `ln mean exp(-t |x - y|^2)` over all pairs of different rows, `t = 2`: 0 if all are one point, about
-//!   `-2 t` for well-spread points in many dimensions;
-//! - alignment `mean |x - y|^2` over two views of the same image: 0 is perfect, 2 is what unrelated ones have.
+//! - uniformity `ln mean exp(-t |x - y|^2)` over all pairs of different rows, `t = 2`: 0 if all are
+//!   one point, about `-2 t` for well-spread points in many dimensions;
+//! - alignment `mean |x - y|^2` over two views of the same image: 0 is perfect, 2 is what unrelated
+//!   ones have.
 //!
-//! Rows of zeros have no direction and are left out. The sum runs over all pairs of the rows given: `d n^2` operations.
+//! Rows of zeros have no direction and are left out. The sum runs over all pairs of the rows given:
+//! `d n^2` operations.
 
 use e2mc::MatrixView;
 use rayon::prelude::*;
@@ -29,7 +31,7 @@ pub struct Uniformity {
 }
 
 impl Uniformity {
-    /// None where fewer than two rows have a direction.
+    /// None if fewer than two rows have a direction.
     pub(super) fn measure(z: MatrixView<'_>) -> Option<Self> {
         let unit = directions(z);
         let (d, n) = (z.cols(), unit.len() / z.cols());
@@ -89,8 +91,8 @@ fn direction(row: &[f32]) -> Option<Vec<f32>> {
     (norm > 0.0).then(|| row.iter().map(|&v| (f64::from(v) / norm) as f32).collect())
 }
 
-/// The alignment of `views`, each `(n, d)` with the same image in each row: the mean over all pairs of views; none where no
-/// image has a direction in two of them.
+/// The alignment of `views`, each `(n, d)` with the same image in each row: the mean over all pairs
+/// of views; none if no image has a direction in two of them.
 ///
 /// # Errors
 /// Views that differ in shape.

@@ -1,7 +1,7 @@
 //! Integers of any size from files: class numbers, and who has which of several labels.
 //!
-//! They are decoded in bounded pieces, each at once into what it stands for, so that a file needs no memory but for its
-//! result.
+//! They are decoded in bounded pieces, each at once into what it stands for, so that a file needs
+//! no memory but for its result.
 
 use std::io::Read;
 use std::path::Path;

@@ -1,7 +1,8 @@
-//! NumPy's `.npy` format, versions 1 to 3: magic bytes, a header that is a Python dictionary, the values.
+//! NumPy's `.npy` format, versions 1 to 3: magic bytes, a header that is a Python dictionary, the
+//! values.
 //!
-//! The header's three entries are parsed here without a general parser of Python literals: nothing in it can recurse,
-//! overflow, or make the reader allocate more than the file holds.
+//! The header's three entries are parsed here without a general parser of Python literals: nothing
+//! in it can recurse, overflow, or make the reader allocate more than the file holds.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -14,7 +15,8 @@ use super::values::{self, Endian, Float, Layout, Located, TRUNCATED};
 use crate::Error;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
-/// Longer than the header of any plain array; one of a record array may be longer, but is no matrix.
+/// Longer than the header of any plain array; one of a record array may be longer, but is no
+/// matrix.
 const LONGEST_HEADER: usize = 1 << 16;
 
 /// Reads a float matrix.
@@ -117,7 +119,8 @@ impl Array<'_> {
         (self.shape, self.kind == 'f')
     }
 
-    /// One `T` for each integer of the array, which has `rank` dimensions; truth values are 0 and 1.
+    /// One `T` for each integer of the array, which has `rank` dimensions; truth values are 0
+    /// and 1.
     pub(super) fn into_integers<T>(
         mut self,
         rank: usize,
@@ -161,7 +164,8 @@ pub(super) struct Array<'a> {
     stored: u64,
     /// The type as the file writes it, such as `<f4`.
     description: String,
-    /// `f` for float, `i` and `u` for integers, `b` for truth values, `?` if the values are no plain numbers.
+    /// `f` for float, `i` and `u` for integers, `b` for truth values, `?` if the values are no
+    /// plain numbers.
     kind: char,
     /// Bytes of one value.
     size: usize,
@@ -176,7 +180,8 @@ impl<'a> Array<'a> {
         Self::from_reader(path, Box::new(file), (length, length))
     }
 
-    /// Reads the header; `length` is that of the whole array with its header, `stored` what it takes in the file, in bytes.
+    /// Reads the header; `length` is that of the whole array with its header, `stored` what it
+    /// takes in the file, in bytes.
     pub(super) fn from_reader(
         path: &'a Path,
         mut reader: Box<dyn Read + 'a>,
@@ -338,7 +343,8 @@ struct Header {
 }
 
 impl Header {
-    /// Parses `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }`, its entries in any order.
+    /// Parses `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }`, its entries in any
+    /// order.
     fn parse(text: &[u8]) -> Option<Self> {
         let mut text = Cursor(std::str::from_utf8(text).ok()?);
         let (mut description, mut by_columns, mut shape) = (None, None, None);
@@ -393,7 +399,8 @@ fn number_type(description: &str) -> Option<(Endian, char, usize)> {
     Some((endian, kind, size))
 }
 
-/// The unread rest of the header; every method skips white space first and reads nothing if it returns none.
+/// The unread rest of the header; every method skips white space first and reads nothing if it
+/// returns none.
 struct Cursor<'a>(&'a str);
 
 impl<'a> Cursor<'a> {

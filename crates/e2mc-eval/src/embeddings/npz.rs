@@ -1,7 +1,7 @@
 //! NumPy's `.npz` format: a zip archive of `.npy` files, stored or deflated.
 //!
-//! Deflate shrinks at most about 1,032-fold, so an entry that claims more is a forgery; that is found out before
-//! anything is allocated for it.
+//! Deflate shrinks at most about 1,032-fold, so an entry that claims more is a forgery; that is
+//! found out before anything is allocated for it.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
@@ -34,8 +34,8 @@ pub(super) fn read_tensor(
     with_array(path, array, rank, |array| array.into_tensor(rank))
 }
 
-/// Reads one `T` for each integer of the array of that name, which has `rank` dimensions; without a name, of the only
-/// array of one dimension.
+/// Reads one `T` for each integer of the array of that name, which has `rank` dimensions; without a
+/// name, of the only array of one dimension.
 pub(super) fn read_integers<T>(
     path: &Path,
     array: Option<&str>,
@@ -45,7 +45,8 @@ pub(super) fn read_integers<T>(
     with_array(path, array, 1, |array| array.into_integers(rank, convert))
 }
 
-/// The shape of the array of that name, and whether it holds floats; without a name, of the only array of one dimension.
+/// The shape of the array of that name, and whether it holds floats; without a name, of the only
+/// array of one dimension.
 pub(super) fn shape(path: &Path, array: Option<&str>) -> Result<(Vec<usize>, bool), Error> {
     with_array(path, array, 1, |array| Ok(array.into_shape()))
 }
@@ -160,8 +161,8 @@ pub enum Column<'a> {
     Floats(&'a [f32], usize),
 }
 
-/// Writes named arrays to an `.npz` file, deflated; the file appears whole or not at all and is the same for the same
-/// arrays.
+/// Writes named arrays to an `.npz` file, deflated; the file appears whole or not at all and is the
+/// same for the same arrays.
 ///
 /// # Errors
 /// [`Error::Io`] if the folder does not exist or cannot be written to, or the disk is full.

@@ -69,8 +69,8 @@ impl<R: Rows + ?Sized> Rows for &R {
     }
 }
 
-/// Embeddings `(n, d)` in a file, of which only the rows asked for are in memory; those that cannot be had that way
-/// (`.npz`, Fortran order) are read whole.
+/// Embeddings `(n, d)` in a file, of which only the rows asked for are in memory; those that cannot
+/// be had that way (`.npz`, Fortran order) are read whole.
 #[derive(Debug)]
 pub struct EmbeddingFile(Kept);
 
@@ -81,7 +81,8 @@ enum Kept {
 }
 
 impl EmbeddingFile {
-    /// Opens the embeddings that `source` names, as [`read_embeddings`](crate::read_embeddings) does.
+    /// Opens the embeddings that `source` names, as [`read_embeddings`](crate::read_embeddings)
+    /// does.
     ///
     /// # Errors
     /// As [`read_embeddings`](crate::read_embeddings).

@@ -37,8 +37,8 @@ pub(super) fn read_tensor(
     Ok((matrix, tensor.shape))
 }
 
-/// Reads one `T` for each integer of the tensor of that name, which has `rank` dimensions; without a name, of the only
-/// tensor of one dimension.
+/// Reads one `T` for each integer of the tensor of that name, which has `rank` dimensions; without
+/// a name, of the only tensor of one dimension.
 pub(super) fn read_integers<T>(
     path: &Path,
     name: Option<&str>,

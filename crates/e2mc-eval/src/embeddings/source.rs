@@ -29,7 +29,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Splits `FILE.safetensors:TENSOR` and `FILE.npz:ARRAY`; anything else is a path whose extension tells the format.
+    /// Splits `FILE.safetensors:TENSOR` and `FILE.npz:ARRAY`; anything else is a path whose
+    /// extension tells the format.
     pub(super) fn parse(source: &'a Path) -> Result<Self, Error> {
         // A path that is not Unicode cannot carry a tensor's name, which is.
         let named = |mark: &str| {

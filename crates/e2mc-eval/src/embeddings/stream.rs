@@ -1,9 +1,10 @@
 //! Writing embeddings row by row, in constant memory, so that an interrupted writer can go on.
 //!
-//! Rows go to `FILE.part`; `FILE.part.json` says how many of them are safely on disk and what they are of. A writer that
-//! finds both, for the same work, goes on after those rows; the finished file then has the same bytes as one that was
-//! never interrupted. Only a finished file has the name asked for. The part is locked while a writer is at work, so that
-//! a second one is refused instead of writing into it.
+//! Rows go to `FILE.part`; `FILE.part.json` says how many of them are safely on disk and what they
+//! are of. A writer that finds both, for the same work, continues after those rows; the finished
+//! file then has the same bytes as one that was never interrupted. Only a finished file has the
+//! name asked for. The part is locked while a writer is at work, so that a second one is refused
+//! instead of writing into it.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -62,12 +63,12 @@ pub struct RowWriter {
 }
 
 impl RowWriter {
-    /// A writer of `rows` rows to `path`. `work` says what the rows are of (the model, the images, every setting that
-    /// they depend on): only rows of the same work are gone on with.
+    /// A writer of `rows` rows to `path`. `work` says what the rows are of (the model, the images,
+    /// every setting that they depend on): only rows of the same work are gone on with.
     ///
     /// # Errors
-    /// A name that ends in neither `.npy` nor `.safetensors`; a folder that cannot be written to; [`Error::Busy`] while
-    /// another writer is at work on the same file.
+    /// A name that ends in neither `.npy` nor `.safetensors`; a folder that cannot be written to;
+    /// [`Error::Busy`] while another writer is at work on the same file.
     pub fn open(
         path: impl AsRef<Path>,
         rows: usize,
@@ -135,7 +136,8 @@ impl RowWriter {
     /// Adds whole rows of `cols` values.
     ///
     /// # Errors
-    /// Rows of another width than before, or more than were announced; a value beyond float16; a full disk.
+    /// Rows of another width than before, or more than were announced; a value beyond float16; a
+    /// full disk.
     pub fn append(&mut self, rows: &[f32], cols: usize) -> Result<(), Error> {
         let known = self.cols.unwrap_or(cols);
         if known != cols || cols == 0 || !rows.len().is_multiple_of(cols) {
@@ -232,7 +234,7 @@ impl RowWriter {
             .then_some((done, cols))
     }
 
-    /// Leaves that many bytes and goes on after them.
+    /// Leaves that many bytes and continues after them.
     fn cut(&mut self, length: usize) -> io::Result<()> {
         self.file.get_ref().set_len(length as u64)?;
         self.file.seek(SeekFrom::Start(length as u64))?;
@@ -246,7 +248,7 @@ impl RowWriter {
         })
     }
 
-    /// Puts the rows that are written safely on disk: a later writer goes on after them, whatever
+    /// Puts the rows that are written safely on disk: a later writer continues after them, whatever
     /// becomes of this one.
     ///
     /// # Errors

@@ -12,7 +12,8 @@ pub enum Presence {
     Absent,
     /// It does.
     Present,
-    /// Neither counts: the row takes no part where this label is learned or judged (VOC's `difficult`).
+    /// Neither counts: the row takes no part where this label is learned or evaluated (VOC's
+    /// `difficult`).
     Ignored,
 }
 
@@ -99,14 +100,15 @@ impl Targets {
     }
 }
 
-/// Reads targets. One-dimensional integers are class numbers, and so is one column `(n, 1)` of whole numbers without a -1,
-/// as frames and `reshape(-1, 1)` give it. Other two-dimensional integers, floats or truth values `(n, labels)` say who
-/// has which label: 1 present, 0 absent, -1 ignored. `.npy`, `FILE.npz:ARRAY` or `FILE.safetensors:TENSOR`; without a
-/// name, the file's only array of one dimension.
+/// Reads targets. One-dimensional integers are class numbers, and so is one column `(n, 1)` of
+/// whole numbers without a -1, as frames and `reshape(-1, 1)` give it. Other two-dimensional
+/// integers, floats or truth values `(n, labels)` say who has which label: 1 present, 0 absent, -1
+/// ignored. `.npy`, `FILE.npz:ARRAY` or `FILE.safetensors:TENSOR`; without a name, the file's only
+/// array of one dimension.
 ///
 /// # Errors
-/// A file that cannot be read, or that holds other numbers; a class number of [`MOST_CLASSES`](crate::MOST_CLASSES) or
-/// more.
+/// A file that cannot be read, or that holds other numbers; a class number of
+/// [`MOST_CLASSES`](crate::MOST_CLASSES) or more.
 pub fn read_targets(source: impl AsRef<Path>) -> Result<Targets, Error> {
     let parsed = Source::parse(source.as_ref())?;
     let path = parsed.path();
@@ -151,14 +153,14 @@ pub fn read_targets(source: impl AsRef<Path>) -> Result<Targets, Error> {
         read_integers(&parsed, 2, |at, value| presence(at, value as f64))?
     };
     if values.contains(&Presence::Ignored) && !values.contains(&Presence::Absent) {
-        let hint = "write 0 for absent labels; -1 marks those that do not count";
+        let hint = "write 0 for absent labels and -1 for ignored ones";
         return Err(wrong("-1 but no 0".into(), hint));
     }
     MultiLabels::new(values, width).map(Targets::Multi)
 }
 
-/// Class numbers in one column; `None` where they are a label that is present, absent or ignored: with a -1, or
-/// fractions (which are then refused as such).
+/// Class numbers in one column; `None` where they are a label that is present, absent or ignored:
+/// with a -1, or fractions (which are then refused as such).
 fn class_column(
     source: &Path,
     parsed: &Source<'_>,

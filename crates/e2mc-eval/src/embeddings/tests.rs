@@ -277,15 +277,18 @@ fn bad_npy_files_are_named() {
         ),
         (
             b"\x93NUMPY\x01\x00\x76\x00{'descr'".to_vec(),
-            "z.npy: expected a header of at most 65536 bytes within the file's 18, found a header of 118 bytes",
+            "z.npy: expected a header of at most 65536 bytes within the file's 18, found a header \
+             of 118 bytes",
         ),
         (
             b"\x93NUMPY\x02\x00\xff\xff\xff\xff{}".to_vec(),
-            "z.npy: expected a header of at most 65536 bytes within the file's 14, found a header of 4294967295 bytes",
+            "z.npy: expected a header of at most 65536 bytes within the file's 14, found a header \
+             of 4294967295 bytes",
         ),
         (
             npy("{'shape': (1, 1)}\n", &four),
-            "z.npy: expected an .npy header with descr, fortran_order and shape, found \"{'shape': (1, 1)}\"",
+            "z.npy: expected an .npy header with descr, fortran_order and shape, found \
+             \"{'shape': (1, 1)}\"",
         ),
         (
             truncated,
@@ -297,11 +300,13 @@ fn bad_npy_files_are_named() {
         ),
         (
             npy(&header("<f4", "(4611686018427387904, 4)"), &four),
-            "z.npy: expected more than 2^64 bytes of values for dtype <f4 of shape (4611686018427387904, 4), found 16 bytes",
+            "z.npy: expected more than 2^64 bytes of values for dtype <f4 of shape \
+             (4611686018427387904, 4), found 16 bytes",
         ),
         (
             npy(&header("<f4", "(1000000000000, 4)"), &four),
-            "z.npy: expected 16000000000000 bytes of values for dtype <f4 of shape (1000000000000, 4), found 16 bytes",
+            "z.npy: expected 16000000000000 bytes of values for dtype <f4 of shape (1000000000000, \
+             4), found 16 bytes",
         ),
         (
             npy(&header("<f4", "(4,)"), &four),
@@ -430,7 +435,10 @@ fn bad_safetensors_files_are_named() {
     longer_header[..8].copy_from_slice(&u64::MAX.to_le_bytes());
     let whole = safetensors(matrix, 16).len();
     let cases = [
-        (vec![], "z.safetensors: expected a .safetensors file, found an empty file".to_string()),
+        (
+            vec![],
+            "z.safetensors: expected a .safetensors file, found an empty file".to_string(),
+        ),
         (
             vec![1, 2, 3],
             "z.safetensors: expected a .safetensors header, found 3 bytes".into(),
@@ -438,7 +446,8 @@ fn bad_safetensors_files_are_named() {
         (
             longer_header,
             format!(
-                "z.safetensors: expected a .safetensors file, found a header of {} bytes in a file of {whole}",
+                "z.safetensors: expected a .safetensors file, found a header of {} bytes in a file \
+                 of {whole}",
                 u64::MAX
             ),
         ),
@@ -455,16 +464,29 @@ fn bad_safetensors_files_are_named() {
             "z.safetensors: expected one tensor of 2 dimensions, found none".into(),
         ),
         (
-            safetensors(r#"{"z":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}"#, 16),
+            safetensors(
+                r#"{"z":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}"#,
+                16,
+            ),
             "z.safetensors: expected one tensor of 2 dimensions, found none".into(),
         ),
         (
-            safetensors(r#"{"z":{"dtype":"I64","shape":[2,1],"data_offsets":[0,16]}}"#, 16),
-            "z.safetensors: expected F16, BF16, F32 or F64 values, found I64 in tensor \"z\"".into(),
+            safetensors(
+                r#"{"z":{"dtype":"I64","shape":[2,1],"data_offsets":[0,16]}}"#,
+                16,
+            ),
+            "z.safetensors: expected F16, BF16, F32 or F64 values, found I64 in tensor \
+             \"z\""
+                .into(),
         ),
         (
-            safetensors(r#"{"z":{"dtype":"F32","shape":[0,4],"data_offsets":[0,0]}}"#, 0),
-            "z.safetensors: expected at least 1 row and 1 dimension, found tensor \"z\" of shape [0, 4]".into(),
+            safetensors(
+                r#"{"z":{"dtype":"F32","shape":[0,4],"data_offsets":[0,0]}}"#,
+                0,
+            ),
+            "z.safetensors: expected at least 1 row and 1 dimension, found tensor \"z\" of shape \
+             [0, 4]"
+                .into(),
         ),
     ];
     for (bytes, expected) in cases {
@@ -504,7 +526,8 @@ fn the_choice_of_a_tensor_is_explained() {
     );
     assert_eq!(
         named("one_dimension"),
-        "many.safetensors: expected a matrix of shape (rows, dims), found tensor \"one_dimension\" of shape [5]"
+        "many.safetensors: expected a matrix of shape (rows, dims), found tensor \"one_dimension\" \
+         of shape [5]"
     );
     assert_eq!(
         named("integers"),
@@ -595,7 +618,8 @@ fn a_small_file_does_not_ask_for_a_huge_memory() {
     let text = found(read_labels(&path).unwrap_err());
     assert!(
         text.starts_with(
-            "y.npz: expected values that shrink at most 100-fold, found 140000000 values, 1120000000 bytes in memory"
+            "y.npz: expected values compressed at most 100-fold, found 140000000 values, \
+             1120000000 bytes in memory"
         ),
         "{text}"
     );
@@ -619,7 +643,8 @@ fn a_header_that_claims_more_or_less_than_there_is_is_named() {
         assert_eq!(
             text,
             format!(
-                "y.npz: expected {bytes} bytes of values for dtype <i8 of shape {shape}, found 80 bytes"
+                "y.npz: expected {bytes} bytes of values for dtype <i8 of shape {shape}, found 80 \
+                 bytes"
             )
         );
     }

@@ -74,14 +74,17 @@ pub(super) fn product(lengths: &[usize]) -> usize {
 pub(super) const PIECE: usize = 1 << 16;
 /// Memory that is taken whatever the file's size is.
 const ALWAYS_TAKEN: u64 = 1 << 30;
-/// More than that is taken for a file of this fraction of it at least: features and labels do not shrink further, and a
-/// small file that claims to have been shrunk from a huge one must not fill the memory.
+/// More than that is taken for a file of this fraction of it at least: features and labels do not
+/// shrink further, and a small file that claims to have been shrunk from a huge one must not fill
+/// the memory.
 const LEAST_STORED: u64 = 100;
 pub(super) const TRUNCATED: &str = "the file is truncated or damaged; copy it or write it again";
-/// Columns of a Fortran-ordered file that are read together: their values fill one cache line of each output row.
+/// Columns of a Fortran-ordered file that are read together: their values fill one cache line of
+/// each output row.
 const PANEL: usize = 16;
 
-/// Reads the matrix that starts at the reader's place. The caller has checked that the file is long enough for it.
+/// Reads the matrix that starts at the reader's place. The caller has checked that the file is long
+/// enough for it.
 pub(super) fn read_matrix(reader: impl Read, path: &Path, layout: Layout) -> Result<Matrix, Error> {
     let Layout { rows, cols, .. } = layout;
     let mut values = zeros(rows * cols, path)?;
@@ -129,9 +132,9 @@ pub(super) fn check_unpacked<T>(count: usize, stored: u64, path: &Path) -> Resul
     }
     Err(Error::Format {
         path: path.into(),
-        expected: format!("values that shrink at most {LEAST_STORED}-fold"),
+        expected: format!("values compressed at most {LEAST_STORED}-fold"),
         found: format!("{count} values, {bytes} bytes in memory, in {stored} bytes"),
-        hint: "if they are meant, save them without compression (numpy.savez)",
+        hint: "if this is intended, save them without compression (numpy.savez)",
     })
 }
 

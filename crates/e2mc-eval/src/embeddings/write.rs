@@ -1,5 +1,5 @@
-//! Writing arrays in NumPy's `.npy` format, version 1: the one writer, for whole files, archives and rows that come one
-//! by one.
+//! Writing arrays in NumPy's `.npy` format, version 1: the one writer, for whole files, archives
+//! and rows that come one by one.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -9,8 +9,8 @@ use e2mc::MatrixView;
 
 use crate::Error;
 
-/// Writes `matrix` `(n, d)` as float32 in C order. The file appears whole or not at all: a reader never sees half of it,
-/// and a failure leaves an earlier file as it was.
+/// Writes `matrix` `(n, d)` as float32 in C order. The file appears whole or not at all: a reader
+/// never sees half of it, and a failure leaves an earlier file as it was.
 ///
 /// # Errors
 /// [`Error::Io`] if the folder does not exist or cannot be written to, or the disk is full.

@@ -2,7 +2,8 @@
 
 use crate::{Error, Rows};
 
-/// Training rows of one product; with [`MOST_TEST`] it makes a tile of similarities that stays in the second-level cache.
+/// Training rows of one product; with [`MOST_TEST`] it makes a tile of similarities that stays in
+/// the second-level cache.
 pub(super) const TRAIN_ROWS: usize = 512;
 /// Training rows normalised at a time, between two waits for all threads, if memory allows.
 const MOST_PANEL: usize = 16 * TRAIN_ROWS;

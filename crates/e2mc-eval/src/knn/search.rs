@@ -1,10 +1,12 @@
-//! The k training rows of greatest cosine similarity for each test row, exactly, without the full similarity matrix.
+//! The k training rows of greatest cosine similarity for each test row, exactly, without the full
+//! similarity matrix.
 //!
-//! The training rows come in blocks: normalise a block, multiply it with every block of normalised test rows, and offer
-//! the similarities to each test row's running best. A training block is transposed once, when it is normalised: the
-//! product would otherwise spend as long on reordering it, for every test block, as on multiplying. Blocks are padded
-//! with rows of zeros, so that every similarity is computed by the same kernel whatever its place: equal rows get equal
-//! similarities, bit for bit.
+//! The training rows come in blocks: normalise a block, multiply it with every block of normalised
+//! test rows, and offer the similarities to each test row's running best. A training block is
+//! transposed once, when it is normalised: the product would otherwise spend as long on reordering
+//! it, for every test block, as on multiplying. Blocks are padded with rows of zeros, so that every
+//! similarity is computed by the same kernel whatever its place: equal rows get equal similarities,
+//! bit for bit.
 
 use std::cmp::Reverse;
 use std::ops::Range;
@@ -23,9 +25,11 @@ pub(crate) struct Neighbour {
     pub(crate) similarity: f32,
 }
 
-/// The `k` nearest training rows of each of the `wanted` test rows, best first; at equal similarity the lower row first.
+/// The `k` nearest training rows of each of the `wanted` test rows, best first; at equal similarity
+/// the lower row first.
 ///
-/// The caller has checked that both are of equal width, and that `1 <= k <= train.rows() <= u32::MAX`.
+/// The caller has checked that both are of equal width, and that
+/// `1 <= k <= train.rows() <= u32::MAX`.
 pub(super) fn nearest(
     train: &dyn Rows,
     test: &dyn Rows,
@@ -82,8 +86,8 @@ fn normalised(test: &dyn Rows, rows: Range<usize>, multiple: usize) -> Result<Ve
     Ok(out)
 }
 
-/// The given rows at unit length as columns: blocks of `(d, TRAIN_ROWS)`, row-major, the last one only as wide as needed,
-/// padded with columns of zeros.
+/// The given rows at unit length as columns: blocks of `(d, TRAIN_ROWS)`, row-major, the last one
+/// only as wide as needed, padded with columns of zeros.
 fn normalised_columns(train: &dyn Rows, rows: Range<usize>) -> Result<Vec<f32>, Error> {
     let dims = train.cols();
     let values = train.read(rows.clone())?;
@@ -96,7 +100,7 @@ fn normalised_columns(train: &dyn Rows, rows: Range<usize>) -> Result<Vec<f32>, 
             let width = block.len() / dims;
             let first = i * TRAIN_ROWS;
             let filled = width.min(rows.len() - first);
-            // As many rows at a time as fill a cache line of each output row.
+            // Take the number of rows that fills a cache line of each output row.
             for start in (0..filled).step_by(16) {
                 let group = start..(start + 16).min(filled);
                 let mut scales = [0.0; 16];
@@ -121,11 +125,13 @@ fn scaled(value: f32, scale: f64) -> f32 {
     (f64::from(value) * scale) as f32
 }
 
-/// The best `k` of the similarities offered so far, as sortable keys, and up to `k` more that came since the last pruning.
+/// The best `k` of the similarities offered so far, as sortable keys, and up to `k` more that came
+/// since the last pruning.
 pub(crate) struct Best {
     k: usize,
     keys: Vec<u64>,
-    /// Anything not above this cannot be among the best: rows are offered in order, and a later equal one loses.
+    /// Anything not above this cannot be among the best: rows are offered in order, and a later
+    /// equal one loses.
     threshold: f32,
 }
 

@@ -76,7 +76,8 @@ impl<'a> Ballot<'a> {
                     }
                     *count += match vote {
                         Vote::Majority => 1.0,
-                        // Relative to the nearest, so that no temperature overflows; the winner is the same.
+                        // Relative to the nearest, so that no temperature overflows; the winner is
+                        // the same.
                         Vote::Weighted => {
                             let behind = neighbour.similarity - neighbours[0].similarity;
                             (f64::from(behind) / self.config.temperature).exp()

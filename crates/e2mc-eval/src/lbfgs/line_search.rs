@@ -1,5 +1,5 @@
-//! A step along a descent direction that satisfies the strong Wolfe conditions (Nocedal & Wright, algorithms 3.5 and
-//! 3.6, with cubic interpolation):
+//! A step along a descent direction that satisfies the strong Wolfe conditions (Nocedal & Wright,
+//! algorithms 3.5 and 3.6, with cubic interpolation):
 //!
 //! `f(a) <= f(0) + c1 a f'(0)` (enough decrease) and `|f'(a)| <= c2 |f'(0)|` (flat enough).
 
@@ -27,7 +27,8 @@ pub(super) struct LineSearch {
 }
 
 impl LineSearch {
-    /// The accepted point, which is the last one evaluated; none if the precision of `function` ends the search.
+    /// The accepted point, which is the last one evaluated; none if the precision of `function`
+    /// ends the search.
     pub(super) fn run(&self, mut function: impl FnMut(f64) -> (f64, f64)) -> Option<Point> {
         let mut evaluate = |at| {
             let (value, slope) = function(at);

@@ -1,8 +1,9 @@
 //! Batch normalisation of frozen features before the linear layer (the paper's iNat18 protocol).
 //!
-//! Features are `channels` groups of `places` neighbouring values, as a feature map `(channels, h, w)` is when it is laid
-//! out in a row; a channel is normalised over the batch and its places, as PyTorch's `BatchNorm2d`: by the batch's biased
-//! variance in training, by running statistics (momentum 0.1, unbiased variance) afterwards. Scale and shift are learned.
+//! Features are `channels` groups of `places` neighbouring values, as a feature map
+//! `(channels, h, w)` is when it is laid out in a row; a channel is normalised over the batch and
+//! its places, as PyTorch's `BatchNorm2d`: by the batch's biased variance in training, by running
+//! statistics (momentum 0.1, unbiased variance) afterwards. Scale and shift are learned.
 
 use super::update::{Descent, Update};
 
@@ -34,8 +35,9 @@ impl BatchNorm {
         }
     }
 
-    /// Normalises a batch `(n, channels * places)` and moves the running statistics. A batch of a single value a channel
-    /// has no variance: it is normalised by the running statistics, which stay.
+    /// Normalises a batch `(n, channels * places)` and moves the running statistics. A batch of a
+    /// single value a channel has no variance: it is normalised by the running statistics, which
+    /// stay.
     pub(super) fn forward(&mut self, features: &[f32]) -> Vec<f32> {
         let (channels, places) = (self.running_mean.len(), self.places);
         let count = (features.len() / channels) as f64;

@@ -14,8 +14,9 @@ const FEWEST: usize = 2;
 /// mean, in nats. Of fewer than 10 epochs the last is compared with the one before. Of a single epoch, and of
 /// a loss below 0.05, it is false.
 ///
-/// A cosine schedule leaves 1 % of the whole way to the last fifth, and 6 % to the one before. A head that has
-/// arrived falls by less than 2 % there, as the noise of its steps goes with the rate.
+/// A cosine schedule leaves 1 % of the whole way to the last fifth, and 6 % to the one before. A
+/// head that has arrived falls by less than 2 % there, as the noise of its steps goes with the
+/// rate.
 pub fn still_falling(losses: &[f64]) -> bool {
     let epochs = losses.len();
     if epochs < FEWEST {
@@ -44,7 +45,8 @@ mod tests {
         assert!(still_falling(&losses(10, |t| (-t).exp())));
         assert!(!still_falling(&losses(100, |t| 1.0 + (-20.0 * t).exp())));
         assert!(!still_falling(&losses(100, |t| 1.0 + t)));
-        // Just above and just below the share: a line from 1 falls by a fifth of its slope from window to window.
+        // Just above and just below the share: a line from 1 falls by a fifth of its slope from
+        // window to window.
         let line = |slope: f64| losses(1000, move |t| 1.0 - slope * t);
         assert!(still_falling(&line(0.11)));
         assert!(!still_falling(&line(0.09)));

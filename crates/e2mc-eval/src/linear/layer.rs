@@ -14,10 +14,11 @@ use super::update::{Descent, Update};
 /// The standard deviation of the initial weights.
 pub(super) const INITIAL_DEVIATION: f64 = 0.01;
 
-/// A linear probe in training. Whoever has the features at hand, cached or fresh from a network, gives them batch by
-/// batch: for each epoch [`order`](Self::order) says in which order the rows should come, [`step`](Self::step) takes
-/// `config.batch` of them at a time, and [`end_epoch`](Self::end_epoch) checks and counts. The result depends only on the
-/// batches, the settings and the seed.
+/// A linear probe in training. Whoever has the features at hand, cached or fresh from a network,
+/// gives them batch by batch: for each epoch [`order`](Self::order) says in which order the rows
+/// should come, [`step`](Self::step) takes `config.batch` of them at a time, and
+/// [`end_epoch`](Self::end_epoch) checks and counts. The result depends only on the batches, the
+/// settings and the seed.
 #[derive(Debug)]
 pub struct LinearTrainer {
     config: LinearConfig,
@@ -141,7 +142,8 @@ impl LinearTrainer {
     /// Ends the epoch; returns the mean cross-entropy of its rows, each measured before its step.
     ///
     /// # Errors
-    /// [`Error::Diverged`] if loss or weights are not finite; [`Error::NoSamples`] if no batch came.
+    /// [`Error::Diverged`] if loss or weights are not finite; [`Error::NoSamples`] if no batch
+    /// came.
     pub fn end_epoch(&mut self) -> Result<f64, Error> {
         if self.rows == 0 {
             return Err(Error::NoSamples {

@@ -2,18 +2,18 @@
 
 use super::{LinearConfig, LinearOptimizer, Schedule};
 
-/// Whose settings.
+/// Published settings of an SGD probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinearPreset {
     /// VICReg's: rate 0.02, weight decay 1e-4 below all labels, 1e-6 with all.
     Vicreg,
     /// SwAV's: rate 0.3, weight decay 1e-6.
     Swav,
-    /// SimSiam's: LARC without weight decay; 2.0 with batch 256 (1 % of the labels), 0.2 and 0.1 with batch 2048 (10 % and
-    /// 100 %).
+    /// SimSiam's: LARC without weight decay; 2.0 with batch 256 (1 % of the labels), 0.2 and 0.1
+    /// with batch 2048 (10 % and 100 %).
     Simsiam,
-    /// iNat18's: batch norm over channels of 4 places (a feature map pooled to 2 x 2), rate 0.01, weight decay 1e-4, times
-    /// 0.1 at epochs 24, 48, 72 and 84.
+    /// iNat18's: batch norm over channels of 4 places (a feature map pooled to 2 x 2), rate 0.01,
+    /// weight decay 1e-4, times 0.1 at epochs 24, 48, 72 and 84.
     Inat18,
     /// DINO's (public code, `eval_linear.py`): rate 0.001 for 256 images, so 0.004 at its batch of 1024; no
     /// weight decay. Its features are the class tokens of the last 4 blocks (ViT-S), or the class token and
@@ -27,7 +27,7 @@ pub enum LinearPreset {
 }
 
 impl LinearPreset {
-    /// That of a training method, by the method's name in a recipe; none of a method without a probe of its own.
+    /// The preset of a training method, by its name in a recipe; `None` for a method without one.
     pub fn of_method(name: &str) -> Option<Self> {
         match name {
             "vicreg" => Some(Self::Vicreg),
@@ -38,8 +38,8 @@ impl LinearPreset {
         }
     }
 
-    /// The settings for a part of the labels, in (0, 1]; between the parts that the paper has, those of the smaller one
-    /// that is at least as large.
+    /// The settings for a part of the labels, in (0, 1]; between the parts that the paper has,
+    /// those of the smaller one that is at least as large.
     pub fn config(self, fraction: f64) -> LinearConfig {
         let base = LinearConfig::default();
         match self {
@@ -88,7 +88,8 @@ impl LinearPreset {
 }
 
 impl LinearConfig {
-    /// VICReg's with all labels: 100 epochs, batch 256, learning rate 0.02, momentum 0.9, weight decay 1e-6, cosine.
+    /// VICReg's with all labels: 100 epochs, batch 256, learning rate 0.02, momentum 0.9, weight
+    /// decay 1e-6, cosine.
     pub fn vicreg() -> Self {
         Self {
             epochs: 100,

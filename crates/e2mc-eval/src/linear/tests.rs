@@ -5,7 +5,8 @@ use crate::testing::{embeddings_and_labels, golden, golden_embeddings, separable
 use crate::top1;
 use e2mc::Matrix;
 
-/// The probe as one would write it down in float64, one row at a time, from the same start and in the same order.
+/// The probe as one would write it down in float64, one row at a time, from the same start and in
+/// the same order.
 fn slow_twin(
     train: MatrixView<'_>,
     labels: &[usize],

@@ -1,7 +1,8 @@
 //! The choice of the penalty by stratified k-fold cross-validation on the training rows.
 //!
-//! Each fold is held out in turn. The features were standardised once, by all training rows, without their labels. In
-//! each fold the penalties are fitted from the strongest to the weakest, each from where the last ended.
+//! Each fold is held out in turn. The features were standardised once, by all training rows,
+//! without their labels. In each fold the penalties are fitted from the strongest to the weakest,
+//! each from where the last ended.
 
 use e2mc::MatrixView;
 use rayon::prelude::*;
@@ -11,8 +12,8 @@ use crate::Error;
 use crate::folds::stratified;
 use crate::lbfgs::Settings;
 
-/// With more parameters than this the folds run one after the other: each then occupies all cores by itself, and they
-/// need not all be in memory.
+/// With more parameters than this the folds run one after the other: each then occupies all cores
+/// by itself, and they need not all be in memory.
 const MOST_AT_ONCE: usize = 1 << 16;
 
 /// A penalty and its accuracy (fraction) over all held-out rows.
@@ -22,7 +23,8 @@ pub(super) struct Choice {
     pub(super) accuracy: f64,
 }
 
-/// The best of `values` over `folds` folds. `labels` are below `classes`, and every class has a row.
+/// The best of `values` over `folds` folds. `labels` are below `classes`, and every class has a
+/// row.
 pub(super) fn choose(
     features: MatrixView<'_>,
     labels: &[usize],
@@ -97,7 +99,8 @@ mod tests {
         let choice = choose(features.view(), &labels, 4, (&values, 5), &SETTINGS, 3).unwrap();
         assert_eq!(choice.l2, 1e-3);
         assert!(choice.accuracy > 0.9);
-        // Well separated: the middle penalties all reach the same accuracy, and the strongest of them is taken.
+        // Well separated: the middle penalties all reach the same accuracy, and the strongest of
+        // them is taken.
         let values = [1e-3, 1e-3 * (1.0 + 1e-9)];
         let choice = choose(features.view(), &labels, 4, (&values, 5), &SETTINGS, 3).unwrap();
         assert_eq!(choice.l2, values[1]);

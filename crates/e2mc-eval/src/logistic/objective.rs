@@ -1,8 +1,9 @@
 //! The penalised cross-entropy and its gradient, in one pass over the rows.
 //!
-//! With residuals `R = softmax(X W^T + b) - Y` the gradient is `R^T X / n + l2 W` for the weights and the mean residual
-//! for the biases. The rows are cut into a fixed number of parts, which the cores share; each part goes through cache-sized
-//! blocks: two products and the softmax between them.
+//! With residuals `R = softmax(X W^T + b) - Y` the gradient is `R^T X / n + l2 W` for the weights
+//! and the mean residual for the biases. The rows are cut into a fixed number of parts, which the
+//! cores share; each part goes through cache-sized blocks: two products and the softmax between
+//! them.
 
 use e2mc::MatrixView;
 use rayon::prelude::*;
@@ -54,7 +55,8 @@ struct Part {
 }
 
 impl<'a> Objective<'a> {
-    /// Cross-entropy of `features` `(n, d)` against `labels` below `classes`, over the rows that are not held out.
+    /// Cross-entropy of `features` `(n, d)` against `labels` below `classes`, over the rows that
+    /// are not held out.
     pub(super) fn new(
         features: MatrixView<'a>,
         labels: &'a [usize],

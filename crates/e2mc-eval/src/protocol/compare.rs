@@ -1,10 +1,10 @@
 //! Whether two evaluations differ beyond chance: all fits of two results, each with its partner.
 //!
-//! Fits are partners where protocol, classifier, fraction of the labels and seed are the same. They must
-//! have learned from the same label subset and been judged on the same test rows in the same order. Fits
-//! of one protocol, classifier and fraction make one [`MatchedLine`], which is compared over images and
-//! label subsets at once. With `m` lines the intervals are at the level `1 - level / m`, and p-values are
-//! corrected by Holm's method.
+//! Fits are partners where protocol, classifier, fraction of the labels and seed are the same. They
+//! must have learned from the same label subset and been evaluated on the same test rows in the
+//! same order. Fits of one protocol, classifier and fraction make one [`MatchedLine`], which is
+//! compared over images and label subsets at once. With `m` lines the intervals are at the level
+//! `1 - level / m`, and p-values are corrected by Holm's method.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -43,7 +43,7 @@ pub enum Unmatched {
     OnlySecond(FitKey),
     /// The two learned from other labels.
     OtherSubset(FitKey),
-    /// The two were judged on other test rows, or in another order.
+    /// The two were evaluated on other test rows, or in another order.
     OtherTestSet {
         /// The fit.
         fit: FitKey,
@@ -64,7 +64,7 @@ impl fmt::Display for Unmatched {
             Self::OtherSubset(fit) => write!(f, "{fit}: learned from other labels"),
             Self::OtherTestSet { fit, first, second } => write!(
                 f,
-                "{fit}: judged on other test rows, {first} against {second}, or in another order"
+                "{fit}: the test rows differ ({first} against {second}), or their order does"
             ),
             Self::NoPredictions(fit) => write!(f, "{fit}: no predictions of one class a row"),
         }
@@ -195,8 +195,8 @@ impl Matches {
     }
 }
 
-/// Whether both results know a split's images, and they are not the same. Where either does not, the labels
-/// are all that can tell.
+/// Whether both results know a split's images, and they are not the same. Where either does not,
+/// the labels are all that can tell.
 fn other_images(
     first: Judged<'_>,
     second: Judged<'_>,
@@ -223,7 +223,7 @@ struct Predictions {
 }
 
 impl Kept {
-    /// None where there is no single prediction a row.
+    /// None if there is no single prediction a row.
     fn read(&self) -> Result<Option<Predictions>, Error> {
         let Some(path) = &self.predictions else {
             return Ok(None);
@@ -275,16 +275,16 @@ pub struct ComparedLine {
 }
 
 impl ComparedLine {
-    /// Whether the two differ at the level that the lines were compared at: both the interval and the
-    /// corrected p-value must say so.
+    /// Whether the two differ at the level that the lines were compared at: both the interval and
+    /// the corrected p-value must say so.
     pub fn differs(&self, level: f64) -> bool {
         let (low, high) = self.difference.interval;
         (low > 0.0 || high < 0.0) && self.p_corrected < level
     }
 }
 
-/// Compares all lines; they are the `m` that intervals and p-values are corrected for. `level`, in (0, 1),
-/// takes the place of the configuration's confidence.
+/// Compares all lines; they are the `m` that intervals and p-values are corrected for. `level`, in
+/// (0, 1), takes the place of the configuration's confidence.
 ///
 /// # Errors
 /// As [`compare_crossed`].
@@ -333,7 +333,8 @@ mod tests {
 
     const LABELS: [usize; 6] = [0, 1, 0, 1, 0, 1];
 
-    /// A result of one row a fraction and one fit a seed, which gets the first `right` images right.
+    /// A result of one row a fraction and one fit a seed, which gets the first `right` images
+    /// right.
     fn judged(
         fractions: &[f64],
         seeds: &[u64],
@@ -438,7 +439,7 @@ mod tests {
         );
         let error = found.clone().all().unwrap_err().to_string();
         assert!(
-            error.starts_with("6 fits have no partner:\n  sgd, 1 % of labels, seed 0: only"),
+            error.starts_with("6 fits have no counterpart:\n  sgd, 1 % of labels, seed 0: only"),
             "{error}"
         );
         let common = found.common().unwrap();
@@ -459,7 +460,7 @@ mod tests {
         let b = judged(&[0.1], &[0], 6, &LABELS[..4]);
         let text = matched(&a, &b).unmatched[0].to_string();
         assert!(
-            text.ends_with("judged on other test rows, 6 against 4, or in another order"),
+            text.ends_with("the test rows differ (6 against 4), or their order does"),
             "{text}"
         );
         // Other images may have the same labels.

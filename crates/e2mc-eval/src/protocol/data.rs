@@ -6,7 +6,7 @@ use e2mc_record::percent;
 use super::Error;
 use crate::{Rows, equal_rows};
 
-/// Features and classes in memory, ready to be judged.
+/// Features and classes in memory, ready to be evaluated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Labelled {
     /// Training features `(n, d)`.
@@ -57,8 +57,8 @@ pub fn all_rows(rows: &dyn Rows) -> Result<Matrix, Error> {
     Ok(Matrix::new(values, rows.rows(), rows.cols())?)
 }
 
-/// What the user should be warned of before anything is fitted: test rows that are training rows too,
-/// and test rows of classes without training rows.
+/// What the user should be warned of before anything is fitted: test rows that are training rows
+/// too, and test rows of classes without training rows.
 ///
 /// # Errors
 /// Where rows cannot be read.
@@ -76,7 +76,8 @@ pub fn data_warnings(
 pub fn overlap_warning(equal: usize, tests: usize) -> Option<String> {
     (equal > 0).then(|| {
         format!(
-            "{equal} of {tests} test rows equal a training row: test images are among the training images"
+            "{equal} of {tests} test rows equal a training row: test images are among the training \
+             images"
         )
     })
 }
@@ -88,7 +89,7 @@ pub fn unseen_warning(train: &[usize], test: &[usize], classes: usize) -> Option
     let lost = test.iter().filter(|&&label| !seen[label]).count();
     (lost > 0).then(|| {
         format!(
-            "{lost} of {} test rows are of classes without training rows and cannot be right",
+            "{lost} of {} test rows are of classes without training rows and are always wrong",
             test.len()
         )
     })

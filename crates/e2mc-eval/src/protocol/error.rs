@@ -19,11 +19,11 @@ pub enum Error {
     Record(#[from] e2mc_record::Error),
 
     /// An attentive probe of features.
-    #[error("the attentive probe learns from a network's tokens, found features alone")]
+    #[error("the attentive probe needs a network's tokens, found only features")]
     NeedsTokens,
 
     /// Two fractions of the labels that would share a name.
-    #[error("the fractions {first} and {second} are both {percent} %")]
+    #[error("the fractions {first} and {second} both round to {percent} %")]
     SameFraction {
         /// The one.
         first: f64,
@@ -76,21 +76,21 @@ pub enum Error {
     },
 
     /// Training and test labels that do not go together.
-    #[error("training and test labels are of different kinds: {kinds}")]
+    #[error("training and test labels have different forms: {kinds}")]
     KindsOfLabels {
         /// What each of them holds.
         kinds: String,
     },
 
     /// Fits of two results that cannot be compared.
-    #[error("{} fits have no partner:{}", fits.len(), listed(fits))]
+    #[error("{} fits have no counterpart:{}", fits.len(), listed(fits))]
     Unmatched {
         /// Each, and why.
         fits: Vec<super::Unmatched>,
     },
 
     /// Several labels a row, none of which any test row has.
-    #[error("no test row has any of the labels, expected at least one")]
+    #[error("no test row has a label, expected at least one")]
     NoLabelPresent,
 }
 

@@ -29,10 +29,11 @@ pub enum Scale {
     Standard,
 }
 
-/// How machines are fitted and judged.
+/// How machines are fitted and evaluated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MachinePlan {
-    /// `C`, the weight of errors; several are chosen from by cross-validation. Empty for the default's.
+    /// `C`, the weight of errors; several are chosen from by cross-validation. Empty for the
+    /// default's.
     pub costs: Vec<f64>,
     /// Folds of the cross-validation.
     pub folds: usize,
@@ -46,7 +47,7 @@ pub struct MachinePlan {
     pub tolerance: f64,
     /// Most passes over the training rows.
     pub max_epochs: usize,
-    /// Of folds and orders.
+    /// Seed of the folds and of the orders of rows.
     pub seed: u64,
 }
 
@@ -268,8 +269,7 @@ fn complaints(fit: &SvmFit, classes: usize) -> Vec<String> {
     let slow = fit.classes.iter().filter(|class| !class.converged).count();
     if slow > 0 {
         warnings.push(format!(
-            "{slow} of {} machines ended before they converged: allow for more epochs, lower C or \
-             scale the features",
+            "{slow} of {} machines did not converge: lower C or scale the features",
             fit.classes.len()
         ));
     }

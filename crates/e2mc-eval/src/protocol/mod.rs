@@ -1,17 +1,18 @@
 //! Whole evaluations on matrices and labels: from features to the result that is written down.
 //!
 //! - [`Subsets`]: which training labels may be learned from;
-//! - [`evaluate_probes`]: linear probes over fractions of the labels and seeds, and neighbours beside
-//!   them;
+//! - [`evaluate_probes`]: linear probes over fractions of the labels and seeds, and neighbours
+//!   beside them;
 //! - [`evaluate_neighbours`]: nearest neighbours, each k and vote;
 //! - [`evaluate_machines`]: support vector machines, of one class or several labels a row;
-//! - [`EmbeddingFiles`]: features and labels from files, [`MapFile`]: a map that they are seen through;
+//! - [`EmbeddingFiles`]: features and labels from files, [`MapFile`]: a map that they are seen
+//!   through;
 //! - [`match_fits`], [`compare_lines`]: whether two results differ beyond chance.
 //!
-//! Each takes an [`EvaluationResult`](e2mc_record::EvaluationResult) that says what is judged, and
-//! fills in what came out: the settings, the figures of every fit, the warnings. Predictions are
-//! written to a [`ResultFolder`](e2mc_record::ResultFolder), sample by sample; the caller writes the
-//! result there last.
+//! Each takes an [`EvaluationResult`](e2mc_record::EvaluationResult) that says what is evaluated,
+//! and fills in what came out: the settings, the figures of every fit, the warnings. Predictions
+//! are written to a [`ResultFolder`](e2mc_record::ResultFolder), sample by sample; the caller
+//! writes the result there last.
 //!
 //! ```
 //! use e2mc::Matrix;

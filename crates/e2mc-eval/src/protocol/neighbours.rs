@@ -35,11 +35,12 @@ pub struct NeighbourPlan {
     pub memory: Option<usize>,
 }
 
-/// Classifies the test rows by their neighbours and fills `result` in: settings, `results`, sizes and
-/// warnings.
+/// Classifies the test rows by their neighbours and fills `result` in: settings, `results`, sizes
+/// and warnings.
 ///
 /// # Errors
-/// As [`knn_keeping`](crate::knn_keeping); training labels of one class; where predictions cannot be written.
+/// As [`knn_keeping`](crate::knn_keeping); training labels of one class; where predictions cannot
+/// be written.
 pub fn evaluate_neighbours(
     mut result: EvaluationResult,
     data: &NeighbourData<'_>,
@@ -85,7 +86,8 @@ pub fn evaluate_neighbours(
     Ok(result)
 }
 
-/// The majority of `k` neighbours, or of all there are, with all labels; and the place of the surroundings of test rows.
+/// The majority of `k` neighbours, or of all there are, with all labels; and the place of the
+/// surroundings of test rows.
 ///
 /// # Errors
 /// As [`knn`](crate::knn()); where predictions or surroundings cannot be written.

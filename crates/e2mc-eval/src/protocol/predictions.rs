@@ -1,4 +1,5 @@
-//! Writing what a fit said of each test row: `predictions.npz`, and what is near to test rows: `surroundings.npz`.
+//! Writing what a fit said of each test row: `predictions.npz`, and what is near to test rows:
+//! `surroundings.npz`.
 
 use std::path::PathBuf;
 
@@ -31,7 +32,8 @@ pub fn write_predictions(
     write(folder, fit, &columns)
 }
 
-/// Writes `label`, `prediction` and `ranked`, the classes of most votes (-1: fewer classes have one).
+/// Writes `label`, `prediction` and `ranked`, the classes of most votes (-1: fewer classes have
+/// one).
 ///
 /// # Errors
 /// Where the file cannot be written.
@@ -51,8 +53,8 @@ pub fn write_votes(
     write(folder, fit, &columns)
 }
 
-/// Writes where test rows lie and which training rows are `nearest` to those that [ask](Surroundings::asking); gives the
-/// file's place within the folder.
+/// Writes where test rows lie and which training rows are `nearest` to those that
+/// [ask](Surroundings::asking); gives the file's place within the folder.
 ///
 /// # Errors
 /// Where rows cannot be read, or the file not written.

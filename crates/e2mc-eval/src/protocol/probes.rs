@@ -58,7 +58,7 @@ impl PresetOrigin {
         match self {
             Self::Given => "as asked for",
             Self::Method => "the method of the checkpoint",
-            Self::Unknown => "the default: no method of the features is known",
+            Self::Unknown => "the default: the method is not known",
         }
     }
 }
@@ -66,7 +66,7 @@ impl PresetOrigin {
 /// The SGD probe's settings: whose, and what is different.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProbeSettings {
-    /// Whose.
+    /// The preset.
     pub preset: LinearPreset,
     /// Why theirs.
     pub origin: PresetOrigin,
@@ -101,7 +101,8 @@ impl Default for ProbeSettings {
 }
 
 impl ProbeSettings {
-    /// The preset that was asked for, else that of the method of this name, else VICReg's; nothing different.
+    /// The preset that was asked for, else that of the method of this name, else VICReg's; nothing
+    /// different.
     pub fn choose(asked: Option<LinearPreset>, method: Option<&str>) -> Self {
         let of_method = method.and_then(LinearPreset::of_method);
         let (preset, origin) = match (asked, of_method) {
@@ -237,8 +238,8 @@ impl ProbePlan {
     }
 }
 
-/// Judges features by neighbours with all labels, then by every probe of the plan, and fills `result`
-/// in: settings, `results`, `probes`, sizes and warnings.
+/// Judges features by neighbours with all labels, then by every probe of the plan, and fills
+/// `result` in: settings, `results`, `probes`, sizes and warnings.
 ///
 /// # Errors
 /// Labels that do not fit the rows; as [`knn`](crate::knn()) and [`Probe::fit`]; where predictions
@@ -273,8 +274,8 @@ pub fn evaluate_probes(
     Ok(result)
 }
 
-/// Fits every probe of the plan; the second list is what the user should be warned of. The first seed's
-/// subset also tells whether [another rate](better_rate) would suit the SGD probe better.
+/// Fits every probe of the plan; the second list is what the user should be warned of. The first
+/// seed's subset also tells whether [another rate](better_rate) would suit the SGD probe better.
 ///
 /// # Errors
 /// As [`Probe::fit`]; where predictions cannot be written.
@@ -342,14 +343,14 @@ pub fn unfinished_warning(kind: ProbeKind, runs: &[ProbeFit], fraction: f64) -> 
     let (slow, all) = (unfinished.count(), runs.len());
     (slow > 0).then(|| match kind {
         ProbeKind::Logistic | ProbeKind::Attentive => format!(
-            "{slow} of {all} {} fits on {} % of the labels ended before they converged",
+            "{slow} of {all} {} fits on {} % of the labels did not converge",
             kind.name(),
             percent(fraction)
         ),
         ProbeKind::Sgd => format!(
-            "{slow} of {all} sgd fits on {} % of the labels ended while their loss still fell (by more than 2 % \
-             from the last fifth but one of the epochs to the last): their accuracy is too low; train longer, or at \
-             a higher rate",
+            "{slow} of {all} sgd fits on {} % of the labels ended while the loss was still falling \
+             (by more than 2 % over the last fifth of the epochs): their accuracy is too low; \
+             train longer, or at a higher rate",
             percent(fraction)
         ),
     })

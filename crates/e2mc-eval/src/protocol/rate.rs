@@ -1,5 +1,5 @@
-//! Whether the SGD probe's learning rate suits the features: another rate is tried on held-out rows of the
-//! training subset. Test rows take no part.
+//! Whether the SGD probe's learning rate suits the features: another rate is tried on held-out rows
+//! of the training subset. Test rows take no part.
 
 use e2mc_record::percent;
 use rayon::prelude::*;
@@ -14,7 +14,8 @@ const FACTORS: [f64; 2] = [0.1, 10.0];
 const FOLDS: usize = 5;
 /// Folds are held out until so many rows have been predicted: a small subset needs all of them.
 const ENOUGH_ROWS: usize = 1000;
-/// Larger subsets are not checked: a fit would take as long as the probe's own, and so many steps converge.
+/// Larger subsets are not checked: a fit would take as long as the probe's own, and so many steps
+/// converge.
 const MOST_ROWS: usize = 50_000;
 /// Standard errors that a gain has to exceed: two-sided 5 %, shared by both rates.
 const CRITICAL: f64 = 2.24;
@@ -45,16 +46,17 @@ impl RateGain {
             rows,
         } = self;
         format!(
-            "sgd fits on {} % of the labels use a rate that does not suit these features: {better} instead of \
-             {own} gains {gain:.1} ± {error:.1} points on {rows} held-out rows of the training subset",
+            "sgd fits on {} % of the labels use a rate that does not suit these features: {better} \
+             instead of {own} gains {gain:.1} ± {error:.1} points on {rows} held-out rows of the \
+             training subset",
             percent(fraction)
         )
     }
 }
 
-/// The rate among a tenth and ten times the probe's own that gains the most on held-out rows of the subset
-/// `indices`, if that is more than the noise of those rows. None where rows are too few to hold out, or more
-/// than 50,000.
+/// The rate among a tenth and ten times the probe's own that gains the most on held-out rows of the
+/// subset `indices`, if that is more than the noise of those rows. None if rows are too few to
+/// hold out, or more than 50,000.
 ///
 /// # Errors
 /// As [`Probe::fit`] at the probe's own rate. Another rate that fails gains nothing.

@@ -1,5 +1,6 @@
-//! Whole evaluations of the golden embeddings: the first 400 rows train, the last 100 test. The numbers
-//! are those of the program before these protocols were a library, to the last digit that JSON has.
+//! Whole evaluations of the golden embeddings: the first 400 rows train, the last 100 test. The
+//! numbers are those of the program before these protocols were a library, to the last digit that
+//! JSON has.
 
 use std::fs;
 
@@ -345,7 +346,7 @@ fn machines_of_several_labels_give_average_precisions() {
     let error = MachineData::new((data.train, y), (data.test, classes)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "training and test labels are of different kinds: 4 column(s) of 0/1, class numbers"
+        "training and test labels have different forms: 4 column(s) of 0/1, class numbers"
     );
 }
 
@@ -428,7 +429,7 @@ fn subsets_that_cannot_be_are_named() {
     let text = |fractions: &[f64]| Subsets::of_fractions(fractions).unwrap_err().to_string();
     assert_eq!(
         text(&[0.5, 0.1234, 0.1231]),
-        "the fractions 0.1234 and 0.1231 are both 12.3 %"
+        "the fractions 0.1234 and 0.1231 both round to 12.3 %"
     );
     assert_eq!(
         text(&[2.0]),
@@ -468,7 +469,7 @@ fn odd_labels_are_warned_of_or_refused() {
         run(&data).unwrap().warnings,
         [
             format!(
-                "{lost} of 100 test rows are of classes without training rows and cannot be right"
+                "{lost} of 100 test rows are of classes without training rows and are always wrong"
             ),
             "1 of 5 classes have no image among 100 % of the labels".into(),
         ]

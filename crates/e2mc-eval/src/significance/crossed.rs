@@ -1,22 +1,22 @@
-//! Two models judged on the same images after learning from the same label subsets: how far they differ,
-//! and how far other images and other subsets could move that.
+//! Two models evaluated on the same images after learning from the same label subsets: how far they
+//! differ, and how far other images and other subsets could move that.
 //!
-//! `D[s][i]` is 1 where only B is right about image `i` after learning from subset `s`, -1 where only A is,
-//! else 0; the difference is its mean. The crossed bootstrap (Owen 2007, "The pigeonhole bootstrap") draws
-//! images and subsets with replacement, each image with all of its subsets and each subset with all of its
-//! images; the interval is the percentile's. It counts the interaction of both more than once, so it is
-//! rather too wide than too narrow.
+//! `D[s][i]` is 1 where only B is right about image `i` after learning from subset `s`, -1 where
+//! only A is, else 0; the difference is its mean. The crossed bootstrap (Owen 2007, "The pigeonhole
+//! bootstrap") draws images and subsets with replacement, each image with all of its subsets and
+//! each subset with all of its images; the interval is the percentile's. It counts the interaction
+//! of both more than once, so it is rather too wide than too narrow.
 //!
-//! Subsets are few, and a bootstrap of few is too narrow by itself. The part of each draw that is the
-//! subsets' alone is therefore widened by `t / z sqrt(S / (S - 1))`, with the quantiles of Student's
-//! distribution (`S - 1` degrees of freedom) and the normal one at the interval's level, after the expanded
-//! percentile interval of Hesterberg (2015). With two or three subsets that alone may reach beyond what a
-//! difference of accuracies can be: draws end at -1 and 1, between which the true difference lies, so that
-//! the interval covers it as often as before.
+//! Subsets are few, and a bootstrap of few is too narrow by itself. The part of each draw that is
+//! the subsets' alone is therefore widened by `t / z sqrt(S / (S - 1))`, with the quantiles of
+//! Student's distribution (`S - 1` degrees of freedom) and the normal one at the interval's level,
+//! after the expanded percentile interval of Hesterberg (2015). With two or three subsets that
+//! alone may reach beyond what a difference of accuracies can be: draws end at -1 and 1, between
+//! which the true difference lies, so that the interval covers it as often as before.
 //!
 //! The p-value is McNemar's exact one for a single subset. For several it is of
-//! `t = difference / sqrt(V_s + V_i)`, with the variances of the mean over subsets and over images, and
-//! degrees of freedom by Satterthwaite; the interaction is counted twice here, too.
+//! `t = difference / sqrt(V_s + V_i)`, with the variances of the mean over subsets and over images,
+//! and degrees of freedom by Satterthwaite; the interaction is counted twice here, too.
 
 use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
@@ -45,12 +45,12 @@ pub struct CrossedComparison {
     pub p: f64,
 }
 
-/// Compares the predictions of two models, one list a label subset, on the same images. Of `config` the
-/// permutations are not used.
+/// Compares the predictions of two models, one list a label subset, on the same images. Of `config`
+/// the permutations are not used.
 ///
 /// # Errors
-/// [`Error::Nothing`] without labels or subsets; [`Error::Length`] if lists differ in length; a setting out
-/// of its range.
+/// [`Error::Nothing`] without labels or subsets; [`Error::Length`] if lists differ in length; a
+/// setting out of its range.
 pub fn compare_crossed(
     a: &[Vec<usize>],
     b: &[Vec<usize>],
@@ -245,8 +245,8 @@ mod tests {
         }
     }
 
-    /// Predictions of two models over subsets: label 1 is right. Differences have a part of the image, one
-    /// of the subset and one of both, and a mean of zero.
+    /// Predictions of two models over subsets: label 1 is right. Differences have a part of the
+    /// image, one of the subset and one of both, and a mean of zero.
     fn equal_models(
         subsets: usize,
         samples: usize,

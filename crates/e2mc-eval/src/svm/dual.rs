@@ -1,9 +1,11 @@
-//! Dual coordinate descent for one class against the rest (Hsieh, Chang, Lin, Keerthi and Sundararajan 2008, algorithm 3).
+//! Dual coordinate descent for one class against the rest (Hsieh, Chang, Lin, Keerthi and
+//! Sundararajan 2008, algorithm 3).
 //!
-//! The dual of the squared hinge is `min 1/2 a'(Q + D) a - sum a` over `a >= 0`, with `Q_ij = y_i y_j x_i.x_j` and
-//! `D_ii = 1 / (2 C_i)`. One coordinate at a time is minimised exactly, in a random order, while `w = sum_i a_i y_i x_i` is
-//! kept up. Coordinates that stay at 0 with a gradient above the last epoch's largest violation are set aside until the
-//! others have converged.
+//! The dual of the squared hinge is `min 1/2 a'(Q + D) a - sum a` over `a >= 0`, with
+//! `Q_ij = y_i y_j x_i.x_j` and `D_ii = 1 / (2 C_i)`. One coordinate at a time is minimised
+//! exactly, in a random order, while `w = sum_i a_i y_i x_i` is kept up. Coordinates that stay at 0
+//! with a gradient above the last epoch's largest violation are set aside until the others have
+//! converged.
 
 use e2mc::MatrixView;
 use e2mc_base::simd::{Kernel, Level, Simd};

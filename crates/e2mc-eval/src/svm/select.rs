@@ -1,6 +1,7 @@
 //! The choice of `C` by stratified cross-validation on the training rows.
 //!
-//! Within a fold the values go from the smallest to the largest, each fit starting where the last ended.
+//! Within a fold the values go from the smallest to the largest, each fit starting where the last
+//! ended.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +14,7 @@ use crate::average_precision::{Interpolation, average_precision};
 use crate::folds::stratified;
 use crate::{Error, Presence};
 
-/// The values to choose from and what they are judged on.
+/// The values to choose from and what they are evaluated on.
 pub(super) struct Grid<'a> {
     pub(super) features: MatrixView<'a>,
     pub(super) norms: &'a [f64],
@@ -25,7 +26,8 @@ pub(super) struct Grid<'a> {
 }
 
 impl Grid<'_> {
-    /// One value for all classes: the smallest of best accuracy over all held-out rows, and that accuracy.
+    /// One value for all classes: the smallest of best accuracy over all held-out rows, and that
+    /// accuracy.
     pub(super) fn by_accuracy(
         &self,
         tasks: &[Task],
@@ -38,8 +40,9 @@ impl Grid<'_> {
             let out: Vec<u32> = (0..labels.len() as u32)
                 .filter(|&row| fold_of_row[row as usize] == fold)
                 .collect();
-            // For each value the best class of each held-out row so far, and its score: those of all classes are never
-            // in memory. The lower class is the better of equals, so that the order of the classes does not matter.
+            // For each value the best class of each held-out row so far, and its score: those of
+            // all classes are never in memory. The lower class is the better of equals, so that the
+            // order of the classes does not matter.
             let best = vec![(f32::NEG_INFINITY, tasks[0].class); self.values.len() * out.len()];
             let best = Mutex::new(best);
             tasks.par_iter().for_each(|task| {
@@ -63,8 +66,9 @@ impl Grid<'_> {
         Ok(self.smallest_best(right.into_iter().map(accuracy).collect()))
     }
 
-    /// One value for this label: the smallest of best mean average precision over the folds, and that mean. A label that a
-    /// single row has, or lacks, cannot be held out: it gets the smallest value, without a score, and fails no other.
+    /// One value for this label: the smallest of best mean average precision over the folds, and
+    /// that mean. A label that a single row has, or lacks, cannot be held out: it gets the smallest
+    /// value, without a score, and fails no other.
     pub(super) fn by_average_precision(&self, task: &Task) -> Result<(f64, Option<f64>), Error> {
         let positive = task.positive();
         let present = positive.iter().filter(|&&p| p).count();
@@ -107,7 +111,8 @@ impl Grid<'_> {
         Ok((cost, Some(score)))
     }
 
-    /// The scores of the held-out rows `out` for each value, `(values, out)`, fitted on the task's other rows.
+    /// The scores of the held-out rows `out` for each value, `(values, out)`, fitted on the task's
+    /// other rows.
     fn scores(&self, task: &Task, fold_of_row: &[u32], fold: u32, out: &[u32]) -> Vec<f32> {
         let (rows, positive): (Vec<u32>, Vec<bool>) = task
             .rows

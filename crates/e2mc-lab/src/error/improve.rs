@@ -15,7 +15,8 @@ pub enum ImproveError {
         what: String,
     },
     /// The folder holds something else.
-    #[error("{} holds files that no improvement wrote, such as {}", folder.display(), file.display())]
+    #[error("{} holds files that are not of an improvement, such as \
+             {}", folder.display(), file.display())]
     Taken {
         /// The folder.
         folder: PathBuf,
@@ -23,7 +24,7 @@ pub enum ImproveError {
         file: PathBuf,
     },
     /// The checkpoint would be written over.
-    #[error("{} is the checkpoint that is read, and would be replaced", path.display())]
+    #[error("{} is the input checkpoint and would be overwritten", path.display())]
     OverInput {
         /// The file.
         path: PathBuf,

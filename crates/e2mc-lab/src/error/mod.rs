@@ -28,7 +28,7 @@ pub enum Error {
     /// A run cannot be started or resumed.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// Features cannot be judged.
+    /// Features cannot be evaluated.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     /// Processes on this machine failed.
@@ -66,7 +66,7 @@ pub enum Error {
         name: String,
     },
     /// An output of the heads is wanted of a checkpoint without any.
-    #[error("{}: no {output}, the checkpoint has a backbone alone", checkpoint.display())]
+    #[error("{} has no {output}: it holds only a backbone", checkpoint.display())]
     NoHeads {
         /// The checkpoint.
         checkpoint: PathBuf,
@@ -74,7 +74,7 @@ pub enum Error {
         output: Output,
     },
     /// A network is to be trained, and a map is folded into it.
-    #[error("{} ends in a folded map, expected a network without one", checkpoint.display())]
+    #[error("{} contains a folded map, expected a network without one", checkpoint.display())]
     Folded {
         /// The network.
         checkpoint: PathBuf,
@@ -98,7 +98,8 @@ pub enum Error {
     },
     /// Embeddings that are compared have other shapes.
     #[error(
-        "{before} has {} rows of {} dimensions, {after} has {} of {}: expected the same of before and after",
+        "{before} has {} rows of {} dimensions, {after} has {} of {}: expected the same of before \
+         and after",
         before_shape.0, before_shape.1, after_shape.0, after_shape.1
     )]
     Shapes {
@@ -120,16 +121,16 @@ pub enum Error {
         source: e2mc_eval::Error,
     },
     /// More checkpoints than can be compared.
-    #[error("{found} checkpoints, expected one or two")]
+    #[error("{found} checkpoints were given, expected one or two")]
     Checkpoints {
         /// How many were given.
         found: usize,
     },
     /// A single view has no other to be compared with.
-    #[error("one view of each image, expected none or at least 2")]
+    #[error("1 view of each image, expected 0 or at least 2")]
     OneView,
     /// The sample's base model is not there.
-    #[error("{}: no sample is there", folder.display())]
+    #[error("{} holds no sample", folder.display())]
     NoSample {
         /// Where it was looked for.
         folder: PathBuf,

@@ -29,9 +29,9 @@ pub enum RecipeError {
     #[error(transparent)]
     Range(#[from] e2mc_train::Error),
     /// Settings that TOML cannot write.
-    #[error("{what} as TOML: {source}")]
+    #[error("cannot write {what} as TOML: {source}")]
     Write {
-        /// Whose settings.
+        /// The kind of settings.
         what: &'static str,
         /// What the writer said.
         source: toml::ser::Error,

@@ -10,15 +10,15 @@ use crate::difference::{Difference, sentence};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// There is no checkpoint to go on from.
-    #[error("nothing to resume: {} is not there", path.display())]
+    /// There is no checkpoint to resume from.
+    #[error("nothing to resume: {} does not exist", path.display())]
     NothingToResume {
         /// The checkpoint that was looked for.
         path: PathBuf,
     },
     /// A resumed run meets another number of images.
     #[error(
-        "{}: expected the {} that the run began with, found {found}",
+        "{}: expected the {} of the run's start, found {found}",
         data.display(),
         counted(*expected, "image")
     )]
@@ -43,7 +43,7 @@ pub enum RunError {
         batch: usize,
         /// Images in all.
         images: usize,
-        /// Of these, kept out of training.
+        /// The number of them held out from training.
         held_out: usize,
     },
     /// A run goes on only with the settings that it began with.

@@ -45,15 +45,15 @@ pub enum SweepError {
         folder: PathBuf,
     },
     /// Something is not what the sweep began with.
-    #[error("{}: not the {what} that the sweep began with", path.display())]
+    #[error("{} differs from the {what} at the start of the sweep", path.display())]
     Other {
         /// The file or folder.
         path: PathBuf,
         /// Which.
         what: &'static str,
     },
-    /// There is no plan to go on with.
-    #[error("nothing to resume: {} is not there", plan.display())]
+    /// There is no plan to continue with.
+    #[error("nothing to resume: {} does not exist", plan.display())]
     NothingToResume {
         /// The plan that was looked for.
         plan: PathBuf,

@@ -75,7 +75,8 @@ pub(super) fn common(checkpoint: &Checkpoint, wanted: &Wanted<'_>) -> Result<Rec
         found = resolve(&[general, widths].concat())?;
     }
     check_architecture(&found, checkpoint)?;
-    // The untouched model is judged as it was made to see images, whatever a recipe says of others.
+    // The untouched model is evaluated as it was made to see images, whatever a recipe says of
+    // others.
     found.evaluation = checkpoint.recipe.evaluation.clone();
     // A run is extended from rung to rung: its rate must not depend on how long it will be.
     found.schedule = ScheduleConfig::Constant { warmup: 0.0 };

@@ -3,8 +3,8 @@
 //!
 //! Every candidate goes on where it was: a run of 4 epochs that is extended to 8 costs 4. So after
 //! rung `r` a candidate has been trained for `2^r` units. Half of the time is for the rungs, half
-//! for the last candidate. Where the time is too short for all candidates, the later ones of the list
-//! are left out; where one pass over the images is too long, an epoch is of some of them.
+//! for the last candidate. Where the time is too short for all candidates, the later ones of the
+//! list are left out; where one pass over the images is too long, an epoch is of some of them.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ const MOST_STEPS: f64 = 3000.0;
 /// What a schedule is made for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Seconds for training and for judging on A.
+    /// Seconds for training and for evaluating on A.
     pub(super) seconds: f64,
     /// Seconds to train on one image.
     pub(super) per_image: f64,
@@ -51,7 +51,7 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// The longest schedule within the limits; none where the time or the images are too few for
+    /// The longest schedule within the limits; none if the time or the images are too few for
     /// any training.
     pub(super) fn within(limits: Limits) -> Option<Self> {
         let Limits { images, batch, .. } = limits;
@@ -63,8 +63,8 @@ impl Schedule {
             .find_map(|candidates| Self::of(candidates, limits))
     }
 
-    /// The longest schedule in which two candidates are trained equally long; none where the time or
-    /// the images are too few for that.
+    /// The longest schedule in which two candidates are trained equally long; none if the time
+    /// or the images are too few for that.
     pub(super) fn pair(limits: Limits) -> Option<Self> {
         const PAIR: f64 = 2.0;
         let one = Limits {
@@ -103,7 +103,8 @@ impl Schedule {
             .map(|(&n, k)| n as f64 * k)
             .sum();
         let judged = alive.iter().sum::<usize>() as f64 * per_judgement;
-        // The last candidate is judged again when it has been trained, and half-way to its start.
+        // The last candidate is evaluated again when it has been trained, and half-way to its
+        // start.
         let seconds = seconds - 2.0 * per_judgement;
         let longest = 2_f64.powi(alive.len() as i32);
         let affordable = match alive.is_empty() {
@@ -151,7 +152,7 @@ fn alive(candidates: usize) -> Vec<usize> {
 }
 
 /// The better half of `scores`, at least one, by their places in rising order; of equal ones the
-/// earlier. A candidate without a score is out; none where all are.
+/// earlier. A candidate without a score is out; none if all are.
 pub(super) fn survivors(scores: &[(usize, Option<f64>)]) -> Vec<usize> {
     let mut scored: Vec<(usize, f64)> = scores
         .iter()
@@ -206,7 +207,7 @@ mod tests {
         // Search: 200 s less 6 judgements of 2 s, for 4 x 1 + 2 x 1 units of 10 s an epoch.
         assert_eq!(schedule.rungs, [3, 6]);
         assert_eq!(schedule.epoch_images, 10_000);
-        // 396 s less 180 s of training and 12 s of judging: 20 more epochs.
+        // 396 s less 180 s of training and 12 s of evaluating: 20 more epochs.
         assert_eq!(schedule.last, 26);
         assert_eq!(epochs(&schedule), 4 * 3 + 2 * 3 + 20);
     }
@@ -276,7 +277,7 @@ mod tests {
         };
         let schedule = Schedule::within(many).unwrap();
         assert_eq!(schedule.rungs, [1, 2]);
-        // 198 s less 12 s of judging, for 6 units of as many images.
+        // 198 s less 12 s of evaluating, for 6 units of as many images.
         assert_eq!(schedule.epoch_images, 31_000);
         assert!(seconds(&schedule, many) <= 400.0);
     }

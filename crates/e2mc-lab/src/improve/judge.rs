@@ -16,7 +16,7 @@ const CONFIDENCE: f64 = 0.95;
 /// Maps are not trained for more dimensions than these: a step takes as long as its cube.
 const MOST_TRAINED: usize = 1024;
 
-/// Held-out images, and how features of them are judged.
+/// Held-out images, and how features of them are evaluated.
 pub(super) struct Bench<'a> {
     pub(super) pool: &'a Pool,
     pub(super) dealt: &'a Dealt,
@@ -45,14 +45,14 @@ impl MapChoice {
     }
 }
 
-/// Features that were judged on A.
+/// Features that were evaluated on A.
 pub(super) struct Judged {
     /// None for the features as they are.
     pub(super) map: Option<MapChoice>,
     pub(super) answers: Answers,
 }
 
-/// Features of the images to learn from and of those that are asked for.
+/// Features of the training images and of those that are asked for.
 pub(super) struct Features {
     pub(super) bank: Matrix,
     pub(super) queries: Matrix,
@@ -100,7 +100,7 @@ impl Bench<'_> {
         bank.images.len().min(crate::guard::BANK) + choose.images.len()
     }
 
-    /// Of the images to learn from and of A, from those of the `sample`.
+    /// Features of the training images and of A, taken from those of the `sample`.
     pub(super) fn own(&self, sample: &Matrix) -> Features {
         Features {
             bank: self.dealt.bank.pick(sample),
@@ -108,7 +108,7 @@ impl Bench<'_> {
         }
     }
 
-    /// Of the images to learn from, and of A.
+    /// Features of the training images and of A.
     pub(super) fn features_on_a(&self, model: &Model, recipe: &Recipe) -> Result<Features, Error> {
         let Dealt { bank, choose, .. } = self.dealt;
         let embed = |part: &Part| self.embed(model, recipe, part.images.clone());

@@ -55,7 +55,7 @@ pub(super) struct Measured {
     pub(super) batch: usize,
     /// Parts that a batch goes through the backbone in.
     pub(super) accumulate: usize,
-    /// Bytes that a step takes; none where it cannot be told.
+    /// Bytes that a step takes; none if it cannot be told.
     pub(super) bytes: Option<u64>,
 }
 

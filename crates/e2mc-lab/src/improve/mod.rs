@@ -3,8 +3,8 @@
 //! 1. The images are dealt to a part that is trained on, held-out A and held-out B; copies lie on
 //!    one side (`pool`, [`HeldOut`]).
 //! 2. The machine is measured and the search is planned within the budget (`measure`, `halving`).
-//! 3. The untouched model, its controls and the candidates are judged on A, each with and without
-//!    a map, by successive halving (`candidate`, `search`, `judge`).
+//! 3. The untouched model, its controls and the candidates are evaluated on A, each with and
+//!    without a map, by successive halving (`candidate`, `search`, `judge`).
 //! 4. The best of A is compared with the untouched model on B, once (`verdict`). It is given back
 //!    if the gain is certain; else the old model is (`outcome`).
 //!
@@ -78,7 +78,7 @@ pub struct Improved {
     pub folder: ImproveFolder,
 }
 
-/// Improves a checkpoint, or goes on with it in the same folder.
+/// Improves a checkpoint, or continues with it in the same folder.
 ///
 /// A raised `stop` ends the search after the step under way; the best so far is then judged and
 /// given back, and a later call goes on. Before the search it ends the process at once. The other
@@ -110,7 +110,7 @@ fn lead(
     let stage = open(work, folder, notices)?;
     let pool = Pool::open(&work.data, work.taken, notices)?;
     if let Some(outcome) = outcome::finished(&stage, &pool)? {
-        stage.say("this was done already; here is what came out");
+        stage.say("already done; this is the result");
         let folder = stage.folder.clone();
         return Ok(Improved { outcome, folder });
     }
@@ -178,9 +178,8 @@ impl Stage<'_> {
         let flip = views.map(|view| view.flip).fold(0.0, f32::max);
         if assumed && flip > 0.0 {
             self.warn(format!(
-                "the views are those of {}, and are mirrored with probability {flip}: images that \
-                 mean something else in a mirror, such as letters or signs, need a recipe without \
-                 flips",
+                "the views are those of {} and are mirrored with probability {flip}: for images \
+                 that must not be mirrored, such as letters or signs, give a recipe without flips",
                 self.common.method.name()
             ));
         }
@@ -249,7 +248,7 @@ impl Stage<'_> {
     }
 }
 
-/// What judging takes, in seconds.
+/// What evaluating takes, in seconds.
 #[derive(Clone, Copy, Debug)]
 struct Costs {
     /// A model on A, its features and the guard's checks included.
@@ -314,7 +313,7 @@ fn work_on(
     }
     let sample = pool.sample(seed);
     stage.say(format!(
-        "embedding {} images with the model as it is",
+        "embedding {} images with the untouched model",
         sample.len()
     ));
     let features = stage.features(pool, &sample)?;
@@ -428,7 +427,7 @@ fn judge_untouched(
         let entered = enter_rows(state, bench, &untouched, &judged, |row| row);
         state.done.insert(UNTOUCHED.to_owned(), Some(entered.score));
         stage.say(format!(
-            "as it is: {:.2} % of A, {:.2} % with its best map",
+            "untouched: {:.2} % of A, {:.2} % with its best map",
             100.0 * untouched.accuracy(),
             100.0 * entered.score
         ));

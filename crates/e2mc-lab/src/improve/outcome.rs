@@ -100,7 +100,7 @@ pub(super) fn not_judged(
     finish(stage, outcome)
 }
 
-/// An outcome in which nothing was judged.
+/// An outcome in which nothing was evaluated.
 fn blank(stage: &Stage<'_>, pool: &Pool, dealt: Option<&Dealt>) -> Result<Improvement, Error> {
     let work = stage.work;
     Ok(Improvement {
@@ -139,7 +139,7 @@ pub(super) struct Ending<'a> {
     pub(super) state: &'a State,
     /// Features of the untouched model, of all that were looked at for copies.
     pub(super) sample: &'a Matrix,
-    /// Of the bank and A.
+    /// Features of the training part (the bank) and of A.
     pub(super) own: &'a Features,
     /// What the untouched model gets right on A.
     pub(super) untouched: &'a Answers,
@@ -147,7 +147,7 @@ pub(super) struct Ending<'a> {
 }
 
 impl Ending<'_> {
-    /// Has the best of A judged on B, and writes what came out.
+    /// Has the best of A evaluated on B, and writes what came out.
     pub(super) fn finish(&self, stop: &Stop) -> Result<Improved, Error> {
         let (stage, state) = (self.stage, self.state);
         let leader = state
@@ -168,7 +168,7 @@ impl Ending<'_> {
             keep_old(stage)?;
             return finish(stage, outcome);
         }
-        stage.say("comparing the best of A with the untouched model on B");
+        stage.say("comparing the best model on A with the untouched model on B");
         let model = match leader.changed {
             true => Some(self.leader()?),
             false => None,
@@ -194,7 +194,7 @@ impl Ending<'_> {
         }
         outcome.verified = Some(verified);
         if others.len() + 1 < Use::ALL.len() {
-            let text = "the other uses were not all looked at: a loss there is not excluded";
+            let text = "not all other uses were checked: a loss there is possible";
             outcome.warnings.push(text.to_owned());
         }
         outcome.others = others;

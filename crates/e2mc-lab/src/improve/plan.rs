@@ -1,5 +1,5 @@
 //! What an improvement is to do, decided before the search and kept in its folder, so that the same
-//! command goes on with it.
+//! command continues with it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -126,7 +126,7 @@ pub(super) struct Plan {
     pub(super) budget: f64,
     /// What the machine did when the plan was made.
     pub(super) measured: Measured,
-    /// None where nothing is trained.
+    /// None if nothing is trained.
     pub(super) schedule: Option<Schedule>,
     /// Steps in which new heads train alone; 0 where there are heads.
     pub(super) head_steps: u64,

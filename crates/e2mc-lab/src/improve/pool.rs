@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::images::{fingerprint, open_as};
 use crate::notice::Notices;
 
-/// Images that may be looked at for copies and judged on.
+/// Images that may be looked at for copies and evaluated on.
 const MOST: usize = 40_000;
 /// Folders of these names hold images without a label.
 const UNLABELLED: [&str; 2] = ["unlabelled", "unlabeled"];

@@ -88,7 +88,7 @@ fn stages(stage: &Stage<'_>, plan: &Plan, sample: usize, costs: Costs) -> Vec<(S
     let mut stages = vec![
         ("measuring the machine".to_owned(), stage.clock.spent()),
         (
-            format!("embedding {sample} images with the model as it is"),
+            format!("embedding {sample} images with the untouched model"),
             sample as f64 / measured.embedded,
         ),
         (

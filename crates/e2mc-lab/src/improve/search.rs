@@ -27,7 +27,7 @@ pub(super) const UNTOUCHED: &str = "untouched";
 /// Batches that batch norm's statistics are estimated from.
 const STATISTICS_BATCHES: usize = 64;
 /// Why a candidate is not trained on.
-const WORSE: &str = "the guard saw its features get worse";
+const WORSE: &str = "its features became worse";
 /// A candidate that is worse than the untouched model by this many standard errors is not trained
 /// on to the end.
 const HOPELESS: f64 = 3.0;
@@ -52,7 +52,7 @@ pub(super) struct Search<'a> {
     pub(super) stop: &'a Stop,
 }
 
-/// A model that is judged.
+/// A model that is evaluated.
 struct Contender<'a> {
     name: &'a str,
     kind: RowKind,
@@ -143,12 +143,12 @@ impl Search<'_> {
         Ok(!self.is_stopped())
     }
 
-    /// Whether another candidate can be judged before the verdict.
+    /// Whether another candidate can be evaluated before the verdict.
     fn has_time(&self) -> bool {
         let has = self.stage.clock.allows(self.reserve + self.judgement);
         if !has {
             self.stage
-                .say("the machine is slower than it was measured: the search ends here");
+                .say("the machine is slower than measured: the search ends here");
         }
         has
     }
@@ -194,7 +194,7 @@ impl Search<'_> {
     }
 
     /// What the candidates start from: the base, or the base with new heads that were trained
-    /// alone; none where a signal came first.
+    /// alone; none if a signal came first.
     fn start(&self, observer: &mut ObserverOf<'_>) -> Result<Option<Checkpoint>, Error> {
         let (stage, bench) = (self.stage, self.bench);
         if self.plan.head_steps == 0 {
@@ -272,7 +272,7 @@ impl Search<'_> {
         let work = stage.work;
         let mut settings = run::new_settings(&work.data);
         settings.base = Some(base_checkpoint(&work.checkpoint)?);
-        // Of these images no other run can be made: one that opens the folder finds more.
+        // A run that opens the folder itself would find more images, so record their number.
         settings.data.images = Some(bench.dealt.train.len());
         settings.data.held_out = bench.dealt.choose.images.len();
         settings.data.knn_every = knn_every;
@@ -298,7 +298,7 @@ impl Search<'_> {
     }
 
     /// Trains a candidate until it has seen `epochs` epochs and judges it; the best fraction of A
-    /// that it gets right, none where it failed or was interrupted.
+    /// that it gets right, none if it failed or was interrupted.
     fn trial(
         &mut self,
         (place, candidate): (usize, &Candidate),
@@ -453,7 +453,7 @@ impl Search<'_> {
         self.snapshot(&folder).map(Trained::Done)
     }
 
-    /// The model of a run that has ended, as it is judged.
+    /// The model of a run that has ended, as it is evaluated.
     fn snapshot(&self, folder: &RunFolder) -> Result<Box<Snapshot>, Error> {
         let mut checkpoint = Checkpoint::read(&folder.checkpoint())?;
         let progress = checkpoint.progress.unwrap_or_default();
@@ -515,7 +515,7 @@ impl Search<'_> {
         Ok(score)
     }
 
-    /// Enters what was judged into the rows: the features as they are, and the best map.
+    /// Enters what was evaluated into the rows: the features as they are, and the best map.
     fn enter(
         &mut self,
         key: &str,

@@ -26,7 +26,7 @@ pub(super) struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// The untouched model in float32, as it is judged.
+    /// The untouched model in float32, as it is evaluated.
     pub(super) fn load_base(&self) -> Result<Model, Error> {
         let mut base = self.reopen_base()?;
         base.recipe.training.precision = Precision::F32;
@@ -64,8 +64,8 @@ impl Stage<'_> {
         ));
         if training.batch < 4 * measured.dims {
             self.say(format!(
-                "the criterion sees {} rows of {} dimensions, fewer than four a dimension: images, \
-                 memory, time or the recipe allow no larger batch",
+                "the criterion uses {} rows of {} dimensions, fewer than four rows a dimension: \
+                 the images, the memory, the time or the recipe allow no larger batch",
                 training.batch, measured.dims
             ));
         }
@@ -79,8 +79,9 @@ impl Stage<'_> {
                 schedule.epoch_images,
                 schedule.last
             )),
-            None => self
-                .say("the budget or the images are too small for training: maps alone are tried"),
+            None => {
+                self.say("the budget or the images are too small for training: only maps are tried")
+            }
         }
     }
 }

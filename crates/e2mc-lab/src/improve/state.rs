@@ -1,5 +1,5 @@
-//! What is known so far: every row that was judged, and the best of them with its model. Kept after
-//! each candidate, so that a killed search loses only the candidate under way.
+//! What is known so far: every row that was evaluated, and the best of them with its model. Kept
+//! after each candidate, so that a killed search loses only the candidate under way.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ use crate::error::Error;
 pub(super) struct State {
     /// Seconds that were spent.
     pub(super) seconds: f64,
-    /// What was judged, by name: the fraction of A that is right at best; none where it failed.
+    /// What was evaluated, by name: the fraction of A that is right at best; none if it failed.
     pub(super) done: BTreeMap<String, Option<f64>>,
     pub(super) rows: Vec<ImprovementRow>,
     pub(super) leader: Option<Leader>,
     /// The best trained model's mean standard deviation over that of the untouched one's, if one
-    /// was judged.
+    /// was evaluated.
     pub(super) spread: Option<f64>,
 }
 

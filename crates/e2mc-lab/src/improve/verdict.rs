@@ -1,6 +1,6 @@
 //! The verdict on held-out images B: the best of A against the untouched model, once.
 //!
-//! The map is fitted again, on the images to learn from and A. The deciding use makes the claim, at
+//! The map is fitted again, on the training images and A. The deciding use makes the claim, at
 //! 5 %: interval and permutation test as in [`e2mc_eval::adapt`]. The other uses are looked at for
 //! a loss, at 5 % in all.
 
@@ -27,7 +27,7 @@ pub(super) struct Verdict {
     /// Whether the gain is certain.
     pub(super) gains: bool,
     pub(super) others: Vec<UseVerdict>,
-    /// Of the deciding use, in points.
+    /// Smallest detectable gain for the deciding use, in points.
     pub(super) detectable: f64,
     pub(super) looks: u64,
     pub(super) map: Option<Map>,
@@ -37,7 +37,7 @@ pub(super) struct Verdict {
 pub(super) struct Rivals<'a> {
     /// Features of the untouched model, of all that were looked at for copies.
     pub(super) sample: &'a Matrix,
-    /// The best model; none where it is the untouched one with a map.
+    /// The best model; none if it is the untouched one with a map.
     pub(super) model: Option<&'a Model>,
     pub(super) map: Option<&'a MapChoice>,
 }
@@ -115,8 +115,8 @@ pub(super) fn verify(
     })
 }
 
-/// How often B was looked at, this look included. Where the file of all improvements cannot be used,
-/// those of this folder alone are counted: a search is not lost for a count.
+/// How often B was evaluated, this look included. Where the file of all improvements cannot be
+/// used, those of this folder alone are counted: a search is not lost for a count.
 fn counted(stage: &Stage<'_>, fingerprint: &str) -> Result<u64, Error> {
     let count = |path: &Path| -> Result<u64, Error> {
         if let Some(folder) = path.parent() {
@@ -128,8 +128,8 @@ fn counted(stage: &Stage<'_>, fingerprint: &str) -> Result<u64, Error> {
     match count(shared) {
         Err(cause) if *shared != own => {
             stage.warn(format!(
-                "looks at the held-out images are counted in {} alone, so earlier improvements on \
-                 these images are left out: {cause}",
+                "looks at the held-out images are counted only in {}, so earlier improvements on \
+                 these images are not included: {cause}",
                 own.display()
             ));
             count(&own)

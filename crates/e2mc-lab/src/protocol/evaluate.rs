@@ -11,12 +11,12 @@ use super::settings::LinearSettings;
 use crate::error::Error;
 use crate::notice::{Notice, Notices};
 
-/// Measures a model by its backbone's features: how the runs of a sweep are compared. Predictions go
-/// to `folder`; the result is the caller's to write.
+/// Measures a model by its backbone's features: how the runs of a sweep are compared. Predictions
+/// go to `folder`; the result is the caller's to write.
 ///
 /// # Errors
-/// Where an image cannot be read, a feature is not finite, the labels are too few, or predictions cannot
-/// be written.
+/// Where an image cannot be read, a feature is not finite, the labels are too few, or predictions
+/// cannot be written.
 pub fn evaluate(
     command: &str,
     judged: &Judged<'_>,

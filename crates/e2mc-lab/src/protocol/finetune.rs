@@ -28,7 +28,7 @@ pub struct FinetunePlan {
     pub subsets: Subsets,
     /// One label subset and fit each.
     pub seeds: Vec<u64>,
-    /// Whose settings.
+    /// The preset.
     pub preset: FinetunePreset,
     /// Passes over the labelled images; the preset's if `None`, as below.
     pub epochs: Option<u64>,
@@ -79,12 +79,12 @@ impl FinetunePlan {
     }
 }
 
-/// Trains a copy of the network with a linear layer for every fraction of the labels and every seed,
-/// and judges it on the test images; tables call the model `name`.
+/// Trains a copy of the network with a linear layer for every fraction of the labels and every
+/// seed, and judges it on the test images; tables call the model `name`.
 ///
 /// # Errors
-/// A map that is folded into the network, a setting out of range, labels of one class only, an image that cannot be read, a loss that is not
-/// finite, or where predictions cannot be written.
+/// A map that is folded into the network, a setting out of range, labels of one class only, an
+/// image that cannot be read, a loss that is not finite, or where predictions cannot be written.
 pub fn finetune(
     network: &Network,
     plan: &FinetunePlan,

@@ -36,8 +36,8 @@ pub(super) struct Fresh<'a> {
 }
 
 impl Fresh<'_> {
-    /// Fits the SGD probe for every fraction of the labels and every seed; the second list is what the
-    /// user should be warned of.
+    /// Fits the SGD probe for every fraction of the labels and every seed; the second list is what
+    /// the user should be warned of.
     pub(super) fn run(&self) -> Result<(Vec<ProbeRow>, Vec<String>), Error> {
         every_subset(
             ProbeKind::Sgd,

@@ -1,8 +1,9 @@
-//! What a checkpoint is worth on labelled images: the protocols of [`e2mc_eval::protocol`] on features
-//! that its network makes, and fine-tuning.
+//! What a checkpoint is worth on labelled images: the protocols of [`e2mc_eval::protocol`] on
+//! features that its network makes, and fine-tuning.
 //!
-//! Each function gives an [`EvaluationResult`](e2mc_record::EvaluationResult) and leaves predictions in
-//! a [`ResultFolder`](e2mc_record::ResultFolder); the caller writes the result there last.
+//! Each function gives an [`EvaluationResult`](e2mc_record::EvaluationResult) and leaves
+//! predictions in a [`ResultFolder`](e2mc_record::ResultFolder); the caller writes the result there
+//! last.
 
 mod attentive;
 mod evaluate;

@@ -1,4 +1,4 @@
-//! A network and the images that it is judged on.
+//! A network and the images that it is evaluated on.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -64,7 +64,7 @@ impl NetworkSource {
             .unwrap_or_else(|| batch(evaluation, model.device()))
     }
 
-    /// Writes into a result what is judged, and how images are prepared.
+    /// Writes into a result what is evaluated, and how images are prepared.
     pub(super) fn describe(
         &self,
         evaluation: &Preprocessing,
@@ -137,7 +137,7 @@ impl Network {
         })
     }
 
-    /// The network as it is judged.
+    /// The network as it is evaluated.
     pub fn judged(&self) -> Judged<'_> {
         Judged {
             checkpoint: &self.source.checkpoint,
@@ -165,8 +165,8 @@ impl Network {
         Ok(Subsets::of_rows(named(list, &self.splits)?, list)?)
     }
 
-    /// One row of features an image, of both splits, with their labels. A process that is not the first of
-    /// several only helps: it has no rows.
+    /// One row of features an image, of both splits, with their labels. A process that is not the
+    /// first of several only helps: it has no rows.
     ///
     /// # Errors
     /// As [`Judged::features`].
@@ -201,13 +201,13 @@ impl Network {
         self.source.batch(self.evaluation(), &self.model)
     }
 
-    /// How images are prepared where the network is judged.
+    /// How images are prepared where the network is evaluated.
     pub(super) fn evaluation(&self) -> &Preprocessing {
         &self.checkpoint.recipe.evaluation
     }
 
-    /// How many test images look like one of these training images to the network, and how many test
-    /// images there are.
+    /// How many test images look like one of these training images to the network, and how many
+    /// test images there are.
     pub(super) fn overlap(
         &self,
         rows: impl IntoIterator<Item = usize>,
@@ -224,7 +224,7 @@ impl Network {
     }
 }
 
-/// A model in memory, and the images that it is judged on.
+/// A model in memory, and the images that it is evaluated on.
 #[derive(Clone, Copy)]
 pub struct Judged<'a> {
     /// The file that the model is from.
@@ -281,8 +281,8 @@ impl Judged<'_> {
         })
     }
 
-    /// Writes into a result what was judged, on which images, and how they were prepared; `output` is
-    /// what was taken from the network, none where all of it was trained.
+    /// Writes into a result what was evaluated, on which images, and how they were prepared;
+    /// `output` is what was taken from the network, none if all of it was trained.
     ///
     /// # Errors
     /// Where the checkpoint's file cannot be read.
@@ -307,7 +307,7 @@ impl Judged<'_> {
     }
 }
 
-/// What was judged, as a result has it.
+/// What was evaluated, as a result has it.
 fn origin(
     checkpoint: &Path,
     (data, taken): (&Path, DataOptions),
@@ -345,7 +345,8 @@ pub(super) fn split(name: &str, data: &Path, dataset: &dyn Dataset) -> SplitReco
     }
 }
 
-/// What the network is shown of each image, as hashes: the same image looks the same, whatever it is called.
+/// What the network is shown of each image, as hashes: the same image looks the same, whatever it
+/// is called.
 fn views(
     dataset: Arc<dyn Dataset>,
     evaluation: &Preprocessing,

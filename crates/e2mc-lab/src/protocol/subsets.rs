@@ -7,8 +7,8 @@ use e2mc_record::{ProbeFit, ProbeRow};
 
 use crate::error::Error;
 
-/// Fits `kind` for every fraction of the labels and every seed, by `fit`, which is told the fraction, the seed
-/// and the labelled rows; the second list is what the user should be warned of.
+/// Fits `kind` for every fraction of the labels and every seed, by `fit`, which is told the
+/// fraction, the seed and the labelled rows; the second list is what the user should be warned of.
 ///
 /// # Errors
 /// As `fit`, or where a fraction makes no subset.

@@ -1,5 +1,5 @@
-//! Support vector machines on a network's features, of images with one label each or, in VOC's layout,
-//! several.
+//! Support vector machines on a network's features, of images with one label each or, in VOC's
+//! layout, several.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use crate::error::Error;
 use crate::features::Seen;
 use crate::notice::Notices;
 
-/// Fits one machine for each class or label on the training images, and judges them on the test images;
-/// tables call the model `name`. The folder is made by `folder` once everything is opened, before the
-/// work.
+/// Fits one machine for each class or label on the training images, and judges them on the test
+/// images; tables call the model `name`. The folder is made by `folder` once everything is opened,
+/// before the work.
 ///
 /// # Errors
 /// Where the checkpoint or images cannot be opened, an image cannot be read, or as

@@ -1,8 +1,8 @@
 //! A training run from its plan to its result: what every command that trains shares.
 //!
-//! A run's folder is locked from before its first file to after its last. Until the untouched model is
-//! measured nothing is written, and the run may be killed without a trace; then the log and the first
-//! checkpoint are, and from there on the run goes on from its last save, whatever ends it.
+//! A run's folder is locked from before its first file to after its last. Until the untouched model
+//! is measured nothing is written, and the run may be killed without a trace; then the log and the
+//! first checkpoint are, and from there on the run resumes from its last save, whatever ends it.
 
 mod member;
 mod place;
@@ -42,11 +42,11 @@ pub struct RunPlan {
     pub settings: RunSettings,
     /// Threads that prepare images, at least 1; they decide nothing.
     pub threads: usize,
-    /// Whether the run goes on with what is in the folder.
+    /// Whether the run continues with what is in the folder.
     pub resumed: bool,
 }
 
-/// Who is told of a run, and what may stop it.
+/// The observers of a run, and the switch that stops it.
 pub struct Surroundings<'a> {
     /// Stops the run after the step under way, once it is requested.
     pub stop: &'a Stop,
@@ -71,8 +71,8 @@ pub struct FinishedRun {
     pub outcome: RunOutcome,
     /// Held-out k-NN: epoch (0 is the untouched model), accuracy as a fraction.
     pub knn: Vec<(u64, f64)>,
-    /// How far the last check is from the start, if both were measured: the change as a fraction, and its
-    /// standard error, image by image.
+    /// How far the last check is from the start, if both were measured: the change as a fraction,
+    /// and its standard error, image by image.
     pub knn_change: Option<(f64, f64)>,
     /// Whole epochs that are trained in all.
     pub epochs: u64,
@@ -145,8 +145,8 @@ impl Images {
 /// Trains to the end, or until it is stopped, and writes the run's files.
 ///
 /// # Errors
-/// Where the images are not those of the plan or too few, a file cannot be read or written, or a loss
-/// is not finite; [`Error::Stopped`] where the run is stopped before it has written anything.
+/// Where the images are not those of the plan or too few, a file cannot be read or written, or a
+/// loss is not finite; [`Error::Stopped`] where the run is stopped before it has written anything.
 pub fn train(
     trainer: &mut Trainer,
     plan: RunPlan,

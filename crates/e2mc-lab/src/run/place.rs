@@ -1,4 +1,5 @@
-//! The folder of a run before it is trained: locked, and seen for what an earlier process left in it.
+//! The folder of a run before it is trained: locked, and seen for what an earlier process left in
+//! it.
 
 use e2mc_base::lock::FolderLock;
 use e2mc_record::{End, Event, EventWriter, RunFolder, RunLog, RunOutcome, RunSettings};
@@ -10,8 +11,8 @@ use super::settings::storage;
 use crate::difference::{Difference, of_run};
 use crate::error::{Error, RunError};
 
-/// A run's folder that this process alone writes to; or, of several processes that train together, the
-/// first one alone.
+/// A run's folder that this process alone writes to; or, of several processes that train together,
+/// the first one alone.
 #[derive(Debug)]
 pub struct Place {
     folder: RunFolder,
@@ -32,7 +33,8 @@ impl Place {
         })
     }
 
-    /// As [`Place::lock`] for the first of the processes of `world`, which alone writes; the others read.
+    /// As [`Place::lock`] for the first of the processes of `world`, which alone writes; the others
+    /// read.
     ///
     /// # Errors
     /// As [`Place::lock`].
@@ -102,8 +104,8 @@ pub struct Left {
 }
 
 impl Left {
-    /// How the run ended, if nothing is left to train: all of its epochs, or of `epochs`, are done, or
-    /// the guard stopped it.
+    /// How the run ended, if nothing is left to train: all of its epochs, or of `epochs`, are done,
+    /// or the guard stopped it.
     pub fn ended(&self, epochs: Option<u64>) -> Option<RunOutcome> {
         let progress = self.checkpoint.progress?;
         let guard = self.log.guard.as_ref();
@@ -120,7 +122,8 @@ impl Left {
         self.has_model && self.log.end.as_ref().is_some_and(|end| !interrupted(end))
     }
 
-    /// Writes what a kill after the training kept from being written, and says what came of the run.
+    /// Writes what a kill after the training kept from being written, and says what came of the
+    /// run.
     ///
     /// # Errors
     /// Where a file cannot be read or written.
@@ -152,8 +155,8 @@ impl Left {
         })
     }
 
-    /// Checks that the run is the one that would be started now, but for what may change where it goes
-    /// on.
+    /// Checks that the run is the one that would be started now, but for what may change where it
+    /// goes on.
     ///
     /// # Errors
     /// Names every setting that differs.

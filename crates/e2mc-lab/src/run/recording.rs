@@ -63,7 +63,7 @@ pub(super) struct Recording<'a> {
     moment: Moment,
     /// Held-out k-NN after each epoch that had a check: epoch, accuracy as a fraction.
     pub(super) knn: Vec<(u64, f64)>,
-    /// Of the last check: its change from the start, and the standard error of that.
+    /// Change of the last check from the start, and its standard error.
     pub(super) knn_change: Option<(f64, f64)>,
     /// The last epoch's summary.
     pub(super) last: Option<EpochSummary>,
@@ -98,7 +98,8 @@ impl<'a> Recording<'a> {
         })
     }
 
-    /// Records what was measured of the untouched model, and keeps what later epochs are compared with.
+    /// Records what was measured of the untouched model, and keeps what later epochs are compared
+    /// with.
     pub(super) fn start(&mut self, check: Option<Check>) -> Result<(), Error> {
         self.record(Event::Start(Start::new(self.recipe_value())))?;
         if let Some(check) = check {
@@ -175,7 +176,7 @@ impl<'a> Recording<'a> {
         let check = match &mut self.guard {
             Some(guard) if due => match guard.check(model, self.recipe, self.stop)? {
                 Some(check) => Some(check),
-                // The epoch is ended by whoever goes on with the run.
+                // The epoch is ended by whoever continues with the run.
                 None => return Ok(Control::Interrupt),
             },
             _ => None,

@@ -1,5 +1,5 @@
-//! What a run would do, tried: everything that a run refuses is refused, and a few steps are measured.
-//! Nothing is written.
+//! What a run would do, tried: everything that a run refuses is refused, and a few steps are
+//! measured. Nothing is written.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub struct Rehearsal {
     /// Images in all.
     pub images: usize,
-    /// Of these, kept out of training.
+    /// The number of them held out from training.
     pub held_out: usize,
     /// Optimiser steps an epoch, at least 1.
     pub steps: usize,
@@ -35,7 +35,7 @@ pub struct Rehearsal {
     pub seconds_per_check: f64,
     /// Seconds of the whole run.
     pub seconds: f64,
-    /// Bytes of memory that the process has taken at most; none where the system does not say.
+    /// Bytes of memory that the process has taken at most; none if the system does not say.
     pub memory: Option<u64>,
 }
 

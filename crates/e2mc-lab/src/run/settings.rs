@@ -16,8 +16,8 @@ use crate::images;
 use crate::notice::Notices;
 
 /// The settings of a new run on the images at `data`, all others at their defaults: a k-NN check
-/// after every epoch on up to 1000 held-out images, a warning where the features get worse, an entry
-/// of the log every 10 steps.
+/// after every epoch on up to 1000 held-out images, a warning where the features get worse, an
+/// entry of the log every 10 steps.
 pub fn new_settings(data: impl Into<PathBuf>) -> RunSettings {
     RunSettings {
         format: RUN_FORMAT,

@@ -35,8 +35,8 @@ pub(super) fn write(file: &mut EventFile, event: &Event) -> Result<(), Error> {
     Ok(file.write(step, named)?)
 }
 
-/// The numbers as `GROUP/NAME`. Signs of collapse are a group of their own: the embedding's entropy is
-/// not the term of the loss that has its name.
+/// The numbers as `GROUP/NAME`. Signs of collapse are a group of their own: the embedding's entropy
+/// is not the term of the loss that has its name.
 fn scalars(event: &Event) -> Vec<(String, f64)> {
     let fields = serde_json::to_value(event).expect("an event holds only what JSON can");
     let group = fields["event"].as_str().unwrap_or_default();

@@ -86,8 +86,8 @@ impl Sweep {
     /// `folder` when it runs.
     ///
     /// # Errors
-    /// Where the images cannot be opened, a sweep is in the folder that is not to be overwritten, or
-    /// another process writes to it.
+    /// Where the images cannot be opened, a sweep is in the folder that is not to be overwritten,
+    /// or another process writes to it.
     pub fn begin(
         plan: SweepPlan,
         folder: SweepFolder,

@@ -1,4 +1,5 @@
-//! What a sweep is to do, decided before the first run and kept in its folder, so that it can go on.
+//! What a sweep is to do, decided before the first run and kept in its folder, so that it can go
+//! on.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -150,7 +151,7 @@ impl SweepFolder {
         }
     }
 
-    /// Checks that there is a sweep to go on with.
+    /// Checks that there is a sweep to continue with.
     pub(super) fn check_plan(&self) -> Result<(), Error> {
         match self.holds_sweep() {
             true => Ok(()),

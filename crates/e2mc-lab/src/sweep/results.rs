@@ -10,14 +10,14 @@ use super::grid::Point;
 use super::plan::{SweepFolder, SweepPlan};
 use crate::error::Error;
 
-/// One number that a run is judged by.
+/// One number that a run is evaluated by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
     /// For instance `1 % labels, logistic`.
     pub name: String,
     /// Top-1 accuracy in percent.
     pub accuracy: f64,
-    /// Of that mean, in percentage points.
+    /// Standard error of the mean, in percentage points.
     pub standard_error: Option<f64>,
     /// In percent, one a label subset.
     pub accuracies: Vec<f64>,

@@ -62,7 +62,7 @@ pub struct ProbeRow {
     pub images: usize,
     /// Top-1 accuracy in percent, mean over the runs.
     pub accuracy: f64,
-    /// Of that mean, in percentage points; none of a single run.
+    /// Standard error of the mean, in percentage points; `None` for a single run.
     #[serde(default)]
     pub standard_error: Option<f64>,
     /// What the standard error spans; none without one.
@@ -80,14 +80,16 @@ pub struct ProbeRow {
 }
 
 impl ProbeRow {
-    /// The standard error where it says how well the mean is known: over label subsets. On the same labels it
-    /// is the spread of the fit's first weights and order alone, and means nothing beside them.
+    /// The standard error where it says how well the mean is known: over label subsets. On the same
+    /// labels it is the spread of the fit's first weights and order alone, and means nothing beside
+    /// them.
     pub fn noise(&self) -> Option<f64> {
         noise(self.standard_error, self.spans, self.fraction)
     }
 }
 
-/// See [`ProbeRow::noise`]. Earlier results do not say what was spanned: below all labels it was subsets.
+/// See [`ProbeRow::noise`]. Earlier results do not say what was spanned: below all labels it was
+/// subsets.
 pub(super) fn noise(error: Option<f64>, spans: Option<Spans>, fraction: f64) -> Option<f64> {
     error.filter(|_| match spans {
         Some(spans) => spans == Spans::LabelSubsets,
@@ -98,7 +100,7 @@ pub(super) fn noise(error: Option<f64>, spans: Option<Spans>, fraction: f64) -> 
 /// One fit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeFit {
-    /// Of the label subset and of the fit.
+    /// Seed of the label subset and of the fit.
     pub seed: u64,
     /// The [fingerprint](crate::subset_fingerprint) of the labels that were learned from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,7 +108,8 @@ pub struct ProbeFit {
     /// The logistic probe's penalty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub l2: Option<f64>,
-    /// Whether the logistic probe met its tolerance, and whether the loss of what is trained by SGD no longer fell.
+    /// Whether the logistic probe met its tolerance, and whether the loss of what is trained by SGD
+    /// no longer fell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub converged: Option<bool>,
     /// Mean cross-entropy over the last epoch, of what is trained by SGD.
@@ -129,10 +132,10 @@ pub struct ProbeFit {
 pub struct SvmResult {
     /// How each machine was fitted.
     pub svms: Vec<SvmUnit>,
-    /// Of one class a row.
+    /// Figures for one class a row.
     #[serde(flatten)]
     pub figures: Option<Figures>,
-    /// Of several labels a row.
+    /// Figures for several labels a row.
     #[serde(flatten)]
     pub precisions: Option<Precisions>,
     /// Where the predictions are, relative to the folder of the result.
@@ -147,7 +150,8 @@ pub struct SvmUnit {
     pub class: usize,
     /// `C`, chosen or given.
     pub cost: f64,
-    /// Accuracy or average precision of that `C` on held-out folds, as a fraction, if it was chosen.
+    /// Accuracy or average precision of that `C` on held-out folds, as a fraction, if it was
+    /// chosen.
     #[serde(default)]
     pub held_out: Option<f64>,
     /// Passes over the training rows.
@@ -162,7 +166,7 @@ pub struct Precisions {
     /// Mean over the labels that some test row has.
     #[serde(deserialize_with = "or_nan")]
     pub mean_average_precision: f64,
-    /// Of each label; none of one that no test row has.
+    /// Average precision of each label; `None` for a label that no test row has.
     pub average_precision: Vec<Option<f64>>,
     /// `area` under the steps, or `voc07`'s eleven points.
     pub interpolation: String,

@@ -1,8 +1,9 @@
-//! Where an evaluation writes: `result.json`, the predictions of each fit, and the surroundings of test rows.
+//! Where an evaluation writes: `result.json`, the predictions of each fit, and the surroundings of
+//! test rows.
 //!
-//! The first fit's predictions are in the folder itself, those of the others in folders of their own.
-//! Until the result is whole they are aside, in a folder that goes where the work ends early: then
-//! nothing was written, and an older result is untouched.
+//! The first fit's predictions are in the folder itself, those of the others in folders of their
+//! own. Until the result is whole they are aside, in a folder that goes where the work ends early:
+//! then nothing was written, and an older result is untouched.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -48,8 +49,8 @@ struct Out {
 
 impl ResultFolder {
     /// Makes the folder, locks it and tries whether it can be written to: to be called before the
-    /// work, not after hours of it. With `overwrite` an older result is replaced once the new one is
-    /// whole: then all files that it lists go; other files are left alone.
+    /// work, not after hours of it. With `overwrite` an older result is replaced once the new one
+    /// is whole: then all files that it lists go; other files are left alone.
     ///
     /// # Errors
     /// [`Error::Lock`] while another process writes to the folder, or where it cannot be made or
@@ -113,7 +114,7 @@ impl ResultFolder {
     }
 
     /// Where the predictions of a fit are to be written: the file, which gets its place with the
-    /// result, and that place relative to the folder. Makes the fit's folder. None where nothing is
+    /// result, and that place relative to the folder. Makes the fit's folder. None if nothing is
     /// to be written.
     ///
     /// # Errors
@@ -129,8 +130,8 @@ impl ResultFolder {
         out.aside(place).map(Some)
     }
 
-    /// Where the surroundings of test rows are to be written: the file, which gets its place with the
-    /// result, and that place relative to the folder. None where nothing is to be written.
+    /// Where the surroundings of test rows are to be written: the file, which gets its place with
+    /// the result, and that place relative to the folder. None if nothing is to be written.
     ///
     /// # Errors
     /// Where no file can be made.

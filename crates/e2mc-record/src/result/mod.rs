@@ -1,9 +1,9 @@
 //! The result of an evaluation: one type for `probe`, `knn`, `svm`, `finetune`, the runs of a sweep
 //! and the models of the demo.
 //!
-//! A result says what was judged ([`Origin`], [`Preprocessing`], [`Splits`]), what was learned from
-//! ([`LabelSubsets`]), with which settings, and what came out: [`EvaluationResult::results`] of
-//! nearest neighbours, [`EvaluationResult::probes`] of linear layers and fine-tuning,
+//! A result says what was evaluated ([`Origin`], [`Preprocessing`], [`Splits`]), what was learned
+//! from ([`LabelSubsets`]), with which settings, and what came out: [`EvaluationResult::results`]
+//! of nearest neighbours, [`EvaluationResult::probes`] of linear layers and fine-tuning,
 //! [`EvaluationResult::svm`] of support vector machines. [`EvaluationResult::rows`] and
 //! [`EvaluationResult::fits`] show all three alike. Accuracies are in percent.
 
@@ -40,7 +40,7 @@ const KIND: Kind = Kind {
     format: RESULT_FORMAT,
 };
 
-/// How features are judged.
+/// How features are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -68,13 +68,13 @@ pub struct EvaluationResult {
     pub command: String,
     /// What tables call the model.
     pub model: String,
-    /// What was judged.
+    /// What was evaluated.
     #[serde(flatten)]
     pub origin: Origin,
-    /// The map that the embeddings were seen through; none where they were judged as they are.
+    /// The map that the embeddings were seen through; none if they were evaluated as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub map: Option<MapOrigin>,
-    /// How images were prepared; none where embeddings were read from files.
+    /// How images were prepared; none if embeddings were read from files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preprocessing: Option<Preprocessing>,
     /// How the model was trained just before; none of a checkpoint that was there.
@@ -106,7 +106,7 @@ pub struct EvaluationResult {
     /// Neighbours of [`EvaluationResult::knn`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub k: Option<usize>,
-    /// Top-1 in percent of the neighbours' majority, where they are judged beside probes.
+    /// Top-1 in percent of the neighbours' majority, where they are evaluated beside probes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub knn: Option<f64>,
     /// Nearest neighbours with all labels, one entry for each k and vote.
@@ -118,7 +118,8 @@ pub struct EvaluationResult {
     /// Support vector machines.
     #[serde(flatten)]
     pub svm: Option<SvmResult>,
-    /// Where test rows lie and what is nearest to them: a file, relative to the folder of the result.
+    /// Where test rows lie and what is nearest to them: a file, relative to the folder of the
+    /// result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surroundings: Option<PathBuf>,
     /// What a reader of the figures should know.

@@ -1,4 +1,4 @@
-//! What was judged, and on what.
+//! What was evaluated, and on what.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, sha256};
 
-/// What was judged: a checkpoint's features of images, or files of embeddings.
+/// What was evaluated: a checkpoint's features of images, or files of embeddings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
@@ -146,7 +146,7 @@ pub struct LabelSubsets {
     pub list: Option<PathBuf>,
 }
 
-/// How a model was trained just before it was judged.
+/// How a model was trained just before it was evaluated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Training {
     /// How training ended; `untouched` of the model that it began with.

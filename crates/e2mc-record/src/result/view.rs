@@ -8,11 +8,12 @@ use super::{EvaluationResult, Figures, Protocol, Spans};
 /// What tells a fit from the others of a result, and finds its partner in another result.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FitKey {
-    /// How features are judged.
+    /// How features are evaluated.
     pub protocol: Protocol,
     /// `logistic`, `sgd`, `finetune`, `svm`, or such as `20-NN weighted`.
     pub classifier: String,
-    /// The fraction of the labels in billionths of a percent, rounded as [`percent`](crate::percent()) names it.
+    /// The fraction of the labels in billionths of a percent, rounded as
+    /// [`percent`](crate::percent()) names it.
     fraction: u64,
     /// Seed of the label subset and of the fit; 0 where there is none.
     pub seed: u64,
@@ -93,7 +94,7 @@ pub struct RowView {
     pub mean: f64,
     /// `top-1` or `mAP`.
     pub measure: &'static str,
-    /// Of that mean, in percentage points; none of a single fit.
+    /// Standard error of the mean, in percentage points; `None` for a single fit.
     pub standard_error: Option<f64>,
     /// What the standard error spans.
     pub spans: Option<Spans>,
@@ -102,7 +103,8 @@ pub struct RowView {
 }
 
 impl RowView {
-    /// The standard error where it says how well the mean is known: see [`ProbeRow::noise`](super::ProbeRow::noise).
+    /// The standard error where it says how well the mean is known: see
+    /// [`ProbeRow::noise`](super::ProbeRow::noise).
     pub fn noise(&self) -> Option<f64> {
         let fraction = self.key.percent() / 100.0;
         super::figures::noise(self.standard_error, self.spans, fraction)
@@ -136,7 +138,8 @@ impl EvaluationResult {
         neighbours.chain(probes).chain(svm)
     }
 
-    /// All rows, in the same order. Neighbours that are judged beside probes come first where no list has them.
+    /// All rows, in the same order. Neighbours that are evaluated beside probes come first where no
+    /// list has them.
     pub fn rows(&self) -> impl Iterator<Item = RowView> {
         let single = |key, mean, measure| RowView {
             key,

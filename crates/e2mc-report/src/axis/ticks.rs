@@ -51,8 +51,8 @@ impl Ticks {
         number::fixed(value, (2 - self.exponent).max(0) as usize)
     }
 
-    /// Ticks on a `domain` of logarithms to base ten: at whole powers, as many as fit on `length` pixels; where those are
-    /// fewer than two, at 1, 2 and 5 times them.
+    /// Ticks on a `domain` of logarithms to base ten: at whole powers, as many as fit on `length`
+    /// pixels; where those are fewer than two, at 1, 2 and 5 times them.
     pub(crate) fn powers(domain: Domain, length: f64, width: impl Fn(&str) -> f64) -> Self {
         let (first, last) = (domain.lo.ceil() as i32, domain.hi.floor() as i32);
         let whole = |step: i32| (first..=last).filter(move |k| k.rem_euclid(step) == 0);
@@ -104,7 +104,8 @@ impl Ticks {
         }
     }
 
-    /// As many ticks as fit on `length` pixels when a label needs `width(label)` of them.
+    /// The largest number of ticks that fit on `length` pixels, if a label needs `width(label)` of
+    /// them.
     pub(crate) fn fitting(domain: Domain, length: f64, width: impl Fn(&str) -> f64) -> Self {
         let fits = |ticks: &Self| {
             let widest = ticks

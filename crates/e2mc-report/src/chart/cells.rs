@@ -125,7 +125,8 @@ pub(super) fn draw(
         let (x, y) = (left + j as f64 * cell, HEAD + i as f64 * row);
         write!(
             out,
-            "<rect class=\"best\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" rx=\"3\"/>",
+            "<rect class=\"best\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" \
+             rx=\"3\"/>",
             x + 1.0,
             y + 1.0,
             cell - 2.0,
@@ -155,7 +156,8 @@ fn draw_cell(
     let Some(estimate) = panel.known(i, j) else {
         return write!(
             out,
-            "<rect class=\"nothing\" {frame}/><text class=\"tick middle\" x=\"{middle:.1}\" y=\"{:.1}\">–</text>",
+            "<rect class=\"nothing\" {frame}/><text class=\"tick middle\" x=\"{middle:.1}\" \
+             y=\"{:.1}\">–</text>",
             base + 4.0
         );
     };

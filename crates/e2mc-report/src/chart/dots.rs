@@ -200,7 +200,8 @@ impl Dots {
             let width = to - from;
             write!(
                 out,
-                "<rect class=\"bar\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"6\"/>",
+                "<rect class=\"bar\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{width:.1}\" \
+                 height=\"6\"/>",
                 y - 3.0
             )?;
         }

@@ -36,7 +36,8 @@ pub struct HeatPanel {
     pub cells: Vec<Vec<Option<Estimate>>>,
     /// A value to compare each cell with, and its name.
     pub reference: Option<(String, f64)>,
-    /// Whether the highest cell is a find, beyond the noise of the reference: only then is it framed.
+    /// Whether the highest cell is a find, beyond the noise of the reference: only then is it
+    /// framed.
     pub find: bool,
 }
 

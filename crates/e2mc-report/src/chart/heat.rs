@@ -1,8 +1,8 @@
 //! Heat maps: a quantity over a grid of two settings, a panel each, as the paper's Table D.2.
 //!
 //! Colour only supports what each cell says in digits; where cells are too narrow for digits the
-//! pointer gives them. One hue from the card's colour to a middle tone, so that text in the usual ink
-//! stays readable on every cell.
+//! pointer gives them. One hue from the card's colour to a middle tone, so that text in the usual
+//! ink stays readable on every cell.
 
 use std::fmt::Write;
 

@@ -35,7 +35,8 @@ pub struct Histograms {
     pub bins: usize,
     /// A density to compare with.
     pub reference: Option<Reference>,
-    /// Panels as large as those of line charts, for a few that matter; each has its own density axis.
+    /// Panels as large as those of line charts, for a few that matter; each has its own density
+    /// axis.
     pub wide: bool,
     /// A panel each.
     pub panels: Vec<HistogramPanel>,

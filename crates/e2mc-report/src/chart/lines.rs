@@ -67,7 +67,8 @@ impl Lines {
         if series.any(|series| track::smoothed(series.points.len(), self.smooth)) {
             let n = self.smooth / 2 * 2 + 1;
             remarks.push(format!(
-                "Strong lines are centred means of {n} values (fewer at the ends), faint lines the values."
+                "Strong lines are centred means of {n} values (fewer at the ends), faint lines the \
+                 values."
             ));
         }
         Figure {

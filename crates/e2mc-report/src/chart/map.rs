@@ -1,7 +1,8 @@
 //! Maps: images as points in a plane, coloured by class, a panel a model.
 //!
-//! A map has no scale: what counts is who is near to whom. The colours of classes have one lightness, at which they stand
-//! out from light and from dark ground; the name of a class stands where its points are, so that colour is not needed.
+//! A map has no scale: what counts is who is near to whom. The colours of classes have one
+//! lightness, at which they stand out from light and from dark ground; the name of a class stands
+//! where its points are, so that colour is not needed.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -191,7 +192,8 @@ impl Map {
         out
     }
 
-    /// The names of the classes in the middle of their points, moved apart; those without room are in the legend.
+    /// The names of the classes in the middle of their points, moved apart; those without room are
+    /// in the legend.
     fn names(&self, by_class: &BTreeMap<usize, Middle>) -> String {
         let (mut out, mut taken) = (String::new(), Vec::<(f64, f64, f64)>::new());
         for (&class, middle) in by_class {
@@ -373,8 +375,8 @@ mod tests {
         let panel = &figure.panels[0];
         assert_eq!(
             panel.description,
-            "base: 4 images. 40 % of the variance across; cat: 2 images, nearest to dog & <b>; dog & <b>: 1 image, nearest to \
-             cat; ship: 1 image, nearest to dog & <b>"
+            "base: 4 images. 40 % of the variance across; cat: 2 images, nearest to dog & <b>; dog \
+             & <b>: 1 image, nearest to cat; ship: 1 image, nearest to dog & <b>"
         );
         let mut html = String::new();
         figure.html(&mut html).unwrap();

@@ -66,7 +66,8 @@ pub(super) fn lines(frame: &Frame, marks: &[Mark]) -> String {
     out
 }
 
-/// The labels of the marks, away from `inked` points; and in words what could not be labelled for want of room.
+/// The labels of the marks, away from `inked` points; and in words what could not be labelled for
+/// want of room.
 pub(super) fn labels(frame: &Frame, marks: &[Mark], inked: &[(f64, f64)]) -> (String, Vec<String>) {
     let mut labels = Labels::new(frame, inked);
     let (mut out, mut unlabelled) = (String::new(), Vec::new());
@@ -144,7 +145,8 @@ impl<'a> Labels<'a> {
         Some(("", start, base(line)))
     }
 
-    /// Class and place of a level's label: above or below an end of its line, where no line of the data passes.
+    /// Class and place of a level's label: above or below an end of its line, where no line of the
+    /// data passes.
     fn level(&mut self, frame: &Frame, y: f64, label: &str) -> Option<(&'static str, f64, f64)> {
         let at = frame.y(y);
         let width = text_width(&shorten(label, LONGEST));

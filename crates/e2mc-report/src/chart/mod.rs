@@ -1,6 +1,7 @@
 //! Charts: data with what is said about them, drawn as panels.
 //!
-//! Each kind is plain data in a file of its own; [`Chart`] lists them. Adding one means one file and one arm here.
+//! Each kind is plain data in a file of its own; [`Chart`] lists them. Adding one means one file
+//! and one arm here.
 
 mod cells;
 mod density;

@@ -1,8 +1,8 @@
 //! Panels: one drawing with everything that belongs to it, and figures of several panels.
 //!
-//! Pages and files are both made of panels: what lies between the tags of an `<svg>` is the same text in both. Drawings
-//! have about one unit a pixel, so that text keeps its size on a phone as on a desk; the page lays them out in as many
-//! columns as fit.
+//! Pages and files are both made of panels: what lies between the tags of an `<svg>` is the same
+//! text in both. Drawings have about one unit a pixel, so that text keeps its size on a phone as on
+//! a desk; the page lays them out in as many columns as fit.
 
 use std::fmt::{self, Write};
 
@@ -40,7 +40,8 @@ pub struct Panel {
     pub description: String,
     /// What has to be said about how it was drawn.
     pub remarks: Vec<String>,
-    /// HTML of the line over the drawing that the page's script replaces by what is under the pointer.
+    /// HTML of the line over the drawing that the page's script replaces by what is under the
+    /// pointer.
     pub(crate) readout: Option<String>,
     /// Places that tell more under the pointer.
     pub(crate) hits: Vec<Hit>,
@@ -50,8 +51,8 @@ pub struct Panel {
 
 /// A rectangle that tells more under the pointer: where it is, then a line a value.
 ///
-/// Browsers show the text themselves; the page's script shows it in the panel's readout instead, and in the other panels
-/// of the figure too.
+/// Browsers show the text themselves; the page's script shows it in the panel's readout instead,
+/// and in the other panels of the figure too.
 #[derive(Clone, Debug)]
 pub(crate) struct Hit {
     /// Left, top, width and height in pixels.
@@ -109,7 +110,8 @@ impl Panel {
             let picture = picture.map_or(String::new(), |id| format!(" data-picture=\"{id}\""));
             write!(
                 out,
-                "<rect class=\"hit\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"{picture}>\
+                "<rect class=\"hit\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" \
+                 height=\"{height:.1}\"{picture}>\
                  <title>{}</title></rect>",
                 escape(&hit.text)
             )
@@ -233,7 +235,8 @@ fn write_sheet(out: &mut String, title: &str, panels: &[Panel]) -> fmt::Result {
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          viewBox=\"-{MARGIN} 0 {width} {height}\" role=\"img\" aria-label=\"{}\">\n\
-         <style>{}</style>\n{}<rect x=\"-{MARGIN}\" width=\"{width}\" height=\"{height}\" fill=\"{}\"/>\n",
+         <style>{}</style>\n{}<rect x=\"-{MARGIN}\" width=\"{width}\" height=\"{height}\" \
+         fill=\"{}\"/>\n",
         escape(title),
         stand_alone_style(),
         ink::markers(),
@@ -249,7 +252,8 @@ fn write_sheet(out: &mut String, title: &str, panels: &[Panel]) -> fmt::Result {
     out.write_str("</svg>\n")
 }
 
-/// The page's rules for drawings with colours in place of variables, and the fonts that a page has of its own.
+/// The page's rules for drawings with colours in place of variables, and the fonts that a page has
+/// of its own.
 fn stand_alone_style() -> String {
     let rules = format!("{STYLE}{}", palette::slot_rules());
     format!(

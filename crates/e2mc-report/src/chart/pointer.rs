@@ -1,4 +1,5 @@
-//! What line charts tell beside their drawing: under the pointer, over the drawing, and to those who hear the page.
+//! What line charts tell beside their drawing: under the pointer, over the drawing, and to those
+//! who hear the page.
 
 use std::fmt::Write;
 

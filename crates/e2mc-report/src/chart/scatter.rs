@@ -1,7 +1,9 @@
-//! Scatter plots of the unit square: two dimensions of an embedding, a panel a pair (paper, Fig. 2 and D.1).
+//! Scatter plots of the unit square: two dimensions of an embedding, a panel a pair (paper, Fig. 2
+//! and D.1).
 //!
-//! Points may keep, in every panel, the colour of the place that they had in another one, so that the eye sees where they
-//! went. The colours are mixed from four that are told apart by nearly everyone, one at each corner of the square.
+//! Points may keep, in every panel, the colour of the place that they had in another one, so that
+//! the eye sees where they went. The colours are mixed from four that are told apart by nearly
+//! everyone, one at each corner of the square.
 
 use std::fmt::Write;
 

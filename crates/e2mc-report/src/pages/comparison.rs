@@ -1,5 +1,5 @@
-//! The page of a comparison: models against the one that all are compared with, a row a protocol and fraction of the
-//! labels.
+//! The page of a comparison: models against the one that all are compared with, a row a protocol
+//! and fraction of the labels.
 
 use e2mc_eval::CrossedComparison;
 
@@ -12,8 +12,8 @@ use crate::table::{Cell, Column, Table};
 use crate::verdict::{Finding, Verdict};
 
 /// What intervals of one trained model each say nothing of.
-pub const COVERS: &str = "Each model is one training run: an interval covers other test images and, where there are \
-                          several, other label subsets, but not other training seeds.";
+pub const COVERS: &str = "Each model is one training run: an interval covers other test images \
+    and, if there are several, other label subsets, but not other training seeds.";
 
 /// What the page shows.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +37,8 @@ pub struct Comparison {
 pub struct Other {
     /// Its name, unlike the others'.
     pub name: String,
-    /// What it goes by on every page: see [`RunFolder::name_of`](e2mc_record::RunFolder::name_of); may be empty.
+    /// What it goes by on every page: see [`RunFolder::name_of`](e2mc_record::RunFolder::name_of);
+    /// may be empty.
     pub identity: String,
     /// One for each protocol and fraction of the labels.
     pub lines: Vec<Line>,
@@ -85,7 +86,8 @@ pub fn report(comparison: &Comparison) -> Report {
     Report {
         title: format!("{} against {}", names.join(", "), comparison.first),
         subtitle: format!(
-            "{lines} comparison{} of models judged on the same test images after learning from the same labels.",
+            "{lines} comparison{} of models with the same training labels and the same test \
+             images.",
             if lines == 1 { "" } else { "s" }
         ),
         sections: vec![
@@ -155,8 +157,8 @@ pub fn forest(comparison: &Comparison) -> Forest {
     Forest {
         title: format!("Top-1 accuracy over {}", comparison.first),
         caption: format!(
-            "Right of the dotted line is better than {}. Intervals are at {level} %, so that all of them hold at once in \
-             {} of 100 cases.",
+            "Right of the dotted line is better than {}. Intervals are at {level} %, so that all \
+             of them hold at once in {} of 100 cases.",
             comparison.first,
             fixed(100.0 * (1.0 - comparison.level), 0)
         ),
@@ -213,8 +215,9 @@ fn table(comparison: &Comparison) -> Table {
             .flat_map(|other| other.lines.iter().map(|line| row(other, line)))
             .collect(),
         note: format!(
-            "`First` is {}. Intervals are of a bootstrap over test images and label subsets at once; p-values are corrected for \
-             the number of lines. `Fits` is the number of label subsets, or of seeds where all labels are used.",
+            "`First` is {}. Intervals come from a bootstrap over test images and label subsets at \
+             once; p-values are corrected for the number of lines. `Fits` is the number of label \
+             subsets, or of seeds if all labels are used.",
             comparison.first
         ),
     }
@@ -284,7 +287,8 @@ mod tests {
         assert_eq!(verdicts, expected);
         assert_eq!(
             found[0].text,
-            "logistic, 1 % of labels: 52.00 % instead of 50.00 %, +2.00 points (interval +1.00 to +3.00, p = 0.0010)."
+            "logistic, 1 % of labels: 52.00 % instead of 50.00 %, +2.00 points (interval +1.00 to \
+             +3.00, p = 0.0010)."
         );
         assert!(found[2].text.contains("p < 0.0001)"), "{}", found[2].text);
         // The interval alone is not enough.

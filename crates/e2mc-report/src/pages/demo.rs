@@ -1,5 +1,5 @@
-//! The page of the demo: what an improvement gained on test images that took no part in the choice, beside the
-//! paper's second step and its control, each with the map and without.
+//! The page of the demo: what an improvement gained on test images that took no part in the choice,
+//! beside the paper's second step and its control, each with the map and without.
 
 use e2mc_record::{EvaluationResult, Improvement, ImprovementVerdict, RowView};
 
@@ -52,7 +52,7 @@ pub struct Demonstration {
 }
 
 impl Demonstration {
-    /// What was given back against the base; none where the old model stays.
+    /// What was given back against the base; none if the old model stays.
     fn gained(&self) -> Option<&Comparison> {
         let better = self.outcome.verdict == ImprovementVerdict::Better;
         self.compared.first().filter(|_| better)
@@ -85,13 +85,16 @@ pub fn report(shown: &Demonstration) -> Report {
     let own = [
         said(
             "What was gained",
-            "On test images that took no part in training or choice. Each line says how many labels were used.",
+            "On test images that were not used for training or for any choice. Each line gives the \
+             share of labels used.",
             first,
         ),
         said(
             "Every model on the test images",
-            "The base; the base trained on with its own loss alone, and with the entropy criterion added as in the paper, for \
-             as many steps unless the guard stopped one early. Each as it is and through a map fitted to its own features without labels.",
+            "The base, the base continued with its own loss, and the base continued with the \
+             entropy criterion as in the paper, for the same number of steps unless the guard \
+             stopped one early. Each is shown without and with a map fitted to its own features \
+             without labels.",
             measured,
         ),
     ];
@@ -102,8 +105,8 @@ pub fn report(shown: &Demonstration) -> Report {
     if !embedding.is_empty() {
         sections.push(said(
             "The embedding",
-            "The criterion acts on the projector's output. A mere change of scale moves its figures too: so the base stands \
-             there once more, rescaled.",
+            "The criterion acts on the projector's output. A change of scale alone also moves its \
+             figures; the rescaled base shows by how much.",
             embedding,
         ));
     }
@@ -217,8 +220,8 @@ fn summary(step: &Comparison, is_mapped: bool) -> Finding {
             _ => Verdict::Concern,
         },
         text: format!(
-            "The entropy criterion alone, against the same training without it{with}, in points: {}. {better} of {} are \
-             certain gains, {worse} certain losses.",
+            "Effect of the entropy criterion, compared with the same training without it{with}, in \
+             points: {}. {better} of {} are certain gains, {worse} certain losses.",
             each.collect::<Vec<_>>().join("; "),
             lines.len()
         ),
@@ -263,9 +266,10 @@ fn table(shown: &Demonstration) -> Table {
         columns,
         rows: cells.collect(),
         note: format!(
-            "{} test images, {} images to learn from. The map of the rows is `{}`, fitted to each model's own features; \
-             `given back` is the very model and map in the folder. {} `logistic` is L-BFGS on standardised features with a \
-             cross-validated penalty, `sgd` the paper's linear layer on raw features.",
+            "{} test images, {} training images. The map of the rows is `{}`, fitted to each \
+             model's own features; `given back` is the model and map in the folder. {} `logistic` \
+             is L-BFGS on standardised features with a cross-validated penalty, `sgd` the paper's \
+             linear layer on raw features.",
             fixed(first.map_or(0.0, |row| row.result.test_images as f64), 0),
             fixed(first.map_or(0.0, |row| row.result.train_images as f64), 0),
             shown.map,

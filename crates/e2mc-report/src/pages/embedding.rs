@@ -26,8 +26,8 @@ pub use rescaled::{Scaled, scaled};
 pub use subject::Subject;
 pub(super) use subject::short;
 
-/// The page of at least one subject; `command` is what was typed to get it. The first of several is what the others are
-/// compared with.
+/// The page of at least one subject; `command` is what was typed to get it. The first of several is
+/// what the others are compared with.
 ///
 /// # Panics
 /// Without a subject.
@@ -84,18 +84,18 @@ pub fn sections_of(subjects: &[Subject]) -> Vec<Section> {
     let mut sections = vec![
         section(
             "Dimensions",
-            "Entropy is 0 where a dimension is uniform on the unit interval after the transform, and falls without bound \
-             where it piles up.",
+            "Entropy is 0 for a dimension that is uniform on the unit interval after the \
+             transform, and falls without bound as values concentrate.",
             spread::dimensions(subjects),
         ),
         section(
             "Directions",
-            "How the variance is spread over directions, whatever the axes.",
+            "How the variance is distributed over directions, independently of the axes.",
             vec![spread::spectrum(subjects).into()],
         ),
         section(
             "Neighbours",
-            "How far single images are from those next to them.",
+            "How far images are from their neighbours.",
             vec![spread::neighbours(subjects).into()],
         ),
     ];
@@ -103,8 +103,8 @@ pub fn sections_of(subjects: &[Subject]) -> Vec<Section> {
     if !pairs.is_empty() {
         sections.push(section(
             "Pairs of dimensions",
-            "Two dimensions after the transform. Uniform marginals without correlation are not yet an even square: an X has \
-             both.",
+            "Two dimensions after the transform. Uniform marginals and no correlation do not imply \
+             independence: an X has both.",
             pairs,
         ));
     }

@@ -28,9 +28,9 @@ pub fn report(outcome: &Improvement) -> Report {
     if !outcome.rows.is_empty() {
         sections.push(Section {
             prose: vec![
-                "What each model gets right on held-out images A, as it is and after the best of the maps. The best of \
-                 these was compared with the untouched model on B. The best of many is partly lucky: what it gains is \
-                 what B says."
+                "What each model gets right on held-out images A, as it is and after the best of \
+                 the maps. The best of these was compared with the untouched model on B. The best \
+                 of many is partly luck: what it gains is what B says."
                     .into(),
             ],
             ..section("What was tried", vec![Block::Table(table(outcome))])
@@ -68,7 +68,7 @@ struct Pair<'a> {
     stopped: Option<&'a str>,
 }
 
-/// The models in the order in which they were first judged, each as it was judged last.
+/// The models in the order in which they were first evaluated, each as it was evaluated last.
 fn pairs(outcome: &Improvement) -> Vec<Pair<'_>> {
     let mut names: Vec<&str> = Vec::new();
     for row in &outcome.rows {
@@ -145,10 +145,11 @@ fn table(outcome: &Improvement) -> Table {
         columns,
         rows: rows.collect(),
         note: format!(
-            "{} images A, {} images with labels to learn from. Gains are points over the untouched model with their \
-             standard errors, image by image. Each candidate is shown as it was judged last: those that were trained \
-             for fewer epochs were left behind. `rescaled` multiplies the untouched features about their mean to the \
-             spread of the best trained model; `half-way` has the weights in the middle between start and end.",
+            "{} images A, {} images with labels to learn from. Gains are points over the untouched \
+             model with their standard errors, image by image. Each candidate is shown as last \
+             evaluated: those trained for fewer epochs had dropped out. `rescaled` multiplies the \
+             untouched features about their mean to the spread of the best trained model; \
+             `half-way` has the weights in the middle between start and end.",
             fixed(images.choose as f64, 0),
             fixed(images.bank as f64, 0)
         ),
@@ -218,8 +219,9 @@ fn uses(outcome: &Improvement) -> Forest {
     Forest {
         title: "Gain on held-out images B".into(),
         caption: format!(
-            "Right of the dotted line is better than the untouched model. The first use decided, with its interval at \
-             95 %; the others are at {} %, so that both hold at once in 95 of 100 cases.",
+            "Right of the dotted line is better than the untouched model. The first use decided, \
+             with its interval at 95 %; the others are at {} %, so that both hold at once in 95 of \
+             100 cases.",
             outcome
                 .others
                 .first()
@@ -416,8 +418,9 @@ pub(super) mod tests {
         let said = sentence(&outcome);
         assert!(
             said.ends_with(
-                "with the map `whiten, strength 0.5` gets 52.50 % of the held-out images B right, the old model \
-                 50.00 %: a gain of +2.50 points (95 % interval +1.25 to +3.75)."
+                "with the map `whiten, strength 0.5` classifies 52.50 % of the held-out images B \
+                 correctly, the old model 50.00 %: a gain of +2.50 points (95 % interval +1.25 to \
+                 +3.75)."
             ),
             "{said}"
         );
@@ -433,7 +436,11 @@ pub(super) mod tests {
                 Verdict::Concern
             ]
         );
-        assert!(found[1].text.starts_with("For sgd-head it gets 49.00 %"));
+        assert!(
+            found[1]
+                .text
+                .starts_with("For sgd-head it classifies 49.00 %")
+        );
         assert!(found[3].text.contains("2 times"));
     }
 
@@ -447,7 +454,7 @@ pub(super) mod tests {
         let text: Vec<String> = findings(&not).into_iter().map(|found| found.text).collect();
         assert!(
             text.iter()
-                .any(|text| text.contains("four times in five: 1.80 points"))
+                .any(|text| text.contains("a gain of 1.80 points or more"))
         );
         let nothing = Improvement {
             verdict: ImprovementVerdict::NothingBetter,
@@ -469,7 +476,7 @@ pub(super) mod tests {
             .collect();
         assert!(
             text.iter()
-                .any(|text| text.starts_with("With 10,000 labelled images a gain of 2.0"))
+                .any(|text| text.starts_with("With 10,000 labelled images, a gain of 2.0"))
         );
         assert!(Document::parse(&as_xml(&report(&unlabelled))).is_ok());
     }

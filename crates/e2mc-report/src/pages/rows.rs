@@ -60,7 +60,7 @@ pub(super) fn panel<'a>(like: &RowView, models: impl Iterator<Item = &'a [RowVie
 
 /// The change from one row to another over the same label subsets, whose common part cancels.
 ///
-/// Of a single fit, or where the numbers of fits differ, nothing is known of its noise.
+/// The noise is unknown for a single fit, or if the numbers of fits differ.
 pub(super) fn change(before: &RowView, after: &RowView) -> Change {
     let paired = before.spans == Some(Spans::LabelSubsets) && after.spans == before.spans;
     let differences = Mean::of_difference(&before.values, &after.values);
@@ -72,7 +72,8 @@ pub(super) fn change(before: &RowView, after: &RowView) -> Change {
     }
 }
 
-/// What the standard errors of rows span, as a sentence for the small print; nothing where there are none.
+/// What the standard errors of rows span, as a sentence for the small print; nothing where there
+/// are none.
 pub(super) fn spans<'a>(rows: impl Iterator<Item = &'a RowView>) -> String {
     let mut words: Vec<&str> = rows
         .filter(|row| row.standard_error.is_some())

@@ -233,7 +233,8 @@ fn ended(log: &RunLog) -> (Verdict, String) {
         None => (
             Verdict::Note,
             format!(
-                "Not ended: {done} of {planned} epochs are done, {steps} steps; it runs, or was killed."
+                "Not finished: {done} of {planned} epochs are done, {steps} steps; the run is in \
+                 progress, or was killed."
             ),
         ),
     }
@@ -253,7 +254,8 @@ fn collapse(log: &RunLog) -> Vec<String> {
     }
     if collapse.spread < 0.2 {
         signs.push(format!(
-            "The embedding has nearly collapsed to one point: mean spread {:.3}, healthy is about 1.",
+            "The embedding has nearly collapsed to one point: mean spread {:.3}, healthy is about \
+             1.",
             collapse.spread
         ));
     }
@@ -316,7 +318,7 @@ fn table(logs: &[RunLog]) -> Table {
             column("", "seconds", 0),
         ],
         rows: rows.collect(),
-        note: "Losses are means over the first and the last tenth of the log.".into(),
+        note: "The losses are means over the first and the last tenth of the log.".into(),
     }
 }
 

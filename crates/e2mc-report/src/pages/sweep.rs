@@ -12,7 +12,8 @@ use crate::verdict::{Change, Draft, Finding, Verdict, settle};
 /// Everything that the page shows.
 #[derive(Clone, Debug)]
 pub struct Sweep {
-    /// The settings, at least one; the first setting's values are the rows of a heat map, the second's the columns.
+    /// The settings, at least one; the first setting's values are the rows of a heat map, the
+    /// second's the columns.
     pub axes: Vec<Axis>,
     /// The checkpoint as it was, measured as the runs are.
     pub base: EvaluationResult,
@@ -70,8 +71,8 @@ pub fn report(sweep: &Sweep) -> Report {
     Report {
         title: format!("Sweep over {}", names.join(", ")),
         subtitle: format!(
-            "{done} of {} runs, each continued from the same checkpoint (epochs: {}, criterion `{}`) and \
-             measured by its frozen features.",
+            "{done} of {} runs, each continued from the same checkpoint (epochs: {}, criterion \
+             `{}`) and evaluated by its frozen features.",
             sweep.points.len(),
             sweep.recipe.epochs,
             sweep.recipe.criterion
@@ -79,18 +80,18 @@ pub fn report(sweep: &Sweep) -> Report {
         sections: vec![
             said(
                 "What came out",
-                "Top-1 accuracy in % on the test images. The best cell is the best on these same \
-                 images: of many runs some are lucky, so its lead is flattering.",
+                "Top-1 accuracy in % on the test images. The best cell was selected on these same \
+                 images, so its lead is optimistic.",
                 maps,
             ),
             said(
                 "All numbers",
-                "`base` is the checkpoint as it was, measured alike.",
+                "`base` is the untouched checkpoint, evaluated in the same way.",
                 vec![Block::Table(table(sweep))],
             ),
             said(
                 "How it was made",
-                "Every run has its folder, with its own recipe and log.",
+                "Every run has its own folder with its recipe and log.",
                 vec![
                     Block::KeyValues(sweep.made.clone()),
                     super::command(&sweep.command),
@@ -105,8 +106,9 @@ pub fn report(sweep: &Sweep) -> Report {
     }
 }
 
-/// A figure for each combination of the third and further settings, a panel for each kind of figure: the first setting's
-/// values are the rows, the second's the columns. A single setting makes one row.
+/// A figure for each combination of the third and further settings, a panel for each kind of
+/// figure: the first setting's values are the rows, the second's the columns. A single setting
+/// makes one row.
 #[must_use]
 pub fn heat_maps(sweep: &Sweep) -> Vec<HeatMaps> {
     let (row_axis, columns, rest) = match sweep.axes.len() {
@@ -146,7 +148,7 @@ pub fn heat_maps(sweep: &Sweep) -> Vec<HeatMaps> {
         HeatMaps {
             title: fixed.join(", "),
             caption: format!(
-                "{} Each panel has its own colour scale, in which the base stands too.",
+                "{} Each panel has its own colour scale, which includes the base.",
                 rows::spans(base.iter())
             )
             .trim_start()
@@ -177,7 +179,7 @@ struct Best {
 fn best(sweep: &Sweep, base: &RowView) -> Option<Best> {
     let rows = sweep.points.iter();
     let rows = rows.filter_map(|point| Some((point, of_kind(point, base)?)));
-    // Of equals the first.
+    // Ties go to the first.
     let (point, row) = rows.reduce(|best, other| match other.1.mean > best.1.mean {
         true => other,
         false => best,
@@ -189,7 +191,8 @@ fn best(sweep: &Sweep, base: &RowView) -> Option<Best> {
     })
 }
 
-/// Changes from the base that could be claimed: each run's in each figure, of which the best are shown.
+/// Changes from the base that could be claimed: each run's in each figure, of which the best are
+/// shown.
 fn claims(sweep: &Sweep) -> usize {
     let base = rows::rows(&sweep.base);
     let of_point = |point: &Point| {
@@ -226,7 +229,7 @@ pub fn findings(sweep: &Sweep) -> Vec<Finding> {
         let verdict = match best.change.standard_error.zip(best.change.interval(shown)) {
             Some((error, _)) => {
                 text.push_str(&format!(
-                    " (paired change {} ± {error:.2} points, judged as the best of {shown})",
+                    " (paired change {} ± {error:.2} points, selected as the best of {shown})",
                     signed(best.change.value, 2)
                 ));
                 best.change.verdict(shown)

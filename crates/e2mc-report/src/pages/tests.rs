@@ -1,4 +1,5 @@
-//! Pages from records: what is shown, in which order, with which claims, and names that would break them.
+//! Pages from records: what is shown, in which order, with which claims, and names that would break
+//! them.
 
 use std::path::{Path, PathBuf};
 
@@ -295,7 +296,7 @@ fn a_run_without_results_or_steps_has_no_empty_panel() {
     };
     let html = run::report(&[young], "report").to_html();
     assert!(!html.contains("no values to draw") && !html.contains("class=\"panel\""));
-    assert!(html.contains("Not ended: 0 of 2 epochs are done"));
+    assert!(html.contains("Not finished: 0 of 2 epochs are done"));
 }
 
 /// The page is well-formed, and the hostile name is text in it.
@@ -365,7 +366,7 @@ fn a_rise_of_the_entropy_by_rescaling_is_no_claim_and_is_said() {
     assert!(to > from, "{from} {to}");
     let better = [Verdict::Better, Verdict::Worse];
     assert!(findings.iter().all(|f| !better.contains(&f.verdict)));
-    let start = "A mere rescaling explains 100 % of the rise of the entropy";
+    let start = "Rescaling alone explains 100 % of the rise in entropy";
     assert_eq!(verdict_of(&findings, start), Verdict::Note);
     assert_eq!(
         verdict_of(&findings, "Mean marginal entropy (0 is uniform): "),
@@ -511,9 +512,11 @@ fn the_demo_says_what_was_gained_and_shows_every_row() {
         assert!(html.contains(part), "{part}");
     }
     let findings = demo::findings(&shown);
-    let gained = "Neighbours and retrieval, all labels (20-NN weighted): 75.00 % with the new model, 70.00 %";
+    let gained = "Neighbours and retrieval, all labels (20-NN weighted): 75.00 % with the new \
+                  model, 70.00 %";
     assert_eq!(verdict_of(&findings, gained), Verdict::Better);
-    let second = "The entropy criterion alone, against the same training without it, in points: 20-NN weighted";
+    let second = "Effect of the entropy criterion, compared with the same training without it, in \
+                  points: 20-NN weighted";
     assert_eq!(verdict_of(&findings, second), Verdict::Worse);
     // Where the old model stays, nothing is said to be gained.
     shown.outcome.verdict = ImprovementVerdict::NotVerified;

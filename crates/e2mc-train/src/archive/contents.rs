@@ -33,7 +33,7 @@ pub(crate) struct Archive {
     pub(crate) epoch: Option<u64>,
     /// The tensors by their names in the file: the path through its dictionaries, with dots.
     pub(crate) tensors: BTreeMap<String, Unread>,
-    /// What else the file has and is passed over, in words for a list.
+    /// What else the file has and is skipped, in words for a list.
     pub(crate) passed_over: Vec<String>,
 }
 
@@ -43,7 +43,7 @@ impl Archive {
         let beyond = |expected: String, found: String| Problem {
             expected,
             found,
-            advice: Advice::words("this is no checkpoint of a network that e2mc knows"),
+            advice: Advice::words("this is not a checkpoint of a network that e2mc supports"),
         };
         if self.tensors.len() > MAX_TENSORS {
             let found = format!("{} tensors", self.tensors.len());

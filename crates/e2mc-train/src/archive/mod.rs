@@ -97,7 +97,7 @@ fn stranger(start: &[u8]) -> Problem {
     } else if is(&["<!doctype", "<html", "<?xml"]) {
         (
             "a web page",
-            "download the file itself: the address gave a page, such as one to log in",
+            "download the file itself: this is a web page, such as a login page",
         )
     } else if start.starts_with(&[0x1f, 0x8b]) {
         ("a file packed by gzip", "unpack it with `gunzip`")

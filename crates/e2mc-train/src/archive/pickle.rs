@@ -11,7 +11,7 @@
 //! that keeps them has no bounds. The bounds here are counted as the pickle is read: operations
 //! (each makes a value of some hundred bytes at most), values that an operation copies, and bytes
 //! of text that is kept. Bytes that are not kept, a picture or a whole archive beside the weights,
-//! are passed over without memory. The operations are those of Python's `pickletools`.
+//! are skipped without memory. The operations are those of Python's `pickletools`.
 
 use std::io::{self, BufRead, Read};
 use std::rc::Rc;
@@ -305,7 +305,7 @@ impl<R: BufRead> Machine<'_, R> {
                 expected: "a checkpoint that holds data only".into(),
                 found: format!("a call of `{}`, which was not executed", brief(&full)),
                 advice: Advice::words(
-                    "do not load this file in Python either; take it from another source",
+                    "do not load this file in Python either; get it from another source",
                 ),
             });
         }

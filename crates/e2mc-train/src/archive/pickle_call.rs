@@ -180,7 +180,7 @@ impl<R: BufRead> Machine<'_, R> {
             return Err(Problem {
                 expected: format!("tensors of at most {MAX_RANK} dimensions"),
                 found: format!("one of {}", values.len()),
-                advice: Advice::words("this is no checkpoint of a network that e2mc knows"),
+                advice: Advice::words("this is not a checkpoint of a network that e2mc supports"),
             });
         }
         let size = |value: &Value| match value {

@@ -22,7 +22,7 @@ impl Problem {
         Self {
             expected: expected.into(),
             found: found.into(),
-            advice: Advice::words("take an earlier checkpoint, or copy or download the file again"),
+            advice: Advice::words("use an earlier checkpoint, or copy or download the file again"),
         }
     }
 

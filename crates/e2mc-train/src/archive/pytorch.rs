@@ -64,7 +64,7 @@ pub(super) fn open(path: &Arc<Path>, length: u64) -> Result<Archive, Problem> {
     if is_tar(&start) {
         return Err(Problem {
             expected: "a checkpoint of PyTorch 0.1.10 (2017) or later".into(),
-            found: "a TAR archive, as earlier ones wrote or a packed folder".into(),
+            found: "a TAR archive (an older format, or a packed folder)".into(),
             advice: Advice::words("unpack it; or load it in PyTorch and save it again"),
         });
     }
@@ -249,7 +249,8 @@ fn open_legacy(file: File, length: u64) -> Result<Opened, Problem> {
                 brief(&format!("{key:?}")),
             )
         })?;
-        // The format has no checksum: this number is what tells that storages lie where they should.
+        // The format has no checksum: this number is what tells that storages lie where they
+        // should.
         let mut held = [0; 8];
         reader.read_exact(&mut held).map_err(broken)?;
         let held = u64::from_le_bytes(held);

@@ -50,7 +50,7 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Of a tensor that has been checked to lie within its storage.
+    /// The slice of a tensor that was checked to lie within its storage.
     pub(super) fn of(tensor: &Stored) -> Option<Self> {
         let element = tensor.what.ok()?;
         let storage = tensor.storage.as_ref()?;

@@ -12,7 +12,7 @@ use super::problem::{Problem, brief};
 const MAX_DEPTH: usize = 64;
 /// Attributes under which torch's modules keep their tensors and their parts.
 const MODULE: [&str; 3] = ["_modules", "_parameters", "_buffers"];
-/// Objects that a list of what is passed over names.
+/// Objects that a list of what is skipped names.
 const SHOWN: usize = 3;
 
 /// What a walk has found.
@@ -28,7 +28,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// What is passed over, in words for a list.
+    /// What is skipped, in words for a list.
     pub(super) fn passed_over(&self) -> Vec<String> {
         let shown = self.classes.iter().take(SHOWN);
         let mut words: Vec<String> = shown
@@ -210,7 +210,7 @@ fn joined(name: &str, part: &str) -> Result<String, Problem> {
             expected: format!("names of at most {MAX_NAME} bytes"),
             found: format!("a name of {length} bytes"),
             advice: crate::advice::Advice::words(
-                "this is no checkpoint of a network that e2mc knows",
+                "this is not a checkpoint of a network that e2mc supports",
             ),
         }),
     }

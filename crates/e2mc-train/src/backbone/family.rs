@@ -37,7 +37,7 @@ pub trait Family: Debug + Send + Sync {
     /// What to do where a file holds no network that is known: give one of this family.
     fn advice(&self) -> &'static str;
 
-    /// Whose names files have: its own first, then the public ones.
+    /// Naming schemes in files: the family's own first, then the public ones.
     fn namings(&self) -> &'static [Naming];
 
     /// The configuration of the network whose tensors a file holds.
@@ -104,15 +104,15 @@ pub trait NetworkConfig: Any + Debug + Display + Send + Sync {
         Filter::Bilinear
     }
 
-    /// The names that a library gives the tensors of this network: the family's first naming of that
-    /// name. `None` where the library has no such network.
+    /// The names that a library gives the tensors of this network: the family's first naming of
+    /// that name. `None` where the library has no such network.
     fn naming(&self, library: &str) -> Option<&'static Naming> {
         let mut namings = self.family().namings().iter();
         namings.find(|naming| naming.names.contains(&library))
     }
 
-    /// Changes the tensors, by the family's own names, to those of a library's network that gives the
-    /// same features. Nothing by default.
+    /// Changes the tensors, by the family's own names, to those of a library's network that gives
+    /// the same features. Nothing by default.
     ///
     /// # Errors
     /// Where libtorch runs out of memory.
@@ -126,7 +126,7 @@ pub trait NetworkConfig: Any + Debug + Display + Send + Sync {
         None
     }
 
-    /// What was taken for granted where this was read off tensors, since no shape tells it.
+    /// What was assumed where this was read off tensors, since no shape tells it.
     fn assumed(&self) -> Option<String> {
         None
     }
@@ -158,15 +158,15 @@ pub trait Network: Debug {
         tap: &mut Tap<'_>,
     ) -> Result<Features, Error>;
 
-    /// The network link by link, which `training.checkpoint_blocks` needs. `None` where it cannot be
-    /// computed so, and by default.
+    /// The network link by link, which `training.checkpoint_blocks` needs. `None` where it cannot
+    /// be computed so, and by default.
     fn chain(&self) -> Option<&dyn Chain> {
         None
     }
 }
 
-/// A network whose blocks can be computed one by one: its stem is a link, each block is one, and what
-/// makes features of the last.
+/// A network whose blocks can be computed one by one: its stem is a link, each block is one, and
+/// what makes features of the last.
 pub trait Chain {
     /// How many blocks there are.
     fn blocks(&self) -> usize;
@@ -177,8 +177,8 @@ pub trait Chain {
     /// Where the images do not fit the network.
     fn stem(&self, images: &Tensor, mode: Mode<'_>) -> Result<Tensor, Error>;
 
-    /// What a block, below [`Chain::blocks`], makes of the output of the one before; `size` is the images'
-    /// height and width. It depends on nothing else and leaves its input as it is.
+    /// What a block, below [`Chain::blocks`], makes of the output of the one before; `size` is the
+    /// images' height and width. It depends on nothing else and leaves its input as it is.
     ///
     /// # Errors
     /// Where libtorch runs out of memory.

@@ -25,8 +25,8 @@ pub struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// Of a file's tensors those whose names start with `prefix` and that the network has. What a file
-    /// holds in pieces is joined.
+    /// The tensors of a file that start with `prefix` and that the network has. Modules stored in
+    /// pieces are joined.
     ///
     /// # Errors
     /// Where a piece is missing, or pieces do not go together.
@@ -154,8 +154,8 @@ impl<'a> Found<'a> {
             .sum()
     }
 
-    /// Checks that a network read off the tensors is in use, and that they can be `weights` numbers:
-    /// a name costs a hostile file nothing, the network that it stands for costs memory.
+    /// Checks that a network read off the tensors is in use, and that they can be `weights`
+    /// numbers: a name costs a hostile file nothing, the network that it stands for costs memory.
     ///
     /// # Errors
     /// Where it is not, with what `networks` says of those that a user can bring.

@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 /// What the user or a file beside the weights says; `None` where nobody says it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Hints {
-    /// Who says it, for a message: `config.json`.
+    /// Source of the hints, for messages: `config.json`.
     pub source: Option<String>,
     /// Attention heads of a block.
     pub heads: Option<usize>,
     /// What layer norms add to the variance.
     pub epsilon: Option<f64>,
-    /// The activation between two linear layers, as Hugging Face calls it: `gelu`, `gelu_pytorch_tanh`.
+    /// The activation between two linear layers, as Hugging Face calls it: `gelu`,
+    /// `gelu_pytorch_tanh`.
     pub activation: Option<String>,
     /// How tokens become the features, as timm calls it: `token`, `avg`.
     pub pool: Option<String>,

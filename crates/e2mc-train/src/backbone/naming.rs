@@ -18,8 +18,8 @@ pub struct Naming {
     /// The shape in such files of a tensor of the family's own name and shape. Dimensions of size 1
     /// may come or go, nothing else.
     pub shape: fn(&str, &[i64]) -> Vec<i64>,
-    /// What a tensor among the network's is that the network does without, in words; `None` where it
-    /// is nothing that is known, which is then an error.
+    /// What a tensor among the network's is that the network does without, in words; `None` where
+    /// it is nothing that is known, which is then an error.
     pub beside: fn(&str) -> Option<&'static str>,
 }
 
@@ -47,7 +47,8 @@ impl Naming {
         })
     }
 
-    /// The pieces that a tensor may be held in, by the family's own names, in the order of their rows.
+    /// The pieces that a tensor may be held in, by the family's own names, in the order of their
+    /// rows.
     pub(crate) fn pieces_of(&self, name: &str) -> Option<(&'static Pieces, Vec<String>)> {
         let (module, last) = name.rsplit_once('.')?;
         let pieces = self.pieces.iter().find(|p| ends_with(module, p.whole))?;

@@ -120,8 +120,8 @@ impl Backbone {
         }
     }
 
-    /// The tokens of the patches, or the places of the last feature map row by row, `(n, places, c)` in
-    /// float32 and in evaluation mode.
+    /// The tokens of the patches, or the places of the last feature map row by row,
+    /// `(n, places, c)` in float32 and in evaluation mode.
     ///
     /// # Errors
     /// Where the images do not have the network's channels.
@@ -157,8 +157,9 @@ impl Backbone {
         self.network.chain().is_some()
     }
 
-    /// As [`Backbone::forward`] without a graph, with what [`Backbone::backward_kept`] needs to take a
-    /// gradient at the features into the weights. `None` where blocks cannot be computed one by one.
+    /// As [`Backbone::forward`] without a graph, with what [`Backbone::backward_kept`] needs to
+    /// take a gradient at the features into the weights. `None` where blocks cannot be computed one
+    /// by one.
     ///
     /// # Errors
     /// As [`Backbone::forward`].

@@ -3,11 +3,12 @@
 //!
 //! A network is a chain of links. On the way to the features the input of each link is kept, and
 //! nothing else. On the way back, from the last link to the first, a link's output `y` is computed
-//! once more from its input. With `g` the loss's gradient at `y`, the gradient of `sum(y * g)` at the
-//! link's weights is the loss's, and at its input it is the `g` of the link before. Every number is
-//! that of backpropagation through the whole; the price is a second forward pass. Links before the first
-//! one that trains are not computed again. Batch norm records its running statistics once in each link:
-//! when it is computed again, and up to the first link that trains the first time.
+//! once more from its input. With `g` the loss's gradient at `y`, the gradient of `sum(y * g)` at
+//! the link's weights is the loss's, and at its input it is the `g` of the link before. Every
+//! number is that of backpropagation through the whole; the price is a second forward pass. Links
+//! before the first one that trains are not computed again. Batch norm records its running
+//! statistics once in each link: when it is computed again, and up to the first link that trains
+//! the first time.
 
 use std::fmt;
 

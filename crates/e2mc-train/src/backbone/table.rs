@@ -1,7 +1,7 @@
 //! A naming as a table: modules outside the blocks, and modules in every block.
 
-/// Which of a family's own modules a public naming calls what. Rows are pairs, the own name first; a
-/// name stands for a tensor or for a module with all that is in it.
+/// Which of a family's own modules a public naming calls what. Rows are pairs, the own name first;
+/// a name stands for a tensor or for a module with all that is in it.
 #[derive(Debug)]
 pub(super) struct Table {
     /// Modules outside the blocks.
@@ -12,8 +12,8 @@ pub(super) struct Table {
     pub(super) inside: &'static [(&'static str, &'static str)],
     /// More names of modules in a block, which are read and never written.
     pub(super) also: &'static [(&'static str, &'static str)],
-    /// Starts of the names of what belongs to the network whether it is in the table or not: what is
-    /// not known there is unexpected, and not passed over.
+    /// Starts of the names of what belongs to the network whether it is in the table or not: what
+    /// is not known there is unexpected, and not skipped.
     pub(super) claims: &'static [&'static str],
 }
 

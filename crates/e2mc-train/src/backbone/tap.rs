@@ -4,8 +4,8 @@ use tch::Tensor;
 
 use crate::Error;
 
-/// The name under which a network with other tokens beside those of patches shows the latter, as they
-/// become its features.
+/// The name under which a network with other tokens beside those of patches shows the latter, as
+/// they become its features.
 pub(super) const PATCHES: &str = "patches";
 
 /// Keeps a copy of the output of the layer of one name, if any.

@@ -58,12 +58,12 @@ impl Checkpoint {
         make(limits).map_err(|error| match error {
             Error::TooLarge { limit } => Error::Checkpoint {
                 path: self.path.clone(),
-                expected: "a file that holds the network which its header describes".into(),
+                expected: "a file with the network that its header describes".into(),
                 found: format!(
                     "{} numbers of a network with more than {limit}",
                     numbers(true).saturating_add(numbers(false))
                 ),
-                advice: Advice::words("take an earlier checkpoint, or copy the file again"),
+                advice: Advice::words("use an earlier checkpoint, or copy the file again"),
             },
             other => other,
         })
@@ -72,7 +72,8 @@ impl Checkpoint {
     /// The network of the checkpoint, on `device`, with its weights.
     ///
     /// # Errors
-    /// As [`Checkpoint::apply_to`], and where its header claims a larger network than the file holds.
+    /// As [`Checkpoint::apply_to`], and where its header claims a larger network than the file
+    /// holds.
     pub fn to_model(&self, device: Device) -> Result<Model, Error> {
         let model = self.limited(|limits| Model::within(&self.recipe, device, 0, limits))?;
         self.apply_to(&model)?;
@@ -171,8 +172,8 @@ impl Checkpoint {
         }
     }
 
-    /// Whether a file's tensor has the model's shape; in a file that this project did not write, up to
-    /// dimensions of size 1, of which a convolution has more than a linear layer.
+    /// Whether a file's tensor has the model's shape; in a file that this project did not write, up
+    /// to dimensions of size 1, of which a convolution has more than a linear layer.
     fn fits(&self, file: &[i64], model: &[i64]) -> bool {
         let long = |shape: &[i64]| -> Vec<i64> {
             let sizes = shape.iter().copied();

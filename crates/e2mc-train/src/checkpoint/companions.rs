@@ -19,9 +19,9 @@ pub(super) const PREPROCESSOR: &str = "preprocessor_config.json";
 /// What is said beside the weights.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Companions {
-    /// Of the network.
+    /// Settings of the network.
     pub(super) hints: Hints,
-    /// Of its images, and which file says it.
+    /// Preprocessing of its images, and the file that says so.
     pub(super) preprocessing: Option<(Preprocessing, &'static str)>,
 }
 
@@ -105,7 +105,7 @@ fn unable(file: &str, expected: impl Into<String>, found: &Value) -> Problem {
         expected: format!("in {file} {}", expected.into()),
         found: brief(&found.to_string()),
         advice: Advice::words(format!(
-            "change {file}, or move the weights elsewhere and say how images are prepared"
+            "change {file}, or move the weights elsewhere and give the preprocessing"
         )),
     }
 }

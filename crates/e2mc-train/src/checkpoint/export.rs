@@ -15,7 +15,7 @@ use crate::archive::FOLDED_KEY;
 use crate::backbone::{BackboneConfig, Naming};
 use crate::method::MethodConfig;
 
-/// Whose names the tensors get.
+/// Naming scheme of the written tensors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Names {
     /// Ours: `backbone.conv1.weight`, `projector.0.weight`.
@@ -29,7 +29,7 @@ pub enum Names {
 /// What to write.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Export {
-    /// Whose names the tensors get.
+    /// Naming scheme of the written tensors.
     pub names: Names,
     /// Whether to leave the heads out.
     pub backbone_only: bool,
@@ -74,7 +74,7 @@ impl Format {
             expected: "a name that ends in .safetensors, .pth, .pt or .pth.tar".into(),
             found: "another".into(),
             advice: Advice::words(
-                "the end of the name says which format to write; without one it is the folder of a library",
+                "the file extension chooses the format; a name without one is a library's folder",
             ),
         })
     }
@@ -85,9 +85,9 @@ impl Format {
 ///
 /// A file with our names also says how the network was made, where the checkpoint did: a
 /// safetensors file in its header, a PyTorch file beside the dictionary `state_dict`. With other
-/// names a PyTorch file is the `state_dict` itself, and a name without an end is that of a folder as the
-/// library loads it: the backbone's weights and what says how the network is made. What serves a
-/// method's training alone, a teacher, is in files with our names only. A map that is
+/// names a PyTorch file is the `state_dict` itself, and a name without an end is that of a folder
+/// as the library loads it: the backbone's weights and what says how the network is made. What
+/// serves a method's training alone, a teacher, is in files with our names only. A map that is
 /// folded into the checkpoint becomes the layer that [`Names::map_layer`] says.
 ///
 /// # Errors

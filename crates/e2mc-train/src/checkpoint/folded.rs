@@ -4,8 +4,8 @@
 //! `(d_out, d)` and bias `b = -W m`. In a file with our names the layer is `map.weight` and
 //! `map.bias`. Under a public source's names it stands where the source keeps its classifier
 //! (torchvision's and timm's ResNet: `fc`), so that the source's own network with `d_out` classes
-//! loads the file and returns mapped features. A note in the file tells the layer from a classifier;
-//! a file that was loaded and saved by others has lost it.
+//! loads the file and returns mapped features. A note in the file tells the layer from a
+//! classifier; a file that was loaded and saved by others has lost it.
 //!
 //! The weight and the bias are float32 whatever the storage of the rest: half precision would cost
 //! a map that stretches weak directions more than it costs a layer that was trained.
@@ -60,7 +60,8 @@ impl FoldedMap {
     /// The layer of weight `(d_out, d)` and bias `(d_out)`.
     ///
     /// # Errors
-    /// Where there is not one bias for each row of the weight, or a number is not finite in float32.
+    /// Where there is not one bias for each row of the weight, or a number is not finite in
+    /// float32.
     pub fn new(weight: &Matrix, bias: &[f64], note: MapNote) -> Result<Self, Error> {
         if bias.len() != weight.rows() || bias.is_empty() {
             let expected = format!("{} numbers in the bias", weight.rows());

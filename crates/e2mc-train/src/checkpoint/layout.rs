@@ -1,5 +1,4 @@
-//! Whose checkpoint it is: where the public ones keep the backbone and the heads, and under which
-//! names.
+//! Layouts of checkpoints: where public ones keep the backbone and the heads, and their names.
 //!
 //! | layout | backbone | heads |
 //! |---|---|---|
@@ -24,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// Whose names a checkpoint's tensors have.
+/// Naming schemes of a checkpoint's tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {

@@ -12,8 +12,8 @@
 //!
 //! [`Checkpoint::read`] also takes what others wrote: PyTorch's `.pth` in both its formats, without
 //! ever executing a pickle, and plain safetensors. Whose it is, is recognised by the tensors' names
-//! and shapes ([`Layout`]). [`export()`] gives networks back to PyTorch, with a map of their features
-//! as one more layer where one was folded into them ([`FoldedMap`]).
+//! and shapes ([`Layout`]). [`export()`] gives networks back to PyTorch, with a map of their
+//! features as one more layer where one was folded into them ([`FoldedMap`]).
 
 mod apply;
 mod companions;
@@ -103,22 +103,22 @@ pub struct Checkpoint {
 /// What was found in a file that this project did not write.
 #[derive(Clone, Debug)]
 pub struct Foreign {
-    /// Whose names its tensors have.
+    /// Naming scheme of its tensors.
     pub layout: Layout,
     /// The epoch that it says it was saved after.
     pub epoch: Option<u64>,
     /// What else is in the file and is not used.
     pub ignored: Vec<String>,
-    /// What was taken for granted of the network, since no tensor's shape tells it.
+    /// What was assumed of the network, since no tensor's shape tells it.
     pub assumed: Option<String>,
     /// Which of several networks was taken, in words.
     pub chosen: Option<String>,
-    /// The layout in which everything that a method goes on with is taken, where the file has it
+    /// The layout in which everything that a method continues with is taken, where the file has it
     /// beside the network that was taken.
     pub whole: Option<Layout>,
     /// How many tensors of the backbone there are, those included that it has no place for.
     pub of_backbone: usize,
-    /// Who says how images are prepared: a file beside the weights, or what is usual.
+    /// Source of the preprocessing: a file beside the weights, or the usual values.
     pub prepared_as: String,
     /// The file's names of tensors beside the network's that belong to nothing known, whole and
     /// without what wraps the network.

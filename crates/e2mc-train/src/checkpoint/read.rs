@@ -28,7 +28,7 @@ pub(super) const STATE_DICT: &str = "state_dict";
 /// How to take a checkpoint that is not quite what it should be.
 #[derive(Clone, Debug, Default)]
 pub struct ReadOptions {
-    /// Whose names the tensors have; a guess from the names if `None`.
+    /// Naming scheme of the tensors; detected from the names if `None`.
     pub layout: Option<Layout>,
     /// Which of several networks to take: a part or a word of the way to it, such as `teacher`.
     pub network: Option<String>,

@@ -18,11 +18,11 @@ use crate::recipe::{Recipe, TrainingConfig};
 
 /// What tells how images are prepared for a network.
 pub(super) struct Convention {
-    /// Whose names its tensors have.
+    /// Naming scheme of its tensors.
     pub(super) layout: Layout,
     /// The same, heads included.
     pub(super) authors: Layout,
-    /// Whose names its backbone's tensors have.
+    /// Naming scheme of its backbone's tensors.
     pub(super) naming: &'static Naming,
     /// What a file beside the weights says, and which.
     pub(super) preprocessing: Option<(Preprocessing, &'static str)>,
@@ -130,7 +130,9 @@ pub(super) fn conventional(
     augmentation.std = evaluation.std.clone();
     Recipe {
         name: format!("found-{layout}"),
-        description: "Network as found in a checkpoint, everything else as is usual for it".into(),
+        description: "The network of a checkpoint, with the usual values for everything \
+                      else"
+            .into(),
         backbone,
         method,
         criterion: CriterionConfig::None,

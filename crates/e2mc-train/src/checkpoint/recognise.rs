@@ -174,7 +174,7 @@ pub(super) fn one(
 
 /// What the names in front of a tensor's own mean.
 struct Place<'a> {
-    /// Whose network it is, and whose names its tensors have.
+    /// Family of the network, and naming scheme of its tensors.
     family: &'static dyn Family,
     naming: &'static Naming,
     /// In front of the backbone's tensors: `state_dict.module.encoder.`.
@@ -481,7 +481,7 @@ fn unknown(families: &[&dyn Family], tensors: &Tensors<'_>) -> Problem {
             count => format!("{count} tensors ({}, …)", some.join(", ")),
         },
         advice: Advice::words(format!(
-            "{}; the embeddings of any other network, as .npy, can be judged and adapted",
+            "{}; save the embeddings of any other network as .npy to evaluate and adapt them",
             each(|family| family.advice().to_owned())
         )),
     }

@@ -1,10 +1,10 @@
 //! E2MC over several processes, each with the columns that are its own.
 //!
-//! Rows become columns by an all-to-all exchange of the embeddings; a process computes the entropies of
-//! its columns and its part of the Gram matrix `U U^T`; the parts are summed; and the gradient goes back
-//! by another all-to-all. Each process does its share of the work, and none holds all embeddings. The
-//! Gram matrix has half of `n^2` numbers, `n` the rows of all processes: less than the embeddings where
-//! `n < 2 d`.
+//! Rows become columns by an all-to-all exchange of the embeddings; a process computes the
+//! entropies of its columns and its part of the Gram matrix `U U^T`; the parts are summed; and the
+//! gradient goes back by another all-to-all. Each process does its share of the work, and none
+//! holds all embeddings. The Gram matrix has half of `n^2` numbers, `n` the rows of all processes:
+//! less than the embeddings where `n < 2 d`.
 
 use tch::{Device, Kind, Tensor};
 

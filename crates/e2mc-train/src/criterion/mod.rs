@@ -8,8 +8,9 @@
 //! - VCReg, uniformity, SIGReg: a mean over the full-resolution views;
 //! - MMCR: all views at once, small crops included.
 //!
-//! Of many processes each gets its share of a criterion. For E2MC a process takes the columns that are
-//! its own (`columns`); for the others every process sees all rows and keeps the gradient of its own.
+//! With several processes, each computes its share of a criterion. For E2MC a process takes the
+//! columns that are its own (`columns`); for the others every process sees all rows and keeps the
+//! gradient of its own.
 
 mod analytic;
 mod columns;
@@ -58,7 +59,7 @@ struct Views<'a> {
     full: Vec<Tensor>,
     /// The small crops, each `(n, d)`.
     small: Vec<Tensor>,
-    /// Who has the other rows.
+    /// The processes that hold the other rows.
     world: &'a World,
 }
 
@@ -87,8 +88,8 @@ impl Criterion {
     }
 
     /// Adds the criterion's terms to a method's objective, over the rows of all processes of
-    /// `world`: this process's share. What is random in a criterion is drawn for the run's `seed` and the number of steps
-    /// done before, `step`.
+    /// `world`: this process's share. What is random in a criterion is drawn for the run's `seed`
+    /// and the number of steps done before, `step`.
     ///
     /// # Errors
     /// Where an embedding is not finite or has fewer than 2 rows, or a process is lost.

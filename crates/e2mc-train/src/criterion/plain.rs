@@ -58,7 +58,8 @@ impl Plain {
     /// The values of a matrix that [`Plain::empty`] or [`Plain::owner_of`] made.
     pub(super) fn values_mut(&mut self) -> &mut [f32] {
         let start = self.tensor.data_ptr().cast::<f32>();
-        // SAFETY: as in `view`, and only matrices to whose memory nothing else refers are written to.
+        // SAFETY: as in `view`, and only matrices to whose memory nothing else refers are written
+        // to.
         unsafe { std::slice::from_raw_parts_mut(start, self.rows * self.cols) }
     }
 }

@@ -46,7 +46,8 @@ pub(super) fn add(
         objective.add("hypercovariance", gamma, &sum(&covariance));
         return Ok(());
     }
-    // Every process sees all rows and computes the same; the gradients of a row go back to its process.
+    // Every process sees all rows and computes the same; the gradients of a row go back to its
+    // process.
     let all = |views: &[Tensor]| -> Result<Vec<Tensor>, Error> {
         views.iter().map(|view| world.gather(view)).collect()
     };

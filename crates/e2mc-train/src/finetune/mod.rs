@@ -1,8 +1,10 @@
-//! Semi-supervised learning (paper, appendix B.2): backbone and a fresh linear layer trained together on few labels.
+//! Semi-supervised learning (paper, appendix B.2): backbone and a fresh linear layer trained
+//! together on few labels.
 //!
-//! Cross-entropy by SGD with momentum, the backbone and the layer each at its own rate, batch norm in training mode. The
-//! layer starts from N(0, 0.01^2) and bias 0. Rates are for a batch of 256 and are scaled by `batch / 256`; they change
-//! from epoch to epoch. The accuracy that counts is the last epoch's.
+//! Cross-entropy by SGD with momentum, the backbone and the layer each at its own rate, batch norm
+//! in training mode. The layer starts from N(0, 0.01^2) and bias 0. Rates are for a batch of 256
+//! and are scaled by `batch / 256`; they change from epoch to epoch. The accuracy that counts is
+//! the last epoch's.
 
 mod view;
 
@@ -44,7 +46,7 @@ pub struct FinetuneConfig {
     pub precision: Precision,
 }
 
-/// Whose settings.
+/// Published settings of fine-tuning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinetunePreset {
     /// VICReg's: cosine; backbone 0.03, layer 0.08 (1 % of the labels), 0.01 and 0.1 (more).
@@ -121,11 +123,12 @@ pub struct Finetuned {
     pub loss: f64,
 }
 
-/// Trains a copy of the model's backbone with a fresh linear layer on `dataset`, whose labels are below `classes`.
-/// `report` is told each epoch (from 1) and its mean loss.
+/// Trains a copy of the model's backbone with a fresh linear layer on `dataset`, whose labels are
+/// below `classes`. `report` is told each epoch (from 1) and its mean loss.
 ///
 /// # Errors
-/// A setting out of range, an image that has no label or cannot be read, or a loss that is not finite.
+/// A setting out of range, an image that has no label or cannot be read, or a loss that is not
+/// finite.
 pub fn finetune(
     model: &Model,
     recipe: &Recipe,

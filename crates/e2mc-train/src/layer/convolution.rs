@@ -67,8 +67,8 @@ impl Convolution {
         })
     }
 
-    /// `(n, inputs, h, w)` to `(n, outputs, h / stride, w / stride)`, rounded down, in the precision's
-    /// own kind.
+    /// `(n, inputs, h, w)` to `(n, outputs, h / stride, w / stride)`, rounded down, in the
+    /// precision's own kind.
     ///
     /// # Errors
     /// Where `x` has another shape.

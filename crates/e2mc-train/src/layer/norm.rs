@@ -14,7 +14,8 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// Makes the layer for `width` channels: weight 1 and bias 0. `epsilon` is added to the variance.
+    /// Makes the layer for `width` channels: weight 1 and bias 0. `epsilon` is added to the
+    /// variance.
     ///
     /// # Errors
     /// Where libtorch cannot allocate them.

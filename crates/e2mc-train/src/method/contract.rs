@@ -103,9 +103,9 @@ pub trait Method: Debug {
     /// Where the features do not fit the head.
     fn embed(&self, features: &Tensor, precision: Precision) -> Result<Tensor, Error>;
 
-    /// What the method makes of its embeddings in evaluation mode, under the name of the layer that makes it, of
-    /// features `(n, features)`: SimSiam's `predictor` `(n, d)`, SwAV's scores of its `prototypes` `(n, k)`. `None` where
-    /// it has no layer of that name, and by default.
+    /// What the method makes of its embeddings in evaluation mode, under the name of the layer that
+    /// makes it, of features `(n, features)`: SimSiam's `predictor` `(n, d)`, SwAV's scores of its
+    /// `prototypes` `(n, k)`. `None` where it has no layer of that name, and by default.
     ///
     /// # Errors
     /// Where the features do not fit the head.
@@ -124,9 +124,9 @@ pub trait Method: Debug {
         false
     }
 
-    /// Is told that new weights are in place: freshly drawn ones, or a checkpoint's that starts a new
-    /// run. `missing` names the tensors of the whole model that were not in the checkpoint: all of
-    /// them for a fresh model. A teacher that is among them becomes a copy of the backbone here.
+    /// Is told that new weights are in place: freshly drawn ones, or a checkpoint's that starts a
+    /// new run. `missing` names the tensors of the whole model that were not in the checkpoint: all
+    /// of them for a fresh model. A teacher that is among them becomes a copy of the backbone here.
     /// Nothing by default.
     ///
     /// # Errors

@@ -61,6 +61,6 @@ fn untrainable() -> Error {
             "a method to train with ({})",
             names_to_train_with().join(", ")
         ),
-        "`none`: the checkpoint has no heads, and the recipe does not say which to start",
+        "`none`: the checkpoint has no heads, and the recipe does not name new ones",
     )
 }

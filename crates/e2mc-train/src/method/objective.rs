@@ -49,12 +49,13 @@ pub struct Term {
 /// A method's answer to one batch.
 #[derive(Debug)]
 pub struct Objective {
-    /// The scalar to minimise: of many processes each has its share, and their sum is the whole batch's.
+    /// The scalar to minimise: of many processes each has its share, and their sum is the whole
+    /// batch's.
     pub loss: Tensor,
     /// What it consists of.
     pub terms: Vec<Term>,
-    /// The embeddings of own rows `(n, d)` that the criterion acts on, one a view, in float32 and before any
-    /// normalisation. Of methods with multi-crop: the full-resolution views.
+    /// The embeddings of own rows `(n, d)` that the criterion acts on, one a view, in float32 and
+    /// before any normalisation. Of methods with multi-crop: the full-resolution views.
     pub embeddings: Vec<Tensor>,
     /// The embeddings `(n, d)` of the small crops, for criteria that take every view; empty
     /// without multi-crop.
@@ -72,8 +73,8 @@ impl Objective {
         });
     }
 
-    /// Replaces the terms' shares by the values on the whole batch, and gives the whole loss. The share
-    /// that gradients start from stays.
+    /// Replaces the terms' shares by the values on the whole batch, and gives the whole loss. The
+    /// share that gradients start from stays.
     pub(crate) fn of_the_batch(&mut self, world: &World) -> Result<Tensor, Error> {
         let loss = self.loss.f_detach()?;
         if world.size() == 1 {

@@ -8,8 +8,8 @@ use crate::Error;
 const ROWS: &str = "queue";
 const FILLED: &str = "queue_filled";
 
-/// For each crop that gets codes, the newest embeddings of that crop, those of all processes; not used
-/// until it is full.
+/// For each crop that gets codes, the newest embeddings of that crop, those of all processes; not
+/// used until it is full.
 #[derive(Debug)]
 pub struct Queue {
     /// `(crops, length, d)`, the newest first.

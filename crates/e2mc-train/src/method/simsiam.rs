@@ -170,7 +170,8 @@ impl Method for Simsiam {
     }
 }
 
-/// The loss of two views' projections and predictions, each `(n, d)` in float32: this process's share.
+/// The loss of two views' projections and predictions, each `(n, d)` in float32: this process's
+/// share.
 ///
 /// # Errors
 /// Where the shapes differ, or libtorch runs out of memory.

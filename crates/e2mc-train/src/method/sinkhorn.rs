@@ -14,9 +14,9 @@ use tch::{Kind, Tensor};
 use crate::Error;
 use crate::world::World;
 
-/// Scores `(n, prototypes)` to codes of the same shape, each row a distribution. Prototypes are used
-/// equally over the rows of all processes. No gradient flows through it. Time and memory are a few
-/// passes over the scores.
+/// Scores `(n, prototypes)` to codes of the same shape, each row a distribution. Prototypes are
+/// used equally over the rows of all processes. No gradient flows through it. Time and memory are a
+/// few passes over the scores.
 ///
 /// # Errors
 /// Where libtorch runs out of memory, or a process is lost.

@@ -255,7 +255,8 @@ impl Method for Swav {
 }
 
 /// The loss of the views' embeddings before normalisation, each `(n, d)` in float32, with unit
-/// `prototypes` `(k, d)`: this process's share. `resolutions` are those of the views: the largest is the full one.
+/// `prototypes` `(k, d)`: this process's share. `resolutions` are those of the views: the largest
+/// is the full one.
 ///
 /// # Errors
 /// Where a shape does not fit, libtorch runs out of memory, or a process is lost.

@@ -86,8 +86,9 @@ impl ParamGroup {
             .collect()
     }
 
-    /// What a recipe asks for whatever the method: rates that fall by `layer_decay` from layer to layer,
-    /// and no decay of anything but matrices. Behind the method's own groups; none that is empty.
+    /// What a recipe asks for whatever the method: rates that fall by `layer_decay` from layer to
+    /// layer, and no decay of anything but matrices. Behind the method's own groups; none that is
+    /// empty.
     pub(crate) fn of_training(
         layer_decay: Option<f64>,
         decay_matrices_only: bool,

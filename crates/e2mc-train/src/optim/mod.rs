@@ -2,7 +2,8 @@
 //!
 //! [`OptimizerConfig`] says which rule, [`Optimizer`] applies it to named parameters, a
 //! [`ParamGroup`] gives some of them a rate, a decay or a limit of their own by what they are
-//! ([`Parameter`]), and [`ScheduleConfig`] says how the rate moves. No step waits for the device: norms and ratios stay where the parameters are.
+//! ([`Parameter`]), and [`ScheduleConfig`] says how the rate moves. No step waits for the device:
+//! norms and ratios stay where the parameters are.
 
 mod adamw;
 mod clip;

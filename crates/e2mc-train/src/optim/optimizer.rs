@@ -148,7 +148,8 @@ impl Optimizer {
         })
     }
 
-    /// Limits all gradients together from now on, after the groups' own limits; `None` for no limit.
+    /// Limits all gradients together from now on, after the groups' own limits; `None` for no
+    /// limit.
     ///
     /// # Errors
     /// Where the norm is not above 0.

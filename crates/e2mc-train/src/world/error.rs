@@ -17,7 +17,7 @@ pub enum WorldError {
         found: String,
     },
     /// The port that the processes are to meet at cannot be listened at.
-    #[error("process 0 cannot listen at {host}:{port}: {found}")]
+    #[error("process 0 cannot listen on {host}:{port}: {found}")]
     Port {
         /// Where they are to meet.
         host: String,
@@ -26,10 +26,10 @@ pub enum WorldError {
         /// What the system said.
         found: String,
     },
-    /// Whoever listens at the meeting place is no run of this program, or nobody does.
-    #[error("process {rank} finds no run at {host}:{port}: {found}")]
+    /// Nothing listens at the meeting place, or something other than a run of this program.
+    #[error("process {rank} found no run at {host}:{port}: {found}")]
     NoStore {
-        /// Who looked for it.
+        /// The process that looked for it.
         rank: usize,
         /// Where they are to meet.
         host: String,
@@ -44,7 +44,7 @@ pub enum WorldError {
         processes(ranks)
     )]
     Missing {
-        /// Who did not.
+        /// The processes that did not.
         ranks: Vec<usize>,
         /// How many there should be.
         size: usize,
@@ -58,7 +58,7 @@ pub enum WorldError {
     /// A process is about something else than the others.
     #[error("process {rank} has another {what} than process 0: expected {expected}, found {found}")]
     Other {
-        /// Whose it is.
+        /// The process that differs.
         rank: usize,
         /// What differs.
         what: String,
@@ -92,7 +92,7 @@ pub enum WorldError {
     /// The exchange failed though all processes live.
     #[error("process {rank} failed while {doing}: {message}")]
     Exchange {
-        /// Who noticed.
+        /// The process that noticed.
         rank: usize,
         /// What was being done.
         doing: &'static str,
@@ -131,17 +131,19 @@ impl WorldError {
     /// What the user can do about it.
     pub fn advice(&self) -> Option<Advice> {
         let words = match self {
-            Self::Variable { .. } => "let the launcher set it, or correct it",
-            Self::Port { .. } => "choose another MASTER_PORT, or end the program that has it",
+            Self::Variable { .. } => "correct it, or let the launcher set it",
+            Self::Port { .. } => "choose another MASTER_PORT, or end the program that uses it",
             Self::NoStore { .. } => {
-                "give all processes the same MASTER_ADDR and MASTER_PORT, which process 0 can listen at"
+                "give all processes the same MASTER_ADDR and MASTER_PORT, on which process 0 can \
+                 listen"
             }
             Self::Missing { .. } => {
-                "start all of them, with the same address, port, number of processes and run"
+                "start all processes, with the same address, port, number of processes and run"
             }
             Self::Other { .. } => "start all processes with the same arguments, data and program",
             Self::Lost { .. } => {
-                "look at that process's machine and memory, then run the command again or resume the run"
+                "check that process's machine and memory, then run the command again or resume the \
+                 run"
             }
             Self::NoNccl { .. } => "build with a CUDA libtorch and its headers: `make gpu`",
             Self::Failed { .. } | Self::Exchange { .. } => return None,

@@ -1,9 +1,9 @@
 //! One of several processes: how it joins the others, knows that they live, and tells why it ends.
 //!
-//! The processes meet at a store of texts by key (c10d's `TCPStore`) and exchange tensors in a group
-//! (Gloo on the CPU, NCCL on GPUs). A group's operation fails at once where a process has died, and
-//! after the timeout where one hangs; it does not say which, nor why. The store does: each process
-//! counts a number up there while it lives, and leaves its error there when it fails.
+//! The processes meet at a store of texts by key (c10d's `TCPStore`) and exchange tensors in a
+//! group (Gloo on the CPU, NCCL on GPUs). A group's operation fails at once where a process has
+//! died, and after the timeout where one hangs; it does not say which, nor why. The store does:
+//! each process counts a number up there while it lives, and leaves its error there when it fails.
 
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -92,7 +92,7 @@ impl Member {
             place,
         };
         if let Err(error) = member.meet() {
-            // Whoever serves the store stays until the others know, too.
+            // The server of the store stays until the others know, too.
             member.fail(&error.to_string(), false);
             return Err(error);
         }

@@ -5,10 +5,10 @@
 //! of one process every operation here gives back what it was given, and makes no call.
 //!
 //! With many processes each holds its own rows of a batch of `size` times as many: process `r` of
-//! `W` those from `r n / W` on. **A loss is a share**: the sum of all processes' losses is the whole
-//! batch's, and so is the sum of their gradients. What is a mean over own rows, or is computed alike
-//! by all, is divided by `W` ([`World::share`]); where rows of others enter ([`World::gather`],
-//! [`World::columns`]), their gradients go back to them.
+//! `W` those from `r n / W` on. **A loss is a share**: the sum of all processes' losses is the
+//! whole batch's, and so is the sum of their gradients. What is a mean over own rows, or is
+//! computed alike by all, is divided by `W` ([`World::share`]); where rows of others enter
+//! ([`World::gather`], [`World::columns`]), their gradients go back to them.
 //!
 //! [`Place`] says which process this is. Where one fails or is lost, all end with an error that
 //! names it ([`WorldError`]).
@@ -124,7 +124,7 @@ impl World {
         }
     }
 
-    /// Of `(size * n, …)`, the rows `(n, …)` that are this process's.
+    /// This process's rows `(n, …)` of `(size * n, …)`.
     pub fn own_rows(&self, all: &Tensor) -> Result<Tensor, Error> {
         match &self.members {
             Members::Solo => Ok(all.shallow_clone()),
@@ -135,14 +135,16 @@ impl World {
         }
     }
 
-    /// The columns of `d` that are this process's: as many as the others', fewer or none at the end.
+    /// The columns of `d` that are this process's: as many as the others', fewer or none at the
+    /// end.
     pub fn own_columns(&self, d: usize) -> Range<usize> {
         let most = d.div_ceil(self.size());
         let start = (self.rank() * most).min(d);
         start..(start + most).min(d)
     }
 
-    /// Own rows `(n, d)` to all rows of own columns `(size * n, own)`, through which gradients flow.
+    /// Own rows `(n, d)` to all rows of own columns `(size * n, own)`, through which gradients
+    /// flow.
     ///
     /// # Errors
     /// Where a process is lost or the shapes differ.
@@ -231,8 +233,8 @@ impl World {
         }
     }
 
-    /// What `error` amounts to. Exchanges within the backward pass fail as libtorch's errors; where another
-    /// process is the cause, it is named.
+    /// What `error` amounts to. Exchanges within the backward pass fail as libtorch's errors; where
+    /// another process is the cause, it is named.
     pub(crate) fn explained(&self, doing: &'static str, error: Error) -> Error {
         match (&self.members, error) {
             (Members::Many(member), Error::Torch(error)) if !is_out_of_memory(&error) => {
@@ -242,8 +244,8 @@ impl World {
         }
     }
 
-    /// Whether tensors on the CPU go through memory that the processes share, as they do on one machine
-    /// where that is possible.
+    /// Whether tensors on the CPU go through memory that the processes share, as they do on one
+    /// machine where that is possible.
     pub fn shares_memory(&self) -> bool {
         match &self.members {
             Members::Solo => false,
@@ -254,8 +256,9 @@ impl World {
         }
     }
 
-    /// How long this process has spent in exchanges since it began; `None` for one process alone. On
-    /// GPUs, where they run beside the computation, only the time that it takes to ask for them counts.
+    /// How long this process has spent in exchanges since it began; `None` for one process alone.
+    /// On GPUs, where they run beside the computation, only the time that it takes to ask for them
+    /// counts.
     pub fn exchanged(&self) -> Option<Duration> {
         match &self.members {
             Members::Solo => None,

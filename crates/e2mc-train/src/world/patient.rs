@@ -1,5 +1,5 @@
-//! The run's store, asked by a thread of its own: c10d waits for an answer without end, and whoever serves
-//! the store may have been stopped.
+//! The run's store, asked by a thread of its own: c10d waits for an answer without end, and whoever
+//! serves the store may have been stopped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -76,7 +76,7 @@ impl PatientStore {
         }
         let (send, receive) = mpsc::channel();
         let question: Question = Box::new(move |store| {
-            // Whoever asked may have lost patience.
+            // The caller may have stopped waiting.
             let _ = send.send(question(store));
         });
         let questions = self.questions.lock();

@@ -20,11 +20,11 @@ pub struct Place {
     pub port: u16,
     /// The run's name, which keeps it from others at the same port.
     pub run: String,
-    /// Who serves the store at which they meet.
+    /// The server of the store at which processes meet.
     pub store: StoreServer,
 }
 
-/// Who serves the store.
+/// The server of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreServer {
     /// Process 0, at `port` of `host`.
@@ -61,7 +61,7 @@ pub mod variable {
 const PORT: u16 = 29500;
 
 impl Place {
-    /// The place that the environment says; none where it says nothing, or a single process.
+    /// The place that the environment says; none if it says nothing, or a single process.
     ///
     /// # Errors
     /// Where a variable holds no number, or the numbers contradict each other.

@@ -1,5 +1,5 @@
-//! The functions of `shim/world.cpp`, behind safe ones: the run's store, and the group that exchanges
-//! tensors.
+//! The functions of `shim/world.cpp`, behind safe ones: the run's store, and the group that
+//! exchanges tensors.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::fd::{IntoRawFd, OwnedFd};
@@ -110,7 +110,8 @@ fn raw_or_null(tensor: Option<&Tensor>) -> Raw {
 
 /// Takes over a tensor that a function made.
 fn owned(tensor: Raw) -> Tensor {
-    // SAFETY: the shim's functions give a new tensor, which belongs to the caller, where they succeed.
+    // SAFETY: the shim's functions give a new tensor, which belongs to the caller, where they
+    // succeed.
     unsafe { Tensor::from_ptr(tensor.cast_mut().cast()) }
 }
 
@@ -171,7 +172,8 @@ impl Store {
     pub(super) fn get(&self, key: &str) -> Result<Option<String>, Message> {
         let key = c_string(key)?;
         let (mut out, mut length) = (ptr::null_mut(), 0);
-        // SAFETY: the key lives through the call; the memory that comes back is copied and freed once.
+        // SAFETY: the key lives through the call; the memory that comes back is copied and freed
+        // once.
         unsafe {
             check(e2mc_store_get(
                 self.0.as_ptr(),

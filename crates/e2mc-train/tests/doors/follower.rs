@@ -1,5 +1,5 @@
-//! A method with a teacher of its own: one view's embedding predicts what a slowly following copy of
-//! the network makes of the other view.
+//! A method with a teacher of its own: one view's embedding predicts what a slowly following copy
+//! of the network makes of the other view.
 
 use std::f64::consts::PI;
 

@@ -119,7 +119,7 @@ fn of(model: &str) -> Shapes {
     fixture(model).tensors
 }
 
-/// The same tensors under other names; none where `rename` has none.
+/// The same tensors under other names; none if `rename` has none.
 fn renamed(tensors: &Shapes, rename: impl Fn(&str) -> Option<String>) -> Shapes {
     let named = tensors.iter();
     named

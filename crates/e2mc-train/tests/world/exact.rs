@@ -119,7 +119,8 @@ struct Step {
     statistics: BTreeMap<String, Tensor>,
 }
 
-/// Steps of one process, or of all of `world`; from weights that are rounded otherwise by the draw `nudge`.
+/// Steps of one process, or of all of `world`; from weights that are rounded otherwise by the draw
+/// `nudge`.
 fn step(
     recipe: &Recipe,
     steps: u64,
@@ -182,12 +183,13 @@ const ROUNDING: f64 = 3e-5;
 /// The most draws of the control: a jump is rare, one in some tens of draws.
 const DRAWS: i64 = 24;
 
-/// Whole steps. A step's value is that of one process within 1e-5, its gradient within float32's rounding.
-/// Where a gradient is further off, it has to be one that jumps: a spacing of E2MC has another gradient when
-/// two values that are nearly equal change places, and so has a ReLU when its input changes sign. Then one
-/// process whose weights are nudged by 1e-7 jumps too, in some draws and not in others, and the gradient has to
-/// agree as well as those of one process do with themselves. At the embeddings (`objectives`) and in batch norm
-/// all must agree within float32's rounding.
+/// Whole steps. A step's value is that of one process within 1e-5, its gradient within float32's
+/// rounding. Where a gradient is further off, it has to be one that jumps: a spacing of E2MC has
+/// another gradient when two values that are nearly equal change places, and so has a ReLU when its
+/// input changes sign. Then one process whose weights are nudged by 1e-7 jumps too, in some draws
+/// and not in others, and the gradient has to agree as well as those of one process do with
+/// themselves. At the embeddings (`objectives`) and in batch norm all must agree within float32's
+/// rounding.
 pub(crate) fn steps(world: &World) -> Result<(), Error> {
     let early = |method| match method {
         MethodConfig::Swav(config) => MethodConfig::Swav(SwavConfig {
@@ -227,8 +229,8 @@ pub(crate) fn steps(world: &World) -> Result<(), Error> {
                 control = control.max(distance(&nudged.gradients, &alone.gradients));
             }
             println!(
-                "{what}: value {value:.1e}, gradient {gradient:.1e} (control {control:.1e} in {draw} draws), \
-                 statistics {statistics:.1e}"
+                "{what}: value {value:.1e}, gradient {gradient:.1e} (control {control:.1e} in \
+                 {draw} draws), statistics {statistics:.1e}"
             );
             let limit = (3.0 * control).max(ROUNDING);
             assert!(gradient <= limit, "{what}: {gradient}, control {control}");
@@ -245,7 +247,8 @@ pub(crate) fn steps(world: &World) -> Result<(), Error> {
     Ok(())
 }
 
-/// Loss and gradients at the embeddings and prototypes, from the same numbers: within float32's rounding.
+/// Loss and gradients at the embeddings and prototypes, from the same numbers: within float32's
+/// rounding.
 pub(crate) fn objectives(world: &World) -> Result<(), Error> {
     let solo = World::solo();
     for (n, d) in [(40, 10), (24, 70)] {
@@ -269,8 +272,8 @@ pub(crate) fn objectives(world: &World) -> Result<(), Error> {
     Ok(())
 }
 
-/// The whole loss of a method and a criterion on embeddings drawn from a seed, and its gradients, brought
-/// together from all processes.
+/// The whole loss of a method and a criterion on embeddings drawn from a seed, and its gradients,
+/// brought together from all processes.
 fn objective(
     method: &str,
     criterion: &CriterionConfig,

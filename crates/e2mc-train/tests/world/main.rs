@@ -317,8 +317,8 @@ fn a_process_that_fails_tells_the_others_why() {
 
 #[test]
 fn another_recipe_is_refused_by_process_and_setting() {
-    let text = "error: process 1 has another recipe than process 0: expected \"learning_rate\": 0.5,, \
-                found \"learning_rate\": 1.5,";
+    let text = "error: process 1 has another recipe than process 0: expected \"learning_rate\": \
+                0.5,, found \"learning_rate\": 1.5,";
     fails(
         "other recipe",
         Way::Network,
@@ -367,11 +367,11 @@ fn a_port_that_is_taken_and_one_where_no_store_is_are_said() {
     })
     .end();
     assert!(
-        said[0].1.contains("process 0 cannot listen at 127.0.0.1:"),
+        said[0].1.contains("process 0 cannot listen on 127.0.0.1:"),
         "{said:?}"
     );
     assert!(
-        said[1].1.contains("process 1 finds no run at 127.0.0.1:"),
+        said[1].1.contains("process 1 found no run at 127.0.0.1:"),
         "{said:?}"
     );
 }

@@ -184,13 +184,15 @@ fn the_entropy_of_known_distributions() {
     // A uniform density of width w has entropy ln w.
     let narrow = entropy(grid(n, |p| 0.3 + 0.25 * p));
     assert_close(narrow, 0.25_f64.ln() + offset, 1e-4);
-    // A triangle on the unit interval: 1/2 - ln 2. The estimator leaves out the ends, a percent of the values.
+    // A triangle on the unit interval: 1/2 - ln 2. The estimator leaves out the ends, a percent of
+    // the values.
     let triangle = entropy(grid(n, |p| {
         let side = (p.min(1.0 - p) / 2.0).sqrt();
         if p < 0.5 { side } else { 1.0 - side }
     }));
     assert_close(triangle, 0.5 - std::f64::consts::LN_2, 0.03);
-    // Two narrow peaks of width w each, far apart: ln 2w. The m spacings across the gap add a little.
+    // Two narrow peaks of width w each, far apart: ln 2w. The m spacings across the gap add a
+    // little.
     let peaks = entropy(grid(n, |p| 0.2 * p + if p < 0.5 { 0.1 } else { 0.7 }));
     assert_close(peaks, 0.2_f64.ln(), 0.07);
 }
@@ -317,7 +319,8 @@ fn equal_values_share_their_gradient_in_the_order_of_the_rows() {
 
 #[test]
 fn the_gradient_jumps_where_two_values_change_places_and_the_value_does_not() {
-    // Why runs that round otherwise agree in the loss and, on small batches, not always in the gradient.
+    // Why runs that round otherwise agree in the loss and, on small batches, not always in the
+    // gradient.
     let n = 40;
     let mut z = logits(grid(n, |u| 0.2 + 0.6 * u * u));
     z[20] = z[19] + 1e-6;

@@ -1,13 +1,16 @@
-//! Maximum manifold capacity (MMCR; Yerxa et al. 2023): minus the nuclear norm of `M` `(n, d)`, the mean over the views of
-//! their embeddings with rows of unit length. Checked against the numbers of the E2MC authors' code (paper, Table 3).
+//! Maximum manifold capacity (MMCR; Yerxa et al. 2023): minus the nuclear norm of `M` `(n, d)`, the
+//! mean over the views of their embeddings with rows of unit length. Checked against the numbers of
+//! the E2MC authors' code (paper, Table 3).
 //!
-//! The gradient with respect to `M = U S V^T` is `-U V^T`. With `G` the smaller of `M M^T` and `M^T M`, the singular values
-//! are the roots of its eigenvalues and `U V^T = G^(-1/2) M` or `M G^(-1/2)`: an eigendecomposition of the order
-//! `min(n, d)` instead of a singular value decomposition of the whole. All in float64, so that squaring costs no digits that
-//! float32 has. The eigendecomposition is `faer`'s, on one thread; the products are cut into blocks of fixed size.
+//! The gradient with respect to `M = U S V^T` is `-U V^T`. With `G` the smaller of `M M^T` and
+//! `M^T M`, the singular values are the roots of its eigenvalues and `U V^T = G^(-1/2) M` or
+//! `M G^(-1/2)`: an eigendecomposition of the order `min(n, d)` instead of a singular value
+//! decomposition of the whole. All in float64, so that squaring costs no digits that float32 has.
+//! The eigendecomposition is `faer`'s, on one thread; the products are cut into blocks of fixed
+//! size.
 //!
-//! Singular values below `1e-8 sqrt(min(n, d))` or so of the largest are noise: they count as zero, and the gradient has
-//! nothing in their directions (of the subgradients there, the shortest).
+//! Singular values below `1e-8 sqrt(min(n, d))` or so of the largest are noise: they count as zero,
+//! and the gradient has nothing in their directions (of the subgradients there, the shortest).
 
 use super::unit::Rows;
 use crate::{Error, MatrixView};
@@ -27,19 +30,20 @@ const BLOCK: usize = 64;
 pub struct Mmcr;
 
 impl Mmcr {
-    /// The value on embeddings of the same images `(n, d)`, one matrix a view: minus the nuclear norm, from
-    /// `-sqrt(n min(n, d))` to 0.
+    /// The value on embeddings of the same images `(n, d)`, one matrix a view: minus the nuclear
+    /// norm, from `-sqrt(n min(n, d))` to 0.
     ///
     /// # Errors
-    /// No view, views of different shapes, fewer than two rows, no columns, or a value that is not finite.
+    /// No view, views of different shapes, fewer than two rows, no columns, or a value that is not
+    /// finite.
     pub fn value(&self, views: &[MatrixView]) -> Result<f64, Error> {
         let views = unit_views(views)?;
         let mean = Mean::new(&views);
         Ok(-mean.spectrum(ComputeEigenvectors::No)?.nuclear_norm())
     }
 
-    /// The value on embeddings `(n, d)`, one matrix a view; writes the gradient with respect to each view, row-major, to
-    /// the buffer in its place.
+    /// The value on embeddings `(n, d)`, one matrix a view; writes the gradient with respect to
+    /// each view, row-major, to the buffer in its place.
     ///
     /// # Errors
     /// As [`Mmcr::value`], and if there is not one buffer of `n * d` values for each view.
@@ -161,7 +165,8 @@ impl Mean {
     /// Writes `-U V^T / v`, taken back through each of `v` views' normalisation.
     fn backward(&self, views: &[Rows], spectrum: &Spectrum, gradients: &mut [&mut [f32]]) {
         let order = spectrum.values.len();
-        // G^(-1/2) = B B^T, where B are the eigenvectors over the fourth roots of their eigenvalues.
+        // G^(-1/2) = B B^T, where B are the eigenvectors over the fourth roots of their
+        // eigenvalues.
         let kept = order - spectrum.first;
         let root = Mat::from_fn(order, kept, |i, j| {
             let j = spectrum.first + j;

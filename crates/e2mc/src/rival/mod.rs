@@ -7,8 +7,8 @@
 //! | [`Mmcr`] | all views, on the hypersphere | nuclear norm of the mean view (Yerxa et al. 2023) |
 //! | [`Sigreg`] | one view, as it is | Epps-Pulley normality test on random directions (Balestriero and LeCun 2025) |
 //!
-//! Where a criterion acts on the hypersphere, each row is divided by its Euclidean length first. A row
-//! shorter than 1e-12 has no direction: it counts as zero, and so does its gradient.
+//! Where a criterion acts on the hypersphere, each row is divided by its Euclidean length first. A
+//! row shorter than 1e-12 has no direction: it counts as zero, and so does its gradient.
 //!
 //! No result depends on the number of threads. Sums over many terms are kept in float64.
 

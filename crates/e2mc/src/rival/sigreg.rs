@@ -1,13 +1,16 @@
-//! Sketched isotropic Gaussian regularisation (SIGReg; Balestriero and LeCun, LeJEPA, 2025, arXiv 2511.08544): does the
-//! embedding look like a standard normal distribution along random directions?
+//! Sketched isotropic Gaussian regularisation (SIGReg; Balestriero and LeCun, LeJEPA, 2025, arXiv
+//! 2511.08544): does the embedding look like a standard normal distribution along random
+//! directions?
 //!
-//! For each direction `a` of unit length the Epps-Pulley statistic of the projections `p_i = z_i . a` is
-//! `n int |C(t) - e^(-t^2/2)|^2 e^(-t^2/2) dt` with `C(t) = mean_i e^(i t p_i)`; the value is its mean over the directions.
-//! The integrand is even in `t`: as in the authors' public code (LeJEPA, MINIMAL.md) the trapezoid rule with `knots` points
-//! from 0 to `t_max` is doubled. The directions are standard normal vectors divided by their length, new ones each step.
+//! For each direction `a` of unit length the Epps-Pulley statistic of the projections
+//! `p_i = z_i . a` is `n int |C(t) - e^(-t^2/2)|^2 e^(-t^2/2) dt` with `C(t) = mean_i e^(i t p_i)`;
+//! the value is its mean over the directions. The integrand is even in `t`: as in the authors'
+//! public code (LeJEPA, MINIMAL.md) the trapezoid rule with `knots` points from 0 to `t_max` is
+//! doubled. The directions are standard normal vectors divided by their length, new ones each step.
 //!
-//! The knots are multiples of one, so one sine and cosine a projection is enough: the others follow by rotation, and the
-//! gradient, a trigonometric polynomial in `p_i`, by Horner's rule. The work is two products of `n d slices` multiplications.
+//! The knots are multiples of one, so one sine and cosine a projection is enough: the others follow
+//! by rotation, and the gradient, a trigonometric polynomial in `p_i`, by Horner's rule. The work
+//! is two products of `n d slices` multiplications.
 
 use super::check_coefficient;
 use super::uniformity::Store;
@@ -23,7 +26,8 @@ use rayon::prelude::*;
 
 /// Panels of directions that one thread works on; the width of the products' strips.
 const GROUP: usize = 3;
-/// The last number of the position of a direction's random numbers; the others are seed, step and direction.
+/// The last number of the position of a direction's random numbers; the others are seed, step and
+/// direction.
 const PURPOSE: u64 = u64::from_le_bytes(*b"sigreg\0\0");
 
 /// The statistic's settings.
@@ -74,8 +78,8 @@ impl Directions {
 }
 
 impl Sigreg {
-    /// Draws the directions for embeddings of `d` columns: the same for the same settings, seed and step. Every number
-    /// belongs to (seed, step, direction).
+    /// Draws the directions for embeddings of `d` columns: the same for the same settings, seed and
+    /// step. Every number belongs to (seed, step, direction).
     ///
     /// # Errors
     /// A setting out of range.
@@ -130,12 +134,14 @@ impl Sigreg {
     /// The value on embeddings `z` `(n, d)`, at least 0; about 1 for a standard normal sample.
     ///
     /// # Errors
-    /// Fewer than two rows, no columns, a value that is not finite, a setting out of range, or directions of another width.
+    /// Fewer than two rows, no columns, a value that is not finite, a setting out of range, or
+    /// directions of another width.
     pub fn value(&self, z: MatrixView, directions: &Directions) -> Result<f64, Error> {
         self.evaluate(Level::detect(), z, directions, None)
     }
 
-    /// The value on embeddings `z` `(n, d)`; writes its gradient `(n, d)`, row-major, to `gradient`.
+    /// The value on embeddings `z` `(n, d)`; writes its gradient `(n, d)`, row-major, to
+    /// `gradient`.
     ///
     /// # Errors
     /// As [`Sigreg::value`], and if `gradient` does not hold `n * d` values.
@@ -266,7 +272,8 @@ impl Kernel for Direction<'_> {
                 square += f64::from(line[lane]).powi(2);
             }
         }
-        // All numbers are zero only if every radius is: the first coordinate then stands for the direction.
+        // All numbers are zero only if every radius is: the first coordinate then stands for the
+        // direction.
         if square == 0.0
             && let Some(first) = self.values.first_mut()
         {
@@ -279,7 +286,8 @@ impl Kernel for Direction<'_> {
     }
 }
 
-/// A few panels of directions: projections, statistics, and the statistics' slopes in place of the projections.
+/// A few panels of directions: projections, statistics, and the statistics' slopes in place of the
+/// projections.
 struct Slices<'a> {
     settings: Sigreg,
     /// Directions in all.
@@ -336,8 +344,8 @@ impl Finish for Keep<'_, '_> {
 }
 
 impl Sigreg {
-    /// The statistics of a panel's columns. Writes, for each knot, what cosine and sine weigh in the gradient of the mean
-    /// over `all` directions.
+    /// The statistics of a panel's columns. Writes, for each knot, what cosine and sine weigh in
+    /// the gradient of the mean over `all` directions.
     #[inline(always)]
     fn statistics<S: Simd>(
         &self,
@@ -390,8 +398,8 @@ impl Sigreg {
         statistics
     }
 
-    /// Replaces projections `p` by `sum_k a_k cos(t_k p) - b_k sin(t_k p)`, the real part of a polynomial in
-    /// `e^(i t_1 p)` with the coefficients `a_k + i b_k`.
+    /// Replaces projections `p` by `sum_k a_k cos(t_k p) - b_k sin(t_k p)`, the real part of a
+    /// polynomial in `e^(i t_1 p)` with the coefficients `a_k + i b_k`.
     #[inline(always)]
     fn slopes<S: Simd>(&self, simd: S, projections: &mut [Row], coefficients: &[[Row; 2]]) {
         for line in projections {

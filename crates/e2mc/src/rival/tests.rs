@@ -53,7 +53,8 @@ fn all_instruction_sets_agree() {
 
 #[test]
 fn the_directions_never_change() {
-    // Computed from the stream's bits in float64; results of earlier versions can only be had again while these hold.
+    // Computed from the stream's bits in float64; results of earlier versions can only be had again
+    // while these hold.
     let sigreg = Sigreg {
         slices: 21,
         ..Sigreg::default()

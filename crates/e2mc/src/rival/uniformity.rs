@@ -1,10 +1,11 @@
-//! Uniformity on the hypersphere (Wang and Isola 2020), the paper's AUH: `log mean_{i < j} exp(-t |x_i - x_j|^2)` over the
-//! pairs of rows of unit length `x`.
+//! Uniformity on the hypersphere (Wang and Isola 2020), the paper's AUH:
+//! `log mean_{i < j} exp(-t |x_i - x_j|^2)` over the pairs of rows of unit length `x`.
 //!
-//! Rows are compared a block at a time, `|x_i - x_j|^2 = |x_i|^2 + |x_j|^2 - 2 x_i . x_j`, so that memory is that of the
-//! embedding and no `n x n` array is kept. Kernel values are relative to the row's largest, so that no `t` underflows.
-//! With `e_ij` the kernel values and `S` their sum over pairs, `dL/dx_i = -2 t / S sum_j e_ij (x_i - x_j)`, of which the part
-//! along `x_i` does not survive the way back through the normalisation.
+//! Rows are compared a block at a time, `|x_i - x_j|^2 = |x_i|^2 + |x_j|^2 - 2 x_i . x_j`, so that
+//! memory is that of the embedding and no `n x n` array is kept. Kernel values are relative to the
+//! row's largest, so that no `t` underflows. With `e_ij` the kernel values and `S` their sum over
+//! pairs, `dL/dx_i = -2 t / S sum_j e_ij (x_i - x_j)`, of which the part along `x_i` does not
+//! survive the way back through the normalisation.
 
 use super::check_coefficient;
 use super::unit::Rows;
@@ -39,7 +40,8 @@ impl Uniformity {
         self.evaluate(Level::detect(), z, None)
     }
 
-    /// The value on embeddings `z` `(n, d)`; writes its gradient `(n, d)`, row-major, to `gradient`.
+    /// The value on embeddings `z` `(n, d)`; writes its gradient `(n, d)`, row-major, to
+    /// `gradient`.
     ///
     /// # Errors
     /// As [`Uniformity::value`], and if `gradient` does not hold `n * d` values.
@@ -92,7 +94,8 @@ impl Uniformity {
         };
         let kernels: Vec<RowSum> = kernels.into_iter().flatten().collect();
         let nearest = kernels.iter().fold(f64::INFINITY, |m, k| m.min(k.nearest));
-        // Each row's sum is relative to its nearest neighbour; here all become relative to the nearest pair.
+        // Each row's sum is relative to its nearest neighbour; here all become relative to the
+        // nearest pair.
         let factor = |kernel: &RowSum| (-self.t * (kernel.nearest - nearest)).exp();
         let sum: f64 = kernels
             .iter()
@@ -143,7 +146,8 @@ fn turned(x: &Panels, d: usize) -> Panels {
     turned
 }
 
-/// The squared length of each row as it is in float32: 1 but for rounding, or 0. Filled up with zeros to whole panels.
+/// The squared length of each row as it is in float32: 1 but for rounding, or 0. Filled up with
+/// zeros to whole panels.
 fn lengths(x: &Panels, d: usize) -> Vec<f32> {
     let mut lengths = vec![0.0_f32; count(x.rows()) * WIDTH];
     lengths[..x.rows()]

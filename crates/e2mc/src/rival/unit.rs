@@ -17,7 +17,7 @@ const SHORTEST: f64 = 1e-12;
 /// Embeddings with the factor that brings each row to the length that a criterion wants.
 pub(super) struct Rows<'a> {
     z: MatrixView<'a>,
-    /// `1 / |z|` of each row, 0 for a row without direction; empty where rows stay as they are.
+    /// `1 / |z|` of each row, 0 for a row without direction; empty where rows stay unchanged.
     inverse: Vec<f64>,
 }
 
@@ -129,7 +129,8 @@ impl Kernel for Measure<'_, '_> {
         let mut finite = true;
         for (index, inverse) in self.inverse.iter_mut().enumerate() {
             let row = self.z.row(self.first + index);
-            // The squares of float32 cannot overflow float64, so the sum tells whether all are finite.
+            // The squares of float32 cannot overflow float64, so the sum tells whether all are
+            // finite.
             let square = dot(row, row);
             finite &= square.is_finite();
             let length = square.sqrt();

@@ -1,12 +1,15 @@
 //! Variance and covariance regularisation: VICReg's two terms without its invariance.
 //!
-//! On the columns of `X` `(n, d)`, which is the embedding with rows of unit length (hypersphere) or as it is (projector):
-//! - variance: `mean_j max(0, t - sqrt(var_j + 1e-4))` with the unbiased variance and the target `t`, `1 / sqrt d` on the
-//!   hypersphere, where that is the most that all columns can have, and 1 else;
+//! On the columns of `X` `(n, d)`, which is the embedding with rows of unit length (hypersphere) or
+//! as it is (projector):
+//! - variance: `mean_j max(0, t - sqrt(var_j + 1e-4))` with the unbiased variance and the target
+//!   `t`, `1 / sqrt d` on the hypersphere, where that is the most that all columns can have, and 1
+//!   else;
 //! - covariance: `sum_{j != k} C_jk^2 / d` with `C = X_c^T X_c / (n - 1)`.
 //!
-//! `loss = variance_weight * variance + covariance_weight * covariance`. Checked against the numbers of the E2MC authors' code
-//! (paper, Table 3). As in [`crate::Criterion`], for `n < d` the `n x n` product gives the covariance and its gradient.
+//! `loss = variance_weight * variance + covariance_weight * covariance`. Checked against the
+//! numbers of the E2MC authors' code (paper, Table 3). As in [`crate::Criterion`], for `n < d` the
+//! `n x n` product gives the covariance and its gradient.
 
 use super::check_coefficient;
 use super::unit::Rows;
@@ -142,7 +145,8 @@ impl Vcreg {
     }
 }
 
-/// Takes the mean off each column. Returns the sums of the squares of what remains, one for each of `cols` columns.
+/// Takes the mean off each column. Returns the sums of the squares of what remains, one for each of
+/// `cols` columns.
 fn centre(level: Level, x: &mut Panels, cols: usize) -> Vec<f64> {
     let groups = x.groups_mut(GROUP);
     let squares = groups.map(|lines| level.run(Centre { lines }));

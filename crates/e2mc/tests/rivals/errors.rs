@@ -1,4 +1,4 @@
-//! Input that cannot be judged, by message.
+//! Input that cannot be evaluated, by message.
 
 use crate::{Rival, normal};
 use e2mc::rival::{Mmcr, Sigreg, Uniformity, Vcreg};
@@ -125,7 +125,7 @@ fn what_does_not_belong_together_is_refused() {
     );
     assert_eq!(
         Mmcr.value(&[]).unwrap_err().to_string(),
-        "criterion was given no view, expected at least 1"
+        "no view was given, expected at least 1"
     );
     let mut short = [0.0; 11];
     let mut long = [0.0; 12];

@@ -30,7 +30,8 @@ fn gradients_are_those_of_finite_differences() {
             };
             let expected: Vec<f64> = places.iter().map(difference).collect();
             let found: Vec<f32> = places.iter().map(|&place| gradient[place]).collect();
-            // On a line every row is 1 or -1 however long it is: the gradient is 0 but for rounding.
+            // On a line every row is 1 or -1 however long it is: the gradient is 0 but for
+            // rounding.
             if d == 1 && rival.is_spherical() {
                 assert!(gradient.iter().all(|v| v.abs() < 1e-6), "{}", rival.name());
                 continue;

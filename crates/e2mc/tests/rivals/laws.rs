@@ -48,7 +48,8 @@ fn mmcr_of_known_arrangements() {
         -33.0 * 2.0_f64.sqrt(),
         1e-12,
     );
-    // Equal rows have rank 1 and are already as good as rank 1 can be: nothing is left on the sphere.
+    // Equal rows have rank 1 and are already as good as rank 1 can be: nothing is left on the
+    // sphere.
     let equal = normal(30, 3).repeat(50);
     let (found, gradients) = value(&[&equal, &equal], 50, 30);
     assert_close("equal rows", found, -(50.0_f64.sqrt()), 1e-6);
@@ -98,8 +99,9 @@ fn vcreg_of_known_arrangements() {
 fn sigreg_of_points_and_of_a_normal_sample() {
     let sigreg = Sigreg::default();
     let directions = sigreg.directions(32, 1, 2).expect("directions");
-    // All at the origin: the characteristic function is 1. The integral from -3 to 3 of (1 - g)^2 g for
-    // g = exp(-t^2 / 2), by the error function: sqrt(2 pi) (erf(3/sqrt 2) - sqrt 2 erf(3) + erf(3 sqrt(3/2)) / sqrt 3).
+    // All at the origin: the characteristic function is 1. The integral from -3 to 3 of (1 - g)^2 g
+    // for g = exp(-t^2 / 2), by the error function: sqrt(2 pi) (erf(3/sqrt 2) - sqrt 2 erf(3) +
+    // erf(3 sqrt(3/2)) / sqrt 3).
     let value = sigreg
         .value(view(&[0.0; 64], 2, 32), &directions)
         .expect("a value");

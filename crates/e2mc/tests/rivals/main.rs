@@ -1,4 +1,5 @@
-//! The criteria of `e2mc::rival`: the authors' numbers, slow twins, finite differences, laws, and bad input.
+//! The criteria of `e2mc::rival`: the authors' numbers, slow twins, finite differences, laws, and
+//! bad input.
 
 mod errors;
 mod golden;
@@ -116,7 +117,8 @@ impl Rival {
     }
 }
 
-/// Shapes with more rows than columns and fewer, and on either side of the sizes that the code works in.
+/// Shapes with more rows than columns and fewer, and on either side of the sizes that the code
+/// works in.
 const SHAPES: [(usize, usize); 8] = [
     (2, 1),
     (2, 5),
@@ -142,7 +144,8 @@ fn normal(len: usize, seed: u64) -> Vec<f32> {
         .collect()
 }
 
-/// Embeddings whose columns differ in mean and spread and depend on each other, for each of `views` views.
+/// Embeddings whose columns differ in mean and spread and depend on each other, for each of `views`
+/// views.
 fn embeddings(views: usize, n: usize, d: usize) -> Vec<f32> {
     let noise = normal(views * n * d, (n * 1000 + d) as u64);
     let common = normal(n, 5);

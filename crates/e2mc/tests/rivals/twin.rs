@@ -68,7 +68,8 @@ fn mmcr(z: &[f64], n: usize, d: usize) -> f64 {
     -nuclear_norm(&mean.collect::<Vec<_>>(), d)
 }
 
-/// The sum of the singular values: rotations make the columns orthogonal (one-sided Jacobi), then it is that of their lengths.
+/// The sum of the singular values: rotations make the columns orthogonal (one-sided Jacobi), then
+/// it is that of their lengths.
 fn nuclear_norm(m: &[f64], d: usize) -> f64 {
     let column = |j| m.iter().skip(j).step_by(d).copied().collect::<Vec<f64>>();
     let mut columns: Vec<Vec<f64>> = (0..d).map(column).collect();

@@ -1,4 +1,5 @@
-//! Bare predictions of one fit each, compared in detail: McNemar's test, a permutation test, Cohen's d.
+//! Bare predictions of one fit each, compared in detail: McNemar's test, a permutation test,
+//! Cohen's d.
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +35,8 @@ impl Predictions {
                     path.display(),
                     names.join(", ")
                 ),
-                "several labels a row have no single prediction; compare their average precisions over seeds",
+                "results with several labels a row have no single prediction: compare average \
+                 precisions over seeds",
             ));
         }
         let array = |name: &str| read_labels(format!("{}:{name}", path.display()));
@@ -89,7 +91,7 @@ pub(super) fn compare_files(options: &CompareOptions) -> Result<Files> {
         if first.labels != other.labels {
             return Err(Failure::new(
                 format!(
-                    "{} and {} were not judged on the same samples: {} labels against {}, or others",
+                    "{} and {} have different test samples: {} labels against {}, or other labels",
                     first.path.display(),
                     other.path.display(),
                     first.labels.len(),
@@ -220,19 +222,21 @@ fn conclusion(c: &Comparison, p: f64, level: f64) -> String {
         "worse"
     };
     if c.n01 + c.n10 == 0 {
-        return "The two models are right on the same samples: there is nothing to tell them apart.".into();
+        return "The two models are right on the same samples: they cannot be distinguished."
+            .into();
     }
     if p < level {
         return format!(
-            "On these {} samples B is {direction} than A by {points:.2} points, more than chance explains \
-             (p = {}); whether other training runs would show the same needs several seeds.",
+            "On these {} samples B is {direction} than A by {points:.2} points, more than chance \
+             explains (p = {}). To know whether other training runs would show the same, train \
+             several seeds.",
             c.samples,
             small(p)
         );
     }
     format!(
-        "The difference of {points:.2} points is within chance (p = {}): these {} samples do not show that \
-         A and B differ, nor that they are equal.",
+        "The difference of {points:.2} points is within chance (p = {}): these {} samples do not \
+         show that A and B differ, nor that they are equal.",
         small(p),
         c.samples
     )

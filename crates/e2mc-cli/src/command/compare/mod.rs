@@ -51,7 +51,7 @@ pub(crate) fn run(options: &CompareOptions) -> Result<ExitCode> {
                 "{}: expected a folder with {RESULT}, as the others have",
                 bare.display()
             ),
-            format!("name results of all, or one {PREDICTIONS} of each"),
+            format!("give a result of each model, or one {PREDICTIONS} of each"),
         ));
     };
     let mut value = value;
@@ -83,8 +83,8 @@ fn result_file(path: &Path) -> Option<PathBuf> {
 fn warn_of_several(options: &CompareOptions, count: usize) {
     if count > 1 {
         output::warning(&format!(
-            "{count} comparisons: at the level {} one in {:.0} would differ by chance alone; judge by the \
-             corrected p-values",
+            "{count} comparisons: at the level {} one in {:.0} would differ by chance alone; use \
+             the corrected p-values",
             options.level,
             1.0 / options.level
         ));

@@ -146,7 +146,8 @@ impl Table {
         let mut cells = self.rows.iter().flat_map(|(_, cells)| cells.values());
         match cells.any(|cell| cell.1.is_some()) {
             true => {
-                "± is the standard error over label subsets; it does not cover other training seeds."
+                "± is the standard error over label subsets; it does not cover other training \
+                 seeds."
             }
             false => "",
         }

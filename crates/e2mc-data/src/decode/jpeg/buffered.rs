@@ -1,5 +1,5 @@
-//! JPEG files of several scans, sequential or progressive: all coefficients are collected, then those
-//! blocks are transformed that a region needs.
+//! JPEG files of several scans, sequential or progressive: all coefficients are collected, then
+//! those blocks are transformed that a region needs.
 //!
 //! Progressive scans follow ITU-T T.81, Annex G. A scan of one component holds that component's own
 //! blocks, row by row; a scan of several holds MCUs, filled up beyond the border.
@@ -359,7 +359,8 @@ fn end_of_band(bits: &mut Bits<'_>, size: u32) -> u32 {
     (1 << size) + if size > 0 { bits.bits(size) } else { 0 }
 }
 
-/// A later scan of a band: one more bit for what is there, and what this bit makes appear (G.1.2.3).
+/// A later scan of a band: one more bit for what is there, and what this bit makes appear
+/// (G.1.2.3).
 fn refine_band(
     table: &Table,
     bits: &mut Bits<'_>,

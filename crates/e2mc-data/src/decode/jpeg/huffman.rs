@@ -120,7 +120,8 @@ impl Table {
         }
     }
 
-    /// The symbol and the length of the code that 16 bits start with, if it is no longer than `most`.
+    /// The symbol and the length of the code that 16 bits start with, if it is no longer than
+    /// `most`.
     fn find(&self, bits: u32, most: usize) -> Option<(u8, u32)> {
         let length = (1..=most).find(|&length| bits < self.ends[length])?;
         let index = (bits >> (16 - length)) as i32 + self.offsets[length];

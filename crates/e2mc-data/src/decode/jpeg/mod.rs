@@ -1,6 +1,6 @@
-//! JPEG, to the very pixels that libjpeg gives (and so Pillow): 8 bits, Huffman coding, sequential or
-//! progressive, in one scan or several, with every sampling that libjpeg has, grey, YCbCr, RGB, CMYK or
-//! YCCK. Everything else, and all that is not sound, is refused.
+//! JPEG, to the very pixels that libjpeg gives (and so Pillow): 8 bits, Huffman coding, sequential
+//! or progressive, in one scan or several, with every sampling that libjpeg has, grey, YCbCr, RGB,
+//! CMYK or YCCK. Everything else, and all that is not sound, is refused.
 
 mod buffered;
 mod colour;

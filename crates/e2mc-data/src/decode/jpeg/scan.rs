@@ -117,7 +117,8 @@ pub(super) struct Compressed {
 }
 
 impl Compressed {
-    /// Takes the stuffing out of the data that comes next and notes its intervals; how many bytes it is.
+    /// Takes the stuffing out of the data that comes next and notes its intervals; how many bytes
+    /// it is.
     pub(super) fn fill(&mut self, all: &[u8]) -> usize {
         self.clean.clear();
         self.intervals.clear();
@@ -145,8 +146,8 @@ impl Compressed {
         all.len() - rest
     }
 
-    /// The bits of each interval, of which so many are needed. More do no harm: some encoders write a
-    /// restart marker behind the last MCU too.
+    /// The bits of each interval, of which so many are needed. More do no harm: some encoders write
+    /// a restart marker behind the last MCU too.
     pub(super) fn intervals(
         &self,
         needed: usize,

@@ -4,8 +4,8 @@
 pub(super) const START_OF_SCAN: u8 = 0xda;
 const END_OF_IMAGE: u8 = 0xd9;
 
-/// The segments from a place on, up to the end marker or the first that is cut off. As in libjpeg, what
-/// lies between them and is none is passed over.
+/// The segments from a place on, up to the end marker or the first that is cut off. As in libjpeg,
+/// what lies between them and is none is skipped.
 pub(super) struct Segments<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -19,7 +19,7 @@ pub(super) struct Segment<'a> {
 }
 
 impl<'a> Segments<'a> {
-    /// Of a file that starts with the two bytes of its first marker.
+    /// The segments of a file that starts with the two bytes of its first marker.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 2 }
     }

@@ -2,8 +2,8 @@
 //! region needs.
 //!
 //! The bits of blocks outside the region are read over, their pixels never computed; what lies
-//! below it is not read at all. Cost: one pass over the compressed bytes, then about two instructions a
-//! pixel.
+//! below it is not read at all. Cost: one pass over the compressed bytes, then about two
+//! instructions a pixel.
 
 use super::damage::{Damage, UNSOUND};
 use super::frame::{Component, Frame};

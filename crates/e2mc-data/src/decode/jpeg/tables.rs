@@ -62,8 +62,8 @@ impl Tables {
         check("AC", index, self.defined.ac[index])
     }
 
-    /// Takes what a segment defines. Codes that make no sense count as not defined: only a scan that
-    /// uses them is damaged.
+    /// Takes what a segment defines. Codes that make no sense count as not defined: only a scan
+    /// that uses them is damaged.
     pub(super) fn read_huffman(&mut self, mut segment: &[u8]) -> Result<(), Damage> {
         while let Some((&head, rest)) = segment.split_first() {
             let cut = || Damage::from("a Huffman table breaks off");

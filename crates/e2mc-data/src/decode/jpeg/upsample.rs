@@ -67,8 +67,8 @@ fn row<'a>(
     &buffer[region.left - first * plane.across..][..region.width]
 }
 
-/// The row of a component that belongs to row `y` of the image: `count` columns from `first` on, and
-/// for each of them its columns of the image.
+/// The row of a component that belongs to row `y` of the image: `count` columns from `first` on,
+/// and for each of them its columns of the image.
 fn upsample(
     plane: &Plane,
     y: usize,

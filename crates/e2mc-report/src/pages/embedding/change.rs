@@ -1,7 +1,7 @@
 //! What differs between two embeddings of the same images.
 //!
-//! The figures of an embedding come without an interval, so a difference is a note and no claim: RankMe of 120 rows moves
-//! by chance, and the entropy rises where an embedding merely spreads.
+//! The figures of an embedding come without an interval, so a difference is a note and no claim:
+//! RankMe of 120 rows moves by chance, and the entropy rises where an embedding merely spreads.
 
 use super::Subject;
 use super::rescaled::measure;
@@ -71,7 +71,8 @@ pub(in crate::pages) fn changes(before: &Subject, after: &Subject) -> Vec<Findin
     findings
 }
 
-/// Where a rise of the entropy comes from: `before` spread about its mean as far as `after`, without another shape.
+/// Where a rise of the entropy comes from: `before` spread about its mean as far as `after`,
+/// without another shape.
 fn rescaled(before: &Subject, after: &Subject) -> Option<Finding> {
     let rows = measure(&[before, after])?;
     let [from, alone, to] = rows.as_slice() else {
@@ -81,8 +82,8 @@ fn rescaled(before: &Subject, after: &Subject) -> Option<Finding> {
     (end > start && alone.entropy > start).then(|| {
         let share = 100.0 * ((alone.entropy - start) / (end - start)).min(1.0);
         Finding::note(format!(
-            "A mere rescaling explains {share:.0} % of the rise of the entropy: {} about its mean by {:.3} has {} nats, \
-             {} has {} (of {} rows).",
+            "Rescaling alone explains {share:.0} % of the rise in entropy: {} about its mean \
+             by {:.3} has {} nats, {} has {} (of {} rows).",
             quoted(&before.name),
             alone.factor,
             fixed(alone.entropy, 3),

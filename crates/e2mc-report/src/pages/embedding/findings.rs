@@ -1,4 +1,5 @@
-//! What stands out, in plain sentences: one embedding against what it should be, or after against before.
+//! What stands out, in plain sentences: one embedding against what it should be, or after against
+//! before.
 
 use e2mc::Transform;
 
@@ -27,9 +28,9 @@ pub fn findings(subjects: &[Subject]) -> Vec<Finding> {
     }
     if !others.is_empty() {
         findings.push(Finding::note(
-        "None of these differences has an interval, so none is called better or worse; what an embedding is worth on a task, \
-         `e2mc probe` measures.",
-    ));
+            "None of these differences has an interval, so none is called better or worse. Measure \
+             the quality for a task with `e2mc probe`.",
+        ));
     }
     let last = others.last().unwrap_or(first);
     let mut own = alone(last);
@@ -75,14 +76,14 @@ fn alone(subject: &Subject) -> Vec<Finding> {
             uniformity.mean_cosine > CONE,
             if uniformity.mean_cosine > 0.99 {
                 format!(
-                    "All rows point nearly the same way (mean cosine {:.4}): the embedding has collapsed to about one \
-                     direction.",
+                    "All rows point in nearly the same direction (mean cosine {:.4}): the \
+                     embedding has collapsed to about one direction.",
                     uniformity.mean_cosine
                 )
             } else {
                 format!(
-                    "Two rows have a mean cosine of {}; 0 is evenly spread around the origin, 1 is one direction. \
-                     Uniformity is {} (0 is one point, lower is more even).",
+                    "Two rows have a mean cosine of {}; 0 means evenly spread around the origin, 1 \
+                     a single direction. Uniformity is {} (0 is one point, lower is more even).",
                     fixed(uniformity.mean_cosine, 3),
                     fixed(uniformity.uniformity, 3)
                 )
@@ -100,19 +101,19 @@ fn alone(subject: &Subject) -> Vec<Finding> {
         findings.push(finding(
             true,
             format!(
-                "{} of {} rows are all zeros and have no direction; they are left out of the uniformity.",
+                "{} of {} rows are all zeros and have no direction; the uniformity excludes them.",
                 d.zero_rows, d.rows
             ),
         ));
     }
     if let Some(lidar) = subject.lidar {
         findings.push(Finding::note(format!(
-            "Across {} views of each image LiDAR is {lidar:.1} of {} dimensions: directions in which images differ by more \
-             than views of one image do. Alignment is {}.",
+            "LiDAR over {} views of each image is {lidar:.1} of {} dimensions: directions in which \
+             images differ by more than the views of one image. Alignment is {}.",
             subject.views,
             d.dims,
             subject.alignment.map_or("unknown".into(), |a| format!(
-                "{a:.3} (0 is the same for all views, 2 is unrelated)"
+                "{a:.3} (0 means equal views, 2 unrelated ones)"
             ))
         )));
     }
@@ -155,7 +156,7 @@ fn copies(subject: &Subject) -> Finding {
     match dimensions.redundant() {
         0 => finding(
             false,
-            "No dimension is a copy of another (correlation beyond 0.999).".into(),
+            "No dimension copies another (correlation above 0.999).".into(),
         ),
         count => {
             let largest = dimensions.duplicates.iter().max_by_key(|group| group.len());
@@ -172,7 +173,8 @@ fn copies(subject: &Subject) -> Finding {
             finding(
                 true,
                 format!(
-                    "{count} dimension{} another up to scale and sign (correlation beyond 0.999), {groups}: {}{more}.",
+                    "{count} dimension{} another up to scale and sign (correlation above 0.999), \
+                     {groups}: {}{more}.",
                     if count == 1 { " copies" } else { "s copy" },
                     named.join(", ")
                 ),
@@ -223,8 +225,8 @@ fn marginals(subject: &Subject) -> Finding {
     finding(
         mean > NEAR_UNIFORM,
         format!(
-            "The dimensions are {mean:.3} nats from uniform on average after the {}: dimension {worst} the farthest ({:.2}), \
-             dimension {best} the nearest ({:.2}).",
+            "The dimensions are {mean:.3} nats from uniform on average after the {}: dimension \
+             {worst} the farthest ({:.2}), dimension {best} the nearest ({:.2}).",
             transform(subject),
             away(worst),
             away(best)
@@ -247,8 +249,8 @@ fn correlation(subject: &Subject) -> Finding {
     finding(
         dimensions.mean_absolute_correlation > (3.0 * chance).max(0.1),
         format!(
-            "Two dimensions have a correlation of {:.3} on average, in size; independent ones of {} rows would have \
-             {chance:.3}{most}.",
+            "The mean absolute correlation of two dimensions is {:.3}; for independent ones with \
+             {} rows it would be {chance:.3}{most}.",
             dimensions.mean_absolute_correlation, d.rows
         ),
     )
@@ -257,7 +259,8 @@ fn correlation(subject: &Subject) -> Finding {
 fn pairs(subject: &Subject) -> Vec<Finding> {
     let Some(pairs) = &subject.diagnostics.pairs else {
         return vec![Finding::note(
-            "Too little to test whether pairs of dimensions are independent: 20 rows and two dimensions that vary are needed.",
+            "Too few rows to test pairs of dimensions for independence: at least 20 rows and two \
+             varying dimensions are needed.",
         )];
     };
     let share = 100.0 * pairs.dependent as f64 / pairs.pairs as f64;
@@ -265,14 +268,14 @@ fn pairs(subject: &Subject) -> Vec<Finding> {
         pairs.dependent > 0,
         if pairs.dependent == 0 {
             format!(
-                "No pair of dimensions is found dependent: the independence of none of {} pairs is rejected at 5 % after \
-                 correction for their number.",
+                "No pair of dimensions is found dependent: independence is rejected at 5 % for \
+                 none of {} pairs, after correction for their number.",
                 count(pairs.pairs)
             )
         } else {
             format!(
-                "{} of {} pairs of dimensions ({share:.1} %) depend on each other beyond chance; a pair shares {:.4} nats \
-                 on average.",
+                "{} of {} pairs of dimensions ({share:.1} %) are dependent beyond chance; a pair \
+                 shares {:.4} nats on average.",
                 count(pairs.dependent),
                 count(pairs.pairs),
                 pairs.mean_mutual_information
@@ -287,8 +290,8 @@ fn pairs(subject: &Subject) -> Vec<Finding> {
         findings.push(finding(
             hidden.mutual_information > 0.05,
             format!(
-                "Dimensions {} and {} are nearly uncorrelated ({}) and yet dependent: they share {:.2} nats. \
-                 Covariance cannot see this.",
+                "Dimensions {} and {} are nearly uncorrelated ({}) but dependent: they share {:.2} \
+                 nats. Covariance cannot detect this.",
                 hidden.first,
                 hidden.second,
                 fixed(hidden.correlation, 3),
@@ -304,7 +307,7 @@ fn neighbours(subject: &Subject) -> Finding {
     let copies = match neighbours.copies {
         0 => String::new(),
         count => format!(
-            " {count} of {} rows that asked have an exact copy.",
+            " {count} of {} query rows have an exact copy.",
             neighbours.queries
         ),
     };
@@ -312,8 +315,8 @@ fn neighbours(subject: &Subject) -> Finding {
         (Some(far), Some(overlap)) => finding(
             overlap > OVERLAP || neighbours.copies > 0,
             format!(
-                "The nearest neighbour is {} away on average, the 100th {}; the two histograms share {:.1} % of \
-                 their area (0 % is full separation).{copies}",
+                "The nearest neighbour is {} away on average, the 100th {}; the two histograms \
+                 overlap in {:.1} % of their area (0 % is full separation).{copies}",
                 significant(neighbours.first_mean),
                 significant(far),
                 100.0 * overlap
@@ -322,7 +325,8 @@ fn neighbours(subject: &Subject) -> Finding {
         _ => finding(
             neighbours.copies > 0,
             format!(
-                "The nearest neighbour is {} away on average; there is no 100th neighbour of {} rows.{copies}",
+                "The nearest neighbour is {} away on average; there is no 100th neighbour of {} \
+                 rows.{copies}",
                 significant(neighbours.first_mean),
                 neighbours.rows
             ),
@@ -338,7 +342,7 @@ fn sampled(subject: &Subject) -> Finding {
     }
     if d.neighbours.queries < d.rows {
         parts.push(format!(
-            "neighbours asked for by {} rows and answered by all",
+            "neighbours of {} query rows among all rows",
             d.neighbours.queries
         ));
     }
@@ -362,7 +366,7 @@ fn sampled(subject: &Subject) -> Finding {
         Finding::note(format!("Everything is of all {} rows.", d.rows))
     } else {
         Finding::note(format!(
-            "Covariance, correlation and spectrum are of all {} rows; sampled evenly: {}.",
+            "Covariance, correlation and spectrum use all {} rows; evenly sampled: {}.",
             d.rows,
             parts.join("; ")
         ))

@@ -35,8 +35,8 @@ pub(super) fn marginals(subjects: &[Subject]) -> Histograms {
     });
     Histograms {
         title: "Marginal distributions of single dimensions".into(),
-        caption: "After the transform to the unit interval, from the least to the most uniform dimension that is not nearly constant, evenly \
-                  in rank."
+        caption: "After the transform to the unit interval: dimensions from the least to the most \
+                  uniform, evenly spaced in rank, without nearly constant ones."
             .into(),
         x_label: "transformed coordinate".into(),
         series: names(subjects),

@@ -6,7 +6,8 @@ use super::{Subject, rescaled};
 use crate::table::{Cell, Column, Table};
 use crate::verdict::Finding;
 
-/// A figure as tables show it: its name, its key in JSON, its value if it was measured, and its digits after the point.
+/// A figure as tables show it: its name, its key in JSON, its value if it was measured, and its
+/// digits after the point.
 pub type Quantity = (&'static str, &'static str, Option<f64>, usize);
 
 /// The figures that a table shows, in order; what was not measured is `None`.
@@ -168,13 +169,13 @@ pub(super) fn table(subjects: &[Subject]) -> Table {
             .chain(subjects.iter().map(|subject| heading(subject.name.clone())))
             .collect(),
         rows: rows.collect(),
-        note: "What each is, and where it comes from, is in the project's `docs/diagnostics.md`."
+        note: "The project's `docs/diagnostics.md` defines each figure and names its source."
             .into(),
     }
 }
 
-/// One object; with two subjects `before` and `after` in it, with more a list under `embeddings`; with
-/// several also, under `beside_the_same_spread`, the first with the spread of the others.
+/// One object; with two subjects `before` and `after` in it, with more a list under `embeddings`;
+/// with several also, under `beside_the_same_spread`, the first with the spread of the others.
 #[must_use]
 pub fn json(subjects: &[Subject], findings: &[Finding]) -> Value {
     let findings: Vec<Value> = findings

@@ -42,7 +42,8 @@ pub(super) fn pairs(subjects: &[Subject]) -> Vec<Block> {
             .collect();
         if !panels.is_empty() {
             let caption = format!(
-                "A point keeps the colour that it has {}, by its ranks in the two dimensions.",
+                "A point has the same colour in both panels, given by its ranks in the two \
+                 dimensions {}.",
                 when(subjects, 0)
             );
             let scatter = Scatter {
@@ -106,7 +107,8 @@ fn when(subjects: &[Subject], index: usize) -> String {
     }
 }
 
-/// The same points evenly spread along either axis, so that all colours are used wherever they lie; equal ones stay equal.
+/// The same points evenly spread along either axis, so that all colours are used wherever they lie;
+/// equal ones stay equal.
 fn by_rank(points: &[[f32; 2]]) -> Vec<[f32; 2]> {
     let mut ranks = vec![[0.0; 2]; points.len()];
     for axis in 0..2 {

@@ -30,8 +30,8 @@ pub struct Scaled {
     pub covariance_shape: f64,
 }
 
-/// The first subject, then for each other the first with its spread and the other itself. Empty of a
-/// single subject, and where transforms differ or the first has no spread.
+/// The first subject, then for each other the first with its spread and the other itself. Empty of
+/// a single subject, and where transforms differ or the first has no spread.
 #[must_use]
 pub fn scaled(subjects: &[Subject]) -> Vec<Scaled> {
     let all: Vec<&Subject> = subjects.iter().collect();
@@ -88,7 +88,7 @@ fn state(name: &str) -> &str {
     }
 }
 
-/// The rows as a table; none where there are none.
+/// The rows as a table; none if there are none.
 pub(in crate::pages) fn table(subjects: &[Subject]) -> Option<Table> {
     let rows = scaled(subjects);
     let pictured = subjects.first()?.picture.rows();
@@ -109,8 +109,9 @@ pub(in crate::pages) fn table(subjects: &[Subject]) -> Option<Table> {
         ],
         rows: rows.into_iter().map(cells).collect(),
         note: format!(
-            "Of {pictured} rows. Rescaled: moved away from its mean until its mean standard deviation is that of the other. \
-             What the other has beyond it is no matter of scale. Without scale: each dimension brought to mean 0 and variance 1."
+            "From {pictured} rows. Rescaled: scaled about its mean to the mean standard deviation \
+             of the other. What the other gains over it is not an effect of scale. Without scale: \
+             each dimension standardised to mean 0 and variance 1."
         ),
     })
 }
@@ -145,7 +146,8 @@ mod tests {
     use super::super::report;
     use super::*;
 
-    /// Rows of logistic quantiles, stretched about a mean that is not 0; `bend` changes their shape.
+    /// Rows of logistic quantiles, stretched about a mean that is not 0; `bend` changes their
+    /// shape.
     fn subject(name: &str, scale: f64, bend: f64) -> Subject {
         let (rows, cols) = (300, 3);
         let value = |i: usize| {

@@ -11,7 +11,7 @@ use crate::chart::series::{LineChart, Series};
 use crate::number::fixed;
 use crate::page::Block;
 
-/// How a quantity is spread over the dimensions; none where all are equal.
+/// How a quantity is spread over the dimensions; none if all are equal.
 fn spread(
     title: &str,
     note: &str,
@@ -147,10 +147,11 @@ pub(super) fn spectrum(subjects: &[Subject]) -> Lines {
     Lines {
         title: "Spectrum of the covariance".into(),
         caption: format!(
-            "Both axes in powers of ten. A collapsed embedding falls steeply after a few directions; one that uses all its \
-             directions stays level. Dashed: the effective rank (RankMe).{}",
+            "Both axes are logarithmic. A collapsed embedding falls steeply after a few \
+             directions; one that uses all directions stays level. Dashed: the effective rank \
+             (RankMe).{}",
             match ends {
-                true => " Lines end where the precision of the data does.",
+                true => " Lines end at the precision of the data.",
                 false => "",
             }
         ),
@@ -164,7 +165,8 @@ pub(super) fn spectrum(subjects: &[Subject]) -> Lines {
     }
 }
 
-/// Distances to the 1st neighbour, and to the 100th where there is one, a panel a subject over one axis.
+/// Distances to the 1st neighbour, and to the 100th where there is one, a panel a subject over one
+/// axis.
 pub(super) fn neighbours(subjects: &[Subject]) -> Histograms {
     let of_all = |subject: &Subject| !subject.diagnostics.neighbours.hundredth.is_empty();
     let shown = if subjects.iter().any(of_all) { 2 } else { 1 };
@@ -208,7 +210,7 @@ pub(super) fn neighbours(subjects: &[Subject]) -> Histograms {
             subjects[0].diagnostics.rows,
             match shown {
                 1 => "",
-                _ => " The less the two share, the more single images stand apart (paper, Fig. 3).",
+                _ => " The less the two overlap, the more isolated the images are (paper, Fig. 3).",
             }
         ),
         x_label: "distance".into(),

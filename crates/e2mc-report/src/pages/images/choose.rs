@@ -1,7 +1,7 @@
 //! Which images are shown with their neighbours.
 //!
-//! Of two models those whose neighbours changed most, in both directions, and some that nobody chose; the page says so,
-//! because the first kind alone would tell a story.
+//! Chooses the images whose neighbours changed most between two models, in both directions, and a
+//! fixed sample. The page labels both kinds, because the first alone would mislead.
 
 use e2mc_eval::Answers;
 use e2mc_eval::diagnostics::{Asked, Surroundings};
@@ -122,8 +122,8 @@ pub(super) fn groups(models: &[Model]) -> Vec<Group> {
     groups.map(group).collect()
 }
 
-/// What the neighbours of each model say: their most frequent class, of equals that of the nearest. Nothing where a class
-/// is not known, or models did not look at the same images.
+/// What the neighbours of each model say: their most frequent class, of equals that of the nearest.
+/// Nothing where a class is not known, or models did not look at the same images.
 pub(super) fn votes(models: &[Model]) -> Vec<Judged> {
     let known = |model: &Model| -> Option<(Vec<usize>, Vec<usize>, Vec<usize>)> {
         let asked = &model.surroundings.as_ref()?.asked;
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_majority_of_the_neighbours_answers() {
-        // Of four neighbours so many are of class 0; of two and two the nearest counts.
+        // The number of the four neighbours of class 0; at two and two, the nearest decides.
         let judged = votes(&[model(&[4, 1, 2], true), model(&[0, 3, 1], true)]);
         assert_eq!(judged[0].answers.first, [[0, 1, 0]]);
         assert_eq!(judged[0].answers.second, [[1, 0, 1]]);

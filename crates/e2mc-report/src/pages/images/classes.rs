@@ -48,7 +48,8 @@ fn of(images: &Images, judged: &Judged) -> Vec<Block> {
         let forest = Forest {
             title: format!("Accuracy by class over {first}"),
             caption: format!(
-                "By {}: {} test images, sorted{}. Intervals hold for all classes at once in 95 of 100 cases.",
+                "By {}: {} test images, sorted{}. Intervals hold for all classes at once in 95 of \
+                 100 cases.",
                 judged.line,
                 fixed(judged.answers.labels.len() as f64, 0),
                 left_out(classes.len(), shown.len())

@@ -1,8 +1,10 @@
-//! What models do with single images: classes that gain and lose, pairs that are confused, images gained and lost,
-//! neighbours, and a map. The parts go into the pages of `inspect`, `report`, `compare` and the demo.
+//! What models do with single images: classes that gain and lose, pairs that are confused, images
+//! gained and lost, neighbours, and a map. The parts go into the pages of `inspect`, `report`,
+//! `compare` and the demo.
 //!
-//! [`Images`] holds answers and neighbours by row number. Which images the parts will show is [`Images::wanted`]; whoever
-//! can read them tells each one's name and [`Thumbnail`] in [`Images::show`]. What is not told is shown in words.
+//! [`Images`] holds answers and neighbours by row number. Which images the parts will show is
+//! [`Images::wanted`]; whoever can read them tells each one's name and [`Thumbnail`] in
+//! [`Images::show`]. What is not told is shown in words.
 
 mod choose;
 mod classes;
@@ -25,12 +27,12 @@ use crate::verdict::Finding;
 pub use results::{Source, of_results, of_run};
 
 /// What the page says where pictures are not wanted.
-pub const WITHOUT: &str = "Pictures are left out, as was asked.";
+pub const WITHOUT: &str = "Pictures are left out, as requested.";
 
 /// Which images of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Set {
-    /// Those that are judged, or all that there are.
+    /// Those that are evaluated, or all that there are.
     Test,
     /// Those that were learned from.
     Train,
@@ -50,7 +52,7 @@ pub struct ImageId {
 pub struct Picture {
     /// What it is called, such as its file's name.
     pub name: String,
-    /// The picture; none where it could not be read or is not wanted.
+    /// The picture; none if it could not be read or is not wanted.
     pub thumbnail: Option<Thumbnail>,
 }
 
@@ -59,7 +61,8 @@ pub struct Picture {
 pub struct Model {
     /// What tables and charts call it.
     pub name: String,
-    /// What it goes by on every page: see [`RunFolder::name_of`](e2mc_record::RunFolder::name_of); may be empty.
+    /// What it goes by on every page: see [`RunFolder::name_of`](e2mc_record::RunFolder::name_of);
+    /// may be empty.
     pub identity: String,
     /// Where rows lie, and what is nearest to them.
     pub surroundings: Option<Surroundings>,
@@ -113,8 +116,8 @@ impl Picture {
 }
 
 impl Images {
-    /// Models whose neighbours are known: where classes are known too, the majority of the neighbours answers for a
-    /// model.
+    /// Models whose neighbours are known: where classes are known too, the majority of the
+    /// neighbours answers for a model.
     #[must_use]
     pub fn of_surroundings(models: Vec<Model>, classes: Vec<String>) -> Self {
         let mut images = Self {
@@ -126,7 +129,8 @@ impl Images {
         images
     }
 
-    /// What models say of the same rows, each with its name; the first is what the others are compared with.
+    /// What models say of the same rows, each with its name; the first is what the others are
+    /// compared with.
     #[must_use]
     pub fn of_predictions<'a>(
         labels: &[usize],
@@ -204,7 +208,7 @@ impl Images {
         }
     }
 
-    /// The parts, as sections of a page; none where there is nothing to show.
+    /// The parts, as sections of a page; none if there is nothing to show.
     #[must_use]
     pub fn sections(&self) -> Vec<Section> {
         let mut sections = Vec::new();

@@ -1,4 +1,5 @@
-//! Single images of recorded results: answers from their predictions, neighbours from their surroundings.
+//! Single images of recorded results: answers from their predictions, neighbours from their
+//! surroundings.
 
 use std::path::PathBuf;
 
@@ -20,12 +21,12 @@ pub struct Source {
     pub val_seed: u64,
     /// What was learned from.
     pub train: Option<SplitRecord>,
-    /// What was judged.
+    /// What was evaluated.
     pub test: Option<SplitRecord>,
 }
 
 impl Source {
-    /// Of a result; `None` of embeddings in files.
+    /// Reads it from a result; `None` for embeddings in files.
     #[must_use]
     pub fn of(result: &EvaluationResult) -> Option<Self> {
         let Origin::Checkpoint(origin) = &result.origin else {
@@ -50,8 +51,9 @@ fn identity(result: &EvaluationResult) -> String {
     }
 }
 
-/// What the models of results do with single images: the first against each of the others. Results that were judged on
-/// other images, or have no fit in common with the first, take no part. A single result is shown alone.
+/// What the models of results do with single images: the first against each of the others. Results
+/// that were evaluated on other images, or have no fit in common with the first, take no part. A
+/// single result is shown alone.
 #[must_use]
 pub fn of_results(results: &[(String, &FoundResult)]) -> Images {
     let Some((_, first)) = results.first() else {
@@ -91,11 +93,12 @@ pub fn of_results(results: &[(String, &FoundResult)]) -> Images {
     images
 }
 
-/// What the models of runs do with single images: the base, where a result is of it, against each run's own.
+/// What the models of runs do with single images: the base, where a result is of it, against each
+/// run's own.
 #[must_use]
 pub fn of_run(runs: &[Run]) -> Images {
     let models = crate::pages::run::models_of(runs);
-    // Of several results of a model the first that has a fit in common with the first model's.
+    // Of several results of a model, take the first that shares a fit with the first model's.
     let Some((name, results)) = models.first() else {
         return Images::default();
     };
@@ -144,7 +147,7 @@ fn other_images(a: &EvaluationResult, b: &EvaluationResult) -> bool {
     both.is_some_and(|(a, b)| a != b) || a.test_images != b.test_images
 }
 
-/// Of the fits that both have, those of the most labels: probes before neighbours before machines.
+/// The shared fits with the most labels: probes before neighbours before machines.
 fn best_line(a: &FoundResult, b: &FoundResult) -> Option<MatchedLine> {
     // What cannot be read is no fit in common.
     let matches = match_fits(Side::from(a), Side::from(b)).ok()?;
@@ -156,7 +159,7 @@ fn best_line(a: &FoundResult, b: &FoundResult) -> Option<MatchedLine> {
         };
         (kind, (1e9 * line.key.percent()) as u64)
     };
-    // Of equals the first.
+    // Ties go to the first.
     let lines = matches.lines.into_iter().rev();
     lines.max_by_key(rank)
 }

@@ -31,7 +31,7 @@ pub(super) fn chosen(answers: &Answers) -> Vec<Chosen> {
     lists.into_iter().map(first).collect()
 }
 
-/// The blocks; none where nothing is known of single images.
+/// The blocks; none if nothing is known of single images.
 pub(super) fn blocks(images: &Images) -> Vec<Block> {
     let mut blocks: Vec<Block> = images
         .judged
@@ -145,7 +145,7 @@ fn strips(images: &Images, group: &Group) -> Strips {
             "those with the fewest of their class",
         ),
         Kind::Drawn => (
-            "Neighbours of images that nobody chose".to_owned(),
+            "Neighbours of a fixed sample of images".to_owned(),
             "evenly drawn",
         ),
     };
@@ -186,8 +186,8 @@ fn strips(images: &Images, group: &Group) -> Strips {
     Strips {
         title,
         caption: format!(
-            "{} of {} images that were looked at, {how}. Each with its nearest among {among}, by cosine similarity, the \
-             nearest first.",
+            "{} of {} images that were looked at, {how}. Each with its nearest among {among}, by \
+             cosine similarity, the nearest first.",
             group.rows.len(),
             group.among
         ),
@@ -237,10 +237,13 @@ fn map(images: &Images) -> Option<Block> {
         let map = Map {
             title: "A map of the images".into(),
             caption: format!(
-                "Principal components: the plane of the greatest variance, which leaves out the rest.{} Under the pointer an \
-                 image says what it is; the arrow keys go through all.",
+                "Principal components: the plane of the greatest variance, which leaves out the \
+                 rest.{} Under the pointer an image says what it is; the arrow keys go through \
+                 all.",
                 match several {
-                    true => " Later maps are turned towards the first; the same image is marked in all.",
+                    true =>
+                        " Later maps are turned towards the first; the same image is marked in \
+                        all.",
                     false => "",
                 }
             ),

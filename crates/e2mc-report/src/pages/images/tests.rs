@@ -1,4 +1,5 @@
-//! Single images on pages: what is shown, in pictures and in words; names that would break the page; its size.
+//! Single images on pages: what is shown, in pictures and in words; names that would break the
+//! page; its size.
 
 use std::path::Path;
 
@@ -16,7 +17,8 @@ use crate::sample::HOSTILE;
 use crate::tests::as_xml;
 use crate::{Block, Report};
 
-/// Two models of which the second is right on more images; ten classes, of which the first two are confused.
+/// Two models of which the second is right on more images; ten classes, of which the first two are
+/// confused.
 fn images(names: &dyn Fn(usize) -> String, bytes: usize) -> Images {
     let rows = 400;
     let labels: Vec<usize> = (0..rows).map(|row| row % 10).collect();
@@ -111,7 +113,7 @@ fn all_parts_are_there_in_pictures_and_in_words() {
         "Pairs of classes confused less by after",
         "Gained: images that after gets right and base gets wrong",
         "Neighbours: more of the same class in after",
-        "Neighbours of images that nobody chose",
+        "Neighbours of a fixed sample of images",
         "A map of the images",
         "data:image/png;base64,",
         // For those who hear the page.
@@ -203,7 +205,8 @@ fn findings_count_what_was_gained_and_lost() {
     let findings = images(&|row| row.to_string(), 300).findings();
     assert_eq!(
         findings[0].text,
-        "By logistic, 10 % of labels: of 400 test images after gets 30 right more often than base, and 0 less often."
+        "By logistic, 10 % of labels: of 400 test images after gets 30 right more often than base, \
+         and 0 less often."
     );
 }
 

@@ -13,19 +13,21 @@ pub fn sentence(outcome: &Improvement) -> String {
     let chosen = outcome.chosen_row().map(named).unwrap_or_default();
     match (outcome.verdict, &outcome.verified) {
         (ImprovementVerdict::Better, Some(verified)) => format!(
-            "Better for {usage}: {chosen} gets {} % of the held-out images B right, the old model {} %: a gain of {}.",
+            "Better for {usage}: {chosen} classifies {} % of the held-out images B correctly, the \
+             old model {} %: a gain of {}.",
             fixed(verified.after, 2),
             fixed(verified.before, 2),
             gained(verified)
         ),
         (_, Some(verified)) => format!(
-            "The old model stays: the best on A was {chosen}, and on B its gain for {usage} is {}, which is not certain.",
+            "The old model stays: the best on A was {chosen}, and on B its gain for {usage} is {}, \
+             which is not certain.",
             gained(verified)
         ),
         (ImprovementVerdict::NothingBetter, None) => format!(
             "The old model stays: for {usage} nothing was better than it on the held-out images A."
         ),
-        _ => "The old model stays: there are too few images with labels to check a gain.".into(),
+        _ => "The old model stays: there are too few labelled images to verify a gain.".into(),
     }
 }
 
@@ -62,7 +64,7 @@ pub fn findings(outcome: &Improvement) -> Vec<Finding> {
                 _ => Verdict::NoDifference,
             },
             text: format!(
-                "For {} it gets {} % of B right, the old model {} %: {}.",
+                "For {} it classifies {} % of B correctly, the old model {} %: {}.",
                 other.usage,
                 fixed(other.after, 2),
                 fixed(other.before, 2),
@@ -72,15 +74,16 @@ pub fn findings(outcome: &Improvement) -> Vec<Finding> {
     }
     if let (false, Some(gain)) = (better, outcome.detectable) {
         found.push(Finding::note(format!(
-            "The smallest gain that the {} images of B would have shown, four times in five: {} points.",
+            "On the {} images of B, a gain of {} points or more would be detected four times in \
+             five.",
             fixed(outcome.images.verify as f64, 0),
             fixed(gain, 2)
         )));
     }
     for &(labels, gain) in &outcome.labels_would_show {
         found.push(Finding::note(format!(
-            "With {} labelled images a gain of {} points would be seen, four times in five, if two models differ on a \
-             tenth of the images.",
+            "With {} labelled images, a gain of {} points would be detected four times in five, if \
+             two models differ on a tenth of the images.",
             fixed(labels as f64, 0),
             fixed(gain, 1)
         )));
@@ -89,16 +92,15 @@ pub fn findings(outcome: &Improvement) -> Vec<Finding> {
         found.push(Finding::note(match looks {
             1 => "B was looked at once.".to_owned(),
             _ => format!(
-                "B was looked at {looks} times. The interval does not know of the earlier ones: each gives luck another \
-                 chance."
+                "B was evaluated {looks} times. Each time gives luck another chance; the interval \
+                 does not account for this."
             ),
         }));
     }
     if outcome.interrupted {
         found.push(Finding {
             verdict: Verdict::Concern,
-            text: "A signal ended the search before its end; the same command goes on with it."
-                .into(),
+            text: "A signal stopped the search early; the same command resumes it.".into(),
         });
     }
     found.extend(outcome.warnings.iter().map(|text| Finding {

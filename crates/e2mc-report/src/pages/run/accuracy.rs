@@ -14,7 +14,7 @@ pub(super) struct Model<'a> {
     /// What tables and charts call it.
     pub(super) name: String,
     is_base: bool,
-    /// What was judged; results of the same are of one model.
+    /// What was evaluated; results of the same are of one model.
     judged: String,
     pub(super) results: Vec<&'a FoundResult>,
     rows: Vec<RowView>,
@@ -64,8 +64,8 @@ pub(super) fn models<'a>(runs: &'a [Run], logs: &[RunLog]) -> Vec<Model<'a>> {
     models
 }
 
-/// What the run's own results judge: what its first result that is not of the base does, unless one names a model file of
-/// this folder.
+/// What the run's own results judge: what its first result that is not of the base does, unless one
+/// names a model file of this folder.
 fn own_checkpoint(run: &Run) -> Option<String> {
     let of_run = run.results.results.iter().map(|found| &found.result);
     let mut of_run: Vec<&EvaluationResult> =
@@ -197,7 +197,8 @@ pub(super) fn drafts(models: &[Model<'_>]) -> Vec<Draft> {
                 Some(error) => Draft::Claim {
                     change,
                     text: format!(
-                        "{text} (paired change {} ± {error:.2} points over the same label subsets).",
+                        "{text} (paired change {} ± {error:.2} points over the same label \
+                            subsets).",
                         signed(change.value, 2)
                     ),
                 },
@@ -208,7 +209,8 @@ pub(super) fn drafts(models: &[Model<'_>]) -> Vec<Draft> {
     drafts
 }
 
-/// Whether both models learned from the same labels and were judged on the same images, as far as that is known.
+/// Whether both models learned from the same labels and were evaluated on the same images, as far
+/// as that is known.
 fn comparable(a: &Model<'_>, b: &Model<'_>) -> bool {
     let pairs = || {
         let all = a.results.iter();

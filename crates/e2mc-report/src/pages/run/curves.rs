@@ -6,7 +6,8 @@ use crate::chart::lines::Lines;
 use crate::chart::marks::Mark;
 use crate::chart::series::{LineChart, Series};
 
-/// Terms that have a better name than their key, in the order in which they are shown, with their unit.
+/// Terms that have a better name than their key, in the order in which they are shown, with their
+/// unit.
 const NAMED: [(&str, &str, &str); 5] = [
     ("invariance", "Invariance", ""),
     ("variance", "Variance", ""),
@@ -67,8 +68,8 @@ pub fn terms(logs: &[RunLog]) -> Lines {
     charts[0].marks = epochs(logs);
     Lines {
         title: "Loss terms".into(),
-        caption: "Unweighted, means between two entries of the log. Whole losses of runs with different terms cannot be \
-                  compared."
+        caption: "Unweighted terms, averaged between two entries of the log. Total losses of runs \
+                  with different terms cannot be compared."
             .into(),
         x_label: "step".into(),
         smooth: 9,
@@ -77,7 +78,8 @@ pub fn terms(logs: &[RunLog]) -> Lines {
     }
 }
 
-/// Where the first run's epochs end, if they are few; else the first one's end, which makes the axis readable.
+/// Where the first run's epochs end, if they are few; else the first one's end, which makes the
+/// axis readable.
 fn epochs(logs: &[RunLog]) -> Vec<Mark> {
     let ends = logs.first().map(RunLog::epoch_ends).unwrap_or_default();
     let shown = if ends.len() <= 3 { ends.len() } else { 1 };

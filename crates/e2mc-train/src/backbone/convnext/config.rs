@@ -28,7 +28,7 @@ pub struct ConvnextConfig {
     pub head_norm: bool,
     /// What that one adds to the variance; all others add 1e-6.
     pub head_epsilon: f64,
-    /// What was taken for granted where this was read off tensors, in words.
+    /// What was assumed where this was read off tensors, in words.
     #[serde(skip)]
     pub(super) assumed: Option<String>,
 }
@@ -93,7 +93,8 @@ const SIZES: [(&str, [usize; 4], usize); 10] = [
 ];
 
 impl fmt::Display for ConvnextConfig {
-    /// The short name: `convnext-tiny`, `convnextv2 of widths [4, 8, 16, 32] and depths [1, 1, 2, 1]`.
+    /// The short name: `convnext-tiny`,
+    /// `convnextv2 of widths [4, 8, 16, 32] and depths [1, 1, 2, 1]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.response_norm {
             true => "convnextv2",

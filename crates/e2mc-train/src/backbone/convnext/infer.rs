@@ -7,8 +7,8 @@ use crate::archive::Problem;
 use crate::backbone::found::Found;
 
 /// Which networks a user can bring.
-const NETWORKS: &str = "e2mc knows ConvNeXt v1 and v2 of four stages with a stem of patches, of any width; of \
-     any other network the embeddings, as .npy, can be judged and adapted";
+const NETWORKS: &str = "e2mc supports  ConvNeXt v1 and v2 of four stages with a stem of patches, \
+     of any width; save the embeddings of any other network as .npy to evaluate and adapt them";
 
 fn other(expected: impl Into<String>, found: impl Into<String>) -> Problem {
     Problem {
@@ -88,7 +88,7 @@ pub(super) fn infer(found: &Found<'_>) -> Result<ConvnextConfig, Problem> {
         taken.push_str(&format!(" (the last: {:e})", config.head_epsilon));
     }
     config.assumed = Some(format!(
-        "taken for granted, for no file says it: {taken}, GELU, and a stem whose patches do not overlap"
+        "assumed, as no file says it: {taken}, GELU, and a stem whose patches do not overlap"
     ));
     found.check_size(&config, config.weights(), NETWORKS)?;
     Ok(config)

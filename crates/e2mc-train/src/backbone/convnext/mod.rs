@@ -1,4 +1,5 @@
-//! The family of ConvNeXts, v1 (Liu et al. 2022) and v2 (Woo et al. 2023), with timm's parameter names.
+//! The family of ConvNeXts, v1 (Liu et al. 2022) and v2 (Woo et al. 2023), with timm's parameter
+//! names.
 
 mod config;
 mod family;

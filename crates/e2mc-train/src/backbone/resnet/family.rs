@@ -104,7 +104,7 @@ impl NetworkConfig for ResnetConfig {
     }
 
     fn assumed(&self) -> Option<String> {
-        let stride = "stride 1 is taken for the 3 x 3 stem, for the file does not say";
+        let stride = "stride 1 is assumed for the 3 x 3 stem, as the file does not say";
         (self.stem == Stem::Small).then(|| stride.into())
     }
 

@@ -34,11 +34,11 @@ const ORDER: [&str; 13] = [
 ];
 /// Which networks a user can bring.
 const NETWORKS: &str =
-    "e2mc knows ResNet-18, 26, 34, 50, 101, 152 and 200 with torchvision's names, of any width";
+    "e2mc supports  ResNet-18, 26, 34, 50, 101, 152 and 200 with torchvision's names, of any width";
 
-/// torchvision's names, and the numbers that its modules have in an `nn.Sequential` of them. Without
-/// a max pool they are one less from the first stage on: that naming comes first, for its landmark
-/// is in no other's network, but the landmark of the one with it is in its.
+/// torchvision's names, and the numbers that its modules have in an `nn.Sequential` of them.
+/// Without a max pool they are one less from the first stage on: that naming comes first, for its
+/// landmark is in no other's network, but the landmark of the one with it is in its.
 pub(super) static NAMINGS: [Naming; 3] = [
     Naming {
         names: &["torchvision", "timm"],

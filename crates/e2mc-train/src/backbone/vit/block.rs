@@ -16,7 +16,7 @@ pub(super) const DEVIATION: f64 = 0.02;
 #[derive(Debug)]
 struct Attention {
     qkv: Linear,
-    /// Of queries and of keys.
+    /// Norms of queries and of keys.
     norms: Option<[LayerNorm; 2]>,
     proj: Linear,
     heads: i64,

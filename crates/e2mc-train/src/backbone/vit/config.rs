@@ -4,14 +4,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Which vision transformer: everything that decides its parameters' shapes, and what no shape tells.
+/// Which vision transformer: everything that decides its parameters' shapes, and what no shape
+/// tells.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VitConfig {
     /// Height and width of a patch in pixels.
     pub patch: usize,
-    /// Height and width in pixels of the images that the position embeddings are for; those of other
-    /// sizes are interpolated.
+    /// Height and width in pixels of the images that the position embeddings are for; those of
+    /// other sizes are interpolated.
     pub image_size: usize,
     /// Channels of the images: 1 or 3.
     pub channels: usize,
@@ -56,7 +57,7 @@ pub struct VitConfig {
     pub layer_scale: bool,
     /// What layer norms add to the variance.
     pub epsilon: f64,
-    /// What was taken for granted where this was read off tensors, in words.
+    /// What was assumed where this was read off tensors, in words.
     #[serde(skip)]
     pub(super) assumed: Option<String>,
 }
@@ -219,7 +220,8 @@ const SIZES: [(&str, usize, usize); 6] = [
 ];
 
 impl fmt::Display for VitConfig {
-    /// The short name: `vit-small/16`, `vit-base/14 with 4 registers`, `vit/7 of width 128 and depth 6`.
+    /// The short name: `vit-small/16`, `vit-base/14 with 4 registers`,
+    /// `vit/7 of width 128 and depth 6`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { width, depth, .. } = *self;
         let size = SIZES.iter().find(|&&(_, w, d)| (w, d) == (width, depth));

@@ -167,8 +167,8 @@ impl NetworkConfig for VitConfig {
         }
     }
 
-    /// What the position embeddings are for, but DINOv2's: they were made for 518 pixels last, and its
-    /// authors judge at 224.
+    /// What the position embeddings are for, but DINOv2's: they were made for 518 pixels last, and
+    /// its authors judge at 224.
     fn image_side(&self) -> Option<usize> {
         match (self.patch, self.image_size) {
             (_, 224) | (14, 518) => None,

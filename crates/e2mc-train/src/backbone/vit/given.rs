@@ -99,8 +99,8 @@ impl VitConfig {
         (of(ratio) == self.hidden).then(|| json!(ratio))
     }
 
-    /// Moves what the library adds to other tokens, or to none, into the tokens themselves: the same
-    /// sums.
+    /// Moves what the library adds to other tokens, or to none, into the tokens themselves: the
+    /// same sums.
     pub(super) fn refitted(
         &self,
         given: Given,
@@ -118,7 +118,7 @@ impl VitConfig {
             let rows = positions.size()[1];
             let own = self.placed.min(rows as usize);
             for (token, first, count) in [(CLASS, 0, class), (REGISTERS, class, self.registers)] {
-                // Of these rows the library has none.
+                // The library has none of these rows.
                 if first + count > own || first + count <= placed || count == 0 {
                     continue;
                 }
@@ -149,8 +149,8 @@ impl VitConfig {
         Ok(())
     }
 
-    /// Whether the library's network scales its residual branches, whatever it is asked for: by 1 where
-    /// this one does not.
+    /// Whether the library's network scales its residual branches, whatever it is asked for: by 1
+    /// where this one does not.
     fn is_scaled_in(&self, given: Given) -> bool {
         match given {
             Given::HfDinov2 => true,

@@ -1,4 +1,4 @@
-//! Which vision transformer a file's tensors make up, and what is taken for granted of it.
+//! Which vision transformer a file's tensors make up, and what is assumed of it.
 
 use super::config::{Activation, Mlp, Pool, Positions, VitConfig};
 use super::names::PATCHES;
@@ -7,9 +7,9 @@ use crate::archive::Problem;
 use crate::backbone::found::Found;
 
 /// Which networks a user can bring.
-const NETWORKS: &str = "e2mc knows vision transformers with square patches of one size, class token or none, \
-     registers, LayerScale, SwiGLU and learned or rotary positions; of any other network the embeddings, \
-     as .npy, can be judged and adapted";
+const NETWORKS: &str = "e2mc supports  vision transformers with square patches of one size, class \
+     token or none, registers, LayerScale, SwiGLU and learned or rotary positions; save the \
+     embeddings of any other network as .npy to evaluate and adapt them";
 
 fn other(expected: impl Into<String>, found: impl Into<String>) -> Problem {
     Problem {
@@ -126,7 +126,7 @@ fn place(config: &mut VitConfig, found: &Found<'_>) -> Result<(), Problem> {
     let of_eva = ["weight", "bias"].map(|tensor| format!("blocks.0.attn.qkv.{tensor}"));
     if found.is_named_by("timm") && of_eva.iter().any(|name| found.is_joined(name)) {
         let expected = "queries, keys and values in one, or no learned positions";
-        let eva = "both, as in EVA-02, which turns queries by angles, too";
+        let eva = "both, as in EVA-02, which also rotates queries";
         return Err(other(expected, eva));
     }
     let rows = match *shape {
@@ -208,7 +208,7 @@ fn take(config: &mut VitConfig, found: &Found<'_>) -> Result<(), Problem> {
         Some(name) => {
             config.activation = Activation::named(name).ok_or_else(|| {
                 other(
-                    "an activation that e2mc knows, such as gelu",
+                    "an activation that e2mc supports , such as gelu",
                     format!("`{name}`"),
                 )
             })?;
@@ -245,7 +245,7 @@ fn take(config: &mut VitConfig, found: &Found<'_>) -> Result<(), Problem> {
     }
     if !granted.is_empty() {
         let granted = granted.join(", ");
-        words.push(format!("taken for granted, for no file says it: {granted}"));
+        words.push(format!("assumed, as no file says it: {granted}"));
     }
     config.assumed = (!words.is_empty()).then(|| words.join("; "));
     Ok(())

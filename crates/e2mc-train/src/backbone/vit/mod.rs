@@ -1,5 +1,5 @@
-//! The family of vision transformers (Dosovitskiy et al. 2021), with timm's parameter names: those of
-//! DINO, DINOv2, DINOv3, MAE, MoCo v3 and iBOT among them.
+//! The family of vision transformers (Dosovitskiy et al. 2021), with timm's parameter names: those
+//! of DINO, DINOv2, DINOv3, MAE, MoCo v3 and iBOT among them.
 
 mod block;
 mod config;

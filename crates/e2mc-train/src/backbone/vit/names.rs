@@ -1,7 +1,8 @@
 //! What files call a vision transformer's tensors.
 //!
-//! Our names are timm's, which DINO, DINOv2, MAE, MoCo v3 and iBOT share but for a few; DINOv3's and
-//! the shards of FSDP are read under the same table. torchvision and Hugging Face have their own.
+//! Our names are timm's, which DINO, DINOv2, MAE, MoCo v3 and iBOT share but for a few; DINOv3's
+//! and the shards of FSDP are read under the same table. torchvision and Hugging Face have their
+//! own.
 
 use crate::backbone::naming::{Naming, Pieces};
 use crate::backbone::table::Table;
@@ -156,7 +157,8 @@ macro_rules! hf_dinov2 {
 static HF_DINOV2: Table = hf_dinov2!("mlp.fc1", "mlp.fc2");
 static HF_DINOV2_GATED: Table = hf_dinov2!("mlp.weights_in", "mlp.weights_out");
 
-/// Hugging Face's names of DINOv3; `$up` is what our first linear layer or its second half is there.
+/// Hugging Face's names of DINOv3; `$up` is what our first linear layer or its second half is
+/// there.
 macro_rules! hf_dinov3 {
     ($own:literal) => {
         Table {
@@ -212,7 +214,8 @@ const READ_GATED: Pieces = Pieces {
     ..GATED
 };
 
-/// A block's number with the chunk that it is in, as DINOv2's FSDP wraps them: `blocks.1.7.` is block 7.
+/// A block's number with the chunk that it is in, as DINOv2's FSDP wraps them: `blocks.1.7.` is
+/// block 7.
 fn unchunked(name: &str) -> Option<String> {
     let rest = name.strip_prefix("blocks.")?;
     let (chunk, rest) = rest.split_once('.')?;
@@ -291,7 +294,8 @@ pub(super) static NAMINGS: [Naming; 9] = [
         beside: beside_timm,
         ..Naming::PLAIN
     },
-    // timm's networks with rotary positions are found and read under the first; this is for writing.
+    // timm's networks with rotary positions are found and read under the first; this is for
+    // writing.
     Naming {
         names: &["timm-rope"],
         landmark: PATCHES,
@@ -430,7 +434,7 @@ mod tests {
         for name in ["mask_token", "decoder_blocks.0.norm1.weight", "head.weight"] {
             assert_eq!(ours("timm", name), None, "{name}");
         }
-        // Tokens of kinds that are not known are not passed over.
+        // Tokens of kinds that are not known are not skipped.
         assert!(ours("timm", "dist_token").is_some());
         assert!(ours("hf-vit", "embeddings.distillation_token").is_some());
     }

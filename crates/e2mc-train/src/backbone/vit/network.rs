@@ -1,4 +1,5 @@
-//! The vision transformer with its weights: patches to tokens, blocks, and what becomes the features.
+//! The vision transformer with its weights: patches to tokens, blocks, and what becomes the
+//! features.
 
 use tch::nn::{Init, Path};
 use tch::{Device, Kind, Tensor};
@@ -143,8 +144,8 @@ impl VisionTransformer {
             .f_mean_dim([1i64].as_slice(), false, Kind::Float)?)
     }
 
-    /// Features of several tokens, as an output's name asks for them. `last` holds the tokens behind
-    /// each of the last blocks.
+    /// Features of several tokens, as an output's name asks for them. `last` holds the tokens
+    /// behind each of the last blocks.
     fn gather(&self, gathering: Gathering, last: &[Tensor]) -> Result<Tensor, Error> {
         let mut parts = Vec::with_capacity(last.len() + 1);
         for tokens in last {

@@ -1,9 +1,9 @@
 //! How tokens know their places: embeddings that are added, and angles that queries are turned by.
 //!
-//! Learned embeddings are made for one grid of patches. For another grid they are resized as images are:
-//! bicubic (a = -0.5) with antialias, to exactly the new grid, as timm does it and DINOv2 with
-//! registers. DINO and DINOv2 without registers differ a little: no antialias, a = -0.75, and a scale
-//! that is 0.1 patches larger.
+//! Learned embeddings are made for one grid of patches. For another grid they are resized as images
+//! are: bicubic (a = -0.5) with antialias, to exactly the new grid, as timm does it and DINOv2 with
+//! registers. DINO and DINOv2 without registers differ a little: no antialias, a = -0.75, and a
+//! scale that is 0.1 patches larger.
 
 use std::f64::consts::PI;
 
@@ -67,9 +67,9 @@ pub(super) const START: Init = Init::Randn {
 
 /// The angles of a grid's patches, as cosines and sines `(down * across, head)`.
 ///
-/// DINOv3 places a patch's middle in [-1, 1] down and across, and turns by `2 pi place / period` with
-/// `head / 4` periods `base^(4 k / head)`: first those of the place down, then those across, both
-/// once more for the second half.
+/// DINOv3 places a patch's middle in [-1, 1] down and across, and turns by `2 pi place / period`
+/// with `head / 4` periods `base^(4 k / head)`: first those of the place down, then those across,
+/// both once more for the second half.
 #[derive(Debug)]
 pub(super) struct Angles {
     cosine: Tensor,
@@ -109,7 +109,8 @@ impl Angles {
         })
     }
 
-    /// Turns the last tokens of `(n, heads, t, head)`, those of patches, in float32; the others stay.
+    /// Turns the last tokens of `(n, heads, t, head)`, those of patches, in float32; the others
+    /// stay.
     pub(super) fn turn(&self, x: &Tensor) -> Result<Tensor, Error> {
         let kind = x.kind();
         let patches = self.cosine.size()[0];

@@ -1,8 +1,8 @@
 //! Features that are put together of several tokens: `class:4`, `class:1+mean`.
 //!
 //! DINO's linear evaluation takes the class tokens of the last 4 blocks, each behind the last layer
-//! norm; DINOv2's takes those of the last 1 or 4 blocks and, behind them, the mean of the last block's
-//! patches.
+//! norm; DINOv2's takes those of the last 1 or 4 blocks and, behind them, the mean of the last
+//! block's patches.
 
 /// Which tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
-//! DINO's head: linear layers with GELU between them to a bottleneck, which is normalised, and a last
-//! layer whose weights are a length times a direction (weight normalisation, Salimans and Kingma 2016).
+//! DINO's head: linear layers with GELU between them to a bottleneck, which is normalised, and a
+//! last layer whose weights are a length times a direction (weight normalisation, Salimans and
+//! Kingma 2016).
 //!
 //! Names of the parameters: `projector.0`, `projector.2`, … as `nn.Sequential` counts them, and
 //! `prototypes.weight_g` `(k, 1)` and `prototypes.weight_v` `(k, d)` as `weight_norm` has them.

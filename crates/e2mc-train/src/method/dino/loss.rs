@@ -15,8 +15,8 @@ pub struct Temperatures {
 /// `-sum_k p_k log q_k`, with `p = softmax((teacher - centre) / temperature)`, through which no
 /// gradient flows, and `q = softmax(student / temperature)` (Caron et al. 2021, Eq. 3).
 ///
-/// `student` are the scores `(n, k)` of each view, `teacher` those of the first views, `centre` is `(1, k)`. The result
-/// is a scalar in float32.
+/// `student` are the scores `(n, k)` of each view, `teacher` those of the first views, `centre` is
+/// `(1, k)`. The result is a scalar in float32.
 ///
 /// # Errors
 /// Where the shapes differ, or libtorch runs out of memory.

@@ -1,11 +1,11 @@
 //! DINO: self-distillation without labels (Caron et al., ICCV 2021, "Emerging Properties in
 //! Self-Supervised Vision Transformers"), with multi-crop.
 //!
-//! A student sees all views, a teacher the large ones. Both end in a head of linear layers with GELU, whose last output
-//! is the bottleneck; it is normalised, and its products with unit prototypes are the scores. The
-//! teacher's scores less a centre, sharpened and through a softmax, are what the student's are to
-//! be at every other view (Eq. 1 and 3). The teacher is the average of the student's weights over the steps, the
-//! centre that of the teacher's scores (Eq. 4).
+//! A student sees all views, a teacher the large ones. Both end in a head of linear layers with
+//! GELU, whose last output is the bottleneck; it is normalised, and its products with unit
+//! prototypes are the scores. The teacher's scores less a centre, sharpened and through a softmax,
+//! are what the student's are to be at every other view (Eq. 1 and 3). The teacher is the average
+//! of the student's weights over the steps, the centre that of the teacher's scores (Eq. 4).
 //!
 //! The entropy criterion acts on the student's bottleneck before it is normalised.
 //!

@@ -29,8 +29,8 @@ pub struct Dino {
 }
 
 impl Dino {
-    /// Makes the student's head under `path`, the teacher under `path / "teacher"` and the centre as
-    /// `path / "center"`.
+    /// Makes the student's head under `path`, the teacher under `path / "teacher"` and the centre
+    /// as `path / "center"`.
     ///
     /// # Errors
     /// Where a width is out of range.
@@ -60,7 +60,7 @@ fn large(resolutions: &[usize]) -> Result<usize, Error> {
     if first == resolutions.iter().filter(is_large).count() {
         return Ok(first);
     }
-    let expected = "the largest views first for DINO, whose teacher sees them alone";
+    let expected = "the largest views first, because DINO's teacher sees only these";
     let found = format!("{resolutions:?} pixels");
     Err(Error::config("augmentation.views", expected, found))
 }
