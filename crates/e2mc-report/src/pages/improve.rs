@@ -436,7 +436,11 @@ pub(super) mod tests {
                 Verdict::Concern
             ]
         );
-        assert!(found[1].text.starts_with("For sgd-head it classifies 49.00 %"));
+        assert!(
+            found[1]
+                .text
+                .starts_with("For sgd-head it classifies 49.00 %")
+        );
         assert!(found[3].text.contains("2 times"));
     }
 
