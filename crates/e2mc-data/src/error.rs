@@ -270,7 +270,7 @@ pub enum Error {
     },
     /// More images cannot be used than was allowed for.
     #[error(
-        "{count} of {images} images cannot be read: expected at most {allowed}; the last error: \
+        "{count} of {images} images cannot be read: expected at most {allowed}; the last failure: \
          {last}"
     )]
     TooManyBad {
@@ -286,7 +286,7 @@ pub enum Error {
     /// An image cannot be used, and no other of its class can take its place.
     #[error(
         "{name} cannot be read: expected a replacement of its class, found none among {others}; \
-         the last error: {last}"
+         the last failure: {last}"
     )]
     NoSubstitute {
         /// The image.

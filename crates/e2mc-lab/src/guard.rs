@@ -140,7 +140,7 @@ impl Guard {
     }
 
     /// Measures the model; the first measurement is the start that later ones are compared with. `None`
-    /// where a stop was requested meanwhile, of any process. The others [help](Guard::help).
+    /// where a stop was requested meanwhile, of any process. The others do their share of the embedding.
     ///
     /// # Errors
     /// Where an image cannot be read, or a feature is not finite.

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use crate::number;
-use crate::text::{escape, prose, whole_words};
+use crate::text::{prose, whole_words};
 
 /// A table; the first column names the rows.
 #[derive(Clone, Debug, Default)]

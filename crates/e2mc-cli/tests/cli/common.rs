@@ -9,6 +9,10 @@ use assert_cmd::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// Tests run side by side, one for each core. With more threads each, small steps spend most of their
+/// time waiting for threads that other tests keep from running.
+pub(super) const ONE_THREAD: [(&str, &str); 1] = [("OMP_NUM_THREADS", "1")];
+
 /// A fresh folder for one test.
 pub(super) struct World {
     folder: TempDir,
@@ -55,10 +59,10 @@ impl World {
         self.folder.path().join(name)
     }
 
-    /// The program, in this folder.
+    /// The program, in this folder, computing on one thread.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(program());
-        command.current_dir(self.folder.path());
+        command.current_dir(self.folder.path()).envs(ONE_THREAD);
         command
     }
 
@@ -67,11 +71,12 @@ impl World {
         Self::ran(self.command(), line)
     }
 
-    /// The same, computing on one thread: with another number of them products of few rows differ
-    /// in their last bits.
-    pub(super) fn run_on_one_thread(&self, line: &str) -> Ran {
+    /// The same on as many threads as the program takes.
+    pub(super) fn run_on_all_threads(&self, line: &str) -> Ran {
         let mut command = self.command();
-        command.env("OMP_NUM_THREADS", "1");
+        for (name, _) in ONE_THREAD {
+            command.env_remove(name);
+        }
         Self::ran(command, line)
     }
 
@@ -87,6 +92,7 @@ impl World {
     /// Starts `e2mc` with these words, and does not wait for it.
     pub(super) fn spawn(&self, line: &str) -> Child {
         std::process::Command::new(program())
+            .envs(ONE_THREAD)
             .args(line.split_whitespace())
             .current_dir(self.folder.path())
             .stdin(Stdio::null())

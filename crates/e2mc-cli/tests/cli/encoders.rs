@@ -138,7 +138,7 @@ fn a_vision_transformer_goes_the_whole_way() {
     assert_eq!(result["probes"][0]["probe"], "attentive", "{result}");
     assert_eq!(result["settings"]["attentive"]["epochs"], 20);
     assert!(result["knn"].is_f64(), "{result}");
-    attentive_probes_are_refused_without_tokens(&world, &line);
+    attentive_probes_are_refused_without_tokens(&world, line);
     // A layout is refused where it does not fit a patch.
     let ran = world.run(
         "embed --checkpoint run/model.safetensors --data data --out g.npy --resize 30 --crop 30",
@@ -157,11 +157,11 @@ fn attentive_probes_are_refused_without_tokens(world: &World, probe: &str) {
     for (line, said) in [
         (
             "probe --train f.npy --test f.npy --train-labels f.labels.npy --test-labels f.labels.npy",
-            "learns from a network's tokens, found features alone",
+            "needs a network's tokens, found only features",
         ),
         (
             &format!("{probe} --output class:2+mean --map map.safetensors"),
-            "learns from tokens: a map is for the features",
+            "uses tokens, but a map applies to the features",
         ),
         (
             "sweep --checkpoint run/model.safetensors --recipe vicreg-small --data data --grid criterion.beta=0,1 \

@@ -542,7 +542,7 @@ fn fractions_that_would_share_a_folder_are_refused() {
         "probe {FILES} --fractions 0.5,0.1234,0.1231 --out out"
     ));
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
-    let expected = "the fractions 0.1234 and 0.1231 are both 12.3 %";
+    let expected = "the fractions 0.1234 and 0.1231 both round to 12.3 %";
     assert!(ran.error().contains(expected), "{}", ran.stderr);
     assert!(!world.path("out").exists());
 }

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use super::common::{TINY, World, assert_each_step_once, log, program};
+use super::common::{ONE_THREAD, TINY, World, assert_each_step_once, log, program};
 use super::images::two_classes;
 
 /// Starts a run of two processes that would take long, and waits until it has logged some steps.
 fn start(world: &World, more: &str) -> Child {
     let words = format!("pretrain {TINY} --data data --out run --epochs 500 --nproc 2 {more}");
     let child = Command::new(program())
+        .envs(ONE_THREAD)
         .args(words.split_whitespace())
         .current_dir(world.path("."))
         .stdout(Stdio::piped())
@@ -84,7 +85,7 @@ fn two_processes_train_as_one_does_repeat_themselves_and_resume_on_one() {
     let world = World::new();
     world.data("data", 200, 20);
     let line = format!("pretrain {TINY} --data data --out alone");
-    let alone = world.run_on_one_thread(&line);
+    let alone = world.run(&line);
     assert_eq!(alone.code, Some(0), "{}", alone.stderr);
     for out in ["together", "again"] {
         let ran = world.pretrain("data", out, "--nproc 2 --json");
@@ -276,7 +277,7 @@ fn processes_embed_and_judge_to_the_bytes_of_one() {
             format!("knn {model} --k 3 --out knn{size}"),
             format!("probe {model} --fractions 0.5 --seeds 1 --sgd-epochs 2 --out probe{size}"),
         ] {
-            let ran = world.run_on_one_thread(&format!("{line} --nproc {size}"));
+            let ran = world.run(&format!("{line} --nproc {size}"));
             assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
             ran.json();
         }
@@ -316,7 +317,7 @@ fn bad_images_count_over_all_processes() {
     let line = "embed --checkpoint base/model.safetensors --data data --threads 1 --batch 8";
     let embed = |size: usize, allowed: &str| {
         let out = format!("rows{size}.npy");
-        world.run_on_one_thread(&format!(
+        world.run(&format!(
             "{line} --max-bad-images {allowed} --nproc {size} --out {out}"
         ))
     };

@@ -51,7 +51,7 @@ fn lose_one(child: Child, parts: &[&str]) {
 fn two_processes_sweep_as_one_does_and_repeat_themselves() {
     let world = sweep::world();
     let swept = |more: &str| {
-        let ran = world.run_on_one_thread(&format!("{} {GRID} {more} --json", sweep::LINE));
+        let ran = world.run(&format!("{} {GRID} {more} --json", sweep::LINE));
         let result = ran.json();
         assert_eq!(result["complete"], true);
         result
@@ -105,7 +105,7 @@ fn a_sweep_goes_on_after_a_process_was_lost_or_a_signal_came() {
         stopped.stdout,
         stopped.stderr
     );
-    assert_eq!(stopped.stdout.matches("go on with --resume").count(), 1);
+    assert_eq!(stopped.stdout.matches("continue with --resume").count(), 1);
     for out in ["killed", "stopped"] {
         let resumed = world.run(&format!("sweep --out {out} --resume --nproc 2 --json"));
         assert_eq!(resumed.json()["complete"], true);

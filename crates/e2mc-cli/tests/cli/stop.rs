@@ -48,28 +48,28 @@ fn settings_cannot_change_on_resume() {
             "--seed 1 --held-out 5",
             "--held-out and --seed cannot be given",
         ),
-        ("pretrain", "--knn-every 2", "--knn-every does"),
+        ("pretrain", "--knn-every 2", "--knn-every cannot"),
         (
             "pretrain",
             "--val-fraction 0.5 --val-seed 1",
-            "--val-fraction and --val-seed do",
+            "--val-fraction and --val-seed cannot",
         ),
         (
             "continue",
             "--checkpoint run/model.safetensors",
-            "--checkpoint does",
+            "--checkpoint cannot",
         ),
         (
             "continue",
             "--criterion e2mc --head-warmup 3",
-            "--head-warmup and --criterion do",
+            "--head-warmup and --criterion cannot",
         ),
         (
             "sweep",
             "--fractions 0.5 --k 3 --seeds 2",
-            "--fractions and --seeds and --k do",
+            "--fractions and --seeds and --k cannot",
         ),
-        ("sweep", "--guard stop --half", "--guard and --half do"),
+        ("sweep", "--guard stop --half", "--guard and --half cannot"),
     ] {
         let ran = world.run(&format!("{command} --out run --resume {typed}"));
         assert_eq!(ran.code, Some(2), "{typed}");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::common::{World, log};
+use super::common::{TINY, World, log};
 
 #[test]
 fn a_model_is_pretrained_continued_and_probed() {
@@ -64,8 +64,10 @@ fn a_model_is_pretrained_continued_and_probed() {
 fn the_log_and_the_weights_of_equal_runs_are_equal() {
     let world = World::new();
     world.data("data", 100, 20);
-    world.pretrain("data", "one", "--seed 4");
-    world.pretrain("data", "two", "--seed 4 --threads 1");
+    for (out, more) in [("one", ""), ("two", "--threads 1")] {
+        let line = format!("pretrain {TINY} --data data --out {out} --seed 4 {more}");
+        assert_eq!(world.run_on_all_threads(&line).code, Some(0));
+    }
     let weights = |run: &str| fs::read(world.path(run).join("model.safetensors")).unwrap();
     assert!(weights("one") == weights("two"));
     let losses = |run: &str| -> Vec<_> {

@@ -105,7 +105,8 @@ fn too_many_bad_images_are_an_error_at_the_same_place() {
         panic!("five bad images of 40 were accepted")
     };
     let (whole, message) = outcome(1);
-    let start = "5 of 40 images cannot be read: expected at most 4; the last error: cannot decode ";
+    let start =
+        "5 of 40 images cannot be read: expected at most 4; the last failure: cannot decode ";
     assert!(message.starts_with(start), "{message}");
     for threads in [2, 5] {
         assert_eq!(outcome(threads), (whole, message.clone()));
@@ -158,7 +159,7 @@ fn a_class_of_bad_images_alone_is_tried_once_each() {
         assert!(message.contains("/a/"), "{message}");
         assert!(
             message.contains("cannot be read: expected a replacement of its class")
-                && message.contains("found none among 4; the last error: cannot decode"),
+                && message.contains("found none among 4; the last failure: cannot decode"),
             "{message}"
         );
     }

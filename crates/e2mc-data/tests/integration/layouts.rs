@@ -358,7 +358,7 @@ fn a_list_beside_class_folders_is_refused_naming_both() {
     put(&folder, "val.txt", b"b/0.png 1\na/1.png 0\n");
     let [train, val] = both(folder.path());
     assert_eq!((train.len(), val.len(), val.classes().len()), (1, 2, 2));
-    assert!(train.warnings()[0].contains("the lists train.txt and val.txt are taken"));
+    assert!(train.warnings()[0].contains("the lists train.txt and val.txt are used"));
     // The list itself may be opened.
     assert_eq!(
         open(&folder.path().join("val.txt"), Split::Train)

@@ -237,7 +237,10 @@ fn shards_taken_together_or_beside_a_picture_are_warned_of() {
         (dataset.len(), dataset.warnings().join("\n"))
     };
     let (images, text) = warnings(&[("train-0.tar", &shard), ("more.tar", &shard)]);
-    assert!(images == 2 && text.contains("are taken together"), "{text}");
+    assert!(
+        images == 2 && text.contains("are used as one set"),
+        "{text}"
+    );
     let (images, text) = warnings(&[("a.tar", &shard), ("preview.png", b"")]);
     assert!(
         images == 1 && text.contains("left out images beside the tar files"),
@@ -482,7 +485,7 @@ fn subsets_are_named_as_in_imagenets_files() {
         "1percent.txt: 2 of 3 names do not match exactly one image: the first, missing.JPEG, \
          matches 0"
     );
-    assert!(refused("same.JPEG").ends_with("the first, same.JPEG, fits 2"));
+    assert!(refused("same.JPEG").ends_with("the first, same.JPEG, matches 2"));
     let twice = named("n01443537_2.JPEG\nn01443537/n01443537_2.JPEG").unwrap();
     assert_eq!(twice, [3]);
     assert!(refused("\n").contains("at least one name"));

@@ -83,6 +83,10 @@ fn the_preset_is_that_of_the_method_unless_one_is_asked_for() {
     assert_eq!(rate, 0.3);
 }
 
+fn is_of_short_fits(warning: &str) -> bool {
+    warning.contains("ended while the loss was still falling")
+}
+
 #[test]
 fn probes_have_the_numbers_that_they_had() {
     let (outside, mut folder) = folder();
@@ -93,7 +97,9 @@ fn probes_have_the_numbers_that_they_had() {
         (result.train_images, result.test_images, result.classes),
         (400, 100, 5)
     );
-    assert!(result.warnings.is_empty(), "{:?}", result.warnings);
+    // Three epochs are too few for one of the fits.
+    assert_eq!(result.warnings.len(), 1, "{:?}", result.warnings);
+    assert!(result.warnings.iter().all(|text| is_of_short_fits(text)));
 
     let rows: Vec<_> = result
         .probes
@@ -214,10 +220,11 @@ fn a_list_of_rows_is_one_subset_for_all_seeds() {
     assert_eq!(result.probes[1].accuracies, [26.0, 25.0]);
     near(result.probes[1].runs[1].loss.unwrap(), 0.48962527140975);
     assert_eq!(result.probes[1].spans, Some(Spans::FitSeeds));
-    assert_eq!(
-        result.warnings,
-        ["1 of 5 classes have no image among 1.75 % of the labels"]
-    );
+    let missing = "1 of 5 classes have no image among 1.75 % of the labels";
+    let [first, second] = &result.warnings[..] else {
+        panic!("{:?}", result.warnings)
+    };
+    assert!(first == missing && is_of_short_fits(second), "{second}");
     assert!(result.predictions().next().is_none());
     assert_eq!(result.settings["list"], list.to_str().unwrap());
 }

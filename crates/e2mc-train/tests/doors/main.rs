@@ -300,7 +300,7 @@ fn recipes_say_and_keep_the_settings() {
     assert!(
         error
             .to_string()
-            .contains("whose blocks cannot be computed one by one"),
+            .contains("its blocks cannot be computed one by one"),
         "{error}"
     );
 
