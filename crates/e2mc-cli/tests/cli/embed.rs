@@ -94,6 +94,7 @@ fn a_killed_run_goes_on_and_leaves_the_same_bytes() {
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.unwrap().success());
     let mut child = std::process::Command::new(super::common::program())
+        .envs(super::common::ONE_THREAD)
         .current_dir(world.path(""))
         .args(format!("{line} e.npy").split_whitespace())
         .stderr(Stdio::null())
