@@ -81,7 +81,7 @@ def test_support_vector_machines_of_one_class_and_of_several_labels(blobs):
     for label, precision in enumerate(area.svm.precisions.average_precision):
         expected = metrics.average_precision_score(wanted[:, label], scores[:, label])
         assert precision == pytest.approx(100 * expected, abs=1e-6)
-    with pytest.raises(ValueError, match="different kinds"):
+    with pytest.raises(ValueError, match="different forms"):
         e2mc.svm(train, labels, test, wanted, cost=0.1)
 
 
@@ -138,7 +138,7 @@ def test_two_results_are_compared_fit_by_fit(blobs):
     # By folder it is the same.
     assert e2mc.compare(str(bad.folder), good.folder) == found
     other = e2mc.logistic(train, labels, test, truth, fractions=[0.1], seeds=2)
-    with pytest.raises(ValueError, match="no partner"):
+    with pytest.raises(ValueError, match="no counterpart"):
         e2mc.compare(good, other)
     assert e2mc.compare(good, other, common=True).unmatched
 
