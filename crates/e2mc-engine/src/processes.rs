@@ -1,18 +1,22 @@
 //! One command, several processes: this one starts them, is one of them, or is alone.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use e2mc_base::stop::Stop;
 use e2mc_cli::failure::{Failure, STOPPED_EARLY};
 use e2mc_cli::options::{MachineOptions, ProcessOptions};
 use e2mc_cli::signals;
 use e2mc_lab::Error as LabError;
 use e2mc_lab::machine::Machine;
+use e2mc_lab::notice::Notices;
 use e2mc_lab::processes;
 use e2mc_train::world::{Place, WorldError, threads_each};
 use e2mc_train::{Device, Error, World, device};
 
+use crate::screen::Screen;
 use crate::settings;
 
 /// Does `work` together with the processes that the options or the environment name, on each one's
@@ -85,6 +89,23 @@ pub(crate) fn sharing(
         own.threads = threads(world, machine);
         own.device = device_name_of(&machine.device, world.size(), world.local_rank())?;
         work(world, own)
+    })
+}
+
+/// Does work that the first process `lead`s and the others `follow`.
+pub(crate) fn led(
+    options: ProcessOptions,
+    machine: &MachineOptions,
+    lead: impl FnOnce(&World, Machine) -> Result<ExitCode>,
+    follow: impl FnOnce(&Machine, &World, &Stop, &Arc<dyn Notices>) -> Result<(), LabError>,
+) -> Result<ExitCode> {
+    sharing(options, machine, |world, machine| {
+        if world.is_first() {
+            return lead(world, machine);
+        }
+        let notices: Arc<dyn Notices> = Screen::of(world);
+        follow(&machine, world, signals::stop(), &notices)?;
+        Ok(ExitCode::SUCCESS)
     })
 }
 

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use e2mc_base::stop::Stop;
+use e2mc_base::stop::{Phase, Stop};
 use e2mc_record::{RunFolder, RunSettings};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::world::WorldError;
@@ -128,9 +128,11 @@ pub(crate) fn unless_of_all(trained: Result<FinishedRun, Error>) -> Result<(), E
     }
 }
 
-/// How a process that follows ends: where it was asked to, like process 0, the loss of that one is no error.
-pub(crate) fn unless_stopped(stop: &Stop, followed: Result<(), Error>) -> Result<(), Error> {
-    match followed {
+/// Follows process 0 by `work`. Asked to end, this process says so after the step under way, and process 0
+/// decides; where that one is then gone, its loss is no error.
+pub(crate) fn follow(stop: &Stop, work: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    let _heeding = stop.enter(Phase::Heeding);
+    match work() {
         Err(_) if stop.is_requested() => Err(Error::stopped("what is done is kept")),
         followed => followed,
     }

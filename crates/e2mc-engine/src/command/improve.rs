@@ -31,14 +31,8 @@ pub(crate) fn run(options: &ImproveOptions) -> Result<ExitCode> {
         output::result(options.json, &preview, || plan(&preview, options));
         return Ok(ExitCode::SUCCESS);
     }
-    processes::sharing(options.processes, &options.machine, |world, machine| {
-        if world.is_first() {
-            return lead(options, world, machine);
-        }
-        let notices: Arc<dyn Notices> = Screen::of(world);
-        improve::follow(&machine, world, signals::stop(), &notices)?;
-        Ok(ExitCode::SUCCESS)
-    })
+    let lead = |world: &World, machine| lead(options, world, machine);
+    processes::led(options.processes, &options.machine, lead, improve::follow)
 }
 
 /// The improvement, as the first of the processes of `world`.

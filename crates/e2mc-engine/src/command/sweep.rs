@@ -30,14 +30,8 @@ pub(crate) fn run(options: &SweepOptions) -> Result<ExitCode> {
     if train.dry_run {
         return lead(options, &World::solo(), settings::machine(&train.machine));
     }
-    processes::sharing(train.processes, &train.machine, |world, machine| {
-        if world.is_first() {
-            return lead(options, world, machine);
-        }
-        let notices: Arc<dyn Notices> = Screen::of(world);
-        sweep::follow(&machine, world, signals::stop(), &notices)?;
-        Ok(ExitCode::SUCCESS)
-    })
+    let lead = |world: &World, machine| lead(options, world, machine);
+    processes::led(train.processes, &train.machine, lead, sweep::follow)
 }
 
 /// The sweep, as the first of the processes of `world`.

@@ -69,7 +69,7 @@ pub use neighbours::{NeighbourData, NeighbourPlan, evaluate_neighbours, nearest}
 pub use predictions::{write_label_scores, write_predictions, write_surroundings, write_votes};
 pub use probes::{
     PresetOrigin, ProbeKind, ProbePlan, ProbeSettings, describe_logistic, evaluate_probes,
-    fit_probes, once_each, unfinished_warning,
+    fit_probes, fit_warnings, once_each,
 };
 pub use rate::{RateGain, better_rate};
 pub use subsets::Subsets;

@@ -310,9 +310,7 @@ pub fn fit_probes(
             let results = results.into_iter().collect::<Result<Vec<_>, _>>()?;
             let images = results.first().map_or(0, |(_, images)| *images);
             let runs: Vec<ProbeFit> = results.into_iter().map(|(run, _)| run).collect();
-            let missing = runs.iter().map(|run| run.missing).max().unwrap_or(0);
-            warnings.extend(missing_warning(missing, data.classes, fraction));
-            warnings.extend(unfinished_warning(kind, &runs, fraction));
+            warnings.extend(fit_warnings(kind, &runs, data.classes, fraction));
             if let (Probe::Sgd(config), Some(&seed)) = (&probe, plan.seeds.first()) {
                 let indices = plan.subsets.rows(&data.train_labels, fraction, seed)?;
                 let better = better_rate(data, &indices, config, seed)?;
@@ -337,8 +335,21 @@ pub fn once_each(sentences: &mut Vec<String>) {
     sentences.retain(|sentence| seen.insert(sentence.clone()));
 }
 
-/// A warning where fits had not converged when they ended.
-pub fn unfinished_warning(kind: ProbeKind, runs: &[ProbeFit], fraction: f64) -> Option<String> {
+/// Warnings of fits on a fraction of the labels: classes without an image, and fits that had not converged
+/// when they ended.
+pub fn fit_warnings(
+    kind: ProbeKind,
+    runs: &[ProbeFit],
+    classes: usize,
+    fraction: f64,
+) -> impl Iterator<Item = String> {
+    let missing = runs.iter().map(|run| run.missing).max().unwrap_or(0);
+    let missing = missing_warning(missing, classes, fraction);
+    let unfinished = unfinished_warning(kind, runs, fraction);
+    missing.into_iter().chain(unfinished)
+}
+
+fn unfinished_warning(kind: ProbeKind, runs: &[ProbeFit], fraction: f64) -> Option<String> {
     let unfinished = runs.iter().filter(|run| run.converged == Some(false));
     let (slow, all) = (unfinished.count(), runs.len());
     (slow > 0).then(|| match kind {

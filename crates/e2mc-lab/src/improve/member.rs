@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use e2mc::Matrix;
-use e2mc_base::stop::{Phase, Stop};
+use e2mc_base::stop::Stop;
 use e2mc_data::{Dataset, Pipeline};
 use e2mc_record::DataOptions;
 use e2mc_train::checkpoint::Checkpoint;
@@ -167,9 +167,7 @@ pub fn follow(
     stop: &Stop,
     notices: &Arc<dyn Notices>,
 ) -> Result<(), Error> {
-    // Asked to end, this process says so after the step under way; process 0 decides.
-    let _heeding = stop.enter(Phase::Heeding);
-    crew::unless_stopped(stop, work(machine, world, stop, notices))
+    crew::follow(stop, || work(machine, world, stop, notices))
 }
 
 fn work(

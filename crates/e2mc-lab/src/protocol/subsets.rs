@@ -1,8 +1,6 @@
 //! A classifier on every label subset, for those that the matrices' own protocols do not fit.
 
-use e2mc_eval::protocol::{
-    Labelled, ProbeKind, ProbePlan, missing_warning, probe_row, unfinished_warning,
-};
+use e2mc_eval::protocol::{Labelled, ProbeKind, ProbePlan, fit_warnings, probe_row};
 use e2mc_record::{ProbeFit, ProbeRow};
 
 use crate::error::Error;
@@ -26,9 +24,7 @@ pub(super) fn every_subset(
             images = indices.len();
             runs.push(fit(fraction, seed, &indices)?);
         }
-        let missing = runs.iter().map(|run| run.missing).max().unwrap_or(0);
-        warnings.extend(missing_warning(missing, data.classes, fraction));
-        warnings.extend(unfinished_warning(kind, &runs, fraction));
+        warnings.extend(fit_warnings(kind, &runs, data.classes, fraction));
         rows.push(probe_row(
             kind.name(),
             fraction,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use e2mc_base::stop::{Phase, Stop};
+use e2mc_base::stop::Stop;
 use e2mc_train::{Output, World, device};
 use serde::{Deserialize, Serialize};
 
@@ -46,9 +46,7 @@ pub fn follow(
     stop: &Stop,
     notices: &Arc<dyn Notices>,
 ) -> Result<(), Error> {
-    // Asked to end, this process says so after the step under way; process 0 decides.
-    let _heeding = stop.enter(Phase::Heeding);
-    crew::unless_stopped(stop, work(machine, world, stop, notices))
+    crew::follow(stop, || work(machine, world, stop, notices))
 }
 
 fn work(
