@@ -71,19 +71,20 @@ fn descale(value: Wrapping<i32>, bits: u32) -> i32 {
 pub(super) fn inverse(block: &[i16; 64], out: &mut [u8], stride: usize) {
     let mut turned = [0_i16; 64];
     let mut columns = [0_i16; 64];
-    for column in 0..8 {
-        let x = std::array::from_fn(|row| Wrapping(i32::from(block[8 * row + column])));
-        let y = transform(x);
-        for row in 0..8 {
-            let value = descale(y[row], CONSTANT_BITS - KEPT_BITS);
-            columns[8 * row + column] = value.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
-        }
-    }
-    // A block of one row is not transformed down its columns: its numbers wrap.
     if block[8..].iter().all(|&value| value == 0) {
+        // A block of one row is not transformed down its columns: its numbers wrap.
         for column in 0..8 {
             let flat = block[column] << KEPT_BITS;
             (0..8).for_each(|row| columns[8 * row + column] = flat);
+        }
+    } else {
+        for column in 0..8 {
+            let x = std::array::from_fn(|row| Wrapping(i32::from(block[8 * row + column])));
+            let y = transform(x);
+            for row in 0..8 {
+                let value = descale(y[row], CONSTANT_BITS - KEPT_BITS);
+                columns[8 * row + column] = value.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+            }
         }
     }
     transpose_i16(&columns, &mut turned);
