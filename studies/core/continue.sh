@@ -8,7 +8,8 @@ bases=$1
 glyphs=$2
 out=$3
 shift 3
-for seed in "${@:-0 1 2}"; do
+[ $# -gt 0 ] || set -- 0 1 2
+for seed in "$@"; do
     for method in swav vicreg; do
         case $method in
         swav) recipe="swav-glyphs" ;;
