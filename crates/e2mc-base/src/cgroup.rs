@@ -16,8 +16,12 @@ const MOUNT: &str = "/sys/fs/cgroup";
 pub fn threads() -> Option<usize> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let limit = limit(&groups, Path::new(MOUNT))?;
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    below(limit, cores(&status)?)
+    below(limit, cores()?)
+}
+
+/// The cores that this process may use.
+pub(crate) fn cores() -> Option<usize> {
+    allowed(&fs::read_to_string("/proc/self/status").ok()?)
 }
 
 /// The bytes of memory that this process can still take: what the machine has free or can free, and
@@ -133,13 +137,16 @@ fn ratio(quota: &str, period: &str) -> Option<f64> {
     (quota > 0.0 && period > 0.0).then(|| quota / period)
 }
 
-/// The cores that the process may use: the list in its status, such as `0-3,8`.
-fn cores(status: &str) -> Option<usize> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+/// The number of cores that a process's status lists.
+fn allowed(status: &str) -> Option<usize> {
+    let mut lines = status.lines();
+    count(lines.find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?)
+}
+
+/// The length of a list of cores, such as `0-3,8`.
+pub(crate) fn count(list: &str) -> Option<usize> {
     let mut cores = 0;
-    for range in line.trim().split(',') {
+    for range in list.trim().split(',') {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
         cores += last.checked_sub(first)? + 1;
@@ -219,8 +226,8 @@ mod tests {
 
     #[test]
     fn cores_are_counted_from_ranges() {
-        assert_eq!(cores("Name:\te2mc\nCpus_allowed_list:\t0-3,8\n"), Some(5));
-        assert_eq!(cores("Cpus_allowed_list:\t7\n"), Some(1));
-        assert_eq!(cores("Name:\te2mc\n"), None);
+        assert_eq!(allowed("Name:\te2mc\nCpus_allowed_list:\t0-3,8\n"), Some(5));
+        assert_eq!(allowed("Cpus_allowed_list:\t7\n"), Some(1));
+        assert_eq!(allowed("Name:\te2mc\n"), None);
     }
 }

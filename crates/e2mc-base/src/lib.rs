@@ -3,6 +3,7 @@
 //! - [`write_atomically`]: files that are written whole or not at all;
 //! - [`lock`]: folders and files with a single writing process;
 //! - [`stop`], [`unfinished`]: ending early, and the files to remove when the process ends;
+//! - [`affinity`]: which processors threads run on;
 //! - [`cgroup`]: limits of a container or a scheduler's job;
 //! - [`process`]: what this process takes;
 //! - [`counted`]: `1 epoch`, `2 epochs`;
@@ -12,6 +13,7 @@
 //! - [`simd`] and [`vectorised!`]: work compiled for several instruction sets, the best of which
 //!   runs.
 
+pub mod affinity;
 pub mod cgroup;
 mod count;
 mod file;

@@ -15,12 +15,14 @@ mod settings;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use e2mc_base::affinity;
 use e2mc_cli::failure::{self, Failure, STOPPED_EARLY};
 use e2mc_cli::options::{Arguments, Command};
 use e2mc_cli::{output, signals};
 use e2mc_lab::Error as LabError;
 
 fn main() -> ExitCode {
+    affinity::free_at_start();
     let go_on = match std::env::args().nth(1).as_deref() {
         Some("sweep") => Some("continue with --resume"),
         Some("demo") => Some("run it again"),
@@ -43,6 +45,10 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(command: &Command) -> Result<ExitCode> {
+    // Started now, rayon's threads are not bound to a core. These two choose how many there are.
+    if !matches!(command, Command::Inspect(_) | Command::Adapt(_)) {
+        rayon::current_num_threads();
+    }
     match command {
         Command::Improve(options) => command::improve::run(options),
         Command::Pretrain(options) => command::train::pretrain(options),

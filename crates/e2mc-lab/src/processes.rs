@@ -14,7 +14,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use e2mc_base::stop::{Phase, Stop};
-use e2mc_base::unfinished;
+use e2mc_base::{affinity, unfinished};
 use e2mc_train::world::{threads_each, variable};
 
 use crate::error::ProcessError;
@@ -49,6 +49,10 @@ pub fn launch(size: usize, stop: &Stop) -> Result<u8, ProcessError> {
                 .envs(threads(size))
                 .process_group(0)
                 .stdin(Stdio::null());
+            // All would be bound to the same first cores.
+            for name in affinity::bound_by_program() {
+                command.env_remove(name);
+            }
             match socket.take() {
                 Some(socket) => command.env(variable::SOCKET, "0").stdin(socket),
                 None => command.env_remove(variable::SOCKET).stdout(Stdio::null()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use e2mc::Matrix;
+use e2mc_base::affinity;
 use e2mc_data::{Augmentation, BadImage, Dataset, Loader, LoaderConfig, Pipeline, Preprocessing};
 use tch::{Device, Kind, Tensor};
 
@@ -213,7 +214,9 @@ pub fn embed_until<E: From<Error>>(
     let first = options.skip_batches / size;
     let mut done = (first * batch * size).min(total);
     let mut skip = (options.skip_batches * batch).min(total) - done;
-    for own in loader.epoch(options.epoch, first) {
+    let epoch = loader.epoch(options.epoch, first);
+    let _settled = affinity::settle();
+    for own in epoch {
         let own = own.map_err(Error::from)?;
         let view = &own.views[0];
         let rows = match view.shape[0] {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use e2mc_base::counted;
+use e2mc_base::{affinity, counted};
 use e2mc_data::{Batch, Dataset, Loader, LoaderConfig, Pipeline};
 use tch::Device;
 
@@ -106,6 +106,7 @@ impl Trainer {
             let mut epoch = loader.epoch(self.progress.epoch, self.progress.batch as usize);
             let waits = self.waits(Duration::ZERO);
             let (mut whole, mut recent) = (Meter::after(steps, waits), Meter::after(logged, waits));
+            let settled = affinity::settle();
             while let Some(batch) = epoch.next() {
                 let batch = batch?;
                 let images = batch.indices.len();
@@ -139,7 +140,7 @@ impl Trainer {
                     return Ok(Ending::Interrupted);
                 }
             }
-            drop(epoch);
+            drop((epoch, settled));
             let before = self.progress;
             self.progress.epoch += 1;
             self.progress.batch = 0;

@@ -95,6 +95,12 @@ impl Libtorch {
         self.used().is_some()
     }
 
+    /// Whether the libraries can compute on a GPU.
+    pub(super) fn has_cuda(&self) -> bool {
+        self.used()
+            .is_some_and(|folder| holds(folder, CUDA_LIBRARY))
+    }
+
     /// Why none of the folders serves: another version is there, or none is.
     pub(super) fn lack(&self) -> String {
         self.folders()

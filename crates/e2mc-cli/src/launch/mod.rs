@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
-use e2mc_base::cgroup;
+use e2mc_base::{affinity, cgroup};
 
 use crate::failure::Failure;
 use libtorch::Libtorch;
@@ -36,7 +36,9 @@ pub fn engine(device: Option<&str>) -> Result<ExitCode> {
     let has: Vec<String> = env::vars_os()
         .map(|(name, _)| name.to_string_lossy().into_owned())
         .collect();
-    command.envs(environment::openmp(&has, cgroup::threads()));
+    // A GPU computes, and the threads beside it prepare images.
+    let owns = !libtorch.has_cuda() && affinity::has_all_processors();
+    command.envs(environment::openmp(&has, cgroup::threads(), owns));
     command.envs(libtorch.environment(|name| env::var_os(name), cuda));
     if !libtorch.is_found() && !starts(&command) {
         return Err(Failure::new(

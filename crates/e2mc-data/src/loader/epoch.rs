@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use e2mc_base::affinity;
+
 use super::assembly::Assembly;
 use super::worker::Worker;
 use super::{BadImage, Batch, LoaderConfig, Source};
@@ -208,6 +210,7 @@ impl Shared {
 
     /// What a thread does: it claims samples and makes them, until none are left or it is stopped.
     fn run(&self) {
+        affinity::roam();
         let work = AssertUnwindSafe(|| {
             let mut worker = Worker::new(&self.source, self.epoch);
             while let Some(Claim {
