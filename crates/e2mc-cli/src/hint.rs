@@ -171,8 +171,18 @@ fn of_data(error: &e2mc_data::Error) -> Option<String> {
             "give the folder of images itself, add the missing split, or hold one out with \
              --val-fraction"
         }
-        Error::TooManyBad { .. } => {
-            "replace or remove the files, or allow more with --max-bad-images"
+        Error::Decode { .. } => {
+            "replace or remove the file, or let other images take the place of a few: \
+             --max-bad-images 0.01"
+        }
+        Error::TooManyBad { count, images, .. } => {
+            // A quarter more than were met so far, and in a round number.
+            let enough = (1250.0 * *count as f64 / (*images).max(1) as f64).ceil() / 1000.0;
+            return Some(format!(
+                "remove the files, or allow more, each replaced by another image of its class, \
+                 with --max-bad-images {}",
+                enough.min(1.0)
+            ));
         }
         _ => return error.hint(),
     };

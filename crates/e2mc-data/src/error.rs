@@ -270,8 +270,8 @@ pub enum Error {
     },
     /// More images cannot be used than was allowed for.
     #[error(
-        "{count} of {images} images cannot be read: expected at most {allowed}; the last failure: \
-         {last}"
+        "{count} images cannot be read so far: expected at most {allowed} of {images}; the last \
+         failure: {last}"
     )]
     TooManyBad {
         /// How many were met so far.

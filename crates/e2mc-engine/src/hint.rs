@@ -83,8 +83,9 @@ fn in_words(advice: &Advice) -> Option<String> {
             return Some(format!("change it with --{}", name.replace(' ', "-")));
         }
         Advice::AllowDifferences => {
-            "give the recipe of its training, or --layout for a third-party file; allow intended \
-             differences with --allow-missing PREFIX and --allow-unexpected PREFIX"
+            "if the heads differ, take the encoder alone with --layout backbone; otherwise give the \
+             recipe of its training or the file's --layout; allow intended differences with \
+             --allow-missing PREFIX and --allow-unexpected PREFIX"
         }
         Advice::LeaveHeadsOut => "add --layout backbone to leave the heads out and train new ones",
         Advice::ChooseNetwork => "choose one with --network NAME, by a word in its name",

@@ -8,7 +8,9 @@ use e2mc_eval::adapt::Use;
 
 use super::heading;
 use super::value::duration;
-use super::{CheckpointOptions, ImageOptions, MachineOptions, ProcessOptions, UseName};
+use super::{
+    CheckpointOptions, ImageOptions, MachineOptions, PreparationOptions, ProcessOptions, UseName,
+};
 
 /// Options of `improve`.
 #[derive(Args, Debug)]
@@ -55,6 +57,9 @@ pub struct ImproveOptions {
     /// How the checkpoint is read.
     #[command(flatten)]
     pub reading: CheckpointOptions,
+    /// How images are prepared for the network.
+    #[command(flatten)]
+    pub preparation: PreparationOptions,
     /// How the images are opened.
     #[command(flatten)]
     pub images: ImageOptions,

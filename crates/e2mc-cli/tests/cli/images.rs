@@ -380,7 +380,7 @@ fn unreadable_images_are_named_and_replaced_up_to_a_limit() {
     let over = run("over", "--max-bad-images 0.05");
     assert!(
         over.error()
-            .contains("3 of 48 images cannot be read: expected at most 2"),
+            .contains("3 images cannot be read so far: expected at most 2 of 48"),
         "{}",
         over.stderr
     );

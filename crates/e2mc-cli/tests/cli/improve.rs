@@ -276,6 +276,26 @@ fn a_dry_run_plans_and_writes_nothing() {
     let sum: f64 = stages.iter().map(|stage| number(&stage[1])).sum();
     assert!(sum < 1.2 * 1200.0, "{json:#}");
     assert_eq!(json["plan"]["batch"], 16);
+    // The network and the training views see the images at the size that is asked for.
+    let json = run(
+        &world,
+        &format!("{line} --json --image-size 20 --resize 20"),
+    )
+    .json();
+    let recipe = &json["plan"]["recipe"];
+    assert_eq!(recipe["evaluation"]["crop"], 20, "{recipe:#}");
+    assert_eq!(recipe["augmentation"]["views"][0]["size"], 20, "{recipe:#}");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_said_before_the_checkpoint_is_read() {
+    let world = World::new();
+    let ran = run(&world, "improve no.pth --data nowhere --out out");
+    assert!(
+        ran.error().starts_with("cannot read nowhere"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

@@ -323,7 +323,7 @@ fn bad_images_count_over_all_processes() {
     };
     for size in [1, 2] {
         let over = embed(size, "0.05");
-        let expected = "3 of 48 images cannot be read: expected at most 2";
+        let expected = "3 images cannot be read so far: expected at most 2 of 48";
         assert!(over.error().contains(expected), "{size}: {}", over.stderr);
         let ran = embed(size, "0.1");
         assert_eq!(ran.code, Some(0), "{size}: {}", ran.stderr);

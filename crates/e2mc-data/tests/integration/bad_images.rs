@@ -105,8 +105,7 @@ fn too_many_bad_images_are_an_error_at_the_same_place() {
         panic!("five bad images of 40 were accepted")
     };
     let (whole, message) = outcome(1);
-    let start =
-        "5 of 40 images cannot be read: expected at most 4; the last failure: cannot decode ";
+    let start = "5 images cannot be read so far: expected at most 4 of 40; the last failure: cannot decode ";
     assert!(message.starts_with(start), "{message}");
     for threads in [2, 5] {
         assert_eq!(outcome(threads), (whole, message.clone()));
@@ -237,4 +236,25 @@ fn each_bad_image_is_told_of_once() {
         let result = open_with(folder.path(), Split::Train, &options);
         assert!(matches!(result, Err(Error::MaxBad { .. })));
     }
+}
+
+#[test]
+fn a_part_of_the_images_may_have_as_many_bad_ones_as_the_whole() {
+    let (_folder, dataset) = data(&[4, 5, 6, 33], 0.1);
+    let part: Arc<dyn Dataset> = Arc::new(Selection::new(dataset, (0..8).collect()).unwrap());
+    let loader = loader(&part, 1);
+    assert!(loader.epoch(0, 0).all(|batch| batch.is_ok()));
+    assert_eq!(loader.bad_images().len(), 3);
+    let (_folder, dataset) = data(&[4, 5, 6], 0.05);
+    let part: Arc<dyn Dataset> = Arc::new(Selection::new(dataset, (0..8).collect()).unwrap());
+    let failed = |batch: Result<Batch, Error>| batch.unwrap_err().to_string();
+    let message = self::loader(&part, 1)
+        .epoch(0, 0)
+        .map(failed)
+        .next()
+        .unwrap();
+    assert!(
+        message.starts_with("3 images cannot be read so far: expected at most 2 of 8"),
+        "{message}"
+    );
 }

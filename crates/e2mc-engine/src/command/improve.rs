@@ -54,7 +54,7 @@ fn work(options: &ImproveOptions, world: &World, machine: Machine) -> Result<Imp
     let changes = options.set.iter().map(|text| parse_change(text));
     Ok(Improve {
         checkpoint: options.checkpoint.clone(),
-        reading: settings::reading(&options.reading),
+        reading: settings::reading_for(&options.reading, &options.preparation),
         data: options.data.clone(),
         taken: settings::taken(options.images),
         out: options.out.clone(),

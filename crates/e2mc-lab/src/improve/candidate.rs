@@ -1,6 +1,7 @@
 //! What is tried: the checkpoint trained on with its own loss, and with the entropy criterion at a
 //! few coefficients and rates.
 
+use e2mc_data::PreprocessingChanges;
 use e2mc_recipe::Change;
 use e2mc_record::RowKind;
 use e2mc_train::Recipe;
@@ -36,6 +37,8 @@ pub(super) struct Candidate {
 pub(super) struct Wanted<'a> {
     pub(super) recipe: Option<&'a str>,
     pub(super) changes: &'a [Change],
+    /// How images are prepared otherwise.
+    pub(super) images: &'a PreprocessingChanges,
 }
 
 /// The recipe that the candidates change: network, views and constants of the checkpoint, the
@@ -78,6 +81,7 @@ pub(super) fn common(checkpoint: &Checkpoint, wanted: &Wanted<'_>) -> Result<Rec
     // The untouched model is evaluated as it was made to see images, whatever a recipe says of
     // others.
     found.evaluation = checkpoint.recipe.evaluation.clone();
+    recipe::prepare(&mut found, wanted.images)?;
     // A run is extended from rung to rung: its rate must not depend on how long it will be.
     found.schedule = ScheduleConfig::Constant { warmup: 0.0 };
     Ok(found)
@@ -219,10 +223,19 @@ mod tests {
         candidates(&common, wanted).unwrap()
     }
 
+    static UNCHANGED: PreprocessingChanges = PreprocessingChanges {
+        image_size: None,
+        resize: None,
+        crop: None,
+        mean: None,
+        std: None,
+    };
+
     fn wanted(changes: &[Change]) -> Wanted<'_> {
         Wanted {
             recipe: None,
             changes,
+            images: &UNCHANGED,
         }
     }
 

@@ -137,6 +137,8 @@ fn open<'a>(
         let data = work.data.clone();
         return Err(ImproveError::SeveralLabels { data }.into());
     }
+    // Before the checkpoint, which may take long to read.
+    std::fs::metadata(&work.data).map_err(|source| Error::io("read", &work.data, source))?;
     let device = device(&work.machine.device)?;
     let base = work.reading.read(&work.checkpoint, &**notices)?;
     check_unfolded(&base)?;
@@ -161,6 +163,7 @@ fn wanted(work: &Improve) -> Wanted<'_> {
     Wanted {
         recipe: work.recipe.as_deref(),
         changes: &work.changes,
+        images: &work.reading.images,
     }
 }
 
