@@ -282,9 +282,10 @@ fn a_dry_run_plans_and_writes_nothing() {
         &format!("{line} --json --image-size 20 --resize 20"),
     )
     .json();
-    let recipe = &json["plan"]["recipe"];
-    assert_eq!(recipe["evaluation"]["crop"], 20, "{recipe:#}");
-    assert_eq!(recipe["augmentation"]["views"][0]["size"], 20, "{recipe:#}");
+    let recipe = json["plan"]["recipe"].as_str().unwrap();
+    for line in ["crop = 20", "size = 20"] {
+        assert!(recipe.contains(line), "{line}: {recipe}");
+    }
 }
 
 #[test]
