@@ -108,6 +108,12 @@ impl Notices for Screen {
 /// The notice's sentence, with the option that decides it.
 fn text(notice: &Notice) -> String {
     match notice {
+        Notice::Mirrored { keys, .. } => {
+            let options = keys.iter().map(|key| format!(" --set {key}=0"));
+            let said = notice.to_string();
+            let said = said.split(", set ").next().unwrap_or_default();
+            format!("{said}, add{}", options.collect::<String>())
+        }
         Notice::NewHeads { .. } => format!("{notice} (--head-warmup)"),
         _ => notice.to_string(),
     }
