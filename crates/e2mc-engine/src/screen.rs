@@ -269,6 +269,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_warning_of_mirrored_views_names_the_options_that_end_it() {
+        let keys = [0, 1].map(|index| format!("augmentation.views.{index}.flip"));
+        let mirrored = |probability| Notice::Mirrored {
+            method: "vicreg",
+            probability,
+            keys: keys.to_vec(),
+        };
+        assert_eq!(
+            text(&mirrored(0.5)),
+            "training views: those of vicreg; half of them are mirrored. If left and right matter \
+             (letters, signs), add --set augmentation.views.0.flip=0 --set \
+             augmentation.views.1.flip=0"
+        );
+        assert!(text(&mirrored(0.2)).contains("; 20 % of them are mirrored"));
+    }
+
+    #[test]
     fn terms_are_folded_and_none_is_lost() {
         let text = "loss 21.9646  invariance 0.1554  entropy -0.5928";
         assert_eq!(folded(text, 80), text);

@@ -97,7 +97,8 @@ impl Arguments {
         {
             words.pop();
         }
-        let mut matches = command.get_matches_from_mut(words);
+        let matches = command.try_get_matches_from_mut(words);
+        let mut matches = matches.unwrap_or_else(|error| error.exit());
         resume::check(&command, &matches)?;
         Ok(Self::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit()))
     }
