@@ -52,7 +52,7 @@ pub(crate) fn run(options: &ThroughputOptions) -> Result<ExitCode> {
     // The time is that of all views of an image together.
     let made = match views {
         1 => "its view".to_owned(),
-        _ => format!("all {views} views"),
+        _ => format!("its {views} views"),
     };
     output::result(options.json, &result, || {
         format!(
