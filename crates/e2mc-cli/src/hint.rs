@@ -8,6 +8,7 @@ use std::error::Error;
 use std::io;
 
 use e2mc_base::lock::LockError;
+use e2mc_data::Augmentation;
 use e2mc_eval::protocol;
 
 use crate::failure::Failure;
@@ -150,9 +151,7 @@ fn of_recipe(error: &e2mc_recipe::Error) -> String {
         _ => {
             let names: Vec<_> = e2mc_recipe::names().collect();
             let meant = match error {
-                Error::Unknown { nearest, .. } => {
-                    nearest.map(|name| format!("did you mean {name}? "))
-                }
+                Error::Unknown { recipe, nearest } => meant(recipe, *nearest),
                 _ => None,
             };
             format!(
@@ -161,6 +160,24 @@ fn of_recipe(error: &e2mc_recipe::Error) -> String {
                 names.join(", ")
             )
         }
+    }
+}
+
+/// The recipes that were probably meant, and what else has that name.
+fn meant(recipe: &str, nearest: Option<&str>) -> Option<String> {
+    let longer = || e2mc_recipe::names().filter(|name| name.starts_with(recipe));
+    let names: Vec<_> = match nearest {
+        Some(name) => vec![name],
+        None if recipe.is_empty() => Vec::new(),
+        None => longer().collect(),
+    };
+    let views = Augmentation::NAMES
+        .contains(&recipe)
+        .then(|| format!("`{recipe}` names only views, for `augment` and `throughput`; "));
+    let question = (!names.is_empty()).then(|| format!("did you mean {}? ", names.join(", ")));
+    match (views, question) {
+        (None, None) => None,
+        (views, question) => Some(views.unwrap_or_default() + &question.unwrap_or_default()),
     }
 }
 
@@ -198,7 +215,10 @@ fn of_record(error: &e2mc_record::Error) -> Option<String> {
         Error::Line { .. } => {
             "the file is damaged: remove that line, or restore the run from a backup"
         }
-        Error::NoRun { .. } => "give the folder from `pretrain --out` or `continue --out`",
+        Error::NoRun { .. } => {
+            "give the folder from `pretrain --out` or `continue --out`, or that of one run of a \
+             sweep (runs/NAME in its folder) or of `improve` (search/NAME in its folder)"
+        }
         Error::RunThere {
             checkpoint: true, ..
         } => "choose another --out, or add --resume to continue that run",

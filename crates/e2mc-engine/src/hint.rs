@@ -101,7 +101,10 @@ fn in_words(advice: &Advice) -> Option<String> {
         Advice::LessMemory => {
             "give a smaller --batch, or in training more slices with --accumulate"
         }
-        Advice::OtherDevice => "use --device cpu, or install a CUDA libtorch with `make gpu`",
+        Advice::OtherDevice => {
+            "use --device cpu, or a libtorch for CUDA: from source `make gpu`; beside wheels, a \
+             PyTorch 2.11 built for CUDA, as PyPI's for Linux are"
+        }
         _ => return None,
     };
     Some(words.to_owned())

@@ -108,6 +108,12 @@ impl Notices for Screen {
 /// The notice's sentence, with the option that decides it.
 fn text(notice: &Notice) -> String {
     match notice {
+        Notice::Mirrored { keys, .. } => {
+            let options = keys.iter().map(|key| format!(" --set {key}=0"));
+            let said = notice.to_string();
+            let said = said.split(", set ").next().unwrap_or_default();
+            format!("{said}, add{}", options.collect::<String>())
+        }
         Notice::NewHeads { .. } => format!("{notice} (--head-warmup)"),
         _ => notice.to_string(),
     }
@@ -261,6 +267,23 @@ fn bar() -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_warning_of_mirrored_views_names_the_options_that_end_it() {
+        let keys = [0, 1].map(|index| format!("augmentation.views.{index}.flip"));
+        let mirrored = |probability| Notice::Mirrored {
+            method: "vicreg",
+            probability,
+            keys: keys.to_vec(),
+        };
+        assert_eq!(
+            text(&mirrored(0.5)),
+            "training views: those of vicreg; half of them are mirrored. If left and right matter \
+             (letters, signs), add --set augmentation.views.0.flip=0 --set \
+             augmentation.views.1.flip=0"
+        );
+        assert!(text(&mirrored(0.2)).contains("; 20 % of them are mirrored"));
+    }
 
     #[test]
     fn terms_are_folded_and_none_is_lost() {

@@ -408,7 +408,8 @@ impl Error {
                 "lower the learning rate or standardise the features (the logistic probe does)"
             }
             Self::MapDiverged { .. } => "lower the learning rate of the trained map",
-            Self::Io { cause, .. } => match cause.kind() {
+            Self::Io { cause, action, .. } => match cause.kind() {
+                io::ErrorKind::NotFound if ["open", "read"].contains(action) => "check the path",
                 io::ErrorKind::NotFound => "check the path; folders are not created",
                 io::ErrorKind::PermissionDenied => "check the permissions of the file and folder",
                 io::ErrorKind::StorageFull => "free some space or write to another disk",

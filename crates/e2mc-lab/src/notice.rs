@@ -180,6 +180,15 @@ pub enum Notice {
         /// One sentence.
         text: String,
     },
+    /// Training views are mirrored that are not those of the checkpoint.
+    Mirrored {
+        /// The method whose views they are.
+        method: &'static str,
+        /// The largest probability with which a view is mirrored.
+        probability: f32,
+        /// The settings that turn it off where they are 0.
+        keys: Vec<String>,
+    },
     /// Something is assumed that may not hold.
     Assumed {
         /// One sentence.
@@ -215,6 +224,7 @@ impl Notice {
             | Self::WorseFeatures { .. }
             | Self::Collapse { .. }
             | Self::Assumed { .. }
+            | Self::Mirrored { .. }
             | Self::Result { .. } => Severity::Warning,
             _ => Severity::Note,
         }
@@ -243,6 +253,22 @@ impl fmt::Display for Notice {
             | Self::Improve { text }
             | Self::Assumed { text }
             | Self::Result { text } => f.write_str(text),
+            Self::Mirrored {
+                method,
+                probability,
+                keys,
+            } => {
+                let share = match *probability {
+                    0.5 => "half".to_owned(),
+                    probability => format!("{:.0} %", 100.0 * probability),
+                };
+                write!(
+                    f,
+                    "training views: those of {method}; {share} of them are mirrored. If left and \
+                     right matter (letters, signs), set {} to 0",
+                    keys.join(" and ")
+                )
+            }
             Self::LackingClasses { split, names } => {
                 const NAMED: usize = 5;
                 let first = names[..names.len().min(NAMED)].join(", ");

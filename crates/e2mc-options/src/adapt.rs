@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use e2mc_eval::adapt::{AutoConfig, Method, Shrinkage, Use, Whiten};
 
 use super::heading;
-use super::value::level;
+use super::value::{device, level};
 use super::{CheckpointOptions, DtypeName, ImageOptions, PreparationOptions, machine};
 
 /// Options of `adapt`.
@@ -49,9 +49,17 @@ pub struct AdaptOptions {
     )]
     pub output: String,
     /// Device of the network: cpu or cuda:N
-    #[arg(help_heading = heading::MACHINE, long, default_value = "cpu", requires = "checkpoint")]
+    #[arg(
+        help_heading = heading::MACHINE,
+        long,
+        default_value = "cpu",
+        value_parser = device,
+        requires = "checkpoint"
+    )]
     pub device: String,
     /// Class numbers of the rows, used to choose and verify the map
+    ///
+    /// FILE.npy, FILE.npz:ARRAY or FILE.safetensors:TENSOR, one whole number per row.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "second_view"])]
     pub labels: Option<String>,
     /// Embeddings of another view of the same images, if there are no labels
@@ -61,7 +69,8 @@ pub struct AdaptOptions {
     pub second_view: Option<String>,
     /// Method to fit the map with
     ///
-    /// auto compares all of them, and keeps the embeddings as they are unless a gain is certain.
+    /// auto compares all of them. It keeps the embeddings as they are unless a gain is significant
+    /// at --level.
     #[arg(
         help_heading = heading::ADAPT,
         long,

@@ -21,9 +21,9 @@ pub const LAYOUTS: [&str; 9] = [
 /// How to take a checkpoint that is not quite what it should be.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CheckpointOptions {
-    /// Naming scheme of the file's tensors [default: detected]
+    /// Whose checkpoint it is, which decides its tensors' names [default: detected]
     ///
-    /// `backbone` leaves the heads out.
+    /// `backbone` loads the encoder only.
     #[arg(
         help_heading = heading::CHECKPOINT,
         long,
@@ -31,12 +31,14 @@ pub struct CheckpointOptions {
         value_parser = PossibleValuesParser::new(LAYOUTS)
     )]
     pub layout: Option<String>,
-    /// Network to load from a file with several, by a word in its name
+    /// Word from the name of the network to load, if the file holds several
     ///
     /// For instance `teacher`.
     #[arg(help_heading = heading::CHECKPOINT, long, value_name = "NAME")]
     pub network: Option<String>,
-    /// Attention heads per block, if not in the file [default: width / 64]
+    /// Attention heads of each block (not projector heads) [default: width / 64]
+    ///
+    /// Needed for a vision transformer whose file does not say their number.
     #[arg(
         help_heading = heading::CHECKPOINT,
         long,

@@ -13,13 +13,14 @@ use super::value::level;
 pub struct CompareOptions {
     /// Result of the first model
     ///
-    /// A folder that `probe`, `knn`, `svm` or `finetune` wrote, or a bare predictions.npz.
+    /// A folder that `probe --out`, `knn --out`, `svm --out` or `finetune --out` wrote, or a bare
+    /// predictions.npz.
     #[arg(value_name = "A")]
     pub first: PathBuf,
     /// Results of the models to compare with it
     #[arg(value_name = "B", required = true)]
     pub others: Vec<PathBuf>,
-    /// Total number of comparisons to correct for [default: those shown]
+    /// Number of comparisons made in all, for the correction [default: those shown]
     ///
     /// Set it if this comparison is one of several: the p-values are corrected for all of them.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

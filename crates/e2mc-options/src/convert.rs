@@ -50,7 +50,7 @@ pub struct ConvertOptions {
 pub enum NamesName {
     /// e2mc's: backbone.conv1.weight, projector.0.weight
     E2mc,
-    /// torchvision's: conv1.weight; without a classifier, or with the map as one
+    /// torchvision's: conv1.weight; without fc; with --with-map, the map becomes fc
     Torchvision,
     /// timm's: conv1.weight; without a classifier, or with the map as one
     Timm,

@@ -12,7 +12,7 @@ use super::value::duration;
 /// Options of `demo`.
 #[derive(Args, Debug)]
 pub struct DemoOptions {
-    /// Folder with the sample's images and base model
+    /// Folder with the sample's images and base model (needs the source folder)
     #[arg(long, value_name = "DIR", default_value = "sample")]
     pub sample: PathBuf,
     /// Folder for the new model, its map and the report

@@ -71,9 +71,7 @@ pub struct EmbeddingsOptions {
         requires_all = ["train_labels", "test", "test_labels"]
     )]
     pub train: Option<String>,
-    /// Class numbers of the training embeddings (required with --train)
-    ///
-    /// One per row; `svm` also takes 0/1 columns.
+    /// Class numbers of the training embeddings, one per row (required with --train)
     #[arg(help_heading = heading::FILES, long, value_name = "FILE", requires = "train")]
     pub train_labels: Option<String>,
     /// Test embeddings (required with --train)

@@ -5,6 +5,13 @@ macro_rules! examples {
     ($($line:literal)+) => { concat!("Examples:", $("\n  ", $line),+) };
 }
 
+/// What `adapt` is given, one form a line.
+pub(super) const ADAPT_USAGE: &str = "e2mc adapt [OPTIONS] --out <FILE> <EMBEDDINGS>
+       e2mc adapt [OPTIONS] --out <FILE> --checkpoint <FILE> --data <DIR>";
+/// What `inspect` is given, one form a line.
+pub(super) const INSPECT_USAGE: &str = "e2mc inspect [OPTIONS] <EMBEDDINGS> [EMBEDDINGS]
+       e2mc inspect [OPTIONS] --checkpoint <FILE> [--checkpoint <FILE>] --data <DIR>";
+
 pub(super) const IMPROVE: &str = examples!(
     "e2mc improve model.pth --data photos --out better --budget 8h"
     "e2mc improve model.pth --data photos --out better --for classifier --dry-run"

@@ -31,7 +31,7 @@ pub struct FinetuneOptions {
         value_name = "F,…",
         long,
         value_delimiter = ',',
-        default_values_t = [0.01, 0.1],
+        default_value = "0.01,0.1",
         value_parser = fraction
     )]
     pub fractions: Vec<f64>,
@@ -48,7 +48,10 @@ pub struct FinetuneOptions {
         value_parser = clap::value_parser!(u64).range(1..=1000)
     )]
     pub seeds: u64,
-    /// Preset (paper, appendix B.2)
+    /// Published learning rates and schedule (paper, appendix B.2)
+    ///
+    /// The rates are for a batch of 256. vicreg: rates fall along a cosine. swav: rate times 0.2 at
+    /// epochs 12 and 16.
     #[arg(
         help_heading = heading::TRAINING,
         long,
@@ -91,8 +94,8 @@ pub struct FinetuneOptions {
 /// Presets of fine-tuning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FinetunePresetName {
-    /// Cosine; rates of backbone and layer: 0.03, 0.08 at 1 %; 0.01, 0.1 above
+    /// Backbone 0.03 and classifier 0.08 with 1 % of labels; 0.01 and 0.1 with more
     Vicreg,
-    /// Steps x 0.2 at epochs 12 and 16; rates 0.02, 5 at 1 %; 0.01, 0.2 above
+    /// Backbone 0.02 and classifier 5 with 1 % of labels; 0.01 and 0.2 with more
     Swav,
 }

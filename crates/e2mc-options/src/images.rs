@@ -14,6 +14,9 @@ pub struct ImageOptions {
     #[arg(help_heading = heading::IMAGES, long, value_name = "FRACTION")]
     pub max_bad_images: Option<f64>,
     /// Hold out this fraction of each class as a test split, if the data has none
+    ///
+    /// `improve` and training do not use these images. With the same fraction and --val-seed,
+    /// `probe` tests on them.
     #[arg(help_heading = heading::IMAGES, long, value_name = "FRACTION")]
     pub val_fraction: Option<f64>,
     /// Seed of the held-out split

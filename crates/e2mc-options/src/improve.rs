@@ -18,9 +18,11 @@ pub struct ImproveOptions {
     /// Checkpoint or model file to improve, of e2mc or of PyTorch
     #[arg(value_name = "CHECKPOINT")]
     pub checkpoint: PathBuf,
-    /// Folder of images in class folders (required)
+    /// Images, labelled or in part: a folder, tar shards, a list or IDX files (required)
     ///
-    /// Unlabelled images may be in a folder unlabelled/ beside the class folders.
+    /// A folder holds class folders, or a train and a test split of them; of splits, only the
+    /// training split is used. Unlabelled images may be in a folder unlabelled/ beside the class
+    /// folders.
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
     /// Folder for the result (required)
@@ -29,9 +31,9 @@ pub struct ImproveOptions {
     /// result, map.safetensors. The same command resumes a stopped improvement.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Use of the features, which decides the result
+    /// What you need the features for
     ///
-    /// The other uses are checked for a loss.
+    /// The best candidate for this use is verified. The other uses are checked for a loss.
     #[arg(
         long = "for",
         value_name = "USE",

@@ -45,7 +45,10 @@ pub struct InspectOptions {
     /// The criterion acts on the projector's output. `embed` lists the outputs.
     #[arg(help_heading = heading::CHECKPOINT, long, value_name = "NAME", requires = "checkpoint")]
     pub output: Option<String>,
-    /// Augmented views of each image, for alignment and LiDAR, with --checkpoint
+    /// Augmented views of each image, with --checkpoint, for alignment and LiDAR
+    ///
+    /// LiDAR is the rank of a linear discriminant analysis in which the views of an image are one
+    /// class (Thilak et al. 2024).
     #[arg(
         long,
         value_name = "N",
@@ -61,7 +64,9 @@ pub struct InspectOptions {
     /// Map from `adapt` to apply to the embeddings first
     #[arg(long, value_name = "MAP.safetensors")]
     pub map: Option<PathBuf>,
-    /// Map to the unit interval [default: gaussian; for checkpoints the recipe's]
+    /// Function that brings embeddings into the unit interval for the entropy
+    ///
+    /// [default: gaussian; for checkpoints the recipe's]
     #[arg(long, value_enum)]
     pub transform: Option<TransformName>,
     /// Number of query rows; neighbours are searched among all rows

@@ -65,7 +65,8 @@ pub use throughput::ThroughputOptions;
 pub use train::{ContinueOptions, CriterionName, GuardAction, PretrainOptions, TrainOptions};
 pub use watch::WatchOptions;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::builder::UnknownArgumentValueParser;
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Improve a pre-trained self-supervised model by effective entropy maximisation (E2MC).
 #[derive(Debug, Parser)]
@@ -87,11 +88,35 @@ impl Arguments {
     /// # Errors
     /// Where an option does not go with the `--resume` beside it.
     pub fn read() -> Result<Self, WrongUse> {
-        let mut command = Self::command();
-        let mut matches = command.get_matches_mut();
+        let mut command = Self::command().mut_subcommands(with_hints);
+        let mut words: Vec<_> = std::env::args_os().collect();
+        // clap's own `help` takes no options; it says with it what it says without.
+        if let [_, help, option] = &words[..]
+            && help == "help"
+            && (option == "--help" || option == "-h")
+        {
+            words.pop();
+        }
+        let matches = command.try_get_matches_from_mut(words);
+        let mut matches = matches.unwrap_or_else(|error| error.exit());
         resume::check(&command, &matches)?;
         Ok(Self::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit()))
     }
+}
+
+/// The command with hints for options that it might have been thought to have.
+fn with_hints(command: clap::Command) -> clap::Command {
+    let has = |long| {
+        command
+            .get_arguments()
+            .any(|arg| arg.get_long() == Some(long))
+    };
+    if !has("checkpoint") || has("model") {
+        return command;
+    }
+    let unknown = UnknownArgumentValueParser::suggest_arg("--checkpoint");
+    let model = Arg::new("model").long("model").hide(true);
+    command.arg(model.value_parser(unknown))
 }
 
 /// Options that do not go together.
@@ -117,7 +142,12 @@ pub enum Command {
     #[command(after_help = examples::CONTINUE)]
     Continue(ContinueOptions),
     /// Continue a checkpoint for every combination of settings, and compare the runs
-    #[command(after_help = examples::SWEEP)]
+    #[command(
+        after_help = examples::SWEEP,
+        mut_arg("out", sweep::of_out),
+        mut_arg("resume", sweep::of_resume),
+        mut_arg("resume_or_start", sweep::of_resume_or_start)
+    )]
     Sweep(SweepOptions),
     /// Evaluate frozen features: linear probes at several label fractions, and k-NN
     #[command(after_help = examples::PROBE)]
@@ -135,7 +165,7 @@ pub enum Command {
     #[command(after_help = examples::EMBED)]
     Embed(EmbedOptions),
     /// Fit and verify a map for frozen embeddings, or apply one
-    #[command(after_help = examples::ADAPT)]
+    #[command(after_help = examples::ADAPT, override_usage = examples::ADAPT_USAGE)]
     Adapt(AdaptOptions),
     /// Test whether evaluations differ by more than chance
     #[command(after_help = examples::COMPARE)]
@@ -150,7 +180,7 @@ pub enum Command {
     #[command(after_help = examples::SCORE)]
     Score(ScoreOptions),
     /// Analyse embeddings: dimensions, directions, neighbours, pairs and pictures
-    #[command(after_help = examples::INSPECT)]
+    #[command(after_help = examples::INSPECT, override_usage = examples::INSPECT_USAGE)]
     Inspect(InspectOptions),
     /// Write a page about one or several training runs
     #[command(after_help = examples::REPORT)]

@@ -3,12 +3,13 @@
 use clap::Args;
 
 use super::heading;
+use super::value::device;
 
 /// Device, threads and seed.
 #[derive(Args, Clone, Debug)]
 pub struct MachineOptions {
     /// Device of the network: cpu or cuda:N
-    #[arg(help_heading = heading::MACHINE, long, default_value = "cpu")]
+    #[arg(help_heading = heading::MACHINE, long, default_value = "cpu", value_parser = device)]
     pub device: String,
     /// Threads that prepare images [default: the number of cores]
     #[arg(

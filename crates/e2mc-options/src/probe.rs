@@ -21,7 +21,7 @@ pub struct ProbeOptions {
         value_name = "F,…",
         long,
         value_delimiter = ',',
-        default_values_t = [0.01, 0.1, 1.0],
+        default_value = "0.01,0.1,1",
         value_parser = fraction
     )]
     pub fractions: Vec<f64>,
@@ -42,9 +42,9 @@ pub struct ProbeOptions {
     /// Classifiers to fit; logistic regression needs no tuning
     #[arg(long, value_enum, default_value_t = ProbeName::Both)]
     pub probe: ProbeName,
-    /// Preset of the SGD probe (paper, B.2; DINO) [default: the method's]
+    /// Published settings of the SGD probe, by method [default: the method's]
     ///
-    /// The default is vicreg for embeddings from files and for unknown methods.
+    /// Sources: the paper, appendix B.2, and DINO's and DINOv2's authors. The default is vicreg for embeddings from files and for unknown methods.
     #[arg(help_heading = heading::SGD, long, value_enum)]
     pub preset: Option<PresetName>,
     /// Features for the SGD probe: computed once, or for every batch
@@ -182,7 +182,7 @@ pub enum FeaturesName {
     Cached,
     /// Computed for every batch from random crops and flips, as the paper does
     Augmented,
-    /// Computed for every batch from the evaluation's view; agrees with cached
+    /// Computed for every batch: same result as cached, slower; for checking
     Fresh,
 }
 

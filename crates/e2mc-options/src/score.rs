@@ -13,7 +13,7 @@ pub struct ScoreOptions {
     /// Embeddings (n, d): FILE.npy or FILE.safetensors:TENSOR
     #[arg(value_name = "FILE")]
     pub file: String,
-    /// Map to the unit interval; gaussian suits methods that normalise
+    /// Function to the unit interval; gaussian suits methods that normalise
     #[arg(long, value_enum, default_value_t = TransformName::Gaussian)]
     pub transform: TransformName,
     /// Weight of the mean marginal entropy
@@ -24,7 +24,7 @@ pub struct ScoreOptions {
     pub gamma: f64,
     /// Constant added to each spacing before the logarithm
     ///
-    /// [default: 1e-7 for sigmoid, 1.1920929e-7 for gaussian]
+    /// [default: 1e-7 for sigmoid; 1.1920929e-7, float32's machine epsilon, for gaussian]
     #[arg(long)]
     pub epsilon: Option<f32>,
     /// File for the gradient of the loss, (n, d) float32
@@ -71,7 +71,7 @@ impl From<TransformName> for Transform {
     }
 }
 
-/// Map of embeddings to the unit interval.
+/// Function that brings embeddings into the unit interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TransformName {
     /// Logistic function, for embeddings that fill a hypercube

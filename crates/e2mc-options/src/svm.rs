@@ -15,7 +15,9 @@ pub struct SvmOptions {
     /// The features to evaluate.
     #[command(flatten)]
     pub embeddings: EmbeddingsOptions,
-    /// Cost C of errors [default: 1e-6 to 1000 in factors of 10]
+    /// Penalty C; larger values fit the training labels more closely
+    ///
+    /// [default: 1e-6 to 1000 in factors of 10]
     ///
     /// With several values, cross-validation chooses one.
     #[arg(value_name = "C,…", long = "cost", short = 'C', value_delimiter = ',')]

@@ -1,6 +1,6 @@
 //! Options of `sweep`.
 
-use clap::Args;
+use clap::{Arg, Args};
 
 use super::heading;
 use super::value::fraction;
@@ -26,7 +26,7 @@ pub struct SweepOptions {
         value_name = "F,…",
         long,
         value_delimiter = ',',
-        default_values_t = [0.01, 0.1],
+        default_value = "0.01,0.1",
         value_parser = fraction
     )]
     pub fractions: Vec<f64>,
@@ -63,4 +63,34 @@ pub struct SweepOptions {
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     pub k: u16,
+}
+
+/// What `--out` is for a sweep; the option is that of `continue`.
+pub(super) fn of_out(out: Arg) -> Arg {
+    out.help("Folder of the sweep [default: runs/RECIPE, or the next free runs/RECIPE-N]")
+        .long_help(
+            "Folder of the sweep [default: runs/RECIPE, or the next free runs/RECIPE-N]\n\nIt \
+             receives sweep.json, report.html, results.csv, results.json, and a folder runs/ with \
+             the folder of each run. Required with --resume and --resume-or-start.",
+        )
+}
+
+/// What `--resume` does to a sweep.
+pub(super) fn of_resume(resume: Arg) -> Arg {
+    resume
+        .help("Resume the sweep in --out, with its own data and settings")
+        .long_help(
+            "Resume the sweep in --out, with its own data and settings\n\nFinished runs are kept. \
+             With --resume, only these may change: --data, and the device, threads and processes.",
+        )
+}
+
+/// What `--resume-or-start` does to a sweep.
+pub(super) fn of_resume_or_start(resume: Arg) -> Arg {
+    resume
+        .help("Start the sweep, or resume it if --out holds it already")
+        .long_help(
+            "Start the sweep, or resume it if --out holds it already\n\nThe same command can be \
+             queued again. Settings that differ from the sweep's are refused.",
+        )
 }

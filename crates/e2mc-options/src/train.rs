@@ -61,7 +61,8 @@ pub struct TrainOptions {
     pub preparation: PreparationOptions,
     /// Resume the run in --out, with its own data and settings
     ///
-    /// These may change: --epochs, --guard, --log-every, --save-every, --half and --max-bad-images.
+    /// With --resume, only these may change: --epochs, --guard, --log-every, --save-every, --half,
+    /// --max-bad-images, --data, and the device, threads and processes.
     #[arg(long, help_heading = heading::RUN)]
     pub resume: bool,
     /// Start the run, or resume it if --out holds it already
@@ -173,9 +174,9 @@ pub struct ContinueOptions {
     /// How the checkpoint is read.
     #[command(flatten)]
     pub reading: CheckpointOptions,
-    /// Steps that train only the heads first [default: the recipe's]
+    /// Steps that train only the heads first
     ///
-    /// The default is 500 if the checkpoint has no heads.
+    /// [default: the recipe's; 500 if the checkpoint has no heads]
     #[arg(help_heading = heading::TRAINING, long, value_name = "STEPS")]
     pub head_warmup: Option<u64>,
     /// Criterion to add to the base loss [default: the recipe's]

@@ -11,6 +11,15 @@ pub(super) fn fraction(text: &str) -> Result<f64, String> {
     fraction.ok_or_else(|| "expected a fraction above 0 and at most 1".to_owned())
 }
 
+/// The name of a device; whether it is there, libtorch knows.
+pub(super) fn device(text: &str) -> Result<String, String> {
+    let numbered = text.strip_prefix("cuda:").map(str::parse::<u16>);
+    match (text, numbered) {
+        ("cpu" | "cuda", _) | (_, Some(Ok(_))) => Ok(text.to_owned()),
+        _ => Err("expected cpu, cuda or cuda:N, such as cuda:0".into()),
+    }
+}
+
 /// A significance level, above 0 and below 1.
 pub(super) fn level(text: &str) -> Result<f64, String> {
     let level: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
@@ -30,13 +39,14 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
     Err("expected 0.1 to 3600 seconds".to_owned())
 }
 
-/// A time above 0 with its unit: `90s`, `30m`, `8h`, `2d`; minutes without one.
+/// A time above 0 with its unit: `90s`, `30m`, `8h`, `2d`. A bare number is refused: it would be
+/// taken for hours by one and for minutes by another.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "expected a time such as 90s, 30m or 8h".to_owned();
     let (digits, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_alphabetic()).len());
     let unit = match unit {
         "s" => 1.0,
-        "" | "m" | "min" => 60.0,
+        "m" | "min" => 60.0,
         "h" => 3600.0,
         "d" => 86_400.0,
         _ => return Err(wrong()),
@@ -97,17 +107,21 @@ mod tests {
     }
 
     #[test]
+    fn devices_have_names() {
+        for name in ["cpu", "cuda", "cuda:0", "cuda:77"] {
+            assert_eq!(device(name).as_deref(), Ok(name));
+        }
+        for wrong in ["", "gpu", "CPU", "cuda:", "cuda:x", "cuda0", "mps"] {
+            assert!(device(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn times_parse() {
-        for (text, seconds) in [
-            ("90s", 90),
-            ("30m", 1800),
-            ("8h", 28_800),
-            ("2", 120),
-            ("1.5h", 5400),
-        ] {
+        for (text, seconds) in [("90s", 90), ("30m", 1800), ("8h", 28_800), ("1.5h", 5400)] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for wrong in ["", "m", "0m", "-3s", "8 hours", "1e99h", "nan"] {
+        for wrong in ["", "2", "8.5", "m", "0m", "-3s", "8 hours", "1e99h", "nan"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

@@ -9,10 +9,13 @@ use super::value::seconds;
 /// Options of `watch`.
 #[derive(Args, Debug)]
 pub struct WatchOptions {
-    /// Folder of the run
+    /// Folder of a run of `pretrain` or `continue`
+    ///
+    /// The run folders of a sweep and of `improve` can be watched, too: SWEEP/runs/NAME and
+    /// OUT/search/NAME.
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
-    /// Port for a live report, served instead of printing
+    /// Port of a live page, shown instead of printing
     ///
     /// The address is http://127.0.0.1:PORT, reachable from this machine only. 0 takes a free port.
     #[arg(long, value_name = "PORT")]

@@ -21,17 +21,38 @@ pub(crate) fn run(options: &RecipesOptions) -> Result<ExitCode> {
             let recipes = e2mc_recipe::built_in()?;
             let rows: Vec<_> = recipes
                 .iter()
-                .map(|recipe| json!({ "name": recipe.name, "description": recipe.description }))
+                .map(|recipe| {
+                    json!({
+                        "name": recipe.name,
+                        "command": command(recipe),
+                        "description": recipe.description,
+                    })
+                })
                 .collect();
             output::result(options.json, &json!({ "recipes": rows }), || {
                 let width = recipes.iter().map(|recipe| recipe.name.len()).max();
                 let width = width.unwrap_or_default();
                 let line = |recipe: &BuiltIn| {
-                    format!("{:<width$}   {}\n", recipe.name, recipe.description)
+                    format!(
+                        "{:<width$}   {:<8}   {}\n",
+                        recipe.name,
+                        command(recipe),
+                        recipe.description
+                    )
                 };
-                recipes.iter().map(line).collect()
+                let lines: String = recipes.iter().map(line).collect();
+                format!("{lines}\n`e2mc recipes NAME` prints one")
             });
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The command that a recipe is for: one that describes a network starts from scratch, one that
+/// leaves the network to the checkpoint continues it.
+fn command(recipe: &BuiltIn) -> &'static str {
+    match recipe.table.contains_key("backbone") {
+        true => "pretrain",
+        false => "continue",
+    }
 }

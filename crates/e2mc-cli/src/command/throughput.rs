@@ -49,11 +49,16 @@ pub(crate) fn run(options: &ThroughputOptions) -> Result<ExitCode> {
         "images": images, "seconds": seconds, "views": views,
         "decode_ms": decode_ms, "augment_ms": augment_ms,
     });
+    // The time is that of all views of an image together.
+    let made = match views {
+        1 => "its view".to_owned(),
+        _ => format!("its {views} views"),
+    };
     output::result(options.json, &result, || {
         format!(
             "{images_per_s:.0} images/s on {} ({} each; {} in {seconds:.1} s)\n\
              one thread, one image: {decode_ms:.2} ms to read and decode, {augment_ms:.2} ms to \
-             augment",
+             make {made}",
             counted(threads, "thread"),
             counted(views, "view"),
             counted(images, "image"),

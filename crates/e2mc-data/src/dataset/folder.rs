@@ -9,6 +9,7 @@ use super::index::{Index, Source};
 use super::names::Names;
 use super::parallel;
 use crate::Error;
+use e2mc_base::counted;
 
 /// The visible entries of a folder, each kind sorted by name.
 #[derive(Default)]
@@ -140,10 +141,10 @@ pub(super) fn list_images(
         ));
     }
     if let Skipped(count, Some(first)) = skipped {
-        let files = if count == 1 { "file" } else { "files" };
+        let (files, first) = (counted(count, "file"), first.display());
+        let are = if count == 1 { "that is" } else { "that are" };
         index.warnings.push(format!(
-            "left out {count} {files} without the extension {EXTENSION_LIST}, the first {}",
-            first.display()
+            "ignored {files} {are} not {EXTENSION_LIST}; the first is {first}"
         ));
     }
     index.names.shrink();

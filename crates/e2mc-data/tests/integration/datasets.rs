@@ -227,7 +227,7 @@ fn class_folders_are_sorted_and_searched_to_the_bottom() {
         panic!("{:?}", dataset.warnings())
     };
     assert!(
-        warning.starts_with("left out 2 files") && warning.ends_with("README"),
+        warning.starts_with("ignored 2 files that are not .") && warning.ends_with("README"),
         "{warning}"
     );
 

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use e2mc_cli::failure::STOPPED_EARLY;
+use e2mc_cli::failure::{Failure, STOPPED_EARLY};
 use e2mc_cli::options::ImproveOptions;
 use e2mc_cli::output;
+use e2mc_data::Split;
 use e2mc_data::dataset::cache_folder;
 use e2mc_lab::improve::{self, Breadth, Improve, ImproveFolder, Improved, Preview};
 use e2mc_lab::machine::Machine;
@@ -24,6 +25,7 @@ use crate::settings;
 use crate::signals;
 
 pub(crate) fn run(options: &ImproveOptions) -> Result<ExitCode> {
+    check_order(options)?;
     if options.dry_run {
         let notices: Arc<dyn Notices> = Screen::new();
         let work = work(options, &World::solo(), settings::machine(&options.machine))?;
@@ -33,6 +35,26 @@ pub(crate) fn run(options: &ImproveOptions) -> Result<ExitCode> {
     }
     let lead = |world: &World, machine| lead(options, world, machine);
     processes::led(options.processes, &options.machine, lead, improve::follow)
+}
+
+/// Refuses a folder of images where the model should be: the two were exchanged.
+fn check_order(options: &ImproveOptions) -> Result<()> {
+    let model = &options.checkpoint;
+    if model.is_dir() && !holds_weights(model) && e2mc_data::open(model, Split::Train).is_ok() {
+        return Err(Failure::usage(
+            format!("{}: the folder holds images, not a model", model.display()),
+            "the model comes first, then its images: e2mc improve MODEL --data DIR",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a folder may be that of a model: of timm or Hugging Face.
+fn holds_weights(folder: &Path) -> bool {
+    let weights = ["safetensors", "pth", "pt", "bin", "json"];
+    let files = folder.read_dir().into_iter().flatten().flatten();
+    let mut extensions = files.filter_map(|file| file.path().extension().map(ToOwned::to_owned));
+    extensions.any(|extension| weights.iter().any(|known| extension == *known))
 }
 
 /// The improvement, as the first of the processes of `world`.

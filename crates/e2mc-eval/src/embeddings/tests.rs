@@ -545,7 +545,7 @@ fn files_that_are_none_are_named() {
         text,
         "cannot open no.npy: No such file or directory (os error 2)"
     );
-    assert_eq!(hint, "check the path; folders are not created");
+    assert_eq!(hint, "check the path");
     let inner = folder.path().join("z.npy");
     fs::create_dir(&inner).unwrap();
     let error = read_embeddings(&inner).unwrap_err();

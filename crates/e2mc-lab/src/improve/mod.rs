@@ -43,7 +43,7 @@ use e2mc_train::device;
 use crate::checkpoint::{check_unfolded, digest};
 use crate::crew;
 use crate::error::{Error, ImproveError};
-use crate::notice::Notices;
+use crate::notice::{Notice, Notices};
 use crate::run::base_checkpoint;
 use crate::sweep::ObserverOf;
 use candidate::{Candidate, Wanted};
@@ -177,14 +177,18 @@ impl Stage<'_> {
     /// Views that are taken from a family, not from the checkpoint, may not suit the images.
     fn warn_of_views(&self) {
         let assumed = self.base.foreign.is_some() || self.work.recipe.is_some();
-        let views = self.common.augmentation.views.iter();
-        let flip = views.map(|view| view.flip).fold(0.0, f32::max);
-        if assumed && flip > 0.0 {
-            self.warn(format!(
-                "the views are those of {} and are mirrored with probability {flip}: for images \
-                 that must not be mirrored, such as letters or signs, give a recipe without flips",
-                self.common.method.name()
-            ));
+        let views = self.common.augmentation.views.iter().enumerate();
+        let mirrored: Vec<_> = views.filter(|(_, view)| view.flip > 0.0).collect();
+        if assumed && !mirrored.is_empty() {
+            let flips = mirrored.iter().map(|(_, view)| view.flip);
+            let keys = mirrored.iter().map(|(index, _)| index);
+            self.notices.tell(&Notice::Mirrored {
+                method: self.common.method.name(),
+                probability: flips.fold(0.0, f32::max),
+                keys: keys
+                    .map(|index| format!("augmentation.views.{index}.flip"))
+                    .collect(),
+            });
         }
     }
 

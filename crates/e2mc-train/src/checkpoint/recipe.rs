@@ -41,9 +41,9 @@ impl Convention {
         let (mut usual, source) = match [self.layout, self.authors].iter().find(|l| own(l)) {
             Some(layout) => (
                 Preprocessing::authors(),
-                format!("as {layout}'s authors do"),
+                format!("assumed, as {layout}'s authors do"),
             ),
-            None => (Preprocessing::imagenet(), "as is usual".to_owned()),
+            None => (Preprocessing::imagenet(), "assumed, as is usual".to_owned()),
         };
         // torchvision's own evaluation is bilinear, whatever the network.
         if !self.naming.names.contains(&"torchvision") {

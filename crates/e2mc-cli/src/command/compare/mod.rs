@@ -19,6 +19,12 @@ use crate::pictures;
 
 pub(crate) fn run(options: &CompareOptions) -> Result<ExitCode> {
     let all = || std::iter::once(&options.first).chain(&options.others);
+    if let Some(missing) = all().find(|path| !path.exists()) {
+        return Err(Failure::new(
+            format!("{}: no such result folder", missing.display()),
+            "give a folder that `probe --out` or `knn --out` wrote",
+        ));
+    }
     let results = all().map(|path| result_file(path)).collect::<Vec<_>>();
     let known = results.iter().flatten().count();
     let page_wanted = options.report.is_some();
