@@ -1,4 +1,4 @@
-//! Mutated JPEG files, decoded by ours and by libjpeg: `jpegs COUNT [SEED]`. Ends with the number
+//! Mutated JPEG files, decoded by ours and by libjpeg: `jpegs COUNT [SEED [START]]`. Ends with the number
 //! of files that both took with the same pixels, and of those that ours refused; any other file is
 //! a panic.
 //!
@@ -61,6 +61,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>());
     let count = arguments.next().expect("give a count").expect("a number");
     let seed = arguments.next().map_or(0, |seed| seed.expect("a number"));
+    let start = arguments.next().map_or(0, |start| start.expect("a number"));
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/jpeg");
     let mut paths: Vec<_> = std::fs::read_dir(folder)
         .expect("the corpus")
@@ -75,7 +76,7 @@ fn main() {
         .collect();
     println!("{} sound files to start from", sound.len());
     let (mut same, mut refused) = (0u64, 0u64);
-    for number in 0..count {
+    for number in start..start + count {
         let mut bits = Bits(seed ^ number.wrapping_mul(0xd134_2543_de82_ef95));
         let which = bits.below(sound.len());
         let file = mutated(&mut bits, &sound[which]);
@@ -88,10 +89,10 @@ fn main() {
                 std::process::exit(1);
             }
         }
-        if (number + 1).is_multiple_of(100_000) {
+        if (number + 1 - start).is_multiple_of(100_000) {
             println!(
                 "{} files: {same} the same, {refused} refused by ours",
-                number + 1
+                number + 1 - start
             );
         }
     }

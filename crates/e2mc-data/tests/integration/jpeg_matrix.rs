@@ -182,3 +182,203 @@ fn files_cut_off_or_altered_are_refused_or_read_and_never_a_panic() {
         }
     }
 }
+
+/// Behind the compressed data libjpeg, and so Pillow, refuses a marker that no picture has; notes
+/// and garbage are passed over.
+#[test]
+fn markers_behind_the_last_scan_are_refused_as_in_pillow() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/formats");
+    for name in ["s444.jpg", "progressive.jpg"] {
+        let file = std::fs::read(golden.join(name)).unwrap();
+        let (start, end) = file.split_at(file.len() - 2);
+        assert_eq!(end, [0xff, 0xd9]);
+        let mut sound = Image::default();
+        decode(&file, &name, &mut sound).unwrap();
+        let cases: [(&[u8], Option<&str>); 8] = [
+            (b"abc", None),
+            (b"\xff\xfe\0\x03a", None),
+            (b"\xff\xfe\0\0", None),
+            (
+                b"\xff\xc3",
+                Some("the segment of the marker 0xc3 is cut off"),
+            ),
+            (
+                b"\xff\x02",
+                Some("expected a segment, found the marker 0x02"),
+            ),
+            (
+                b"\xff\xd8",
+                Some("expected a segment, found the marker 0xd8"),
+            ),
+            (
+                b"\xff\xf0\0\x02",
+                Some("expected a segment, found the marker 0xf0"),
+            ),
+            (
+                b"\xff\xdb\0\x01",
+                Some("impossible length 1 after the marker 0xdb"),
+            ),
+        ];
+        for (inserted, reason) in cases {
+            let altered = [start, inserted, end].concat();
+            let mut image = Image::default();
+            match (decode(&altered, &name, &mut image), reason) {
+                (Ok(()), None) => assert_eq!(image, sound, "{name}, {inserted:02x?}"),
+                (Err(error), Some(reason)) => {
+                    assert!(error.to_string().ends_with(reason), "{name}: {error}");
+                }
+                (result, reason) => panic!("{name}, {inserted:02x?}: {result:?}, not {reason:?}"),
+            }
+        }
+    }
+}
+
+/// libjpeg reads to the end marker before it hands out a picture of several scans, and skips no more
+/// of a note than there is. (Pillow gives the pixels of a single scan before it gets there; ours
+/// makes no difference between the two.)
+#[test]
+fn notes_that_are_cut_off_or_hold_the_end_marker_are_refused() {
+    for name in ["s444.jpg", "progressive.jpg"] {
+        let file = golden(name);
+        let (start, end) = file.split_at(file.len() - 2);
+        let cases: [(&[u8], &str); 5] = [
+            (
+                b"\xff\xea\x83\xc8",
+                "the segment of the marker 0xea is cut off",
+            ),
+            (
+                b"\xff\xfe\0\x05",
+                "the segment of the marker 0xfe is cut off",
+            ),
+            (b"\xff\xdc", "the segment of the marker 0xdc is cut off"),
+            (b"\xff\xfe\0\x04", "the end marker is missing"),
+            (b"\xff\xe0\0\x05a", "the end marker is missing"),
+        ];
+        for (inserted, reason) in cases {
+            let altered = [start, inserted, end].concat();
+            assert_refused(&altered, reason, &format!("{name}, {inserted:02x?}"));
+        }
+    }
+}
+
+/// Headers that libjpeg, and so Pillow, refuses.
+#[test]
+fn headers_that_make_no_sense_are_refused_as_in_pillow() {
+    let file = golden("s444.jpg");
+    let frame = segment(&file, 0xc0);
+    let scan = segment(&file, 0xda);
+    let changed = |changes: &[(usize, u8)]| {
+        let mut altered = file.clone();
+        for &(at, byte) in changes {
+            altered[at] = byte;
+        }
+        altered
+    };
+    let before_scan =
+        |inserted: &[u8]| [&file[..scan.start], inserted, &file[scan.start..]].concat();
+    let mut two_of_one_bit = [0; 23];
+    two_of_one_bit[..6].copy_from_slice(b"\xff\xc4\0\x15\0\x02");
+    let mut too_many = [0; 21];
+    too_many[..7].copy_from_slice(b"\xff\xc4\0\x13\x10\xff\xff");
+    let end = file.len() - 2;
+    let cases = [
+        (
+            "a longer side than libjpeg has",
+            changed(&[
+                (frame.start + 5, 0),
+                (frame.start + 6, 1),
+                (frame.start + 7, 0xff),
+                (frame.start + 8, 0xdd),
+            ]),
+            "expected at most 65500 pixels a side, found 65501 x 1",
+        ),
+        (
+            "an MCU of 18 blocks",
+            changed(&[(frame.start + 11, 0x44)]),
+            "expected at most 10 blocks in an MCU of a scan, found 18",
+        ),
+        (
+            "components of a scan in another order",
+            changed(&[
+                (scan.start + 5, file[scan.start + 7]),
+                (scan.start + 7, file[scan.start + 5]),
+            ]),
+            "expected the components of a scan in the frame's order, found 1",
+        ),
+        (
+            "a code of ones alone",
+            before_scan(&two_of_one_bit),
+            "DC Huffman table 0 is missing or makes no sense",
+        ),
+        (
+            "more codes than symbols",
+            before_scan(&too_many),
+            "expected at most 256 Huffman codes, found 510",
+        ),
+        (
+            "a restart interval of three bytes",
+            before_scan(b"\xff\xdd\0\x05\0\0\0"),
+            "expected a restart interval of two bytes",
+        ),
+        (
+            "another scan behind one of all components",
+            [&file[..end], &file[scan.start..]].concat(),
+            "expected one scan of all components, found another behind it",
+        ),
+        (
+            "another frame behind the scan",
+            [&file[..end], &file[frame.clone()], &file[end..]].concat(),
+            "expected one frame header, found two",
+        ),
+    ];
+    for (what, altered, reason) in cases {
+        assert_refused(&altered, reason, what);
+    }
+}
+
+/// libjpeg guesses what restart markers in another order mean, and conditions of arithmetic coding
+/// do not matter to it where nothing is coded so. Ours refuses both.
+#[test]
+fn what_libjpeg_guesses_or_ignores_is_refused() {
+    let mut file = golden("restart.jpg");
+    let scan = segment(&file, 0xda);
+    let arithmetic = [
+        &file[..scan.start],
+        b"\xff\xcc\0\x04\0\0",
+        &file[scan.start..],
+    ];
+    let reason = "expected Huffman coding, found arithmetic coding";
+    assert_refused(&arithmetic.concat(), reason, "arithmetic");
+    let restart = file[scan.end..]
+        .windows(2)
+        .position(|pair| pair == [0xff, 0xd0])
+        .unwrap();
+    file[scan.end + restart + 1] = 0xd1;
+    let reason = "expected restart markers in their order";
+    assert_refused(&file, reason, "restart");
+}
+
+fn golden(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/formats");
+    std::fs::read(folder.join(name)).unwrap()
+}
+
+/// Where a file has its first segment with this marker, up to the end of its content.
+fn segment(file: &[u8], marker: u8) -> std::ops::Range<usize> {
+    let mut at = 2;
+    loop {
+        let length = usize::from(u16::from_be_bytes([file[at + 2], file[at + 3]]));
+        let end = at + 2 + length;
+        if file[at + 1] == marker {
+            return at..end;
+        }
+        at = end;
+    }
+}
+
+fn assert_refused(file: &[u8], reason: &str, what: &str) {
+    match decode(file, &what, &mut Image::default()) {
+        Err(error) => assert!(error.to_string().ends_with(reason), "{what}: {error}"),
+        Ok(()) => panic!("{what}: taken, not refused with {reason:?}"),
+    }
+}

@@ -299,7 +299,7 @@ fn read_sequential(
     block: &mut [i16; 64],
     predictor: &mut i32,
 ) {
-    *block = [0; 64];
+    // What an earlier scan of the component left stays where this one brings nothing.
     *predictor = predictor.wrapping_add(dc.take(bits).1);
     block[0] = *predictor as i16;
     let mut index = 1;
@@ -308,7 +308,7 @@ fn read_sequential(
         index += zeros;
         if index > 63 {
             // As libjpeg takes it: see `sequential`.
-            if zeros < 64 {
+            if value != 0 {
                 block[63] = value as i16;
             }
             break;

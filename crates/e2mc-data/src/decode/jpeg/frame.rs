@@ -2,6 +2,11 @@
 
 use super::damage::Damage;
 
+pub(super) const ARITHMETIC: &str = "expected Huffman coding, found arithmetic coding";
+
+/// The longest side of a picture, as libjpeg has it.
+const LONGEST: usize = 65_500;
+
 /// How the coefficients are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Process {
@@ -69,6 +74,17 @@ impl Application {
 }
 
 impl Frame {
+    /// Refuses sides that libjpeg refuses.
+    pub(super) fn check_sides(&self) -> Result<(), Damage> {
+        let (width, height) = (self.width, self.height);
+        if width.max(height) > LONGEST {
+            let message =
+                format!("expected at most {LONGEST} pixels a side, found {width} x {height}");
+            return Err(message.into());
+        }
+        Ok(())
+    }
+
     pub(super) fn components(&self) -> &[Component] {
         &self.components[..self.count]
     }
@@ -79,9 +95,7 @@ impl Frame {
             0xc0 | 0xc1 => Process::Sequential,
             0xc2 => Process::Progressive,
             0xc3 => return Err("expected a lossy JPEG file, found a lossless one".into()),
-            0xc9 | 0xca => {
-                return Err("expected Huffman coding, found arithmetic coding".into());
-            }
+            0xc9 | 0xca => return Err(ARITHMETIC.into()),
             _ => return Err("expected one picture, found a hierarchy of them".into()),
         };
         let &[bits, h1, h0, w1, w0, count, ref list @ ..] = segment else {

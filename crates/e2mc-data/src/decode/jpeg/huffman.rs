@@ -51,9 +51,6 @@ impl Table {
         // Not valid until all of it is.
         self.entries.clear();
         self.codes.clear();
-        if symbols.len() > 256 {
-            return None;
-        }
         (self.counts, self.used, self.ac) = (*counts, symbols.len(), ac);
         self.symbols[..symbols.len()].copy_from_slice(symbols);
         let (mut code, mut index) = (0_u32, 0_usize);
@@ -62,7 +59,8 @@ impl Table {
             self.offsets[length] = index as i32 - code as i32;
             index += count;
             code += count as u32;
-            if code > 1 << length {
+            // No code may be all ones.
+            if code >= 1 << length {
                 return None;
             }
             self.ends[length] = code << (16 - length);
@@ -342,7 +340,10 @@ mod tests {
         let mut counts = [0; 16];
         counts[0] = 3;
         assert!(table.define(&counts, &[0, 1, 2], true).is_none());
+        // The second code would be all ones.
         counts[0] = 2;
+        assert!(table.define(&counts, &[0, 11], false).is_none());
+        (counts[0], counts[1]) = (1, 1);
         assert!(table.define(&counts, &[0], true).is_none());
         assert!(table.define(&counts, &[0, 0x0f], true).is_none());
         assert!(table.define(&counts, &[0, 12], false).is_none());

@@ -22,10 +22,10 @@ use crate::Image;
 use crate::geometry::Region;
 use buffered::Buffered;
 use damage::Damage;
-use frame::{Application, Colours, Frame, Process};
+use frame::{ARITHMETIC, Application, Colours, Frame, Process};
 use plane::Plane;
 use scan::{Compressed, Scan};
-use segments::{START_OF_SCAN, Segments};
+use segments::{START_OF_SCAN, Segment, Segments};
 use tables::Tables;
 use upsample::Rows;
 
@@ -89,6 +89,7 @@ impl Decoder {
             return Err(Failure::Damaged("a scan is missing".to_owned()));
         };
         check_size(frame.width, frame.height)?;
+        frame.check_sides()?;
         let region = wanted(frame.width, frame.height);
         let count = frame.components().len();
         for (plane, component) in self.planes.iter_mut().zip(frame.components()) {
@@ -96,7 +97,7 @@ impl Decoder {
         }
         let colours = frame.colours(headers.application);
         if frame.process == Process::Sequential && scan.is_whole(&frame) {
-            self.compressed.fill(headers.segments.rest());
+            let length = self.compressed.fill(headers.segments.rest());
             let Self {
                 tables,
                 compressed,
@@ -104,6 +105,11 @@ impl Decoder {
                 ..
             } = self;
             sequential::decode(&frame, &scan, tables, compressed, planes)?;
+            headers.segments.advance(length);
+            if headers.next_scan(tables)?.is_some() {
+                let message = "expected one scan of all components, found another behind it";
+                return Err(Failure::Damaged(message.to_owned()));
+            }
         } else {
             self.collect(&frame, scan, headers)?;
         }
@@ -146,21 +152,22 @@ impl Headers<'_> {
     /// The header of the next scan, if there is one; its data comes next.
     fn next_scan(&mut self, tables: &mut Tables) -> Result<Option<Scan>, Damage> {
         for segment in self.segments.by_ref() {
+            let segment = segment?;
             let content = segment.content;
             match segment.marker {
                 0xc4 => tables.read_huffman(content)?,
-                // Conditioning of arithmetic coding, which the frame says.
-                0xcc => {}
+                // Its conditioning.
+                0xcc => return Err(ARITHMETIC.into()),
                 0xc0..=0xcf if self.frame.is_some() => {
                     return Err("expected one frame header, found two".into());
                 }
                 0xc0..=0xcf => self.frame = Some(Frame::read(segment.marker, content)?),
                 0xdb => tables.read_quantisation(content)?,
                 0xdd => {
-                    let interval = content
-                        .first_chunk()
-                        .ok_or("a restart interval breaks off")?;
-                    self.restart = usize::from(u16::from_be_bytes(*interval));
+                    let interval: [u8; 2] = content
+                        .try_into()
+                        .map_err(|_| "expected a restart interval of two bytes")?;
+                    self.restart = usize::from(u16::from_be_bytes(interval));
                 }
                 START_OF_SCAN => {
                     let frame = self.frame.as_ref();
@@ -177,7 +184,16 @@ impl Headers<'_> {
 /// Whether an end marker follows the first scan. (Within the compressed data it cannot occur; in
 /// the segments before, a thumbnail may have its own.)
 fn has_end(bytes: &[u8]) -> bool {
-    let scan = Segments::new(bytes).find(|segment| segment.marker == START_OF_SCAN);
-    let pairs = scan.map(|scan| bytes[scan.end..].windows(2).rev());
-    pairs.is_some_and(|mut pairs| pairs.any(|pair| pair == [0xff, 0xd9]))
+    let mut segments = Segments::new(bytes);
+    let before = |segment: &Result<Segment<'_>, Damage>| {
+        segment
+            .as_ref()
+            .is_ok_and(|segment| segment.marker != START_OF_SCAN)
+    };
+    let Some(reached) = segments.find(|segment| !before(segment)) else {
+        return false;
+    };
+    // A segment that makes no sense has its own error, unless the file ends there.
+    let rest = reached.map_or(segments.rest(), |scan| &bytes[scan.end..]);
+    rest.windows(2).rev().any(|pair| pair == [0xff, 0xd9])
 }

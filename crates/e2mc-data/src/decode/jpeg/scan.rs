@@ -4,6 +4,9 @@ use super::damage::Damage;
 use super::frame::{Frame, Process};
 use super::huffman::Bits;
 
+/// The most blocks in an MCU of several components (B.2.3).
+const MOST_BLOCKS: usize = 10;
+
 /// Which components a scan holds, and how much of them.
 pub(super) struct Scan {
     components: [ScanComponent; 4],
@@ -39,16 +42,19 @@ impl Scan {
         }
         let mut components = [ScanComponent::default(); 4];
         let mut taken = [false; 4];
-        for (coded, bytes) in components
+        for (number, (coded, bytes)) in components
             .iter_mut()
             .zip(segment[1..].chunks_exact(2))
             .take(count)
+            .enumerate()
         {
-            let mut places = frame.components().iter().zip(taken);
-            let place = places.position(|(component, taken)| component.id == bytes[0] && !taken);
-            let component = place.ok_or_else(|| {
+            // In the frame's order; of components with the same name, those that libjpeg takes.
+            let mut places = frame.components().iter().enumerate();
+            let place =
+                places.position(|(place, component)| component.id == bytes[0] && place >= number);
+            let component = place.filter(|&place| !taken[place]).ok_or_else(|| {
                 format!(
-                    "expected a component of the frame in a scan, found {}",
+                    "expected the components of a scan in the frame's order, found {}",
                     bytes[0]
                 )
             })?;
@@ -58,6 +64,17 @@ impl Scan {
                 return Err("impossible Huffman table in a scan".into());
             }
             *coded = ScanComponent { component, dc, ac };
+        }
+        let blocks = components[..count].iter().map(|coded| {
+            let component = &frame.components()[coded.component];
+            component.h * component.v
+        });
+        let blocks: usize = blocks.sum();
+        if count > 1 && blocks > MOST_BLOCKS {
+            return Err(format!(
+                "expected at most {MOST_BLOCKS} blocks in an MCU of a scan, found {blocks}"
+            )
+            .into());
         }
         let [first, last, bits] = segment[1 + 2 * count..] else {
             return Err("impossible scan header".into());
@@ -114,6 +131,8 @@ pub(super) struct Compressed {
     clean: Vec<u8>,
     /// What lies between restart markers.
     intervals: Vec<(usize, usize)>,
+    /// How many of them were led to by restart markers in their order.
+    ordered: usize,
 }
 
 impl Compressed {
@@ -122,6 +141,7 @@ impl Compressed {
     pub(super) fn fill(&mut self, all: &[u8]) -> usize {
         self.clean.clear();
         self.intervals.clear();
+        self.ordered = 0;
         let mut start = 0;
         let mut data = all;
         let rest = loop {
@@ -134,7 +154,11 @@ impl Compressed {
                 }
                 // Fill bytes before a marker.
                 [0xff, 0xff, ..] => data = &data[end + 1..],
-                [0xff, 0xd0..=0xd7, ..] => {
+                [0xff, marker @ 0xd0..=0xd7, ..] => {
+                    let number = self.intervals.len();
+                    if self.ordered == number && usize::from(marker & 7) == number & 7 {
+                        self.ordered += 1;
+                    }
                     self.intervals.push((start, self.clean.len()));
                     start = self.clean.len();
                     data = &data[end + 2..];
@@ -158,6 +182,10 @@ impl Compressed {
                 "expected {needed} intervals between restart markers, found {found}"
             )
             .into());
+        }
+        // The first has no marker before it.
+        if self.ordered + 1 < needed {
+            return Err("expected restart markers in their order".into());
         }
         let bits = |&(from, to): &(usize, usize)| Bits::new(&self.clean[from..to]);
         Ok(self.intervals.iter().map(bits))

@@ -68,7 +68,10 @@ impl Tables {
         while let Some((&head, rest)) = segment.split_first() {
             let cut = || Damage::from("a Huffman table breaks off");
             let (counts, rest) = rest.split_first_chunk::<16>().ok_or_else(cut)?;
-            let total = counts.iter().map(|&count| usize::from(count)).sum();
+            let total: usize = counts.iter().map(|&count| usize::from(count)).sum();
+            if total > 256 {
+                return Err(format!("expected at most 256 Huffman codes, found {total}").into());
+            }
             let (symbols, rest) = rest.split_at_checked(total).ok_or_else(cut)?;
             let (ac, index) = (head >> 4 == 1, usize::from(head & 15));
             if head >> 4 > 1 || index > 3 {
