@@ -11,6 +11,7 @@
 //! batch is 1024, here 64, for few labels. The accuracy that counts is the last epoch's.
 
 use e2mc::Matrix;
+use e2mc_base::affinity;
 use e2mc_base::random::Stream;
 use tch::nn::Init;
 use tch::{Device, Reduction, Tensor, nn};
@@ -182,6 +183,7 @@ impl AttentiveProbe {
         let batch = config.batch.clamp(1, rows.len());
         let steps = rows.len().div_ceil(batch) as u64;
         let (mut step, mut mean) = (0, 0.0);
+        let _settled = affinity::settle();
         for number in 0..config.epochs {
             let order = Stream::at([seed, number, 0, 0]).permutation(rows.len());
             let mut sum = 0.0;

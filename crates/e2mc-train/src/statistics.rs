@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use e2mc_base::affinity;
 use e2mc_data::{Dataset, Loader, LoaderConfig, Pipeline, Preprocessing};
 use tch::Tensor;
 
@@ -53,6 +54,7 @@ impl Model {
         let mut before = copies()?;
         let mut sums: Vec<Tensor> = Vec::new();
         let mut count = 0;
+        let _settled = affinity::settle();
         for batch in loader.epoch(0, 0).take(batches.max(1)) {
             let batch = batch?;
             let view = &batch.views[0];

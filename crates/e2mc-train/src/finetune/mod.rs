@@ -11,6 +11,7 @@ mod view;
 use std::sync::Arc;
 
 use e2mc::Matrix;
+use e2mc_base::affinity;
 use e2mc_data::{Dataset, Loader, LoaderConfig, Pipeline, Preprocessing};
 use tch::{Kind, Reduction, Tensor, nn};
 
@@ -180,6 +181,7 @@ pub fn finetune(
     )?;
     let device = tuned.variables.device();
     let base = config.batch as f64 / 256.0;
+    let _settled = affinity::settle();
     for epoch in 0..config.epochs {
         let rate = config.schedule.rate(base, epoch, 1, config.epochs);
         let (mut sum, mut rows) = (Tensor::from(0.0_f64).to_device(device), 0);
@@ -289,6 +291,7 @@ impl Finetuned {
             config,
         )?;
         let mut data = Vec::new();
+        let _settled = affinity::settle();
         for batch in loader.epoch(0, 0) {
             let batch = batch?;
             let view = &batch.views[0];
