@@ -358,6 +358,23 @@ fn what_libjpeg_guesses_or_ignores_is_refused() {
     assert_refused(&file, reason, "restart");
 }
 
+/// libjpeg decodes such a block twice, and what the first attempt made of it stays.
+#[test]
+fn fill_bytes_before_a_stuffed_byte_are_refused() {
+    for name in ["s444.jpg", "progressive.jpg", "noninterleaved_420.jpg"] {
+        let file = golden(name);
+        let (start, rest) = file.split_at(segment(&file, 0xda).end);
+        let reason = "expected a marker behind fill bytes, found compressed data";
+        assert_refused(&[start, b"\xff\xff\0", rest].concat(), reason, name);
+        // Before a marker they mean nothing.
+        let (start, end) = file.split_at(file.len() - 2);
+        let (mut plain, mut filled) = (Image::default(), Image::default());
+        decode(&file, &name, &mut plain).unwrap();
+        decode(&[start, b"\xff", end].concat(), &name, &mut filled).unwrap();
+        assert_eq!(plain, filled);
+    }
+}
+
 fn golden(name: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/formats");
     std::fs::read(folder.join(name)).unwrap()

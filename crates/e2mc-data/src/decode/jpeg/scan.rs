@@ -133,6 +133,8 @@ pub(super) struct Compressed {
     intervals: Vec<(usize, usize)>,
     /// How many of them were led to by restart markers in their order.
     ordered: usize,
+    /// Fill bytes precede a stuffed one.
+    filled: bool,
 }
 
 impl Compressed {
@@ -142,6 +144,7 @@ impl Compressed {
         self.clean.clear();
         self.intervals.clear();
         self.ordered = 0;
+        self.filled = false;
         let mut start = 0;
         let mut data = all;
         let rest = loop {
@@ -151,6 +154,12 @@ impl Compressed {
                 [0xff, 0, ..] => {
                     self.clean.push(0xff);
                     data = &data[end + 2..];
+                }
+                // Not before a marker: the standard forbids it, and what libjpeg makes of it depends
+                // on how many bytes follow.
+                [0xff, 0xff, 0, ..] => {
+                    self.filled = true;
+                    data = &data[end + 1..];
                 }
                 // Fill bytes before a marker.
                 [0xff, 0xff, ..] => data = &data[end + 1..],
@@ -176,6 +185,9 @@ impl Compressed {
         &self,
         needed: usize,
     ) -> Result<impl Iterator<Item = Bits<'_>>, Damage> {
+        if self.filled {
+            return Err("expected a marker behind fill bytes, found compressed data".into());
+        }
         let found = self.intervals.len();
         if found < needed {
             return Err(format!(
