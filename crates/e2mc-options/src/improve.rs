@@ -18,7 +18,7 @@ pub struct ImproveOptions {
     /// Checkpoint or model file to improve, of e2mc or of PyTorch
     #[arg(value_name = "CHECKPOINT")]
     pub checkpoint: PathBuf,
-    /// Images, labelled or in part: a folder, tar shards, a list or IDX files (required)
+    /// Images, labelled or in part: folder, tar shards, list or IDX files (required)
     ///
     /// A folder holds class folders, or a train and a test split of them; of splits, only the
     /// training split is used. Unlabelled images may be in a folder unlabelled/ beside the class
