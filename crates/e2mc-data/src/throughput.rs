@@ -127,10 +127,9 @@ impl Dataset for Repeated {
         self.dataset.native_size()
     }
 
-    /// The fraction that the data set itself allows, rounded down to whole images.
-    fn max_bad(&self) -> f64 {
-        let images = self.dataset.len().max(1) as f64;
-        (self.dataset.max_bad() * images).floor() / images
+    /// What the data set itself allows, each time.
+    fn bad_allowed(&self) -> usize {
+        self.times * self.dataset.bad_allowed()
     }
 
     fn note_bad(&self, index: usize, reason: &str) {
@@ -178,7 +177,7 @@ fn stages(dataset: &dyn Dataset, pipeline: &Pipeline) -> Result<(f64, f64), Erro
     let mut parameters: Vec<ViewParameters> = Vec::new();
     let (mut times, mut good) = ([0.0; 2], 0);
     let timed = TIMED.min(dataset.len());
-    let allowed = dataset.max_bad() * dataset.len() as f64 >= 1.0;
+    let allowed = dataset.bad_allowed() > 0;
     // The first round warms up.
     for round in 0..2 {
         (times, good) = ([0.0; 2], 0);
@@ -264,8 +263,8 @@ mod tests {
             None
         }
 
-        fn max_bad(&self) -> f64 {
-            0.5
+        fn bad_allowed(&self) -> usize {
+            self.len() / 2
         }
     }
 

@@ -146,8 +146,8 @@ impl Dataset for ImageFiles {
         None
     }
 
-    fn max_bad(&self) -> f64 {
-        self.max_bad
+    fn bad_allowed(&self) -> usize {
+        (self.max_bad * self.len() as f64) as usize
     }
 
     fn note_bad(&self, index: usize, reason: &str) {

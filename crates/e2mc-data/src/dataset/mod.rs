@@ -112,10 +112,10 @@ pub trait Dataset: Send + Sync {
     /// Width and height when all images are alike, else `None`.
     fn native_size(&self) -> Option<(usize, usize)>;
 
-    /// The fraction of the images that a loader may find to be unreadable, from 0 to 1. It puts
-    /// others of the same class in their places; with 0 the first is an error.
-    fn max_bad(&self) -> f64 {
-        0.0
+    /// How many images a loader may find to be unreadable. It puts others of the same class in
+    /// their places; with 0 the first is an error.
+    fn bad_allowed(&self) -> usize {
+        0
     }
 
     /// Is told of an image that a loader has found to be unreadable, and why; perhaps repeatedly.

@@ -82,10 +82,8 @@ impl Dataset for Selection {
 
     /// As many images as the whole data set allows, so that a small part of it does not refuse what
     /// the whole accepts.
-    fn max_bad(&self) -> f64 {
-        let allowed = (self.dataset.max_bad() * self.dataset.len() as f64).floor();
-        // A half more, so that the product with the length is not rounded to one less.
-        ((allowed + 0.5) / self.indices.len().max(1) as f64).min(1.0)
+    fn bad_allowed(&self) -> usize {
+        self.dataset.bad_allowed()
     }
 
     fn note_bad(&self, index: usize, reason: &str) {

@@ -161,17 +161,12 @@ impl Source {
         self.bad.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many images may be bad.
-    fn bad_allowed(&self) -> usize {
-        (self.dataset.max_bad() * self.dataset.len() as f64) as usize
-    }
-
     /// Notes the bad images of a batch that is handed over. Batches are in order, and so whether
     /// and where there are too many depends on nothing else.
     fn note_bad(&self, mut found: Vec<BadImage>) -> Result<(), Error> {
         found.sort_unstable_by_key(|image| image.index);
         let images = self.dataset.len();
-        let allowed = self.bad_allowed();
+        let allowed = self.dataset.bad_allowed();
         let mut bad = self.lock_bad();
         for BadImage { index, reason } in found {
             self.dataset.note_bad(index, &reason);

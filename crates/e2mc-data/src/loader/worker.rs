@@ -67,7 +67,7 @@ impl<'a> Worker<'a> {
         let own = assembly.indices[position];
         // SAFETY: the caller's promise.
         match unsafe { self.make_of(own, own, assembly, position) } {
-            Err(error) if error.is_bad_image() && self.source.bad_allowed() > 0 => {
+            Err(error) if error.is_bad_image() && self.source.dataset.bad_allowed() > 0 => {
                 // SAFETY: the caller's promise.
                 unsafe { self.make_of_another(own, error, assembly, position) }
             }
@@ -90,7 +90,7 @@ impl<'a> Worker<'a> {
         position: usize,
     ) -> Result<(), Error> {
         let source = self.source;
-        let (dataset, allowed) = (&source.dataset, source.bad_allowed());
+        let (dataset, allowed) = (&source.dataset, source.dataset.bad_allowed());
         let count = dataset.len();
         let label = dataset.label(own);
         let start = stream(source.config.seed, 0, purpose::SUBSTITUTE, own as u64).below(count);
