@@ -1,5 +1,5 @@
-//! Mutated JPEG files, decoded by ours and by libjpeg: `jpegs COUNT [SEED [START]]`. Ends with the number
-//! of files that both took with the same pixels, and of those that ours refused; any other file is
+//! Mutated JPEG files, decoded by ours and by libjpeg: `jpegs COUNT [SEED [START]]`. Ends with the
+//! number of files that both took with the same pixels, and of those that ours refused; any other file is
 //! a panic.
 //!
 //! Each file depends on the seed and its number alone.

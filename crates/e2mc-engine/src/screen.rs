@@ -108,11 +108,9 @@ impl Notices for Screen {
 /// The notice's sentence, with the option that decides it.
 fn text(notice: &Notice) -> String {
     match notice {
-        Notice::Mirrored { keys, .. } => {
+        Notice::Mirrored { views, keys } => {
             let options = keys.iter().map(|key| format!(" --set {key}=0"));
-            let said = notice.to_string();
-            let said = said.split(", set ").next().unwrap_or_default();
-            format!("{said}, add{}", options.collect::<String>())
+            format!("{views}, add{}", options.collect::<String>())
         }
         Notice::NewHeads { .. } => format!("{notice} (--head-warmup)"),
         _ => notice.to_string(),
@@ -266,14 +264,18 @@ fn bar() -> ProgressBar {
 
 #[cfg(test)]
 mod tests {
+    use e2mc_lab::notice::MirroredViews;
+
     use super::*;
 
     #[test]
     fn a_warning_of_mirrored_views_names_the_options_that_end_it() {
         let keys = [0, 1].map(|index| format!("augmentation.views.{index}.flip"));
         let mirrored = |probability| Notice::Mirrored {
-            method: "vicreg",
-            probability,
+            views: MirroredViews {
+                method: "vicreg",
+                probability,
+            },
             keys: keys.to_vec(),
         };
         assert_eq!(

@@ -182,10 +182,8 @@ pub enum Notice {
     },
     /// Training views are mirrored that are not those of the checkpoint.
     Mirrored {
-        /// The method whose views they are.
-        method: &'static str,
-        /// The largest probability with which a view is mirrored.
-        probability: f32,
+        /// The views.
+        views: MirroredViews,
         /// The settings that turn it off where they are 0.
         keys: Vec<String>,
     },
@@ -253,22 +251,7 @@ impl fmt::Display for Notice {
             | Self::Improve { text }
             | Self::Assumed { text }
             | Self::Result { text } => f.write_str(text),
-            Self::Mirrored {
-                method,
-                probability,
-                keys,
-            } => {
-                let share = match *probability {
-                    0.5 => "half".to_owned(),
-                    probability => format!("{:.0} %", 100.0 * probability),
-                };
-                write!(
-                    f,
-                    "training views: those of {method}; {share} of them are mirrored. If left and \
-                     right matter (letters, signs), set {} to 0",
-                    keys.join(" and ")
-                )
-            }
+            Self::Mirrored { views, keys } => write!(f, "{views}, set {} to 0", keys.join(" and ")),
             Self::LackingClasses { split, names } => {
                 const NAMED: usize = 5;
                 let first = names[..names.len().min(NAMED)].join(", ");
@@ -379,5 +362,29 @@ impl fmt::Display for Notice {
                 )
             }
         }
+    }
+}
+
+/// Training views that are mirrored: displayed up to where the way to change that is named.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MirroredViews {
+    /// The method whose views they are.
+    pub method: &'static str,
+    /// The largest probability with which a view is mirrored.
+    pub probability: f32,
+}
+
+impl fmt::Display for MirroredViews {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let share = match self.probability {
+            0.5 => "half".to_owned(),
+            probability => format!("{:.0} %", 100.0 * probability),
+        };
+        write!(
+            f,
+            "training views: those of {}; {share} of them are mirrored. If left and right matter \
+             (letters, signs)",
+            self.method
+        )
     }
 }

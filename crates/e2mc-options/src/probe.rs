@@ -44,7 +44,8 @@ pub struct ProbeOptions {
     pub probe: ProbeName,
     /// Published settings of the SGD probe, by method [default: the method's]
     ///
-    /// Sources: the paper, appendix B.2, and DINO's and DINOv2's authors. The default is vicreg for embeddings from files and for unknown methods.
+    /// Sources: the paper, appendix B.2, and DINO's and DINOv2's authors. The default is vicreg for
+    /// embeddings from files and for unknown methods.
     #[arg(help_heading = heading::SGD, long, value_enum)]
     pub preset: Option<PresetName>,
     /// Features for the SGD probe: computed once, or for every batch

@@ -43,7 +43,7 @@ use e2mc_train::device;
 use crate::checkpoint::{check_unfolded, digest};
 use crate::crew;
 use crate::error::{Error, ImproveError};
-use crate::notice::{Notice, Notices};
+use crate::notice::{MirroredViews, Notice, Notices};
 use crate::run::base_checkpoint;
 use crate::sweep::ObserverOf;
 use candidate::{Candidate, Wanted};
@@ -183,8 +183,10 @@ impl Stage<'_> {
             let flips = mirrored.iter().map(|(_, view)| view.flip);
             let keys = mirrored.iter().map(|(index, _)| index);
             self.notices.tell(&Notice::Mirrored {
-                method: self.common.method.name(),
-                probability: flips.fold(0.0, f32::max),
+                views: MirroredViews {
+                    method: self.common.method.name(),
+                    probability: flips.fold(0.0, f32::max),
+                },
                 keys: keys
                     .map(|index| format!("augmentation.views.{index}.flip"))
                     .collect(),
