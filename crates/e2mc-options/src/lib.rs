@@ -142,12 +142,7 @@ pub enum Command {
     #[command(after_help = examples::CONTINUE)]
     Continue(ContinueOptions),
     /// Continue a checkpoint for every combination of settings, and compare the runs
-    #[command(
-        after_help = examples::SWEEP,
-        mut_arg("out", sweep::of_out),
-        mut_arg("resume", sweep::of_resume),
-        mut_arg("resume_or_start", sweep::of_resume_or_start)
-    )]
+    #[command(after_help = examples::SWEEP, mut_args(sweep::of_a_sweep))]
     Sweep(SweepOptions),
     /// Evaluate frozen features: linear probes at several label fractions, and k-NN
     #[command(after_help = examples::PROBE)]

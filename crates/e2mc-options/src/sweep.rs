@@ -65,32 +65,25 @@ pub struct SweepOptions {
     pub k: u16,
 }
 
-/// What `--out` is for a sweep; the option is that of `continue`.
-pub(super) fn of_out(out: Arg) -> Arg {
-    out.help("Folder of the sweep [default: runs/RECIPE, or the next free runs/RECIPE-N]")
-        .long_help(
-            "Folder of the sweep [default: runs/RECIPE, or the next free runs/RECIPE-N]\n\nIt \
-             receives sweep.json, report.html, results.csv, results.json, and a folder runs/ with \
-             the folder of each run. Required with --resume and --resume-or-start.",
-        )
-}
-
-/// What `--resume` does to a sweep.
-pub(super) fn of_resume(resume: Arg) -> Arg {
-    resume
-        .help("Resume the sweep in --out, with its own data and settings")
-        .long_help(
-            "Resume the sweep in --out, with its own data and settings\n\nFinished runs are kept. \
-             With --resume, only these may change: --data, and the device, threads and processes.",
-        )
-}
-
-/// What `--resume-or-start` does to a sweep.
-pub(super) fn of_resume_or_start(resume: Arg) -> Arg {
-    resume
-        .help("Start the sweep, or resume it if --out holds it already")
-        .long_help(
-            "Start the sweep, or resume it if --out holds it already\n\nThe same command can be \
-             queued again. Settings that differ from the sweep's are refused.",
-        )
+/// What options that are those of `continue` mean for a sweep.
+pub(super) fn of_a_sweep(option: Arg) -> Arg {
+    let (first, rest) = match option.get_id().as_str() {
+        "out" => (
+            "Folder of the sweep [default: runs/RECIPE, or the next free runs/RECIPE-N]",
+            "It receives sweep.json, report.html, results.csv, results.json, and a folder runs/ \
+             with the folder of each run. Required with --resume and --resume-or-start.",
+        ),
+        "resume" => (
+            "Resume the sweep in --out, with its own data and settings",
+            "Finished runs are kept. With --resume, only these may change: --data, and the device, \
+             threads and processes.",
+        ),
+        "resume_or_start" => (
+            "Start the sweep, or resume it if --out holds it already",
+            "The same command can be queued again. Settings that differ from the sweep's are \
+             refused.",
+        ),
+        _ => return option,
+    };
+    option.help(first).long_help(format!("{first}\n\n{rest}"))
 }

@@ -79,12 +79,10 @@ fn settings_cannot_change_on_resume() {
             "{error}"
         );
         assert!(error.contains(named), "{error}");
-        let (_, possible) = error
-            .split_once("with --resume these may be given: ")
-            .expect("the hint lists what may be given");
-        for option in ["--data", "--out", "--threads"] {
-            assert!(possible.contains(option), "{error}");
-        }
+        assert!(
+            error.contains("with --resume these may be given: --data, --out"),
+            "{error}"
+        );
     }
     let ran = world.run("pretrain --out run --resume");
     assert!(
