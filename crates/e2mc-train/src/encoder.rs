@@ -168,6 +168,13 @@ impl Encoder<'_> {
         })
     }
 
+    /// Whether the loss's own backward pass goes through everything that is trained, and
+    /// [`Encoder::backward`] has nothing to do.
+    pub(crate) fn is_one_graph(&self) -> bool {
+        let joined = self.parts == 1 && !self.recomputes;
+        joined || self.frozen || self.features.is_empty()
+    }
+
     /// Takes the loss's gradient at the features into the backbone, after the loss's own backward
     /// pass has left it there. That pass has already done all with a single part, unless blocks are
     /// computed again.
@@ -175,8 +182,7 @@ impl Encoder<'_> {
     /// # Errors
     /// Where libtorch runs out of memory.
     pub(crate) fn backward(&mut self) -> Result<(), Error> {
-        let done = self.parts == 1 && !self.recomputes;
-        if done || self.frozen || self.features.is_empty() {
+        if self.is_one_graph() {
             return Ok(());
         }
         let mut kept = std::mem::take(&mut self.kept).into_iter();

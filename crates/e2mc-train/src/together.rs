@@ -8,7 +8,7 @@ use crate::model::{BACKBONE_PREFIX, Model};
 use crate::recipe::TrainingConfig;
 use crate::train::Control;
 use crate::trainer::Trainer;
-use crate::world::World;
+use crate::world::{GradientSum, World};
 
 impl Model {
     /// Gives the backbone, in each process of `world`, the weights and statistics that it has in process 0.
@@ -88,6 +88,7 @@ impl Trainer {
             ])?;
         }
         self.world = world;
+        self.sum = GradientSum::default();
         Ok(())
     }
 

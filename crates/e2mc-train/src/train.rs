@@ -254,11 +254,16 @@ impl Trainer {
             }
         }
         self.optimizer.zero_grad();
+        let overlaps = encoder.is_one_graph() && self.world.overlaps(device);
+        if overlaps {
+            self.world
+                .prepare_sum(&mut self.sum, &objective.loss, self.optimizer.parameters())?;
+        }
         let passed = objective.loss.f_backward().map_err(Error::from);
         passed
             .and_then(|()| encoder.backward())
             .map_err(|error| self.world.explained("passing gradients back", error))?;
-        if self.world.size() > 1 {
+        if self.world.size() > 1 && !overlaps {
             self.world.sum_gradients(&self.optimizer.gradients()?)?;
         }
         objective.loss = loss;

@@ -16,7 +16,7 @@ use crate::meter::EpochSoFar;
 use crate::model::{BACKBONE_PREFIX, Model};
 use crate::optim::{Optimizer, ParamGroup};
 use crate::recipe::Recipe;
-use crate::world::World;
+use crate::world::{GradientSum, World};
 
 /// A model with its optimiser, its criterion and the point it has reached.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Trainer {
     pub(crate) optimizer: Optimizer,
     pub(crate) criterion: Criterion,
     pub(crate) world: World,
+    /// Sums the gradients of all processes.
+    pub(crate) sum: GradientSum,
     pub(crate) progress: Progress,
     /// Progress within an epoch that was saved or stopped in the middle.
     pub(crate) so_far: EpochSoFar,
@@ -88,6 +90,7 @@ impl Trainer {
             optimizer,
             criterion,
             world: World::solo(),
+            sum: GradientSum::default(),
             progress,
             so_far: EpochSoFar::default(),
         })

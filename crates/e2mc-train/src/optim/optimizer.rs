@@ -201,11 +201,20 @@ impl Optimizer {
         self.steps
     }
 
-    /// Sets every gradient to zero.
+    /// Sets every gradient to zero, where it is: gradients may be parts of a larger tensor.
     pub fn zero_grad(&mut self) {
+        let _guard = tch::no_grad_guard();
         for slot in &mut self.slots {
-            slot.parameter.zero_grad();
+            let mut gradient = slot.parameter.grad();
+            if gradient.defined() {
+                let _ = gradient.zero_();
+            }
         }
+    }
+
+    /// All parameters, in the order of their names.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &Tensor> {
+        self.slots.iter().map(|slot| &slot.parameter)
     }
 
     /// The gradients that there are, in the order of the parameters' names.

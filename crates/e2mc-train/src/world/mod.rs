@@ -29,6 +29,7 @@ use tch::{Device, Kind, Tensor};
 use crate::Error;
 use crate::error::is_out_of_memory;
 pub use error::WorldError;
+pub(crate) use gradients::GradientSum;
 use member::Member;
 pub use place::{Place, StoreServer, threads_each, variable};
 pub(crate) use raw::Norm;
@@ -257,8 +258,8 @@ impl World {
     }
 
     /// How long this process has spent in exchanges since it began; `None` for one process alone.
-    /// On GPUs, where they run beside the computation, only the time that it takes to ask for them
-    /// counts.
+    /// Of sums that go on beside the backward pass, only what is waited for counts; on GPUs, where
+    /// all exchanges run beside the computation, only the time that it takes to ask for them.
     pub fn exchanged(&self) -> Option<Duration> {
         match &self.members {
             Members::Solo => None,

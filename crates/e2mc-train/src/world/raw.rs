@@ -21,6 +21,11 @@ struct RawGroup {
     _private: [u8; 0],
 }
 
+#[repr(C)]
+struct RawReducer {
+    _private: [u8; 0],
+}
+
 /// A pointer to a tensor of libtorch.
 type Raw = *const c_void;
 
@@ -77,6 +82,14 @@ unsafe extern "C" {
         eps: f64,
         out: *mut Raw,
     ) -> *mut c_char;
+    fn e2mc_reducer_prepare(
+        group: *mut RawGroup,
+        loss: Raw,
+        parameters: *const Raw,
+        count: usize,
+        reducer: *mut *mut RawReducer,
+    ) -> *mut c_char;
+    fn e2mc_reducer_free(reducer: *mut RawReducer);
 }
 
 /// Takes over the message of a function that failed.
@@ -293,12 +306,57 @@ impl Group {
         })?;
         Ok(owned(out))
     }
+
+    /// Gets ready for the backward pass from `loss`: it sums the gradients of those of the
+    /// parameters that it reaches, and ends once all are summed.
+    pub(super) fn prepare<'a>(
+        &self,
+        reducer: &mut Reducer,
+        loss: &Tensor,
+        parameters: impl Iterator<Item = &'a Tensor>,
+    ) -> Result<(), Message> {
+        let parameters: Vec<Raw> = parameters.map(raw).collect();
+        // SAFETY: the pointers live through the call; the reducer keeps what it needs of them.
+        check(unsafe {
+            e2mc_reducer_prepare(
+                self.0.as_ptr(),
+                raw(loss),
+                parameters.as_ptr(),
+                parameters.len(),
+                &raw mut reducer.0,
+            )
+        })
+    }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
         // SAFETY: the pointer is ours and used no more.
         unsafe { e2mc_group_free(self.0.as_ptr()) }
+    }
+}
+
+/// What sums gradients while a backward pass computes them: nothing until it is prepared
+/// ([`Group::prepare`]), then for as long as the same parameters are trained.
+#[derive(Debug)]
+pub(super) struct Reducer(*mut RawReducer);
+
+// SAFETY: the pointer is used through `&mut self` of one owner alone; c10d's Reducer locks against
+// the threads of a backward pass.
+unsafe impl Send for Reducer {}
+// SAFETY: nothing can be done through `&self`.
+unsafe impl Sync for Reducer {}
+
+impl Default for Reducer {
+    fn default() -> Self {
+        Self(ptr::null_mut())
+    }
+}
+
+impl Drop for Reducer {
+    fn drop(&mut self) {
+        // SAFETY: the pointer is ours and used no more; null is nothing to free.
+        unsafe { e2mc_reducer_free(self.0) }
     }
 }
 

@@ -188,13 +188,23 @@ pub(crate) fn options(checkpoint: Option<&Path>, threads: usize) -> RunOptions {
     }
 }
 
-/// Trains `trainer` until `step` at most; returns how it ended and the losses seen.
+/// As [`run`], which must go well.
 pub(crate) fn train(
     trainer: &mut Trainer,
     step: u64,
     checkpoint: Option<&Path>,
     threads: usize,
 ) -> (Ending, Vec<f64>, Vec<f64>) {
+    run(trainer, step, checkpoint, threads).unwrap()
+}
+
+/// Trains `trainer` until `step` at most; returns how it ended and the losses seen.
+pub(crate) fn run(
+    trainer: &mut Trainer,
+    step: u64,
+    checkpoint: Option<&Path>,
+    threads: usize,
+) -> Result<(Ending, Vec<f64>, Vec<f64>), Error> {
     let flag = AtomicBool::new(false);
     let mut observer = StopAfter {
         step,
@@ -202,15 +212,13 @@ pub(crate) fn train(
         losses: Vec::new(),
         entropies: Vec::new(),
     };
-    let outcome = trainer
-        .run(
-            Arc::new(Bars(40)),
-            &options(checkpoint, threads),
-            &flag,
-            &mut observer,
-        )
-        .unwrap();
-    (outcome, observer.losses, observer.entropies)
+    let outcome = trainer.run(
+        Arc::new(Bars(40)),
+        &options(checkpoint, threads),
+        &flag,
+        &mut observer,
+    )?;
+    Ok((outcome, observer.losses, observer.entropies))
 }
 
 /// Two images `(2, 3, 64, 64)` of a wave.

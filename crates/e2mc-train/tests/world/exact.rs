@@ -117,6 +117,8 @@ struct Step {
     losses: Vec<f64>,
     gradients: BTreeMap<String, Tensor>,
     statistics: BTreeMap<String, Tensor>,
+    /// Gradients that lie behind another.
+    neighbours: usize,
 }
 
 /// Steps of one process, or of all of `world`; from weights that are rounded otherwise by the draw
@@ -143,11 +145,13 @@ fn step(
     }
     let (_, losses, _) = train(&mut trainer, steps, None, 1);
     let (mut gradients, mut statistics) = (BTreeMap::new(), BTreeMap::new());
+    let mut own = Vec::new();
     for (name, tensor) in trainer.model.tensors() {
         if tensor.requires_grad() {
             let gradient = tensor.grad();
             if gradient.defined() {
                 gradients.insert(name, gradient.copy());
+                own.push(gradient);
             }
         } else {
             statistics.insert(name, tensor.copy());
@@ -157,6 +161,7 @@ fn step(
         losses,
         gradients,
         statistics,
+        neighbours: neighbours(&own),
     })
 }
 
@@ -245,6 +250,59 @@ pub(crate) fn steps(world: &World) -> Result<(), Error> {
     let gradient = distance(&together.gradients, &alone.gradients);
     assert!(gradient <= 1e-2, "{gradient}");
     Ok(())
+}
+
+/// Steps during which the backbone waits for the head, and the one after, in which it gets its first
+/// gradients; its first blocks never move. The sums are those of one process, the same bits in all
+/// processes and whenever they are made.
+pub(crate) fn frozen(world: &World) -> Result<(), Error> {
+    let cases = [
+        (vicreg_of(10), 40, 1),
+        // One backward pass while the backbone waits, several afterwards.
+        (vicreg_of(10), 40, 2),
+        (swav(), 8, 1),
+        (dino(), 40, 1),
+        (simsiam(), 40, 1),
+    ];
+    for (method, batch, parts) in cases {
+        let mut recipe = plain(method, batch);
+        // By a part's own statistics, parts of other images would be another loss.
+        recipe.training.freeze_batch_norm = parts > 1;
+        recipe.training.accumulate = parts;
+        recipe.criterion = CriterionConfig::None;
+        recipe.training.head_warmup_steps = Some(2);
+        recipe.training.freeze_blocks = Some(1);
+        recipe.training.epochs = 4;
+        for steps in [2, 3] {
+            let what = format!("{} after {steps} steps", recipe.method.name());
+            let alone = step(&recipe, steps, None, None)?;
+            let together = step(&recipe, steps, Some(world), None)?;
+            let of_backbone = |name: &&String| name.starts_with("backbone.");
+            let found = together.gradients.keys().filter(of_backbone).count();
+            assert_eq!(found > 0, steps > 2, "{what}: {found} of the backbone");
+            let off = distance(&together.gradients, &alone.gradients);
+            assert!(off <= ROUNDING, "{what}: {off}");
+            // Gradients that are summed while the backward pass goes on lie side by side in buckets.
+            assert_eq!(together.neighbours > 0, !world.shares_memory(), "{what}");
+
+            let again = step(&recipe, steps, Some(world), None)?;
+            assert_eq!(together.gradients, again.gradients, "{what}");
+            for (name, gradient) in &together.gradients {
+                let largest = world.max(gradient.shallow_clone())?;
+                assert_eq!(largest, *gradient, "{what}: {name}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How many gradients begin where another ends.
+fn neighbours(gradients: &[Tensor]) -> usize {
+    let start = |gradient: &Tensor| gradient.data_ptr() as usize;
+    let end = |gradient: &Tensor| start(gradient) + 4 * gradient.numel();
+    let starts: Vec<usize> = gradients.iter().map(start).collect();
+    let ends = gradients.iter().map(end);
+    ends.filter(|end| starts.contains(end)).count()
 }
 
 /// Loss and gradients at the embeddings and prototypes, from the same numbers: within float32's

@@ -10,10 +10,12 @@ mod exact;
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Stdio, exit};
+use std::path::Path;
+use std::process::{Child, Command, Stdio, abort, exit};
 use std::time::{Duration, Instant};
 
 use common::{recipe, swav, train, vicreg};
+use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::world::{Place, variable};
 use e2mc_train::{Ending, Error, Trainer, World};
 use tch::{Device, Kind, Tensor};
@@ -142,9 +144,11 @@ fn play(case: &str, world: &World) -> Result<(), Error> {
         "batch norm" => exact::batch_norm(world),
         "objectives" => exact::objectives(world),
         "steps" => exact::steps(world),
+        "frozen" => exact::frozen(world),
         "embedding" => embedding::of_one(world),
         "resume" => resume(world),
         "killed" => lost(world, || exit(9)),
+        "killed in training" => lost_in_training(world),
         "stopped" => lost(world, || {
             let pid = std::process::id().to_string();
             let _ = Command::new("kill").args(["-STOP", &pid]).status();
@@ -176,6 +180,22 @@ fn lost(world: &World, how: impl Fn()) -> Result<(), Error> {
     Ok(())
 }
 
+/// Trains until process 1 ends, wherever the others are in a step.
+fn lost_in_training(world: &World) -> Result<(), Error> {
+    let mut recipe = exact::plain(vicreg(), 6);
+    recipe.training.epochs = 1000;
+    let mut trainer = Trainer::new(recipe, Device::Cpu, 3)?;
+    trainer.join(world.clone())?;
+    if world.rank() == 1 {
+        std::thread::spawn(|| {
+            std::thread::sleep(Duration::from_millis(1500));
+            // Without libtorch's own end, which the other thread would notice.
+            abort();
+        });
+    }
+    common::run(&mut trainer, u64::MAX, None, 1).map(drop)
+}
+
 fn resume(world: &World) -> Result<(), Error> {
     let folder = std::path::PathBuf::from(std::env::var("E2MC_TEST_FOLDER").unwrap());
     let (path, again) = (
@@ -190,12 +210,22 @@ fn resume(world: &World) -> Result<(), Error> {
         assert_eq!((outcome, losses.len()), (Ending::Interrupted, 3));
     }
     world.after_first()?;
-    assert!(
-        std::fs::read(&path).unwrap() == std::fs::read(&again).unwrap(),
-        "not the same bytes"
-    );
+    let same_bytes = |a: &Path, b: &Path| std::fs::read(a).unwrap() == std::fs::read(b).unwrap();
+    assert!(same_bytes(&path, &again), "a run differs from itself");
+    // On as many processes a resumed run is the run that never stopped.
+    let on = folder.join("on.safetensors");
+    let straight = folder.join("straight.safetensors");
+    let checkpoint = Checkpoint::read(&path)?;
+    for (mut trainer, path) in [
+        (Trainer::resume(&checkpoint, Device::Cpu, None)?, &on),
+        (Trainer::new(recipe, Device::Cpu, 3)?, &straight),
+    ] {
+        trainer.join(world.clone())?;
+        train(&mut trainer, 8, Some(path), 1);
+    }
+    world.after_first()?;
+    assert!(same_bytes(&on, &straight), "a resumed run differs");
     let next = |world: Option<&World>| -> Result<f64, Error> {
-        let checkpoint = e2mc_train::checkpoint::Checkpoint::read(&path)?;
         let mut trainer = Trainer::resume(&checkpoint, Device::Cpu, None)?;
         if let Some(world) = world {
             trainer.join(world.clone())?;
@@ -242,14 +272,25 @@ fn a_step_of_two_or_four_processes_is_that_of_one_with_every_method_and_criterio
 }
 
 #[test]
-fn a_run_of_two_processes_repeats_itself_and_resumes_on_two_and_on_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let family = Family::start("resume", 2, 60, |_, command| {
-        Way::Memory.choose(2, command);
-        command.env("E2MC_TEST_FOLDER", folder.path());
-    });
-    for (rank, (good, said)) in family.end().into_iter().enumerate() {
-        assert!(good, "process {rank}: {said}");
+fn parameters_without_a_gradient_stay_without_and_every_process_has_the_same_sums() {
+    for way in Way::BOTH {
+        for size in [2, 4] {
+            succeeds("frozen", size, way);
+        }
+    }
+}
+
+#[test]
+fn a_run_repeats_itself_and_resumes_on_as_many_processes_and_on_one() {
+    for (size, way) in [(2, Way::Memory), (2, Way::Network), (4, Way::Network)] {
+        let folder = tempfile::tempdir().unwrap();
+        let family = Family::start("resume", size, 60, |_, command| {
+            way.choose(size, command);
+            command.env("E2MC_TEST_FOLDER", folder.path());
+        });
+        for (rank, (good, said)) in family.end().into_iter().enumerate() {
+            assert!(good, "process {rank} of {size}, {way:?}: {said}");
+        }
     }
 }
 
@@ -295,6 +336,14 @@ fn a_process_that_is_killed_is_named_by_the_others() {
     let text = "error: process 1 of 3 no longer answers, while summing";
     for way in Way::BOTH {
         fails("killed", way, 30, &[(0, text), (2, text)]);
+    }
+}
+
+#[test]
+fn a_process_that_is_killed_within_a_step_is_named_by_the_others() {
+    let text = "error: process 1 of 3 no longer answers, while";
+    for way in Way::BOTH {
+        fails("killed in training", way, 30, &[(0, text), (2, text)]);
     }
 }
 

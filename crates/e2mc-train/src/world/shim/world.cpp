@@ -10,12 +10,14 @@
 #ifdef USE_C10D_NCCL
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #endif
-#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "nearby.hpp"
+#include "reducer.hpp"
+#include "timed.hpp"
 
 C10_DECLARE_int(caffe2_log_level);
 
@@ -46,18 +48,6 @@ char* guarded(F f) noexcept {
     return strdup("unknown C++ exception");
   }
 }
-
-// Nanoseconds that this process has spent in exchanges. On GPUs they run beside the computation, and only the
-// time that it takes to ask for them counts.
-std::atomic<int64_t> exchanged{0};
-
-class Timed {
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point since = Clock::now();
-
- public:
-  ~Timed() { exchanged += std::chrono::nanoseconds(Clock::now() - since).count(); }
-};
 
 void reduce(Group& group, const Tensor& tensor, c10d::ReduceOp::RedOpType op) {
   Timed timed;
@@ -310,5 +300,22 @@ char* e2mc_batch_norm(E2mcGroup* group, Tensor* x, Tensor* weight, Tensor* bias,
     *out = new Tensor(BatchNorm::apply(
         *x, some(weight), some(bias), some(running_mean), some(running_var), momentum, eps, group->group));
   });
+}
+
+// Gets ready for the backward pass from `loss`, which will then sum the gradients of those of the parameters that it
+// reaches, and end once all are summed. `*reducer` is null or what an earlier call left there; it belongs to the
+// caller, and is replaced where the parameters or their order are others than before.
+char* e2mc_reducer_prepare(E2mcGroup* group, Tensor* loss, Tensor* const* parameters, size_t count,
+    E2mcReducer** reducer) noexcept {
+  return guarded([&] {
+    auto reached = reducer::reached(*loss, parameters, count);
+    if (*reducer && !(*reducer)->is_of(reached)) delete std::exchange(*reducer, nullptr);
+    if (reached.empty()) return;
+    if (!*reducer) *reducer = new E2mcReducer(group->group, reached);
+    (*reducer)->prepare_for_backward({});
+  });
+}
+void e2mc_reducer_free(E2mcReducer* reducer) noexcept {
+  free(guarded([&] { delete reducer; }));
 }
 }
