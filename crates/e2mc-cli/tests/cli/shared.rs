@@ -151,10 +151,11 @@ fn two_processes_improve_as_one_does_and_go_on_after_one_was_lost() {
     let of = |out: &str| runs(&world.path(out).join("search"));
     for (one, two) in of("one").iter().zip(of("two")) {
         assert_eq!(one.file_name(), two.file_name());
-        // The first line of this log is a mean over steps. With E2MC rounding grows within a few, as it
-        // does for one process with another number of threads.
+        // The first line of this log is a mean over several steps, within which rounding grows: with
+        // E2MC most, as it does for one process with another number of threads. How much depends on
+        // the processor's instructions; the tests of single steps demand 1e-4 and less.
         let near = match one.to_string_lossy().contains("continued") {
-            true => 1e-4,
+            true => 1e-3,
             false => 0.1,
         };
         let (one, two) = (losses(one)[0], losses(&two)[0]);
