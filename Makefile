@@ -50,7 +50,9 @@ $(BOOK_TOOLS)/bin/mdbook: scripts/mdbook.txt
 man: ## write the manual pages to target/man
 	cargo run --quiet --release --package e2mc-options --example man -- target/man
 
+# Fetches the crates of other platforms first, which no build here downloads; the checks need no network.
 deny: ## check the dependencies' licences, bans and sources (with cargo-deny if it is installed)
+	cargo fetch --quiet --locked
 	@if command -v cargo-deny >/dev/null; then cargo deny --offline check bans licenses sources; \
 		else $(PYTHON) scripts/check_dependencies.py; fi
 
