@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use e2mc_base::counted;
-use e2mc_eval::adapt::{MapChoice, Method, Verdict, Verified};
+use e2mc_eval::adapt::{MapChoice, Method, Use, Verdict, Verified};
 
 use super::table;
 
@@ -66,7 +66,7 @@ impl Adaptation<'_> {
                 text.push_str(&looks_said(looks));
             }
             text.push('\n');
-            text.push_str(&candidates(outcome));
+            text.push_str(&self.candidates(outcome));
             text.push_str(&format!("map: {}\n", map.display()));
         }
         text
@@ -103,6 +103,37 @@ impl Adaptation<'_> {
                  class."
             ),
         }
+    }
+
+    /// None, then the best on A.
+    fn candidates(&self, outcome: &MapChoice) -> String {
+        let Some((none, others)) = outcome.candidates.split_first() else {
+            return String::new();
+        };
+        let mut others: Vec<_> = others.iter().collect();
+        others.sort_by(|a, b| b.accuracy.total_cmp(&a.accuracy));
+        let left = others.len().saturating_sub(LISTED);
+        let measure = match (self.labelled, outcome.usage) {
+            (false, _) => "found by the other view, %",
+            (true, Use::Neighbours) => "20-NN weighted, % right",
+            (true, Use::SgdHead) => "SGD head, % right",
+            (true, Use::Classifier) => "logistic, % right",
+        };
+        let mut rows = vec![vec!["compared on A".to_owned(), measure.to_owned()]];
+        rows.extend(
+            [none]
+                .into_iter()
+                .chain(others.into_iter().take(LISTED))
+                .map(|candidate| {
+                    let name = map_name(&candidate.method, candidate.unit_length);
+                    vec![name, format!("{:.2}", 100.0 * candidate.accuracy)]
+                }),
+        );
+        let mut text = table(&rows);
+        if left > 0 {
+            text.push_str(&format!("and {left} more, not better\n"));
+        }
+        text
     }
 }
 
@@ -148,35 +179,10 @@ fn looks_said(looks: u64) -> String {
     }
 }
 
-/// None, then the best on A.
-fn candidates(outcome: &MapChoice) -> String {
-    let Some((none, others)) = outcome.candidates.split_first() else {
-        return String::new();
-    };
-    let mut others: Vec<_> = others.iter().collect();
-    others.sort_by(|a, b| b.accuracy.total_cmp(&a.accuracy));
-    let left = others.len().saturating_sub(LISTED);
-    let mut rows = vec![vec!["compared on A".to_owned(), "right, %".to_owned()]];
-    rows.extend(
-        [none]
-            .into_iter()
-            .chain(others.into_iter().take(LISTED))
-            .map(|candidate| {
-                let name = map_name(&candidate.method, candidate.unit_length);
-                vec![name, format!("{:.2}", 100.0 * candidate.accuracy)]
-            }),
-    );
-    let mut text = table(&rows);
-    if left > 0 {
-        text.push_str(&format!("and {left} more, not better\n"));
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use e2mc::Matrix;
-    use e2mc_eval::adapt::{Candidate, Parts, Use, fit};
+    use e2mc_eval::adapt::{Candidate, Parts, fit};
 
     use super::*;
 

@@ -7,7 +7,7 @@ use super::rows::{
     LEFT, RIGHT, mark, panel_size, render_axis, render_upright, render_whisker, render_words,
 };
 use crate::axis::{Domain, Ticks};
-use crate::ink::{self, Inks};
+use crate::ink::Inks;
 use crate::legend::Entry;
 use crate::number::signed;
 use crate::text::{escape, plain, text_width};
@@ -119,14 +119,16 @@ impl Forest {
                 let title = escape(&format!("{}: {words}", row.name));
                 write!(out, "<g class=\"s{slot}\"><title>{title}</title>")?;
                 render_whisker(out, ends, y)?;
-                match row.found {
-                    true => out.write_str(&ink::marker(slot, x(row.value), y))?,
-                    false => write!(
-                        out,
-                        "<circle class=\"open\" cx=\"{:.1}\" cy=\"{y:.1}\" r=\"4\"/>",
-                        x(row.value)
-                    )?,
-                }
+                // A circle for every model: the triangle of some would look like a direction.
+                let class = match row.found {
+                    true => "mark",
+                    false => "open",
+                };
+                write!(
+                    out,
+                    "<circle class=\"{class}\" cx=\"{:.1}\" cy=\"{y:.1}\" r=\"4\"/>",
+                    x(row.value)
+                )?;
                 out.write_str("</g>")?;
             }
         }
@@ -201,7 +203,8 @@ mod tests {
         assert!(html.contains("+2.00 (+1.00 to +3.00)"), "{html}");
         assert!(html.contains("+4.00 (−1.00 to +9.00)"), "{html}");
         assert_eq!(html.matches("class=\"whisker\"").count(), 2);
-        assert_eq!(html.matches("class=\"open\"").count(), 1);
+        assert_eq!(html.matches("<circle class=\"open\"").count(), 1);
+        assert_eq!(html.matches("<circle class=\"mark\"").count(), 1);
         assert!(html.contains(">0</text>") && html.contains("class=\"level\""));
         // Also where all intervals are far from it.
         assert!(draw(vec![row(50.0, (49.0, 51.0), true)]).contains(">0</text>"));
