@@ -243,7 +243,8 @@ mod tests {
             "On B it gets 70.00 % right, without it 50.00 %: a gain of +20.00 points, 98.3 % \
              interval +12.50 to +27.50, permutation test p < 0.0001.\n",
             "Evaluations on B so far: 2.",
-            "center             75.00\n",
+            "compared on A   20-NN weighted, % right\n",
+            "center                            75.00\n",
             "map: m.safetensors\n",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
