@@ -339,6 +339,9 @@ fn errors_of_the_lab() {
         LabError::Folded {
             checkpoint: "a.pth".into(),
         },
+        LabError::FileThere {
+            path: "model.pth".into(),
+        },
         LabError::MapWidth {
             map: "map.safetensors".into(),
             takes: 128,

@@ -46,19 +46,26 @@ pub struct ConvertedMap {
 }
 
 /// Writes the network of `input` to `output`, whose name says in which format, with `map` as its
-/// last layer if there is one. A map that is folded into the input stays before it.
+/// last layer if there is one. A map that is folded into the input stays before it. What lies at
+/// `output` is replaced only with `overwrite`: it may be the only copy of somebody's model.
 ///
 /// # Errors
-/// Where the input is no network that is known, the map takes another width than it gives, the
+/// Where something lies at `output`, the input is no network that is known, the map takes another width than it gives, the
 /// format is not known, or a file cannot be read or written.
 pub fn convert(
     input: &Path,
     reading: &Reading,
     output: &Path,
+    overwrite: bool,
     settings: Export,
     map: Option<&MapFile>,
     notices: &dyn Notices,
 ) -> Result<Converted, Error> {
+    if !overwrite && output.symlink_metadata().is_ok() && !is_empty_folder(output) {
+        return Err(Error::FileThere {
+            path: output.to_owned(),
+        });
+    }
     let mut checkpoint = reading.read(input, notices)?;
     if let Some(map) = map {
         fold(&mut checkpoint, map)?;
@@ -85,6 +92,11 @@ pub fn convert(
         heads: heads.then(|| recipe.method.name()),
         map: map.transpose()?,
     })
+}
+
+fn is_empty_folder(path: &Path) -> bool {
+    path.read_dir()
+        .is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Folds a map of a checkpoint's features into it. Unit length is no linear layer: it is left out,

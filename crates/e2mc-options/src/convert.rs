@@ -37,6 +37,9 @@ pub struct ConvertOptions {
     /// Store in half precision
     #[arg(long)]
     pub half: bool,
+    /// Replace OUT if it exists, instead of refusing
+    #[arg(long)]
+    pub overwrite: bool,
     /// How the checkpoint is read.
     #[command(flatten)]
     pub reading: CheckpointOptions,

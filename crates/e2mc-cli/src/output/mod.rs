@@ -64,9 +64,18 @@ pub fn findings(findings: &[Finding]) -> String {
 /// What was typed, by the name of the command, for the records of runs and pages.
 pub fn command_line() -> String {
     let words = std::env::args_os().skip(1);
-    let words = words.map(|word| word.to_string_lossy().into_owned());
+    let words = words.map(|word| for_a_shell(&word.to_string_lossy()));
     let words: Vec<_> = std::iter::once("e2mc".to_owned()).chain(words).collect();
     words.join(" ")
+}
+
+/// A word as a shell reads it back: in quotes if anything in it has a meaning there.
+fn for_a_shell(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./=,:+@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
 }
 
 /// The columns of the terminal, or those of a usual one; no more than can be read well.
@@ -74,4 +83,18 @@ fn columns() -> usize {
     let size = console::Term::stdout().size_checked();
     size.map_or(80, |(_, columns)| usize::from(columns))
         .clamp(40, 110)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_pasted_into_a_shell() {
+        assert_eq!(for_a_shell("--set"), "--set");
+        assert_eq!(for_a_shell("criterion.beta=1e-3"), "criterion.beta=1e-3");
+        assert_eq!(for_a_shell("My Photos"), "'My Photos'");
+        assert_eq!(for_a_shell("it's"), r"'it'\''s'");
+        assert_eq!(for_a_shell(""), "''");
+    }
 }

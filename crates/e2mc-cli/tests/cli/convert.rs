@@ -182,6 +182,19 @@ fn conflicts_and_bad_files_are_one_clear_error() {
     }
     assert!(!world.path("e2mc-was-run-by-a-pickle").exists());
     assert!(!world.path("run").exists() && !world.path("out.pth").exists());
+    // A slip must not cost somebody's model.
+    let model = fs::read(world.path("bad_truncated.pth.tar")).unwrap();
+    let ran = world.run("convert vicreg_zip.pth bad_truncated.pth.tar");
+    assert!(
+        ran.error().contains("bad_truncated.pth.tar exists already"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("--overwrite"), "{}", ran.stderr);
+    assert_eq!(
+        fs::read(world.path("bad_truncated.pth.tar")).unwrap(),
+        model
+    );
     let ran = world.run("convert vicreg_zip.pth out.bin");
     assert!(
         ran.error().contains("a name that ends in .safetensors"),

@@ -227,7 +227,7 @@ fn a_map_is_folded_into_a_network_and_used_where_the_file_is_read() {
         assert_eq!(map["unit_length_left_out"], false);
         assert!(
             world
-                .run(&line)
+                .run(&format!("{line} --overwrite"))
                 .stdout
                 .contains(&format!("its last layer, `{layer}`, 32 to 32"))
         );

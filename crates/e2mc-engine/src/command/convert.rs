@@ -30,7 +30,15 @@ pub(crate) fn run(options: &ConvertOptions) -> Result<ExitCode> {
     let screen = Screen::new();
     let map = settings::map(options.with_map.as_deref())?;
     let (input, out) = (&options.input, &options.output);
-    let converted = convert(input, &reading, out, export, map.as_ref(), &*screen)?;
+    let converted = convert(
+        input,
+        &reading,
+        out,
+        options.overwrite,
+        export,
+        map.as_ref(),
+        &*screen,
+    )?;
     output::result(options.json, &converted, || {
         let heads = converted.heads;
         let network = format!(

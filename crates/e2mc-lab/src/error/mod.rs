@@ -73,6 +73,12 @@ pub enum Error {
         /// The output that was asked for.
         output: Output,
     },
+    /// A network is to be written where something lies already.
+    #[error("{} exists already", path.display())]
+    FileThere {
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// A network is to be trained, and a map is folded into it.
     #[error("{} contains a folded map, expected a network without one", checkpoint.display())]
     Folded {
