@@ -119,7 +119,7 @@ fn a_layout_and_differences_are_allowed_by_name() {
     world.data("data", 40, 4);
     golden(&world, "resnet18_vicreg_mu.pth");
     // As a backbone, which any method can continue.
-    let line = "convert resnet18_vicreg_mu.pth out.safetensors --json";
+    let line = "convert resnet18_vicreg_mu.pth out.safetensors --overwrite --json";
     assert_eq!(
         world.run(&format!("{line} --layout backbone")).json()["tensors"],
         100

@@ -277,6 +277,6 @@ fn a_map_is_folded_into_a_network_and_used_where_the_file_is_read() {
         ran.stdout,
         ran.stderr
     );
-    let result = world.run(&format!("{line} --json")).json();
+    let result = world.run(&format!("{line} --overwrite --json")).json();
     assert_eq!(result["map"]["unit_length_left_out"], true);
 }
