@@ -226,7 +226,11 @@ impl Member {
             if let Some(text) = self.get(key)? {
                 return Ok(text);
             }
-            self.fail_as_others()?;
+            if let Err(error) = self.fail_as_others() {
+                // The text may have come between the two looks. Then this process finds by itself
+                // what made the other one fail, and says it in its own words.
+                return self.get(key)?.ok_or(error);
+            }
             life.look(self)?;
             if life.silent() > self.timeout.max(SILENCE) {
                 return Err(self.lost(vec![rank], "waiting for it"));
@@ -535,7 +539,10 @@ fn first_difference(expected: &str, found: &str) -> (String, String) {
         match (lines.0.next(), lines.1.next()) {
             (a, b) if a == b && a.is_some() => {}
             (a, b) => {
-                let line = |line: Option<&str>| line.unwrap_or("nothing").trim().to_owned();
+                let line = |line: Option<&str>| {
+                    let line = line.unwrap_or("nothing").trim();
+                    line.strip_suffix(',').unwrap_or(line).to_owned()
+                };
                 return (line(a), line(b));
             }
         }

@@ -367,7 +367,7 @@ fn a_process_that_fails_tells_the_others_why() {
 #[test]
 fn another_recipe_is_refused_by_process_and_setting() {
     let text = "error: process 1 has another recipe than process 0: expected \"learning_rate\": \
-                0.5,, found \"learning_rate\": 1.5,";
+                0.5, found \"learning_rate\": 1.5";
     fails(
         "other recipe",
         Way::Network,
