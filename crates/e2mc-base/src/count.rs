@@ -1,4 +1,4 @@
-//! Numbers of things in sentences.
+//! Numbers of things and of seconds in sentences.
 
 use std::fmt::Display;
 
@@ -23,9 +23,26 @@ pub fn counted(count: impl Display + TryInto<u64> + Copy, one: &str) -> String {
     format!("{count} {one}{ending}")
 }
 
+/// Seconds as a person would say them: `4 s`, `1 min 04 s`, `1 h 02 min`.
+pub fn duration(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes:02} min"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::counted;
+    use super::{counted, duration};
+
+    #[test]
+    fn durations_read_well() {
+        assert_eq!(duration(4.4), "4 s");
+        assert_eq!(duration(64.0), "1 min 04 s");
+        assert_eq!(duration(3725.0), "1 h 02 min");
+    }
 
     #[test]
     fn one_is_singular_and_all_others_are_plural() {

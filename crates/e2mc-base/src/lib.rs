@@ -6,7 +6,7 @@
 //! - [`affinity`]: which processors threads run on;
 //! - [`cgroup`]: limits of a container or a scheduler's job;
 //! - [`process`]: what this process takes;
-//! - [`counted`]: `1 epoch`, `2 epochs`;
+//! - [`counted`] and [`duration`]: `1 epoch`, `2 epochs`, `1 min 04 s`;
 //! - [`random`]: random numbers by position, which no thread and no order changes;
 //! - [`schedule`]: how a rate goes over a run;
 //! - [`subset`]: label subsets and hold-outs by labels alone;
@@ -26,5 +26,5 @@ pub mod stop;
 pub mod subset;
 pub mod unfinished;
 
-pub use count::counted;
+pub use count::{counted, duration};
 pub use file::{write_atomically, write_atomically_with};

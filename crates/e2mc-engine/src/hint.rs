@@ -76,6 +76,10 @@ fn of_train(error: &e2mc_train::Error) -> Option<String> {
 fn in_words(advice: &Advice) -> Option<String> {
     let words = match advice {
         Advice::Words(words) => &**words,
+        Advice::ChangeSetting(field) if field == "training.head_warmup_steps" => {
+            "train for more steps (--epochs, or a smaller --batch), or give new heads fewer steps \
+             alone with --head-warmup"
+        }
         Advice::ChangeSetting(field) => {
             return Some(format!("change it in the recipe or with --set {field}=…"));
         }

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use e2mc_base::duration;
 use e2mc_cli::output;
 use e2mc_lab::notice::{Notice, Notices, Severity};
 use e2mc_lab::run::{Moment, RunObserver};
@@ -244,16 +245,6 @@ fn folded(terms: &str, width: usize) -> String {
     lines.join("\n")
 }
 
-/// Seconds as a person would say them.
-pub(crate) fn duration(seconds: f64) -> String {
-    let seconds = seconds.round() as u64;
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
-        (hours, minutes, _) => format!("{hours} h {minutes:02} min"),
-    }
-}
-
 fn bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
     let style = ProgressStyle::with_template("{bar:16} {pos}/{len}  {prefix}\n{msg}")
@@ -296,12 +287,5 @@ mod tests {
             "loss 21.9646  invariance 0.1554\nentropy -0.5928"
         );
         assert_eq!(folded(text, 5).lines().count(), 3);
-    }
-
-    #[test]
-    fn durations_read_well() {
-        assert_eq!(duration(4.4), "4 s");
-        assert_eq!(duration(64.0), "1 min 04 s");
-        assert_eq!(duration(3725.0), "1 h 02 min");
     }
 }

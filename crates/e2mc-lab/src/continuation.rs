@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use e2mc_recipe::Change;
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::layer::Precision;
+use e2mc_train::method::MethodConfig;
 use e2mc_train::{DEFAULT_HEAD_WARMUP, Device, Recipe, Trainer};
 use toml::Value;
 
@@ -142,7 +143,10 @@ pub(crate) fn check_architecture(recipe: &Recipe, checkpoint: &Checkpoint) -> Re
 
 /// A recipe's network in a few words.
 pub(crate) fn describe(recipe: &Recipe) -> String {
-    format!("{} on {}", recipe.method.name(), recipe.backbone)
+    match &recipe.method {
+        MethodConfig::None => format!("{} without heads", recipe.backbone),
+        method => format!("{} on {}", method.name(), recipe.backbone),
+    }
 }
 
 /// Heads that the checkpoint does not have start anew, and alone.

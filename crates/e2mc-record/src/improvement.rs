@@ -131,6 +131,9 @@ pub struct ImprovementPlan {
     pub epochs: u64,
     /// Candidates that are trained.
     pub candidates: Vec<String>,
+    /// Why none is trained; none where some are.
+    #[serde(default)]
+    pub shortage: Option<Shortage>,
     /// Images a second, trained.
     pub images_per_s: f64,
     /// Images a second, embedded.
@@ -140,6 +143,25 @@ pub struct ImprovementPlan {
     pub bytes: Option<u64>,
     /// The recipe that the candidates change, as TOML.
     pub recipe: String,
+}
+
+/// Why an improvement trains no candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Shortage {
+    /// The budget is too short.
+    Budget {
+        /// Seconds of a budget that would be enough for one candidate, about.
+        one: f64,
+        /// Seconds of a budget that would be enough for all of them, about.
+        all: f64,
+    },
+    /// No longer budget would help: the images, or the epochs that were asked for, are too few.
+    Images {
+        /// Images a step.
+        batch: usize,
+    },
 }
 
 /// What a row of an improvement is.
@@ -210,6 +232,9 @@ pub struct UseVerdict {
     /// `neighbours`, `sgd-head` or `classifier`.
     #[serde(rename = "use")]
     pub usage: String,
+    /// How it is evaluated, in a few words; empty in records that do not say so.
+    #[serde(default)]
+    pub protocol: String,
     /// Percent that the untouched model gets right.
     pub before: f64,
     /// Percent that the chosen row gets right.
@@ -289,6 +314,7 @@ mod tests {
             verdict: ImprovementVerdict::Better,
             verified: Some(UseVerdict {
                 usage: "neighbours".into(),
+                protocol: "20 neighbours".into(),
                 before: 50.0,
                 after: 60.0,
                 gain: 10.0,

@@ -47,7 +47,7 @@ pub use event::{Collapse, End, Epoch, Event, Guard, Resume, RunOutcome, Start, S
 pub use hash::{data_fingerprint, sha256, sha256_joined, subset_fingerprint};
 pub use improvement::{
     IMPROVEMENT_FORMAT, Improvement, ImprovementImages, ImprovementPlan, ImprovementRow,
-    ImprovementVerdict, RowKind, UseVerdict,
+    ImprovementVerdict, RowKind, Shortage, UseVerdict,
 };
 pub use log::{RunLog, name_apart};
 pub use percent::{percent, rounded_percent};

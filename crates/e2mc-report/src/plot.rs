@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use e2mc_base::duration;
 use e2mc_record::RunLog;
 
 use crate::number::significant;
@@ -79,17 +80,6 @@ fn head(log: &RunLog) -> String {
         one_line(&log.name),
         log.step()
     )
-}
-
-/// `4 s`, `1 min 04 s`, `1 h 02 min`.
-#[must_use]
-pub fn duration(seconds: f64) -> String {
-    let seconds = seconds.round() as u64;
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
-        (hours, minutes, _) => format!("{hours} h {minutes:02} min"),
-    }
 }
 
 /// A heading and `HEIGHT` lines of characters, `most` columns each.
@@ -198,13 +188,6 @@ mod tests {
         assert_eq!(*bottom.last().unwrap(), 23);
         assert!(top.last() < bottom.first());
         assert!(lines.iter().all(|line| line.chars().count() <= 30));
-    }
-
-    #[test]
-    fn durations_read_well() {
-        assert_eq!(duration(4.4), "4 s");
-        assert_eq!(duration(64.0), "1 min 04 s");
-        assert_eq!(duration(3725.0), "1 h 02 min");
     }
 
     #[test]

@@ -53,8 +53,8 @@ fn the_demo_improves_a_model_and_shows_every_row_on_test_images() {
     }
     let plan = fs::read_to_string(world.path("out/search/plan.json")).unwrap();
     let plan: Value = serde_json::from_str(&plan).unwrap();
-    assert_eq!(plan["schedule"]["rungs"], serde_json::json!([2]));
-    assert_eq!(plan["schedule"]["last"], 2);
+    assert_eq!(plan["timing"]["schedule"]["rungs"], serde_json::json!([2]));
+    assert_eq!(plan["timing"]["schedule"]["last"], 2);
     assert!(models[0]["steps"].is_null());
     assert!(world.path("out/model.safetensors").is_file());
     let report = fs::read_to_string(world.path("out/report.html")).unwrap();

@@ -262,7 +262,7 @@ fn a_dry_run_plans_and_writes_nothing() {
     for part in [
         "vicreg on resnet18",
         "600 images, 600 of them with labels of 4 classes",
-        "about 360 to train on, 120 held out in A and 120 in B; for neighbours",
+        "about 360 to train on; held out: 120 images A to choose on, 120 images B to verify on",
         "candidate: continued, rate 0.03",
         "candidate: + E2MC (100, 100), rate 0.03",
         "the verdict on B",

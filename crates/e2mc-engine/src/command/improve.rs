@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use e2mc_base::duration;
 use e2mc_cli::failure::{Failure, STOPPED_EARLY};
 use e2mc_cli::options::ImproveOptions;
 use e2mc_cli::output;
@@ -16,11 +17,11 @@ use e2mc_lab::notice::Notices;
 use e2mc_lab::run::RunObserver;
 use e2mc_recipe::parse_change;
 use e2mc_record::Improvement;
-use e2mc_report::pages::improve::{findings, sentence};
+use e2mc_report::pages::improve::{findings, in_slices, sentence, untrained};
 use e2mc_train::World;
 
 use crate::processes;
-use crate::screen::{RunScreen, Screen, duration};
+use crate::screen::{RunScreen, Screen};
 use crate::settings;
 use crate::signals;
 
@@ -137,6 +138,9 @@ fn of_model(outcome: &Improvement) -> &'static str {
     }
 }
 
+/// A plan that takes this many times its budget is said to be too long.
+const LATE: f64 = 1.2;
+
 /// The plan for people.
 fn plan(preview: &Preview, options: &ImproveOptions) -> String {
     let (plan, images) = (&preview.plan, &preview.images);
@@ -154,17 +158,17 @@ fn plan(preview: &Preview, options: &ImproveOptions) -> String {
         return text;
     }
     text.push_str(&format!(
-        "about {} to train on, {} held out in A and {} in B; for {}\n\
+        "about {} to train on; held out: {} images A to choose on, {} images B to verify on\n\
+         use: {}\n\
          {:.0} images a second trained, {:.0} embedded\n\
-         batches of {} in {} part(s), for an embedding of {} dimensions{}\n",
+         batches of {}, for an embedding of {} dimensions{}\n",
         images.train,
         images.choose,
         images.verify,
         options.usage(),
         plan.images_per_s,
         plan.embedded_per_s,
-        plan.batch,
-        plan.accumulate,
+        in_slices(plan.batch, plan.accumulate),
         plan.dims,
         plan.bytes.map_or_else(String::new, |bytes| format!(
             "; a step takes {:.0} MB",
@@ -174,8 +178,8 @@ fn plan(preview: &Preview, options: &ImproveOptions) -> String {
     for candidate in &plan.candidates {
         text.push_str(&format!("candidate: {candidate}\n"));
     }
-    if plan.candidates.is_empty() {
-        text.push_str("no candidate will be trained: the budget or the images are too small\n");
+    if let Some(shortage) = &plan.shortage {
+        text.push_str(&format!("{}\n", untrained(shortage)));
     }
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut sum = 0.0;
@@ -189,5 +193,11 @@ fn plan(preview: &Preview, options: &ImproveOptions) -> String {
     ]);
     text.push('\n');
     text.push_str(&output::table(&rows));
+    if sum > LATE * plan.budget_s {
+        text.push_str(&format!(
+            "\nthis takes longer than the budget: give at least --budget {}m\n",
+            (sum / 60.0).ceil()
+        ));
+    }
     text
 }

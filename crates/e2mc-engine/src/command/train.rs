@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
-use e2mc_base::counted;
+use e2mc_base::{counted, duration};
 use e2mc_cli::failure::STOPPED_EARLY;
 use e2mc_cli::options::{ContinueOptions, PretrainOptions, TrainOptions};
 use e2mc_cli::{output, signals};
@@ -18,7 +18,7 @@ use e2mc_train::{Device, Recipe, Trainer, World, device};
 use serde_json::{Map, Value, json};
 
 use crate::processes;
-use crate::screen::{RunScreen, Screen, duration};
+use crate::screen::{RunScreen, Screen};
 use crate::settings;
 
 pub(crate) fn pretrain(options: &PretrainOptions) -> Result<ExitCode> {

@@ -11,7 +11,7 @@ use crate::random::{Purpose, Stream};
 use crate::{Error, KnnConfig, LinearPreset, LogisticConfig, Probe, Vote, knn};
 
 /// Neighbours that vote, as in the paper's and DINO's evaluation.
-const NEIGHBOURS: usize = 20;
+pub(super) const NEIGHBOURS: usize = 20;
 
 /// What embeddings are used for. A map that helps one use may cost another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

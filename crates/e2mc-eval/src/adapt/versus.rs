@@ -5,11 +5,12 @@
 //! right, [`Versus`] compares two such answers.
 
 use e2mc::MatrixView;
+use e2mc_base::counted;
 
 use super::auto::{differences, share};
 use super::duplicates::Groups;
 use super::gain::{Gain, permutation};
-use super::judge::{Learning, Task, right};
+use super::judge::{Learning, NEIGHBOURS, Task, right};
 use super::split::Split;
 use super::{Parts, Use, Verified};
 use crate::{Error, LinearPreset, check};
@@ -118,6 +119,24 @@ pub struct Protocol {
     pub subsets: usize,
     /// Seed of the subsets and of all training.
     pub seed: u64,
+}
+
+impl Protocol {
+    /// How `usage` is evaluated, in a few words.
+    pub fn describe(&self, usage: Use) -> String {
+        let learnt = |head: &str| {
+            format!(
+                "{head}, on {} of each class, mean of {}",
+                counted(self.per_class, "label"),
+                counted(self.subsets, "draw")
+            )
+        };
+        match usage {
+            Use::Neighbours => format!("{NEIGHBOURS} neighbours, weighted, over all labels"),
+            Use::SgdHead => learnt("a linear layer trained by SGD"),
+            Use::Classifier => learnt("a tuned logistic regression"),
+        }
+    }
 }
 
 /// Which queries an embedding gets right, one list for each label subset.

@@ -13,6 +13,9 @@ use crate::error::Error;
 
 /// The interval of gains that tables show.
 const CONFIDENCE: f64 = 0.95;
+/// Label subsets for the uses that learn.
+const SUBSETS_ON_A: usize = 2;
+const SUBSETS_ON_B: usize = 5;
 /// Maps are not trained for more dimensions than these: a step takes as long as its cube.
 const MOST_TRAINED: usize = 1024;
 
@@ -122,7 +125,12 @@ impl Bench<'_> {
     pub(super) fn on_a(&self, features: &Features, maps: Maps) -> Result<Vec<Judged>, Error> {
         let Dealt { bank, choose, .. } = self.dealt;
         let judge = |bank_rows: &Matrix, queries: &Matrix| {
-            self.answers(self.usage, (bank, bank_rows), (choose, queries), 2)
+            self.answers(
+                self.usage,
+                (bank, bank_rows),
+                (choose, queries),
+                SUBSETS_ON_A,
+            )
         };
         let mut judged = Vec::new();
         if maps != Maps::Trained {
@@ -201,10 +209,10 @@ impl Bench<'_> {
         let verify = &self.dealt.verify;
         let Features { bank, queries } = features;
         match map {
-            None => self.answers(usage, (known, bank), (verify, queries), 5),
+            None => self.answers(usage, (known, bank), (verify, queries), SUBSETS_ON_B),
             Some(map) => {
                 let (bank, queries) = (map.apply(bank.view())?, map.apply(queries.view())?);
-                self.answers(usage, (known, &bank), (verify, &queries), 5)
+                self.answers(usage, (known, &bank), (verify, &queries), SUBSETS_ON_B)
             }
         }
     }
@@ -223,12 +231,20 @@ impl Bench<'_> {
             query_labels: &asked.labels,
             classes: self.pool.classes,
         };
-        let protocol = Protocol {
+        Ok(answers(usage, questions, self.protocol(subsets))?)
+    }
+
+    fn protocol(&self, subsets: usize) -> Protocol {
+        Protocol {
             preset: ProbeSettings::choose(None, Some(self.method)).preset,
             per_class: 10,
             subsets,
             seed: self.seed,
-        };
-        Ok(answers(usage, questions, protocol)?)
+        }
+    }
+
+    /// How a use is evaluated on B, in a few words.
+    pub(super) fn protocol_on_b(&self, usage: Use) -> String {
+        self.protocol(SUBSETS_ON_B).describe(usage)
     }
 }

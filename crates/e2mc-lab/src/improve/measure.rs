@@ -5,13 +5,17 @@
 //! many, where memory, images and time allow: with a larger batch come fewer steps, and small steps
 //! gain little unless there are many. What does not fit in memory goes through the backbone in
 //! parts. Processes that share the work share the memory of their machine, and are measured together.
+//!
+//! Measuring takes a share of the time at most. A small batch is measured first. Where its pace says
+//! that a larger one would take too long, a smaller one is measured and the rest is worked out from
+//! it.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use e2mc_base::cgroup;
 use e2mc_base::process::{forget_peak_memory, peak_memory};
+use e2mc_base::{cgroup, counted, duration};
 use e2mc_data::Dataset;
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{
@@ -34,10 +38,15 @@ const LEAST_STEPS: usize = 16;
 const BUDGET_STEPS: f64 = 3000.0;
 /// The share of the free memory that a step may take.
 const SHARE: f64 = 0.6;
-/// Images of the small batch by which the memory of an image is told.
-const FEW: usize = 64;
-/// Steps that are measured, after as many that are not.
+/// Images of the small batch that is measured first: for the pace, and for the memory of an image.
+const FEW: usize = 16;
+/// The share of the time that measuring may take, as far as the small batch can tell.
+const TIME_SHARE: f64 = 0.1;
+/// Seconds from which a measurement is announced.
+const LONG: f64 = 5.0;
+/// Steps that are measured, after as many that are not: the last of so many epochs counts.
 const MEASURED: usize = 2;
+const EPOCHS: u64 = 2;
 
 /// What was measured, and what was chosen from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,23 +85,36 @@ pub(super) struct Subject<'a> {
     pub(super) seconds: f64,
     /// Whether the user wants this batch and no other.
     pub(super) fixed_batch: bool,
+    /// Is told what takes long.
+    pub(super) say: &'a dyn Fn(String),
 }
 
 impl Subject<'_> {
     /// Measures the machine.
     pub(super) fn measure(&self) -> Result<Measured, Error> {
-        let embedded = self.embedding()?;
+        (self.say)("measuring the machine".to_owned());
+        let started = Instant::now();
+        let left = || (TIME_SHARE * self.seconds - started.elapsed().as_secs_f64()).max(0.0);
+        let embedded = self.embedding(&left)?;
         let dims = self.dims()?;
         let training = &self.recipe.training;
         let usual = self.dealt_out(training.batch.min(self.images).max(2), training.accumulate);
-        let few = self.dealt_out(usual.min(FEW), 1);
-        let peak = self.train(few, 1)?.bytes;
-        let whole = self.train(usual, training.accumulate)?;
-        let per_image = match (peak, whole.bytes) {
-            (Some(least), Some(most)) if usual > few && most > least => {
-                Some((most - least) as f64 / (usual - few) as f64)
+        let few = self.even(usual.min(FEW));
+        let least = self.train(few, 1, None)?;
+        let most = match affordable(usual, few, least.images_per_s, left()) {
+            // Without the recipe's slices, which a smaller batch does not need.
+            batch if batch < usual => (self.even(batch), 1),
+            _ => (usual, training.accumulate),
+        };
+        let whole = match most.0 > few {
+            true => self.train(most.0, most.1, Some(least.images_per_s))?,
+            false => least,
+        };
+        let per_image = match (least.bytes, whole.bytes) {
+            (Some(low), Some(high)) if most.0 > few && high > low => {
+                Some((high - low) as f64 / (most.0 - few) as f64)
             }
-            (_, Some(most)) => Some(most as f64 / usual as f64),
+            (_, Some(high)) => Some(high as f64 / most.0 as f64),
             _ => None,
         };
         let share = SHARE / self.world.local_size() as f64;
@@ -104,10 +126,17 @@ impl Subject<'_> {
                 self.batch((usual, dims), affordable, per_image, room)
             }
         };
-        let changed = (batch, accumulate) != (usual, training.accumulate);
-        let chosen = match changed {
-            true => self.train(batch, accumulate)?,
-            false => whole,
+        let chosen = if (batch, accumulate) == most {
+            whole
+        } else if affordable(batch, few, whole.images_per_s, left()) == batch {
+            self.train(batch, accumulate, Some(whole.images_per_s))?
+        } else {
+            let more = (batch / accumulate) as f64 - most.0 as f64;
+            Pace {
+                bytes: (whole.bytes.zip(per_image))
+                    .map(|(bytes, per_image)| (bytes as f64 + more * per_image).max(0.0) as u64),
+                ..whole
+            }
         };
         Ok(Measured {
             trained: chosen.images_per_s,
@@ -173,14 +202,29 @@ impl Subject<'_> {
         }
     }
 
-    /// Images a second through the backbone.
-    fn embedding(&self) -> Result<f64, Error> {
-        let count = (self.pool.dataset.len()).min(2 * BATCH * self.world.size());
+    /// The largest batch up to `batch` of which every process has as many images.
+    fn even(&self, batch: usize) -> usize {
+        let size = self.world.size();
+        (batch / size * size).max(size.min(batch))
+    }
+
+    /// Images a second through the backbone: of some images, and of more if there is time for it.
+    fn embedding(&self, left: &dyn Fn() -> f64) -> Result<f64, Error> {
         let (network, threads) = ((self.model, self.recipe), self.machine.threads);
-        let images = (0..count).collect();
-        let started = Instant::now();
-        member::embed(self.world, self.pool, network, images, threads)?;
-        Ok(count as f64 / started.elapsed().as_secs_f64().max(1e-6))
+        let pace = |count: usize| -> Result<f64, Error> {
+            let count = count.min(self.pool.dataset.len());
+            let started = Instant::now();
+            let images = (0..count).collect();
+            member::embed(self.world, self.pool, network, images, threads)?;
+            Ok(count as f64 / started.elapsed().as_secs_f64().max(1e-6))
+        };
+        let size = self.world.size();
+        let (some, more) = (FEW * size, 2 * BATCH * size);
+        let first = pace(some)?;
+        match more as f64 / first < left() / 2.0 {
+            true => pace(more),
+            false => Ok(first),
+        }
     }
 
     /// The width of the embedding that the criterion sees.
@@ -192,12 +236,20 @@ impl Subject<'_> {
         Ok(embed(&model, one, evaluation, output, 1, 1)?.cols())
     }
 
-    /// Trains some steps of `batch` images, which are forgotten.
-    fn train(&self, batch: usize, accumulate: usize) -> Result<Pace, Error> {
+    /// Trains some steps of `batch` images, which are forgotten; `expected` images a second.
+    fn train(&self, batch: usize, accumulate: usize, expected: Option<f64>) -> Result<Pace, Error> {
+        let seconds = expected.map_or(0.0, |images_per_s| trial_seconds(batch, images_per_s));
+        if seconds >= LONG {
+            (self.say)(format!(
+                "measuring {} of {batch} images: about {}",
+                counted(EPOCHS as usize * MEASURED, "step"),
+                duration(seconds)
+            ));
+        }
         let mut recipe = self.recipe.clone();
         let training = &mut recipe.training;
         (training.batch, training.accumulate) = (batch, accumulate);
-        (training.epochs, training.head_warmup_steps) = (2, None);
+        (training.epochs, training.head_warmup_steps) = (EPOCHS, None);
         let size = self.world.size();
         if !batch.is_multiple_of(accumulate * size) || batch / accumulate / size < 2 {
             training.accumulate = 1;
@@ -219,6 +271,21 @@ impl Subject<'_> {
         };
         Ok(pace)
     }
+}
+
+/// Seconds that a trial of that batch takes.
+fn trial_seconds(batch: usize, images_per_s: f64) -> f64 {
+    EPOCHS as f64 * (MEASURED * batch) as f64 / images_per_s
+}
+
+/// The largest of `batch`, its half, its quarter and so on that can be measured within so many
+/// seconds; `few`, which has been measured, at the least.
+fn affordable(batch: usize, few: usize, images_per_s: f64, seconds: f64) -> usize {
+    let mut batch = batch;
+    while batch > few && trial_seconds(batch, images_per_s) > seconds {
+        batch /= 2;
+    }
+    batch.max(few)
 }
 
 /// Some steps of training that are measured and forgotten.
@@ -256,7 +323,7 @@ impl Trial {
 }
 
 /// How fast steps are, and what they take.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Pace {
     images_per_s: f64,
     bytes: Option<u64>,
@@ -271,5 +338,21 @@ impl Observer for Pace {
         // The last epoch stays: the first has warmed everything up.
         self.images_per_s = summary.images_per_s;
         Ok(Control::Continue)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_measured_in_time_is_made_smaller() {
+        // A trial is four steps: 4 * 256 images at 10 a second take 102.4 s.
+        assert_eq!(trial_seconds(256, 10.0), 102.4);
+        assert_eq!(affordable(256, 16, 10.0, 103.0), 256);
+        assert_eq!(affordable(256, 16, 10.0, 102.0), 128);
+        assert_eq!(affordable(256, 16, 10.0, 13.0), 32);
+        assert_eq!(affordable(256, 16, 10.0, 0.0), 16);
+        assert_eq!(affordable(12, 12, 10.0, 0.0), 12);
     }
 }

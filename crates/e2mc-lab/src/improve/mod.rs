@@ -36,7 +36,7 @@ use e2mc::Matrix;
 use e2mc_base::stop::{Phase, Stop};
 use e2mc_data::is_voc;
 use e2mc_eval::adapt::HeldOut;
-use e2mc_record::{Improvement, RunFolder};
+use e2mc_record::{Improvement, RunFolder, Shortage};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::device;
 
@@ -53,7 +53,7 @@ use judge::{Bench, Features, Maps};
 use measure::{Measured, Subject};
 use member::{Opening, Order};
 use outcome::Ending;
-use plan::Plan;
+use plan::{Plan, Timing};
 use pool::{Dealt, Pool};
 use search::{GUARD_SHARE, Search, UNTOUCHED, enter_rows, spread};
 use stage::Stage;
@@ -216,6 +216,7 @@ impl Stage<'_> {
             images: pool.expected_train(),
             seconds: self.clock.left(),
             fixed_batch: self.work.sets("training.batch"),
+            say: &|text| self.say(text),
         }
         .measure()
     }
@@ -231,7 +232,7 @@ impl Stage<'_> {
         &self,
         pool: &Pool,
         measured: Measured,
-        (schedule, head_steps): (Option<Schedule>, u64),
+        timing: Timing,
         candidates: &[Candidate],
     ) -> Result<Plan, Error> {
         let work = self.work;
@@ -245,8 +246,7 @@ impl Stage<'_> {
             seed: work.machine.seed,
             budget: work.budget.as_secs_f64(),
             measured,
-            schedule,
-            head_steps,
+            timing,
             recipe,
             criterion: candidate::of_criterion(&work.changes).cloned().collect(),
             candidates: Vec::new(),
@@ -268,41 +268,75 @@ struct Costs {
     verdict: f64,
 }
 
-/// How long the candidates are trained within the seconds that are left; and the steps in which
-/// new heads train alone.
+/// How long the candidates are trained within the seconds that are left, and the steps in which new
+/// heads train alone.
 fn schedule(
     stage: &Stage<'_>,
     measured: &Measured,
     (images, candidates): (usize, usize),
     costs: Costs,
-) -> (Option<Schedule>, u64) {
+) -> Timing {
     let step = measured.batch as f64 / measured.trained;
     // The verdict, the control of the statistics and the last maps come on top of the schedule.
     let besides = costs.verdict + costs.judgement + costs.trained_maps;
-    let mut seconds = stage.clock.left() - besides;
-    let mut head_steps = 0;
-    if stage.base.is_headless() {
-        let affordable = (HEADS * seconds / step).max(0.0) as u64;
-        head_steps = e2mc_train::DEFAULT_HEAD_WARMUP.min(affordable).max(1);
-        seconds -= head_steps as f64 * step;
-    }
-    let limits = Limits {
-        seconds,
-        per_image: (1.0 + GUARD_SHARE) / measured.trained,
-        per_judgement: costs.judgement,
-        images,
-        batch: measured.batch,
-        candidates,
-        most_epochs: stage.most_epochs(),
+    let within = |left: f64| -> (Option<Schedule>, u64) {
+        let mut seconds = left - besides;
+        let mut head_steps = 0;
+        if stage.base.is_headless() {
+            let affordable = (HEADS * seconds / step).max(0.0) as u64;
+            head_steps = e2mc_train::DEFAULT_HEAD_WARMUP.min(affordable).max(1);
+            seconds -= head_steps as f64 * step;
+        }
+        let limits = Limits {
+            seconds,
+            per_image: (1.0 + GUARD_SHARE) / measured.trained,
+            per_judgement: costs.judgement,
+            images,
+            batch: measured.batch,
+            candidates,
+            most_epochs: stage.most_epochs(),
+        };
+        let schedule = match stage.work.breadth {
+            Breadth::Halving => Schedule::within(limits),
+            Breadth::Pair => Schedule::pair(limits),
+        };
+        (schedule, head_steps)
     };
-    let schedule = match stage.work.breadth {
-        Breadth::Halving => Schedule::within(limits),
-        Breadth::Pair => Schedule::pair(limits),
+    let left = stage.clock.left();
+    let (schedule, head_steps) = within(left);
+    let shortage = match &schedule {
+        Some(_) => None,
+        None => {
+            let more = |wanted: usize| {
+                let enough = |more: &f64| {
+                    let schedule = within(left + more).0;
+                    schedule.is_some_and(|schedule| schedule.candidates >= wanted)
+                };
+                longer().find(enough)
+            };
+            // The verdict's share grows with the budget.
+            let budget = |more: f64| stage.work.budget.as_secs_f64() + more / (1.0 - RESERVE);
+            Some(match (more(1), more(candidates)) {
+                (Some(one), all) => Shortage::Budget {
+                    one: budget(one),
+                    all: budget(all.unwrap_or(one)),
+                },
+                (None, _) => Shortage::Images {
+                    batch: measured.batch,
+                },
+            })
+        }
     };
-    match schedule {
-        Some(schedule) => (Some(schedule), head_steps),
-        None => (None, 0),
+    Timing {
+        head_steps: if schedule.is_some() { head_steps } else { 0 },
+        schedule,
+        shortage,
     }
+}
+
+/// Seconds by which a budget may be made longer, a fifth more each, up to some weeks.
+fn longer() -> impl Iterator<Item = f64> {
+    std::iter::successors(Some(10.0), |seconds| Some(1.2 * seconds)).take_while(|&s| s < 4e6)
 }
 
 /// The work itself, from the first image to the outcome.
@@ -361,13 +395,12 @@ fn work_on(
     let plan = match known {
         Some(known) => {
             let candidates = candidate::candidates(&known.recipe, &wanted)?;
-            let timing = (known.schedule.clone(), known.head_steps);
-            let now = stage.plan(pool, known.measured.clone(), timing, &candidates)?;
+            let (measured, timing) = (known.measured.clone(), known.timing.clone());
+            let now = stage.plan(pool, measured, timing, &candidates)?;
             known.check_same(&stage.folder, &now)?;
             known
         }
         None => {
-            stage.say("measuring the machine");
             let measured = stage.measure(pool)?;
             let costs = costs.with_embedding(&bench, &measured);
             let candidates = candidate::candidates(&stage.common, &wanted)?;

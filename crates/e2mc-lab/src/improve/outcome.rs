@@ -74,8 +74,8 @@ pub(super) fn finished(stage: &Stage<'_>, pool: &Pool) -> Result<Option<Improvem
         return Err(ImproveError::Other { folder, what }.into());
     }
     if let Some(known) = Plan::load(&stage.folder)? {
-        let timing = (known.schedule.clone(), known.head_steps);
-        let now = stage.plan(pool, known.measured.clone(), timing, &[])?;
+        let (measured, timing) = (known.measured.clone(), known.timing.clone());
+        let now = stage.plan(pool, measured, timing, &[])?;
         known.check_same(&stage.folder, &now)?;
     }
     Ok(Some(outcome).filter(|outcome| !outcome.interrupted))

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use e2mc_base::write_atomically;
 use e2mc_eval::adapt::Use;
-use e2mc_record::{BaseCheckpoint, ImprovementPlan, RunFolder};
+use e2mc_record::{BaseCheckpoint, ImprovementPlan, RunFolder, Shortage};
 use e2mc_train::Recipe;
 use serde::{Deserialize, Serialize};
 
@@ -126,10 +126,8 @@ pub(super) struct Plan {
     pub(super) budget: f64,
     /// What the machine did when the plan was made.
     pub(super) measured: Measured,
-    /// None if nothing is trained.
-    pub(super) schedule: Option<Schedule>,
-    /// Steps in which new heads train alone; 0 where there are heads.
-    pub(super) head_steps: u64,
+    /// How long what is trained.
+    pub(super) timing: Timing,
     /// What the candidates change.
     pub(super) recipe: Recipe,
     /// What was set of the criterion, by key.
@@ -137,6 +135,18 @@ pub(super) struct Plan {
     pub(super) criterion: BTreeMap<String, toml::Value>,
     /// The names of the candidates that are trained.
     pub(super) candidates: Vec<String>,
+}
+
+/// How long what is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Timing {
+    /// None if nothing is trained.
+    pub(super) schedule: Option<Schedule>,
+    /// Steps in which new heads train alone; 0 where there are heads.
+    pub(super) head_steps: u64,
+    /// Why nothing is trained.
+    pub(super) shortage: Option<Shortage>,
 }
 
 impl Plan {
@@ -178,7 +188,7 @@ impl Plan {
     /// What the record says of it.
     pub(super) fn record(&self, machine: &Machine) -> Result<ImprovementPlan, Error> {
         let training = &self.recipe.training;
-        let schedule = self.schedule.as_ref();
+        let schedule = self.timing.schedule.as_ref();
         Ok(ImprovementPlan {
             budget_s: self.budget,
             device: machine.device.clone(),
@@ -190,6 +200,7 @@ impl Plan {
             rungs: schedule.map_or_else(Vec::new, |schedule| schedule.rungs.clone()),
             epochs: schedule.map_or(0, |schedule| schedule.last),
             candidates: self.candidates.clone(),
+            shortage: self.timing.shortage,
             images_per_s: self.measured.trained,
             embedded_per_s: self.measured.embedded,
             bytes: self.measured.bytes,
@@ -199,7 +210,8 @@ impl Plan {
 
     /// The first of `all` that are trained.
     pub(super) fn take(&self, mut all: Vec<Candidate>) -> Vec<Candidate> {
-        let count = self.schedule.as_ref().map_or(0, |s| s.candidates);
+        let schedule = self.timing.schedule.as_ref();
+        let count = schedule.map_or(0, |schedule| schedule.candidates);
         all.truncate(count);
         all
     }

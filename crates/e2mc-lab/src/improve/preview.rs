@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use e2mc_base::counted;
 use e2mc_base::lock::FolderLock;
 use e2mc_record::{ImprovementImages, ImprovementPlan};
 use serde::Serialize;
@@ -92,15 +93,19 @@ fn stages(stage: &Stage<'_>, plan: &Plan, sample: usize, costs: Costs) -> Vec<(S
             sample as f64 / measured.embedded,
         ),
         (
-            "maps and batch norm's statistics".to_owned(),
+            "maps and re-estimated batch norm statistics".to_owned(),
             costs.judgement + costs.trained_maps,
         ),
     ];
-    if plan.head_steps > 0 {
-        let seconds = plan.head_steps as f64 * measured.batch as f64 / measured.trained;
-        stages.push((format!("{} steps of new heads", plan.head_steps), seconds));
+    let head_steps = plan.timing.head_steps;
+    if head_steps > 0 {
+        let seconds = head_steps as f64 * measured.batch as f64 / measured.trained;
+        stages.push((
+            format!("{} of new heads", counted(head_steps, "step")),
+            seconds,
+        ));
     }
-    if let Some(schedule) = &plan.schedule {
+    if let Some(schedule) = &plan.timing.schedule {
         stages.extend(trained(schedule, measured.trained, costs));
     }
     stages.push(("the verdict on B".to_owned(), costs.verdict));
@@ -113,11 +118,14 @@ fn trained(schedule: &Schedule, images_per_s: f64, costs: Costs) -> Vec<(String,
     let mut stages = Vec::new();
     for (alive, &rung) in schedule.alive().into_iter().zip(&schedule.rungs) {
         let seconds = alive as f64 * ((rung - before) as f64 * epoch + costs.judgement);
-        stages.push((format!("{alive} candidates to {rung} epochs"), seconds));
+        stages.push((
+            format!("{alive} candidates to {}", counted(rung, "epoch")),
+            seconds,
+        ));
         before = rung;
     }
     let last = (schedule.last - before) as f64 * epoch + 2.0 * costs.judgement;
-    let text = format!("the best candidate to {} epochs", schedule.last);
+    let text = format!("the best candidate to {}", counted(schedule.last, "epoch"));
     stages.push((text, last + costs.trained_maps));
     stages
 }

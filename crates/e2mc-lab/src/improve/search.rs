@@ -102,7 +102,7 @@ impl Search<'_> {
             self.statistics()?;
         }
         let plan = self.plan;
-        let Some(schedule) = &plan.schedule else {
+        let Some(schedule) = &plan.timing.schedule else {
             return Ok(!self.is_stopped());
         };
         let start = match self.start(observer)? {
@@ -181,7 +181,7 @@ impl Search<'_> {
         let batches = (STATISTICS_BATCHES, batch);
         model.estimate_statistics(train, evaluation, batches, threads, seed)?;
         let contender = Contender {
-            name: "statistics anew",
+            name: "untouched, batch norm re-estimated",
             kind: RowKind::Statistics,
             share: 1.0,
             epochs: 0,
@@ -197,7 +197,7 @@ impl Search<'_> {
     /// alone; none if a signal came first.
     fn start(&self, observer: &mut ObserverOf<'_>) -> Result<Option<Checkpoint>, Error> {
         let (stage, bench) = (self.stage, self.bench);
-        if self.plan.head_steps == 0 {
+        if self.plan.timing.head_steps == 0 {
             return Ok(Some(stage.reopen_base()?));
         }
         let path = stage.folder.heads();
@@ -209,12 +209,12 @@ impl Search<'_> {
         let images = set.open(bench.pool, bench.dealt, bench.threads)?;
         let steps = (images.train.len() / recipe.training.batch).max(1) as u64;
         // The step after the warm-up ends the run.
-        recipe.training.head_warmup_steps = Some(self.plan.head_steps);
-        recipe.training.epochs = (self.plan.head_steps + 1).div_ceil(steps);
+        recipe.training.head_warmup_steps = Some(self.plan.timing.head_steps);
+        recipe.training.epochs = (self.plan.timing.head_steps + 1).div_ceil(steps);
         stage.say(format!(
             "new heads of {} train alone for {} steps, with the backbone frozen",
             recipe.method.name(),
-            self.plan.head_steps
+            self.plan.timing.head_steps
         ));
         let folder = RunFolder::new(stage.folder.search().join("heads"));
         if folder.root().exists() {
@@ -248,7 +248,7 @@ impl Search<'_> {
 
     /// The images that candidates are trained on.
     fn training_set(&self, guarded: bool) -> TrainingSet {
-        let schedule = self.plan.schedule.as_ref();
+        let schedule = self.plan.timing.schedule.as_ref();
         TrainingSet {
             images: schedule.map_or(0, |schedule| schedule.epoch_images),
             guarded,
@@ -291,7 +291,7 @@ impl Search<'_> {
     /// Epochs between two checks of the guard.
     fn knn_every(&self) -> u64 {
         let measured = &self.plan.measured;
-        let schedule = self.plan.schedule.as_ref();
+        let schedule = self.plan.timing.schedule.as_ref();
         let epoch = schedule.map_or(0, |s| s.epoch_images) as f64 / measured.trained;
         let check = self.bench.guard_images() as f64 / measured.embedded;
         ((check / (GUARD_SHARE * epoch)).ceil() as u64).max(1)
@@ -337,6 +337,7 @@ impl Search<'_> {
         };
         let last = self
             .plan
+            .timing
             .schedule
             .as_ref()
             .is_some_and(|s| s.last == epochs);
@@ -413,7 +414,7 @@ impl Search<'_> {
         let set = self.training_set(true);
         let images = set.open(bench.pool, bench.dealt, bench.threads)?;
         let plan = self.run_plan(place, self.knn_every(), resumed)?;
-        let start = match self.plan.head_steps {
+        let start = match self.plan.timing.head_steps {
             0 => Start::Base,
             _ => Start::Heads(stage.folder.heads()),
         };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use e2mc_report::pages::improve::{in_slices, untrained};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::layer::Precision;
 use e2mc_train::{Device, Model, Recipe};
@@ -53,13 +54,11 @@ impl Stage<'_> {
     pub(super) fn say_plan(&self, plan: &Plan) {
         let (measured, training) = (&plan.measured, &plan.recipe.training);
         self.say(format!(
-            "{:.0} images a second trained, {:.0} embedded; batches of {} in {} part{}, for an \
-             embedding of {} dimensions",
+            "{:.0} images a second trained, {:.0} embedded; batches of {}, for an embedding of {} \
+             dimensions",
             measured.trained,
             measured.embedded,
-            training.batch,
-            training.accumulate,
-            if training.accumulate == 1 { "" } else { "s" },
+            in_slices(training.batch, training.accumulate),
             measured.dims
         ));
         if training.batch < 4 * measured.dims {
@@ -69,7 +68,7 @@ impl Stage<'_> {
                 training.batch, measured.dims
             ));
         }
-        match &plan.schedule {
+        match &plan.timing.schedule {
             Some(schedule) => self.say(format!(
                 "{} candidates: {}; compared after {:?} epochs of {} images, the last one trained \
                  to {}",
@@ -80,7 +79,11 @@ impl Stage<'_> {
                 schedule.last
             )),
             None => {
-                self.say("the budget or the images are too small for training: only maps are tried")
+                let why = plan.timing.shortage.as_ref().map(untrained);
+                self.say(format!(
+                    "{}; only maps are tried",
+                    why.unwrap_or_else(|| "no candidate is trained".to_owned())
+                ));
             }
         }
     }

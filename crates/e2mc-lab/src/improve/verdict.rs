@@ -103,12 +103,12 @@ pub(super) fn verify(
         if stop.is_requested() || !stage.clock.allows(0.0) {
             break;
         }
-        found.push(in_points(usage, &versus(usage, confidence)?));
+        found.push(in_points(bench, usage, &versus(usage, confidence)?));
     }
     Ok(Verdict {
         gains: decided.verified.is_gain(),
         detectable: 100.0 * decided.detectable,
-        verified: in_points(bench.usage, &decided),
+        verified: in_points(bench, bench.usage, &decided),
         others: found,
         looks,
         map,
@@ -138,10 +138,11 @@ fn counted(stage: &Stage<'_>, fingerprint: &str) -> Result<u64, Error> {
     }
 }
 
-fn in_points(usage: Use, versus: &Versus) -> UseVerdict {
+fn in_points(bench: &Bench<'_>, usage: Use, versus: &Versus) -> UseVerdict {
     let verified = &versus.verified;
     UseVerdict {
         usage: usage.name().to_owned(),
+        protocol: bench.protocol_on_b(usage),
         before: 100.0 * verified.without,
         after: 100.0 * verified.with,
         gain: 100.0 * verified.gain,

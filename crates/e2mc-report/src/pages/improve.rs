@@ -15,7 +15,7 @@ use crate::number::{fixed, signed};
 use crate::page::{Block, Report, Section};
 use crate::table::{Cell, Column, Table};
 
-pub use findings::{findings, sentence};
+pub use findings::{findings, in_slices, sentence, untrained};
 
 /// The page.
 #[must_use]
@@ -48,7 +48,12 @@ pub fn report(outcome: &Improvement) -> Report {
             ImprovementVerdict::Better => "A better model".into(),
             _ => "The old model stays".into(),
         },
-        subtitle: sentence(outcome),
+        subtitle: format!(
+            "{}, on {}, for {}",
+            outcome.base.path.display(),
+            outcome.images.data.display(),
+            outcome.usage
+        ),
         sections,
         inks,
     }
@@ -146,14 +151,41 @@ fn table(outcome: &Improvement) -> Table {
         rows: rows.collect(),
         note: format!(
             "{} images A, {} images with labels to learn from. Gains are points over the untouched \
-             model with their standard errors, image by image. Each candidate is shown as last \
-             evaluated: those trained for fewer epochs had dropped out. `rescaled` multiplies the \
-             untouched features about their mean to the spread of the best trained model; \
-             `half-way` has the weights in the middle between start and end.",
+             model with their standard errors, image by image.{}",
             fixed(images.choose as f64, 0),
-            fixed(images.bank as f64, 0)
+            fixed(images.bank as f64, 0),
+            explained(&outcome.rows)
         ),
     }
+}
+
+/// What a reader has to know of the rows that there are.
+fn explained(rows: &[ImprovementRow]) -> String {
+    let trained = |row: &&ImprovementRow| matches!(row.kind, RowKind::Continued | RowKind::E2mc);
+    let epochs: Vec<u64> = rows.iter().filter(trained).map(|row| row.epochs).collect();
+    let texts = [
+        (
+            epochs.iter().any(|own| Some(own) < epochs.iter().max()),
+            "Each candidate is shown as it was evaluated last: those trained for fewer epochs had \
+             dropped out.",
+        ),
+        (
+            rows.iter().any(|row| row.kind == RowKind::Statistics),
+            "`batch norm re-estimated` has the untouched weights, and the means and variances of \
+             batch norm from the training images.",
+        ),
+        (
+            rows.iter().any(|row| row.kind == RowKind::Rescaled),
+            "`rescaled` multiplies the untouched features about their mean to the spread of the \
+             best trained model.",
+        ),
+        (
+            rows.iter().any(|row| row.share < 1.0),
+            "`half-way` has the weights in the middle between start and end.",
+        ),
+    ];
+    let there = texts.into_iter().filter(|(there, _)| *there);
+    there.map(|(_, text)| format!(" {text}")).collect()
 }
 
 /// Accuracy on A against epochs, as it is and with the best map.
@@ -295,8 +327,9 @@ fn made(outcome: &Improvement) -> Vec<Block> {
         pairs.push((
             "batch",
             format!(
-                "{} images in {} part(s); the criterion sees {} dimensions",
-                plan.batch, plan.accumulate, plan.dims
+                "{} images; the criterion sees {} dimensions",
+                in_slices(plan.batch, plan.accumulate),
+                plan.dims
             ),
         ));
         pairs.push(("seed", plan.seed.to_string()));
@@ -319,7 +352,7 @@ fn made(outcome: &Improvement) -> Vec<Block> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use e2mc_record::{BaseCheckpoint, ImprovementImages, ImprovementPlan};
+    use e2mc_record::{BaseCheckpoint, ImprovementImages, ImprovementPlan, Shortage};
     use roxmltree::Document;
 
     use super::*;
@@ -354,6 +387,7 @@ pub(super) mod tests {
     fn verdict(usage: &str, gain: f64, interval: (f64, f64)) -> UseVerdict {
         UseVerdict {
             usage: usage.into(),
+            protocol: format!("the protocol of {usage}"),
             before: 50.0,
             after: 50.0 + gain,
             gain,
@@ -436,11 +470,8 @@ pub(super) mod tests {
                 Verdict::Concern
             ]
         );
-        assert!(
-            found[1]
-                .text
-                .starts_with("For sgd-head it classifies 49.00 %")
-        );
+        let loss = "For sgd-head (the protocol of sgd-head) the new model classifies 49.00 % of B";
+        assert!(found[1].text.starts_with(loss), "{}", found[1].text);
         assert!(found[3].text.contains("2 times"));
     }
 
@@ -456,6 +487,12 @@ pub(super) mod tests {
             text.iter()
                 .any(|text| text.contains("a gain of 1.80 points or more"))
         );
+        // What was refused makes nothing worse.
+        let loss = (findings(&not).into_iter())
+            .find(|found| found.text.starts_with("For sgd-head"))
+            .unwrap();
+        assert_eq!(loss.verdict, Verdict::Note);
+        assert!(loss.text.contains("the candidate that was not taken"));
         let nothing = Improvement {
             verdict: ImprovementVerdict::NothingBetter,
             verified: None,
@@ -479,6 +516,39 @@ pub(super) mod tests {
                 .any(|text| text.starts_with("With 10,000 labelled images, a gain of 2.0"))
         );
         assert!(Document::parse(&as_xml(&report(&unlabelled))).is_ok());
+    }
+
+    #[test]
+    fn what_is_missing_for_training_is_said_with_numbers() {
+        let said = |shortage| {
+            let plan = ImprovementPlan {
+                shortage: Some(shortage),
+                ..ImprovementPlan::default()
+            };
+            let short = Improvement {
+                plan: Some(plan),
+                ..outcome()
+            };
+            let found = findings(&short).into_iter().map(|found| found.text);
+            found
+                .filter(|text| text.contains("to train a"))
+                .collect::<Vec<_>>()
+        };
+        let budget = |one, all| Shortage::Budget { one, all };
+        assert_eq!(
+            said(budget(301.0, 7300.0)),
+            [
+                "The budget is too short to train a candidate: about 6 min would be enough for one, \
+                 3 h for all."
+            ]
+        );
+        assert!(said(budget(301.0, 301.0))[0].ends_with("about 6 min would be enough."));
+        assert!(said(Shortage::Images { batch: 256 })[0].ends_with("in batches of 256."));
+        assert_eq!(in_slices(256, 1), "256");
+        assert_eq!(in_slices(256, 4), "256 in 4 slices");
+        // Rows that are not there are not explained.
+        assert!(explained(&outcome().rows).contains("dropped out"));
+        assert_eq!(explained(&outcome().rows[..2]), "");
     }
 
     #[test]

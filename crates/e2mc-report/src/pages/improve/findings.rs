@@ -1,6 +1,6 @@
 //! What came of an improvement, in plain words, with the noise.
 
-use e2mc_record::{Improvement, ImprovementVerdict, UseVerdict};
+use e2mc_record::{Improvement, ImprovementVerdict, Shortage, UseVerdict};
 
 use super::named;
 use crate::number::{fixed, signed};
@@ -44,6 +44,78 @@ fn gained(verdict: &UseVerdict) -> String {
     )
 }
 
+/// What the new model does in another use, or the candidate that was not taken: of it nothing is
+/// better or worse for the user.
+fn in_other_use(other: &UseVerdict, taken: bool) -> Finding {
+    let (low, high) = other.interval;
+    let verdict = match (low > 0.0, high < 0.0) {
+        _ if !taken => Verdict::Note,
+        (true, _) => Verdict::Better,
+        (_, true) => Verdict::Worse,
+        _ => Verdict::NoDifference,
+    };
+    let subject = match taken {
+        true => "the new model",
+        false => "the candidate that was not taken",
+    };
+    let protocol = match other.protocol.as_str() {
+        "" => String::new(),
+        protocol => format!(" ({protocol})"),
+    };
+    let text = format!(
+        "For {}{protocol} {subject} classifies {} % of B correctly, the old model {} %: {}.",
+        other.usage,
+        fixed(other.after, 2),
+        fixed(other.before, 2),
+        gained(other)
+    );
+    Finding { verdict, text }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
+}
+
+/// Why an improvement trains no candidate, and what would help.
+#[must_use]
+pub fn untrained(shortage: &Shortage) -> String {
+    match shortage {
+        Shortage::Budget { one, all } if all > one => format!(
+            "the budget is too short to train a candidate: about {} would be enough for one, {} \
+             for all",
+            minutes(*one),
+            minutes(*all)
+        ),
+        Shortage::Budget { one, .. } => format!(
+            "the budget is too short to train a candidate: about {} would be enough",
+            minutes(*one)
+        ),
+        Shortage::Images { batch } => format!(
+            "the images (or the epochs) are too few to train a candidate in batches of {batch}"
+        ),
+        _ => "no candidate is trained".to_owned(),
+    }
+}
+
+/// Seconds in whole minutes, rounded up.
+fn minutes(seconds: f64) -> String {
+    match (seconds / 60.0).ceil() as u64 {
+        minutes if minutes < 90 => format!("{minutes} min"),
+        minutes => format!("{} h", minutes.div_ceil(60)),
+    }
+}
+
+/// `256`, or `256 in 4 slices`.
+#[must_use]
+pub fn in_slices(batch: usize, accumulate: usize) -> String {
+    match accumulate {
+        0 | 1 => batch.to_string(),
+        _ => format!("{batch} in {accumulate} slices"),
+    }
+}
+
 /// The findings, the outcome first.
 #[must_use]
 pub fn findings(outcome: &Improvement) -> Vec<Finding> {
@@ -55,22 +127,18 @@ pub fn findings(outcome: &Improvement) -> Vec<Finding> {
         },
         text: sentence(outcome),
     }];
-    for other in &outcome.others {
-        let (low, high) = other.interval;
-        found.push(Finding {
-            verdict: match (low > 0.0, high < 0.0) {
-                (true, _) => Verdict::Better,
-                (_, true) => Verdict::Worse,
-                _ => Verdict::NoDifference,
-            },
-            text: format!(
-                "For {} it classifies {} % of B correctly, the old model {} %: {}.",
-                other.usage,
-                fixed(other.after, 2),
-                fixed(other.before, 2),
-                gained(other)
-            ),
-        });
+    found.extend(
+        outcome
+            .others
+            .iter()
+            .map(|other| in_other_use(other, better)),
+    );
+    if let Some(shortage) = outcome
+        .plan
+        .as_ref()
+        .and_then(|plan| plan.shortage.as_ref())
+    {
+        found.push(Finding::note(capitalised(&untrained(shortage)) + "."));
     }
     if let (false, Some(gain)) = (better, outcome.detectable) {
         found.push(Finding::note(format!(
