@@ -18,10 +18,11 @@ macro_rules! built_in {
 }
 
 /// The recipes that come with the program, one line a recipe.
-const BUILT_IN: [(&str, &str); 25] = built_in![
+const BUILT_IN: [(&str, &str); 26] = built_in![
     "dino-imagenet",
     "dino-small-28",
     "photos-96",
+    "resnet-vicreg-photos",
     "simsiam-imagenet",
     "simsiam-imagenet-pretrain",
     "simsiam-small",

@@ -13,6 +13,9 @@ fn base_of(name: &str) -> Recipe {
         let family = parse_change("backbone={ family = 'vit' }").unwrap();
         return resolve(None, Some("vicreg-imagenet-pretrain"), &[family]).unwrap();
     }
+    if name == "resnet-vicreg-photos" {
+        return resolve(None, Some("vicreg-imagenet-pretrain"), &[]).unwrap();
+    }
     let trains_on = ["-small", "-imagenet", "-glyphs"];
     if !trains_on.iter().any(|word| name.contains(word)) || name.ends_with("-small-28") {
         return resolve(None, Some(name), &[]).unwrap();
