@@ -275,9 +275,13 @@ fn uses(outcome: &Improvement) -> Forest {
 
 /// A row in words: the model, and the map that follows it.
 fn named(row: &ImprovementRow) -> String {
+    let model = match row.kind {
+        RowKind::Untouched => "the untouched model",
+        _ => row.model.as_str(),
+    };
     match &row.map {
-        Some(map) => format!("{} with the map `{map}`", row.model),
-        None => row.model.clone(),
+        Some(map) => format!("{model} with the map `{map}`"),
+        None => model.to_owned(),
     }
 }
 
