@@ -95,7 +95,7 @@ impl Reading {
     /// evaluated as others are.
     ///
     /// # Errors
-    /// As [`Reading::read`], and where the tensors do not fit the network.
+    /// As [`Reading::read`], and where the tensors or the size of the images do not fit the network.
     pub fn open(
         &self,
         path: &Path,
@@ -103,6 +103,10 @@ impl Reading {
         notices: &dyn Notices,
     ) -> Result<(Checkpoint, Model), Error> {
         let mut checkpoint = self.read(path, notices)?;
+        let side = checkpoint.recipe.evaluation.crop;
+        if let Some(expected) = checkpoint.recipe.backbone.side_expected(side) {
+            return Err(e2mc_train::Error::argument("image size", expected, side).into());
+        }
         checkpoint.recipe.training.precision = Precision::F32;
         let mut model = checkpoint.to_model(device)?;
         if let Some(map) = &checkpoint.folded {

@@ -201,16 +201,15 @@ impl Recipe {
         self.evaluation.check()?;
         self.method
             .check(self.augmentation.view_count(), training.batch)?;
-        let step = self.backbone.side_multiple();
         let views = self
             .augmentation
             .views
             .iter()
             .map(|view| ("augmentation.views", view.size));
-        let mut sides = views.chain([("evaluation.crop", self.evaluation.crop)]);
-        if let Some((field, side)) = sides.find(|(_, side)| !side.is_multiple_of(step)) {
-            let expected = format!("a multiple of {step} pixels for {}", self.backbone);
-            return Err(Error::config(field, expected, side));
+        for (field, side) in views.chain([("evaluation.crop", self.evaluation.crop)]) {
+            if let Some(expected) = self.backbone.side_expected(side) {
+                return Err(Error::config(field, expected, side));
+            }
         }
         for (field, channels) in [
             ("augmentation.channels", self.augmentation.channels),

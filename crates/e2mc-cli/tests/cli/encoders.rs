@@ -2,6 +2,7 @@
 //! it, continued with E2MC, probed, looked at and given back.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -144,10 +145,70 @@ fn a_vision_transformer_goes_the_whole_way() {
         "embed --checkpoint run/model.safetensors --data data --out g.npy --resize 30 --crop 30",
     );
     assert!(
-        ran.error().contains("multiples of the patch, 7"),
+        ran.error().contains("a multiple of 7 pixels"),
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn more_tokens_than_there_may_be_are_refused() {
+    let world = World::new();
+    world.data("data", 40, 8);
+    let vit = VIT.replace("patch=7", "patch=2");
+    let base = world.run(&format!(
+        "pretrain {vit} {SMALL} --knn-every 0 --data data --out base"
+    ));
+    assert_eq!(base.code, Some(0), "{}", base.stderr);
+    let model = "--checkpoint base/model.safetensors --data data --out out";
+    let large = "--resize 514 --image-size 514";
+    for line in [
+        format!("embed {model}.npy {large}"),
+        format!("knn {model} {large}"),
+        format!("probe {model} {large} --probe attentive"),
+        format!("inspect --checkpoint base/model.safetensors --data data --report r.html {large}"),
+        format!("continue --recipe vicreg-small {model} {SMALL} {large}"),
+        format!("finetune {model} {large}"),
+        format!("pretrain {vit} {SMALL} --set backbone.image_size=514 --data data --out out"),
+    ] {
+        let ran = world.run(&line);
+        let error = ran.error();
+        assert!(error.contains("at most 512"), "{line}: {error}");
+        assert!(error.contains("found 514"), "{line}: {error}");
+        assert!(error.contains("\nhint: change it"), "{line}: {error}");
+        assert!(!world.path("out").exists(), "{line}");
+    }
+}
+
+/// The tokens of all images are kept in memory, and those of these images have no room in any.
+#[test]
+fn tokens_beyond_the_memory_are_refused_before_they_are_computed() {
+    let world = World::new();
+    world.data("data", 40, 8);
+    let base = world.pretrain("data", "base", "--knn-every 0");
+    assert_eq!(base.code, Some(0), "{}", base.stderr);
+    let count: u32 = 60_000;
+    let images = fs::File::create(world.path("data/train-images-idx3-ubyte")).unwrap();
+    let sizes = [2051, count, 28, 28].map(u32::to_be_bytes).concat();
+    (&images).write_all(&sizes).unwrap();
+    // The file is longer than what is written into it.
+    images.set_len(16 + u64::from(count) * 28 * 28).unwrap();
+    let labels: Vec<u8> = (0..count).map(|index| (index % 4) as u8).collect();
+    let head = [2049, count].map(u32::to_be_bytes).concat();
+    fs::write(
+        world.path("data/train-labels-idx1-ubyte"),
+        [head, labels].concat(),
+    )
+    .unwrap();
+    let ran = world.run(
+        "probe --checkpoint base/model.safetensors --data data --out out --probe attentive --resize \
+         2240 --crop 2240",
+    );
+    let error = ran.error();
+    let expected = "for the tokens of all 60008 images: expected at most half of the free memory";
+    assert!(error.contains(expected), "{error}");
+    assert!(error.contains("hint: use fewer images"), "{error}");
+    assert!(!world.path("out").exists());
 }
 
 /// Files of embeddings, maps and sweeps have no tokens: each has its sentence.

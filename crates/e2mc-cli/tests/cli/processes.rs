@@ -125,6 +125,48 @@ fn two_processes_train_as_one_does_repeat_themselves_and_resume_on_one() {
     assert!(close(next("together"), next("again")));
 }
 
+/// The same folder under another name.
+fn copied(world: &World, run: &str, to: &str) {
+    fs::create_dir(world.path(to)).unwrap();
+    for entry in fs::read_dir(world.path(run)).unwrap().flatten() {
+        fs::copy(entry.path(), world.path(to).join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn a_run_goes_from_two_processes_to_one_and_back() {
+    let world = World::new();
+    world.data("data", 200, 20);
+    let ran = world.pretrain("data", "run", "--nproc 2 --json");
+    assert_eq!(ran.json()["outcome"], "finished");
+    let resume = |run: &str, epochs: usize, processes: usize| -> Vec<f64> {
+        let line = format!("pretrain --out {run} --resume --epochs {epochs} --nproc {processes}");
+        let ran = world.run(&format!("{line} --json"));
+        assert_eq!(ran.json()["outcome"], "finished", "{}", ran.stderr);
+        assert_each_step_once(&world.path(run));
+        losses(&world.path(run))
+    };
+    // At both borders the next step is the same one, whichever way the run goes on.
+    for (epochs, here, elsewhere) in [(2, 1, 2), (3, 2, 1)] {
+        let done = losses(&world.path("run")).len();
+        let other = format!("on-{elsewhere}-in-epoch-{epochs}");
+        copied(&world, "run", &other);
+        let again = format!("again-in-epoch-{epochs}");
+        copied(&world, "run", &again);
+        let (own, others) = (
+            resume("run", epochs, here),
+            resume(&other, epochs, elsewhere),
+        );
+        assert_eq!(own.len(), done / (epochs - 1) * epochs);
+        assert_eq!(own.len(), others.len());
+        assert!(close(own[done], others[done]), "{own:?} {others:?}");
+        // The same way twice gives the same bytes.
+        resume(&again, epochs, here);
+        let state = |run: &str| fs::read(world.path(run).join("checkpoint.safetensors")).unwrap();
+        assert!(state("run") == state(&again), "epoch {epochs}");
+    }
+}
+
 #[test]
 fn a_signal_to_the_launcher_saves_once_and_resume_goes_on() {
     for signal in ["-INT", "-TERM", "-USR1"] {

@@ -3,12 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::common::{Ran, World, assert_each_step_once, ended, signal, until};
+use super::common::{ONE_THREAD, Ran, World, assert_each_step_once, ended, program, signal, until};
 use super::processes::{close, losses, member, nothing_half, send};
 use super::{improve, sweep};
 
@@ -135,6 +135,62 @@ fn improved(world: &World, out: &str, more: &str) -> Value {
 fn of_improve(out: &str, more: &str) -> String {
     let line = improve::LINE.replace("--out out", &format!("--out {out}"));
     format!("{line} {} --timeout 60 --json {more}", improve::SHORT)
+}
+
+/// Where PyTorch is installed, its own launcher starts a sweep and an improvement. The Python that has
+/// it is the one in `E2MC_PYTHON`, or `python3`.
+#[test]
+fn torchrun_starts_a_sweep_and_an_improvement() {
+    let python = std::env::var("E2MC_PYTHON").unwrap_or("python3".to_owned());
+    let module = ["-m", "torch.distributed.run"];
+    let mut asked = Command::new(&python);
+    let asked = asked.args(module).arg("--help").output();
+    if !asked.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: {python} has no torchrun");
+        return;
+    }
+    let torchrun = |world: &World, line: &str| -> Value {
+        let mut command = assert_cmd::Command::new(&python);
+        let output = command
+            .args(module)
+            .args(["--no-python", "--standalone", "--nproc-per-node", "2"])
+            .arg(program())
+            .args(line.split_whitespace())
+            .current_dir(world.path("."))
+            .envs(ONE_THREAD)
+            .env("XDG_CACHE_HOME", world.path("cache"))
+            .output()
+            .unwrap();
+        let ran = Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        ran.json()
+    };
+    // To the byte what the program's own launcher makes of the same words.
+    let world = sweep::world();
+    let line = format!("{} {GRID} --json", sweep::LINE);
+    let own = world
+        .run(&format!("{line} --out own/sweep --nproc 2"))
+        .json();
+    let other = torchrun(&world, &format!("{line} --out other/sweep"));
+    assert_eq!(
+        (&own["complete"], &own["base"]),
+        (&other["complete"], &other["base"])
+    );
+    assert_eq!(own["complete"], true);
+    assert_same(
+        &world.path("own/sweep/runs"),
+        &world.path("other/sweep/runs"),
+    );
+
+    let world = improve::world(600, improve::Shown::Faintly);
+    let own = improved(&world, "own", "--nproc 2");
+    let other = torchrun(&world, &of_improve("other", ""));
+    assert_eq!(own["plan"]["candidates"], other["plan"]["candidates"]);
+    assert_eq!(own["rows"][0], other["rows"][0]);
+    assert_same(&world.path("own/search"), &world.path("other/search"));
 }
 
 #[test]

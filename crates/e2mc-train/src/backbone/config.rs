@@ -67,6 +67,17 @@ impl BackboneConfig {
             Self::Other(_) => None,
         }
     }
+
+    /// What is expected of the side of a square image, in pixels, where this side does not fit the
+    /// network.
+    pub fn side_expected(&self, side: usize) -> Option<String> {
+        let step = self.side_multiple();
+        if !side.is_multiple_of(step) {
+            return Some(format!("a multiple of {step} pixels for {self}"));
+        }
+        let most = self.longest_side().filter(|&most| side > most)?;
+        Some(format!("at most {most} pixels for {self}"))
+    }
 }
 
 impl Deref for BackboneConfig {

@@ -99,6 +99,11 @@ pub trait NetworkConfig: Any + Debug + Display + Send + Sync {
         1
     }
 
+    /// What the sides of images may be at most, in pixels; `None` for any.
+    fn longest_side(&self) -> Option<usize> {
+        None
+    }
+
     /// The filter that the family's authors resize images with when they judge their networks.
     fn filter(&self) -> Filter {
         Filter::Bilinear

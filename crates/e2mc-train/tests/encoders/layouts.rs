@@ -381,6 +381,10 @@ fn cases() -> Vec<Case> {
                 .collect(),
         ),
         Case::new(
+            "a ViT with positions for more patches than it may have",
+            and(&[vit.clone(), more(&[("pos_embed", &[1, 257 * 257 + 1, 64])])]),
+        ),
+        Case::new(
             "timm, EVA-02: learned and rotary positions",
             and(&[of("timm-dinov3"), more(&[("pos_embed", &[1, 17, 64])])]),
         ),
@@ -442,7 +446,7 @@ fn most_layouts_load_and_the_rest_say_why() {
         .iter()
         .filter(|case| case.outcome().is_err())
         .count();
-    assert!(all >= 30 && refused == 7, "{refused} of {all}");
+    assert!(all >= 30 && refused == 8, "{refused} of {all}");
     let found = outcome("DINO, a full").unwrap();
     assert!(found.contains("`teacher.backbone.` is taken"), "{found}");
     let error = outcome("a ViT without").unwrap_err();
@@ -457,4 +461,6 @@ fn most_layouts_load_and_the_rest_say_why() {
         error.contains("a width that is a multiple of 64"),
         "{error}"
     );
+    let error = outcome("a ViT with positions").unwrap_err();
+    assert!(error.contains("256 patches along a side"), "{error}");
 }

@@ -183,6 +183,10 @@ impl VitConfig {
     /// Where LayerScale starts in a network from scratch (DINOv2).
     pub(super) const LAYER_SCALE: f64 = 1e-5;
 
+    /// Patches along a side of an image, at most: DINOv3's of 16 pixels at 4096 pixels. The time of
+    /// attention grows with the fourth power of this number.
+    pub(super) const GRID: usize = 256;
+
     /// Tokens before the patches.
     pub(super) fn prefix(&self) -> usize {
         usize::from(self.class_token) + self.registers

@@ -91,6 +91,11 @@ impl VitConfig {
             let expected = format!("a multiple of backbone.patch, {}", self.patch);
             return say("backbone.image_size", &expected, &self.image_size);
         }
+        if self.grid() > Self::GRID {
+            let most = self.patch * Self::GRID;
+            let expected = format!("at most {most}, {} patches along a side", Self::GRID);
+            return say("backbone.image_size", &expected, &self.image_size);
+        }
         if self.registers > 1 << 10 {
             return say("backbone.registers", "at most 1024", &self.registers);
         }
@@ -178,6 +183,10 @@ impl NetworkConfig for VitConfig {
 
     fn side_multiple(&self) -> usize {
         self.patch
+    }
+
+    fn longest_side(&self) -> Option<usize> {
+        Some(self.patch.saturating_mul(Self::GRID))
     }
 
     fn filter(&self) -> e2mc_data::Filter {

@@ -92,6 +92,14 @@ impl VisionTransformer {
             ));
         }
         let grid = [height / patch, width / patch];
+        let most = VitConfig::GRID as i64;
+        if grid.into_iter().any(|patches| patches > most) {
+            return Err(Error::config(
+                "backbone.patch",
+                format!("images of at most {most} patches of {patch} pixels along a side"),
+                format!("{height} x {width}"),
+            ));
+        }
         let map = self.embed.forward(images, mode.precision)?;
         let mut patches = map
             .f_flatten(2, 3)?
