@@ -101,6 +101,9 @@ fn of_protocol(error: &protocol::Error) -> Option<String> {
         Error::KindsOfLabels { .. } => {
             "give class numbers for both, or the same 0/1 columns for both"
         }
+        Error::Unmatched { common: 0, .. } => {
+            "evaluate both on the same data, with the same --fractions and --seeds"
+        }
         Error::Unmatched { .. } => {
             "evaluate both on the same data, with the same --fractions and --seeds, or add \
              --common to compare only the fits that both have"

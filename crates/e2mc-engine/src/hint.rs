@@ -79,6 +79,9 @@ fn in_words(advice: &Advice) -> Option<String> {
         Advice::ChangeSetting(field) => {
             return Some(format!("change it in the recipe or with --set {field}=…"));
         }
+        Advice::ChangeArgument("names") => {
+            "choose another of --names e2mc, torchvision, timm and hf; e2mc has every network"
+        }
         Advice::ChangeArgument(name) => {
             return Some(format!("change it with --{}", name.replace(' ', "-")));
         }
