@@ -132,7 +132,7 @@ class Check:
         for device in ('cpu', self.device):
             out = self.out / ('z-%s.npy' % device.replace(':', '-'))
             self.e2mc('embed', '--checkpoint', SAMPLE / 'base.safetensors', '--data', SAMPLE, '--split', 'test',
-                      '--device', device, '--out', out, **self.exact)
+                      '--device', device, '--out', out, '--overwrite', **self.exact)
             rows[device] = read_npy(out)
         worst = max(
             max(abs(x - y) for x, y in zip(a, b)) / max(max(abs(x) for x in a), 1e-9)

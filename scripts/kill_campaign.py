@@ -45,7 +45,9 @@ def commands(data, base):
     return [
         Command("continue", f"continue {tuned} --epochs 3 --held-out 20 --save-every 3"
                 " --out out/run --resume-or-start"),
-        Command("embed", f"embed {model} --batch 8 --threads 1 --out out/e.npy"),
+        # A second file is refused: where it is written already, there is nothing to run again.
+        Command("embed", f"embed {model} --batch 8 --threads 1 --out out/e.npy",
+                lambda out: (out / "e.npy").exists()),
         Command("sweep", f"sweep {tuned} --epochs 1 --knn-every 0 --seeds 2 --fractions 0.5"
                 " --grid criterion.beta=0,1000 --save-every 4 --out out/sweep --resume-or-start"),
         # A second result is refused: where it is written already, there is nothing to run again.

@@ -1,8 +1,8 @@
-//! Writing files whole or not at all.
+//! Writing files whole or not at all, and not over what lies there.
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::unfinished::{Unfinished, in_one_step};
 
@@ -35,7 +35,8 @@ pub fn write_atomically_with(
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let (mut file, unfinished) = in_one_step(|| -> io::Result<_> {
-        let file = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        let file = builder.tempfile_in(folder.unwrap_or(Path::new(".")));
+        let file = file.map_err(without_name)?;
         let unfinished = Unfinished::file(file.path());
         Ok((file, unfinished))
     })?;
@@ -44,6 +45,44 @@ pub fn write_atomically_with(
     file.persist(path).map_err(|error| error.error)?;
     unfinished.keep();
     Ok(())
+}
+
+/// What the system said, without the temporary file's name, which nobody has typed.
+fn without_name(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.source());
+    let system = inner.and_then(|source| source.downcast_ref::<io::Error>());
+    match system.and_then(io::Error::raw_os_error) {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error,
+    }
+}
+
+/// Something lies where a file is to be written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} exists already", path.display())]
+pub struct FileThere {
+    /// The file or folder.
+    pub path: PathBuf,
+}
+
+/// Refuses to write where something lies, which may be the only copy of somebody's work; unless it
+/// is to be replaced. An empty folder is nothing to lose.
+///
+/// # Errors
+/// [`FileThere`], without `overwrite`.
+pub fn refuse_to_replace(path: &Path, overwrite: bool) -> Result<(), FileThere> {
+    // A broken link is something, too.
+    if overwrite || path.symlink_metadata().is_err() || is_empty_folder(path) {
+        return Ok(());
+    }
+    Err(FileThere {
+        path: path.to_owned(),
+    })
+}
+
+fn is_empty_folder(path: &Path) -> bool {
+    path.read_dir()
+        .is_ok_and(|mut entries| entries.next().is_none())
 }
 
 #[cfg(test)]
@@ -63,5 +102,27 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         // Nothing is left beside it.
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+    #[test]
+    fn an_error_does_not_name_the_temporary_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write_atomically(&folder.path().join("none/file"), b"").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(!error.to_string().contains(TEMPORARY), "{error}");
+    }
+
+    #[test]
+    fn what_lies_there_is_replaced_only_where_that_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        assert_eq!(refuse_to_replace(&path, false), Ok(()));
+        std::fs::create_dir(&path).unwrap();
+        assert_eq!(refuse_to_replace(&path, false), Ok(()), "an empty folder");
+        std::fs::write(path.join("weights"), "weights").unwrap();
+        for there in [path.join("weights"), path] {
+            let error = refuse_to_replace(&there, false).unwrap_err();
+            assert_eq!(error.path, there);
+            assert_eq!(refuse_to_replace(&there, true), Ok(()));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Utilities that every crate shares.
 //!
-//! - [`write_atomically`]: files that are written whole or not at all;
+//! - [`write_atomically`], [`refuse_to_replace`]: files that are written whole or not at all, and
+//!   not over others;
 //! - [`lock`]: folders and files with a single writing process;
 //! - [`stop`], [`unfinished`]: ending early, and the files to remove when the process ends;
 //! - [`affinity`]: which processors threads run on;
@@ -27,4 +28,4 @@ pub mod subset;
 pub mod unfinished;
 
 pub use count::{counted, duration};
-pub use file::{write_atomically, write_atomically_with};
+pub use file::{FileThere, refuse_to_replace, write_atomically, write_atomically_with};

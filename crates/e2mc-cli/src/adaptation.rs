@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use e2mc_base::counted;
+use e2mc_base::{counted, refuse_to_replace};
 use e2mc_eval::Rows;
 use e2mc_eval::adapt::{Evidence, Map, Method, Use, auto, fit};
 use e2mc_record::MapOrigin;
@@ -115,6 +115,24 @@ pub fn check(options: &AdaptOptions) -> Result<()> {
             format!("cannot write {}: no such folder", options.out.display()),
             "create the folder first, or choose another --out",
         ));
+    }
+    Ok(())
+}
+
+/// What lies at the names of the files to write is not replaced, unless that is asked for.
+///
+/// # Errors
+/// Where something lies there.
+pub fn keep_outputs(options: &AdaptOptions) -> Result<()> {
+    let files = match options.apply {
+        Some(_) => vec![options.out.clone()],
+        None => {
+            let uses = options.config().uses.into_iter();
+            uses.map(|usage| options.map_file(usage)).collect()
+        }
+    };
+    for file in &files {
+        refuse_to_replace(file, options.overwrite)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 use std::error::Error;
 use std::io;
 
+use e2mc_base::FileThere;
 use e2mc_base::lock::LockError;
 use e2mc_data::Augmentation;
 use e2mc_eval::protocol;
@@ -24,6 +25,9 @@ pub fn of(error: &(dyn Error + 'static)) -> Option<String> {
     }
     if let Some(error) = error.downcast_ref::<WrongUse>() {
         return Some(error.hint.clone());
+    }
+    if error.is::<FileThere>() {
+        return Some("write to another file, or add --overwrite to replace this one".into());
     }
     if let Some(error) = error.downcast_ref::<e2mc_recipe::Error>() {
         return Some(of_recipe(error));
@@ -96,6 +100,9 @@ fn of_protocol(error: &protocol::Error) -> Option<String> {
         }
         Error::KindsOfLabels { .. } => {
             "give class numbers for both, or the same 0/1 columns for both"
+        }
+        Error::Unmatched { common: 0, .. } => {
+            "evaluate both on the same data, with the same --fractions and --seeds"
         }
         Error::Unmatched { .. } => {
             "evaluate both on the same data, with the same --fractions and --seeds, or add \

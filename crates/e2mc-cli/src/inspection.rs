@@ -146,10 +146,11 @@ fn text(subjects: &[Subject], findings: &[Finding], options: &InspectOptions) ->
     for subject in subjects {
         let d = &subject.diagnostics;
         text.push_str(&format!(
-            "{}: {}, {}\n",
+            "{}: {}, {}; --transform {}\n",
             subject.source,
             counted(d.rows, "row"),
-            counted(d.dims, "dimension")
+            counted(d.dims, "dimension"),
+            format!("{:?}", subject.transform).to_lowercase()
         ));
     }
     if let Some(path) = &options.map {

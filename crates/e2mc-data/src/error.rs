@@ -79,6 +79,15 @@ pub enum Error {
         /// The link.
         path: PathBuf,
     },
+    /// A picture where a data set is expected.
+    #[error(
+        "{} is a picture, expected a data set: a folder of images, a list or an IDX file",
+        path.display()
+    )]
+    OnePicture {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file is not an IDX file, or is damaged.
     #[error("{} is not a valid IDX file: expected {expected}, found {found}", path.display())]
     Idx {
@@ -342,6 +351,7 @@ impl Error {
             }
             Self::LeftOut { .. } => "write the tar files again, without links and sparse files",
             Self::LinkCycle { .. } => "remove the link",
+            Self::OnePicture { .. } => "give the folder that holds the images",
             Self::Idx { .. } => "download the file again; keep the .gz name of compressed files",
             Self::List { .. } => {
                 "write one image a line: its path, then a tab, a comma or a space, then its label"

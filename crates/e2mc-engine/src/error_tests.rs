@@ -339,9 +339,9 @@ fn errors_of_the_lab() {
         LabError::Folded {
             checkpoint: "a.pth".into(),
         },
-        LabError::FileThere {
+        LabError::FileThere(e2mc_base::FileThere {
             path: "model.pth".into(),
-        },
+        }),
         LabError::MapWidth {
             map: "map.safetensors".into(),
             takes: 128,

@@ -83,6 +83,9 @@ fn in_words(advice: &Advice) -> Option<String> {
         Advice::ChangeSetting(field) => {
             return Some(format!("change it in the recipe or with --set {field}=…"));
         }
+        Advice::ChangeArgument("names") => {
+            "choose another of --names e2mc, torchvision, timm and hf; e2mc has every network"
+        }
         Advice::ChangeArgument(name) => {
             return Some(format!("change it with --{}", name.replace(' ', "-")));
         }
@@ -136,9 +139,7 @@ fn of_lab(error: &LabError) -> Option<String> {
         LabError::NotListed { .. } => "give file names as in the training folder",
         LabError::AmbiguousName { .. } => "give the name with its folder",
         LabError::NoHeads { .. } => "use --output backbone, or a checkpoint with heads",
-        LabError::FileThere { .. } => {
-            "write to another file, or add --overwrite to replace this one"
-        }
+        LabError::FileThere(error) => return hint::of(error),
         LabError::Folded { .. } => {
             "use the checkpoint from before the map was folded in, and fit a new map to the result"
         }

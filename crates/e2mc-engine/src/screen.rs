@@ -26,6 +26,8 @@ struct State {
     /// The bar or spinner that is shown now.
     bar: Option<ProgressBar>,
     last_line: Instant,
+    /// What was last said of the images' preprocessing: the models of a sweep share one.
+    preprocessing: Option<String>,
 }
 
 impl Screen {
@@ -40,6 +42,7 @@ impl Screen {
             state: Mutex::new(State {
                 bar: None,
                 last_line: Instant::now(),
+                preprocessing: None,
             }),
         })
     }
@@ -90,6 +93,11 @@ impl Screen {
 impl Notices for Screen {
     fn tell(&self, notice: &Notice) {
         let text = text(notice);
+        if let Notice::Preprocessing { text } = notice
+            && self.state().preprocessing.replace(text.clone()).as_ref() == Some(text)
+        {
+            return;
+        }
         match (notice.severity(), notice) {
             (Severity::Progress, Notice::Listed) => self.clear(),
             (Severity::Progress, _) => self.replace(

@@ -137,6 +137,7 @@ pub(crate) fn run_changes(options: &TrainOptions) -> run::Changes {
         save_every: options.save_every,
         half: options.half,
         device: Some(options.machine.device.clone()),
+        command: Some(command_line()),
     }
 }
 

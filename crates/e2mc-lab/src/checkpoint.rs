@@ -52,16 +52,14 @@ impl Reading {
         }
         let evaluation = &mut checkpoint.recipe.evaluation;
         *evaluation = self.images.applied(evaluation)?;
-        let said = match (&checkpoint.foreign, self.images.is_empty()) {
-            (_, false) => Some("as asked for"),
-            (Some(foreign), true) => Some(foreign.prepared_as.as_str()),
-            (None, true) => None,
+        let by = match (&checkpoint.foreign, self.images.is_empty()) {
+            (_, false) => "as asked for",
+            (Some(foreign), true) => foreign.prepared_as.as_str(),
+            (None, true) => "the recipe in the checkpoint",
         };
-        if let Some(by) = said {
-            let evaluation = &checkpoint.recipe.evaluation;
-            let text = format!("images: {evaluation} ({by})");
-            notices.tell(&Notice::Foreign { text });
-        }
+        notices.tell(&Notice::Preprocessing {
+            text: format!("images: {} ({by})", checkpoint.recipe.evaluation),
+        });
         Ok(checkpoint)
     }
 

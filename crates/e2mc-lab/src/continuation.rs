@@ -60,6 +60,14 @@ impl Continuation {
         }
         recipe::prepare(&mut recipe, &self.reading.images)?;
         check_architecture(&recipe, &checkpoint)?;
+        if recipe.evaluation != checkpoint.recipe.evaluation {
+            notices.tell(&Notice::Preprocessing {
+                text: format!(
+                    "images of the new model: {} (its recipe), unlike the checkpoint's",
+                    recipe.evaluation
+                ),
+            });
+        }
         warm_up_new_heads(&mut recipe, &checkpoint, notices);
         Ok((checkpoint, recipe))
     }

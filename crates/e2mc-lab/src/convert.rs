@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use e2mc_base::refuse_to_replace;
 use e2mc_eval::protocol::MapFile;
 use e2mc_train::Output;
 use e2mc_train::checkpoint::{Checkpoint, Export, FoldedMap, MapNote, export};
@@ -50,8 +51,8 @@ pub struct ConvertedMap {
 /// `output` is replaced only with `overwrite`: it may be the only copy of somebody's model.
 ///
 /// # Errors
-/// Where something lies at `output`, the input is no network that is known, the map takes another width than it gives, the
-/// format is not known, or a file cannot be read or written.
+/// Where something lies at `output`, the input is no network that is known, the map takes another
+/// width than it gives, the format is not known, or a file cannot be read or written.
 pub fn convert(
     input: &Path,
     reading: &Reading,
@@ -61,11 +62,7 @@ pub fn convert(
     map: Option<&MapFile>,
     notices: &dyn Notices,
 ) -> Result<Converted, Error> {
-    if !overwrite && output.symlink_metadata().is_ok() && !is_empty_folder(output) {
-        return Err(Error::FileThere {
-            path: output.to_owned(),
-        });
-    }
+    refuse_to_replace(output, overwrite)?;
     let mut checkpoint = reading.read(input, notices)?;
     if let Some(map) = map {
         fold(&mut checkpoint, map)?;
@@ -92,11 +89,6 @@ pub fn convert(
         heads: heads.then(|| recipe.method.name()),
         map: map.transpose()?,
     })
-}
-
-fn is_empty_folder(path: &Path) -> bool {
-    path.read_dir()
-        .is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Folds a map of a checkpoint's features into it. Unit length is no linear layer: it is left out,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use e2mc_base::stop::{Phase, Stop};
-use e2mc_base::write_atomically_with;
+use e2mc_base::{refuse_to_replace, write_atomically_with};
 use e2mc_data::dataset::escaped_name;
 use e2mc_data::{Dataset, Pipeline, Split};
 use e2mc_eval::protocol::MapFile;
@@ -54,6 +54,8 @@ pub struct Embedding {
     pub pictures: Pictures,
     /// The file to write, `.npy` or `.safetensors`; labels and image names go beside it.
     pub out: PathBuf,
+    /// Whether files that lie there are replaced.
+    pub overwrite: bool,
     /// What is taken from the network.
     pub output: Output,
     /// What the features are seen through before they are written.
@@ -80,6 +82,7 @@ impl Embedding {
             reading: Reading::default(),
             pictures,
             out: out.into(),
+            overwrite: false,
             output: Output::Backbone,
             map: None,
             stored: Stored::F32,
@@ -124,13 +127,16 @@ pub struct Embedded {
 /// same work continues after them.
 ///
 /// # Errors
-/// Where the checkpoint or an image cannot be read, or the file cannot be written;
-/// [`Error::Stopped`].
+/// Where something lies at the file's name or beside it and is not to be replaced, the checkpoint or
+/// an image cannot be read, or the file cannot be written; [`Error::Stopped`].
 pub fn embed_to_file(
     work: &Embedding,
     stop: &Stop,
     notices: &Arc<dyn Notices>,
 ) -> Result<Embedded, Error> {
+    if work.world.is_first() {
+        keep_files(work)?;
+    }
     let device = device(&work.machine.device)?;
     let (checkpoint, model) = work.reading.open(&work.checkpoint, device, &**notices)?;
     check_output(&work.output, &checkpoint)?;
@@ -150,6 +156,27 @@ pub fn embed_to_file(
         map: work.map.as_ref().map(|map| map.origin.clone()),
         beside,
     })
+}
+
+/// Refuses to write over files; those beside rows that an interrupted run left may be its own.
+fn keep_files(work: &Embedding) -> Result<(), Error> {
+    refuse_to_replace(&work.out, work.overwrite)?;
+    if matches!(work.pictures, Pictures::Split { .. }) && !RowWriter::is_begun(&work.out) {
+        for beside in [labels_of(&work.out), names_of(&work.out)] {
+            refuse_to_replace(&beside, work.overwrite)?;
+        }
+    }
+    Ok(())
+}
+
+/// The file of the rows' class numbers.
+fn labels_of(out: &Path) -> PathBuf {
+    out.with_extension("labels.npy")
+}
+
+/// The file of the rows' names.
+fn names_of(out: &Path) -> PathBuf {
+    out.with_extension("names.txt")
 }
 
 /// Rows, columns and the files beside.
@@ -274,11 +301,11 @@ fn beside(out: &Path, dataset: &dyn Dataset) -> Result<Vec<PathBuf>, Error> {
     let mut written = Vec::new();
     let labels: Option<Vec<usize>> = (0..dataset.len()).map(|i| dataset.label(i)).collect();
     if let Some(labels) = labels {
-        let path = out.with_extension("labels.npy");
+        let path = labels_of(out);
         write_labels(&path, &labels)?;
         written.push(path);
     }
-    let path = out.with_extension("names.txt");
+    let path = names_of(out);
     write_atomically_with(&path, |file| {
         // There may be millions.
         let mut file = BufWriter::new(file);

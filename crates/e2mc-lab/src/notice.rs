@@ -72,6 +72,11 @@ pub enum Notice {
         /// One line.
         text: String,
     },
+    /// How images are prepared for a checkpoint's network.
+    Preprocessing {
+        /// One line.
+        text: String,
+    },
     /// The checkpoint's features go through a map that is folded into it.
     FoldedMap {
         /// The checkpoint.
@@ -247,6 +252,7 @@ impl fmt::Display for Notice {
             Self::MoreBadImages => f.write_str("further bad images are not named"),
             Self::DataSet { text }
             | Self::Foreign { text }
+            | Self::Preprocessing { text }
             | Self::Collapse { text }
             | Self::Improve { text }
             | Self::Assumed { text }
@@ -319,8 +325,8 @@ impl fmt::Display for Notice {
             ),
             Self::WorseFeatures { change } => write!(
                 f,
-                "held-out k-NN is {:.2} points below its start (noise: ± {:.2}): the features are \
-                 getting worse; a lower learning rate or beta may help",
+                "held-out k-NN is {:.2} points below its start (standard error {:.2}): the features \
+                 are getting worse; a lower learning rate or beta may help",
                 100.0 * change.drop,
                 100.0 * change.standard_error
             ),

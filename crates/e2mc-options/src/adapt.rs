@@ -121,6 +121,9 @@ pub struct AdaptOptions {
     /// OUT.npy or OUT.safetensors.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Replace --out if it exists, instead of refusing
+    #[arg(long)]
+    pub overwrite: bool,
     /// Number format of the mapped embeddings
     #[arg(long, value_enum, default_value_t = DtypeName::Float32, requires = "apply")]
     pub dtype: DtypeName,

@@ -49,6 +49,9 @@ pub struct EmbedOptions {
     /// Labels and image names are written beside it.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Replace --out and the files beside it if they exist, instead of refusing
+    #[arg(long)]
+    pub overwrite: bool,
     /// Output of the network to write, such as backbone or projector
     ///
     /// Outputs: backbone; projector; predictor (SimSiam); prototypes (SwAV); map6x6 (the last

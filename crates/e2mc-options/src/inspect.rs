@@ -66,7 +66,8 @@ pub struct InspectOptions {
     pub map: Option<PathBuf>,
     /// Function that brings embeddings into the unit interval for the entropy
     ///
-    /// [default: gaussian; for checkpoints the recipe's]
+    /// [default: gaussian for files; for checkpoints that of their criterion or method, which is
+    /// sigmoid without heads]
     #[arg(long, value_enum)]
     pub transform: Option<TransformName>,
     /// Number of query rows; neighbours are searched among all rows

@@ -9,9 +9,9 @@ use super::heading;
 /// Options of `results`.
 #[derive(Args, Debug)]
 pub struct ResultsOptions {
-    /// Folder to search for result.json, with its subfolders
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
+    /// Folders to search for result.json, with their subfolders
+    #[arg(value_name = "DIR", required = true)]
+    pub folders: Vec<PathBuf>,
     /// Format of the table
     #[arg(long, value_enum, default_value_t = TableFormat::Terminal)]
     pub format: TableFormat,

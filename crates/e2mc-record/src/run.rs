@@ -188,6 +188,9 @@ pub struct RunSettings {
     /// The command that was typed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// The commands by which the run went on, where another was typed than before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed_by: Vec<String>,
 }
 
 fn first() -> u32 {
@@ -268,6 +271,7 @@ impl RunSettings {
             half: false,
             device: None,
             command: None,
+            resumed_by: Vec::new(),
         }
     }
 

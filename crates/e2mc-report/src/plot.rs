@@ -33,7 +33,20 @@ pub fn screen(log: &RunLog, width: usize) -> String {
         "images/s".into(),
         log.by_step(|step| Some(step.images_per_s)),
     ));
-    curves.retain(|(_, points)| points.iter().any(|point| point.1.is_finite()));
+    let known = |points: &[(f64, f64)]| points.iter().filter(|point| point.1.is_finite()).count();
+    // One value makes no curve.
+    let alone: Vec<String> = (curves.iter())
+        .filter(|(_, points)| known(points) == 1)
+        .filter_map(|(name, points)| {
+            let (_, value) = points.iter().find(|point| point.1.is_finite())?;
+            Some(format!(
+                "{}  {}, the only value so far",
+                one_line(name),
+                significant(*value)
+            ))
+        })
+        .collect();
+    curves.retain(|(_, points)| known(points) > 1);
     let across = (width / WIDEST).max(1);
     let each = (width / across)
         .saturating_sub(2)
@@ -52,7 +65,10 @@ pub fn screen(log: &RunLog, width: usize) -> String {
         }
         out.push('\n');
     }
-    if curves.is_empty() {
+    for line in &alone {
+        let _ = writeln!(out, "{line}");
+    }
+    if curves.is_empty() && alone.is_empty() {
         out.push_str("nothing is logged yet\n");
     }
     out
@@ -201,6 +217,23 @@ mod tests {
             screen.starts_with("a\u{fffd}[2J\u{fffd}b  epoch 0/?"),
             "{screen}"
         );
+    }
+
+    #[test]
+    fn a_single_value_is_a_line_and_no_chart() {
+        let log = RunLog {
+            epochs: vec![e2mc_record::Epoch {
+                knn: Some(0.5882),
+                ..e2mc_record::Epoch::default()
+            }],
+            ..RunLog::default()
+        };
+        let screen = screen(&log, 80);
+        assert!(
+            screen.contains("held-out k-NN, %  58.82, the only value so far\n"),
+            "{screen}"
+        );
+        assert_eq!(screen.trim_end().lines().count(), 3, "{screen}");
     }
 
     #[test]

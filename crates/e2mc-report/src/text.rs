@@ -103,6 +103,13 @@ pub(crate) fn whole_words(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+/// The text with its first letter as a capital.
+pub(crate) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@
 //! that is corrected for the number of changes shown beside each other; a change without an
 //! interval is a note.
 
+use crate::number::{fixed, signed};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// How often chance alone may call any of the changes shown better or worse.
@@ -104,6 +105,25 @@ impl Change {
         Some((self.value - wide * error, self.value + wide * error))
     }
 
+    /// The change with its interval, in words: `−6.86 points, 95 % interval −15.23 to +1.51`;
+    /// `over` says what the error is over, such as ` over the same label subsets`.
+    #[must_use]
+    pub fn in_words(self, shown: usize, over: &str) -> String {
+        let value = signed(self.value, 2);
+        match self.interval(shown) {
+            Some((low, high)) => {
+                let level = fixed(100.0 * (1.0 - LEVEL / shown.max(1) as f64), 1);
+                format!(
+                    "{value} points{over}, {} % interval {} to {}",
+                    level.trim_end_matches(".0"),
+                    signed(low, 2),
+                    signed(high, 2)
+                )
+            }
+            None => format!("{value} points{over}"),
+        }
+    }
+
     /// Better or worse where the interval excludes zero, and a note where there is none; `shown`
     /// changes are shown beside each other.
     #[must_use]
@@ -125,8 +145,10 @@ pub(crate) enum Draft {
     Claim {
         /// What changed, and by how much.
         change: Change,
-        /// The sentence.
+        /// The sentence; the change with its interval is added to it.
         text: String,
+        /// What the change was found over, in words; may be empty.
+        over: &'static str,
     },
 }
 
@@ -138,9 +160,9 @@ pub(crate) fn settle(drafts: Vec<Draft>) -> Vec<Finding> {
     let shown = claims.count();
     let settled = drafts.into_iter().map(|draft| match draft {
         Draft::Settled(finding) => finding,
-        Draft::Claim { change, text } => Finding {
+        Draft::Claim { change, text, over } => Finding {
             verdict: change.verdict(shown),
-            text,
+            text: format!("{text} (paired change {}).", change.in_words(shown, over)),
         },
     });
     settled.collect()
@@ -166,6 +188,20 @@ mod tests {
         assert!((half(change(1.0, Some(0.5), None), 1) - 1.959_964).abs() < 1e-5);
         assert!((half(change(1.0, Some(0.5), None), 2) - 2.241_403).abs() < 1e-5);
         assert!((half(change(1.0, Some(0.5), Some(5)), 1) - 2.776_445).abs() < 1e-5);
+    }
+
+    #[test]
+    fn the_interval_in_words_is_the_one_that_decides() {
+        let change = change(-6.86, Some(4.27), None);
+        assert_eq!(
+            change.in_words(1, ""),
+            "−6.86 points, 95 % interval −15.23 to +1.51"
+        );
+        let two = change.in_words(2, " over the same label subsets");
+        assert!(
+            two.contains("subsets, 97.5 % interval −16.43 to +2.71"),
+            "{two}"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can go wrong in training, each with what was expected, what was found and what to do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::advice::Advice;
 use crate::world::WorldError;
@@ -147,7 +147,11 @@ impl Error {
             Self::Argument { name, .. } => Some(Advice::ChangeArgument(name)),
             Self::Checkpoint { advice, .. } => Some(advice.clone()),
             Self::Tensors { .. } => Some(Advice::AllowDifferences),
-            Self::Io { source, .. } => io_advice(source),
+            Self::Io {
+                action,
+                path,
+                source,
+            } => io_advice(action, path, source),
             Self::NonFinite { .. } => Some(Advice::LowerRates),
             Self::Device { .. } => Some(Advice::OtherDevice),
             Self::World(error) => error.advice(),
@@ -169,15 +173,39 @@ pub(crate) fn is_out_of_memory(error: &tch::TchError) -> bool {
         .any(|words| text.contains(words))
 }
 
-fn io_advice(error: &std::io::Error) -> Option<Advice> {
+fn io_advice(action: &str, path: &Path, error: &std::io::Error) -> Option<Advice> {
     use std::io::ErrorKind::{
         FileTooLarge, NotFound, PermissionDenied, QuotaExceeded, StorageFull,
     };
     match error.kind() {
-        NotFound => Some(Advice::words("check the path")),
+        NotFound => Some(Advice::words(where_it_is(action, path))),
         PermissionDenied => Some(Advice::WriteElsewhere),
         StorageFull | QuotaExceeded | FileTooLarge => Some(Advice::FreeSpace),
         _ => None,
+    }
+}
+
+/// Where to look for a file that is not there, or what its place lacks.
+fn where_it_is(action: &str, path: &Path) -> String {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if action == "write" && !folder.exists() => {
+            format!("make the folder {} first", folder.display())
+        }
+        // A run that has not ended holds the one and not the other.
+        Some(folder) if path.ends_with("model.safetensors") => {
+            let whole = folder.join("checkpoint.safetensors");
+            match whole.exists() {
+                true => format!(
+                    "the run there has not ended: resume it, or take {}",
+                    whole.display()
+                ),
+                false => "check the path".to_owned(),
+            }
+        }
+        _ => "check the path".to_owned(),
     }
 }
 
@@ -186,6 +214,30 @@ mod tests {
     use tch::{Device, Kind, Tensor};
 
     use super::*;
+
+    #[test]
+    fn a_file_that_is_not_there_is_looked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = |action, path: &Path| {
+            let error = Error::Io {
+                action,
+                path: path.to_owned(),
+                source: std::io::ErrorKind::NotFound.into(),
+            };
+            match error.advice() {
+                Some(Advice::Words(words)) => words.into_owned(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let model = folder.path().join("model.safetensors");
+        assert_eq!(said("read", &model), "check the path");
+        std::fs::write(folder.path().join("checkpoint.safetensors"), "").unwrap();
+        let hint = said("read", &model);
+        assert!(hint.contains("has not ended") && hint.ends_with("checkpoint.safetensors"));
+        let lost = folder.path().join("none/x.pth");
+        assert!(said("write", &lost).starts_with("make the folder "));
+        assert_eq!(said("read", &lost), "check the path");
+    }
 
     #[test]
     fn memory_that_is_not_there_is_told_from_other_failures() {

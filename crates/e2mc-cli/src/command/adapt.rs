@@ -34,6 +34,7 @@ pub(crate) fn run(options: &AdaptOptions) -> Result<ExitCode> {
 /// Fits a map to the embeddings in a file.
 fn of_file(options: &AdaptOptions, name: &str) -> Result<()> {
     adaptation::check(options)?;
+    adaptation::keep_outputs(options)?;
     let file = EmbeddingFile::open(name)?;
     let labels = options.labels.as_ref();
     let labels = labels.map(|labels| classes((name, &file), labels));
@@ -83,10 +84,26 @@ fn classes((name, file): (&str, &EmbeddingFile), labels: &str) -> Result<Vec<usi
     }
 }
 
+/// Opens the map to apply to the embeddings called `name`, which may have been given in its place.
+fn open_map(map: &Path, name: &str) -> Result<MapFile> {
+    MapFile::open(map).map_err(|error| match MapFile::open(Path::new(name)) {
+        Ok(_) => Failure::usage(
+            format!("{name} is a map, {} is not", map.display()),
+            format!(
+                "exchange the two: --apply {} {}",
+                output::for_a_shell(name),
+                output::for_a_shell(&map.to_string_lossy())
+            ),
+        ),
+        Err(_) => error.into(),
+    })
+}
+
 /// Writes the embeddings as they are after a map, a block at a time.
 fn apply(options: &AdaptOptions, name: &str, map: &Path) -> Result<()> {
+    adaptation::keep_outputs(options)?;
+    let MapFile { map, origin } = open_map(map, name)?;
     let file = EmbeddingFile::open(name)?;
-    let MapFile { map, origin } = MapFile::open(map)?;
     map.over(&file).map_err(|error| about(name, error))?;
     let stored = match options.dtype {
         DtypeName::Float32 => Stored::F32,

@@ -1,7 +1,8 @@
-//! `e2mc results`: the results below a folder in one table, laid out as the paper's Table 1.
+//! `e2mc results`: the results below folders in one table, laid out as the paper's Table 1.
 
 mod table;
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -13,20 +14,27 @@ use e2mc_record::{RESULT, find_results};
 use table::Table;
 
 pub(crate) fn run(options: &ResultsOptions) -> Result<ExitCode> {
-    let found = find_results(&options.folder)?;
-    for unread in &found.unread {
-        output::warning(&format!("{unread}; left out"));
+    let mut results = Vec::new();
+    for folder in &options.folders {
+        let found = find_results(folder)?;
+        for unread in &found.unread {
+            output::warning(&format!("{unread}; left out"));
+        }
+        if found.results.is_empty() {
+            return Err(Failure::new(
+                format!(
+                    "{}: expected {RESULT} of evaluations, found none",
+                    folder.display()
+                ),
+                "run probe, finetune, knn or svm with --out below that folder",
+            ));
+        }
+        results.extend(found.results);
     }
-    if found.results.is_empty() {
-        return Err(Failure::new(
-            format!(
-                "{}: expected {RESULT} of evaluations, found none",
-                options.folder.display()
-            ),
-            "run probe, finetune, knn or svm with --out below that folder",
-        ));
-    }
-    let (table, twice) = Table::of(found.results.iter().map(|found| &found.result));
+    // A folder may be given twice, or with one that it lies in.
+    let mut seen = HashSet::new();
+    results.retain(|found| seen.insert(found.path.clone()));
+    let (table, twice) = Table::of(results.iter().map(|found| &found.result));
     for (model, column) in twice {
         output::warning(&format!(
             "several results of {model:?} for {column}: the last is shown; give runs different \

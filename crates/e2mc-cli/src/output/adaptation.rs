@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use e2mc_base::counted;
 use e2mc_eval::adapt::{MapChoice, Method, Use, Verdict, Verified};
+use e2mc_report::{signed, significant};
 
 use super::table;
 
@@ -137,19 +138,24 @@ impl Adaptation<'_> {
     }
 }
 
-/// `+3.20 points, 95 % interval +1.10 to +5.30, permutation test p = 0.0021`
+/// `+3.20 points, 95 % interval +1.10 to +5.30, one-sided permutation test p = 0.0021 (a gain needs
+/// 0.025 or less)`
 fn gained(verified: &Verified) -> String {
     let (low, high) = verified.interval;
     let p = match verified.p {
         p if p < 1e-4 => "p < 0.0001".to_owned(),
         p => format!("p = {p:.4}"),
     };
+    // An interval leaves out as much on either side; the test looks at the side of gains alone.
+    let needed = significant((1.0 - verified.confidence) / 2.0);
     format!(
-        "{:+.2} points, {} % interval {:+.2} to {:+.2}, permutation test {p}",
-        100.0 * verified.gain,
+        "{} points, {} % interval {} to {}, one-sided permutation test {p} (a gain needs {} or \
+         less)",
+        signed(100.0 * verified.gain, 2),
         percent(verified.confidence),
-        100.0 * low,
-        100.0 * high
+        signed(100.0 * low, 2),
+        signed(100.0 * high, 2),
+        needed.trim_end_matches('0')
     )
 }
 
@@ -241,7 +247,8 @@ mod tests {
         for part in [
             "For neighbours: center.\n",
             "On B it gets 70.00 % right, without it 50.00 %: a gain of +20.00 points, 98.3 % \
-             interval +12.50 to +27.50, permutation test p < 0.0001.\n",
+             interval +12.50 to +27.50, one-sided permutation test p < 0.0001 (a gain needs \
+             0.008333 or less).\n",
             "Evaluations on B so far: 2.",
             "compared on A   20-NN weighted, % right\n",
             "center                            75.00\n",

@@ -2,13 +2,25 @@
 
 use e2mc_record::{EvaluationResult, Figures, Precisions, ProbeRow, SvmResult, percent};
 
-use super::{plus_minus, result, table, warning};
+use super::{note, plus_minus, result, table, warning};
 
 /// Prints the warnings of an evaluation, then what it found: as one JSON object or as text.
 /// `labels` names the labels of several-label data; they are numbered where there are no names.
 pub fn evaluation(json: bool, found: &EvaluationResult, labels: &[&str]) {
     found.warnings.iter().for_each(|text| warning(text));
+    if let Some(hint) = hint(found) {
+        note(&format!("hint: {hint}"));
+    }
     result(json, found, || text(found, labels));
+}
+
+/// The options that a warning is about, where they can help.
+fn hint(found: &EvaluationResult) -> Option<&'static str> {
+    let mut sgd = found.probes.iter().filter(|row| row.probe == "sgd");
+    let unfinished = sgd.any(|row| row.runs.iter().any(|run| run.converged == Some(false)));
+    (unfinished && found.command == "probe").then_some(
+        "train the sgd probe longer with --sgd-epochs, or at a higher rate with --sgd-rate",
+    )
 }
 
 fn text(found: &EvaluationResult, labels: &[&str]) -> String {
@@ -217,6 +229,9 @@ mod tests {
             top5: Some(99.0),
             runs: vec![run],
         }];
+        assert_eq!(hint(&found), None);
+        found.probes[0].runs[0].converged = Some(false);
+        assert!(hint(&found).is_some_and(|hint| hint.contains("--sgd-epochs")));
         let text = text(&found, &[]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[1], "20-NN    100 %                   71.25");

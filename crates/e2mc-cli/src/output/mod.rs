@@ -70,7 +70,7 @@ pub fn command_line() -> String {
 }
 
 /// A word as a shell reads it back: in quotes if anything in it has a meaning there.
-fn for_a_shell(word: &str) -> String {
+pub fn for_a_shell(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "_-./=,:+@%".contains(c);
     match !word.is_empty() && word.chars().all(plain) {
         true => word.to_owned(),

@@ -80,7 +80,14 @@ fn a_gain_is_verified_and_holds_on_rows_that_nobody_saw() {
         looks.contains(outcome["fingerprint"].as_str().unwrap()),
         "{looks}"
     );
-    let text = world.run(line).stdout;
+    // A second map by that name would replace the first.
+    let ran = world.run(line);
+    assert!(
+        ran.error().contains("m.safetensors exists already") && ran.stderr.contains("--overwrite"),
+        "{}",
+        ran.stderr
+    );
+    let text = world.run(&format!("{line} --overwrite")).stdout;
     for part in [
         "For neighbours: ",
         "a gain of +",
@@ -101,6 +108,10 @@ fn a_gain_is_verified_and_holds_on_rows_that_nobody_saw() {
         let found = read_embeddings(world.path(&format!("{name}.mapped.npy"))).unwrap();
         assert_eq!(found, map.apply(z.view()).unwrap());
         assert!(!world.path(&format!("{name}.mapped.npy.part")).exists());
+        let again = world.run(&line);
+        assert!(again.error().contains("exists already"), "{}", again.stderr);
+        let again = world.run(&format!("{line} --overwrite"));
+        assert_eq!(again.code, Some(0), "{}", again.stderr);
     }
     let judge = |command: &str, name: &str, more: &str| {
         let line = format!(
@@ -161,7 +172,7 @@ fn where_nothing_helps_the_embeddings_stay_as_they_are() {
     assert_ne!(outcome["verdict"], "gain", "{result}");
     assert_eq!(outcome["map"]["identity"], true);
     assert!(number(&outcome["detectable"]) > 0.0);
-    let ran = world.run(line);
+    let ran = world.run(&format!("{line} --overwrite"));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(
         ran.stdout.contains("the embeddings stay unchanged"),
@@ -196,7 +207,7 @@ fn a_method_that_is_named_is_fitted_and_not_judged() {
     );
     let map = Map::load(world.path("m.safetensors")).unwrap();
     assert!(map.unit_length());
-    let result = world.run(&format!("{line} --json")).json();
+    let result = world.run(&format!("{line} --overwrite --json")).json();
     assert_eq!(result["map"]["method"]["strength"], 0.5);
     assert!(!world.path("m.looks.json").exists());
 }
@@ -216,6 +227,14 @@ fn each_use_gets_a_map_and_a_second_view_shows_neighbours_alone() {
         Map::load(world.path(&format!("m.{usage}.safetensors"))).unwrap();
     }
     assert!(!world.path("m.safetensors").exists());
+    let again = world.run(&format!("{line} --out m.safetensors"));
+    assert!(
+        again
+            .error()
+            .contains("m.neighbours.safetensors exists already"),
+        "{}",
+        again.stderr
+    );
 
     // The silent dimensions of another view are others; the telling ones are nearly the same.
     let (first, _) = classes(300, 1, WEAK);
@@ -277,10 +296,10 @@ fn bad_input_is_one_clear_error_with_a_hint() {
         ("constant", "abtt"),
         ("constant", "e2mc"),
     ] {
-        let line = format!("adapt {file}.npy --method {method} --out b.safetensors");
+        let line = format!("adapt {file}.npy --method {method} --out b.safetensors --overwrite");
         let ran = world.run(&line);
         assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
-        world.run("adapt --apply b.safetensors constant.npy --out b.npy");
+        world.run("adapt --apply b.safetensors constant.npy --out b.npy --overwrite");
         let mapped = read_embeddings(world.path("b.npy")).unwrap();
         assert!(
             mapped.data().iter().all(|v| v.is_finite() && v.abs() < 1e4),
@@ -308,6 +327,12 @@ fn bad_input_is_one_clear_error_with_a_hint() {
             1,
             "train.npy: expected a map",
             "fitted map",
+        ),
+        (
+            "adapt --apply train.npy c.safetensors --out o.npy".to_owned(),
+            2,
+            "c.safetensors is a map, train.npy is not",
+            "--apply c.safetensors train.npy",
         ),
         (
             format!("adapt nan.npy {judged}"),

@@ -58,6 +58,36 @@ fn features_labels_and_names_are_written_in_both_formats() {
     assert!(ran.error().contains("layer4"), "{}", ran.stderr);
     let ran = world.run(&format!("{MODEL} --data data --out x.npy --output map6x6"));
     assert!(ran.error().contains("at least 6 x 6"), "{}", ran.stderr);
+    // Neither the rows nor what lies beside them are replaced unasked.
+    let line = format!("{MODEL} --data data --batch 16 --out e.npy");
+    let refused = |file: &str| {
+        let ran = world.run(&line);
+        let expected = format!("{file} exists already");
+        assert!(ran.error().contains(&expected), "{}", ran.stderr);
+        assert!(ran.stderr.contains("--overwrite"), "{}", ran.stderr);
+    };
+    let rows = fs::read(world.path("e.npy")).unwrap();
+    refused("e.npy");
+    fs::remove_file(world.path("e.npy")).unwrap();
+    refused("e.labels.npy");
+    assert!(!world.path("e.npy").exists());
+    let ran = world.run(&format!("{line} --overwrite"));
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(fs::read(world.path("e.npy")).unwrap(), rows);
+    let said = "images: as they are, 28 x 28, mean";
+    assert!(
+        ran.stderr.contains(said) && ran.stderr.contains("(the recipe in the checkpoint)"),
+        "{}",
+        ran.stderr
+    );
+    fs::write(world.path("one.png"), b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").unwrap();
+    let ran = world.run(&format!("{MODEL} --data one.png --out x.npy"));
+    assert!(
+        ran.error().contains("one.png is a picture"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("give the folder"), "{}", ran.stderr);
     let ran = world.run(&format!("{MODEL} --data data --out x.csv"));
     assert!(
         ran.error().contains("expected a name that ends in"),
@@ -130,7 +160,7 @@ fn public_checkpoints_give_the_authors_outputs() {
     let embed = |file: &str, output: &str| {
         world.run(&format!(
             "embed --checkpoint {golden}/{file} --tensor {golden}/expected.safetensors:input --out \
-             {output}.npy --output {output}"
+             {output}.npy --output {output} --overwrite"
         ))
     };
     for (file, output, expected) in [

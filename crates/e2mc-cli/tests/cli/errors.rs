@@ -306,6 +306,11 @@ fn errors_of_protocols() {
                 },
                 Unmatched::NoPredictions(fit(4)),
             ],
+            common: 1,
+        },
+        Error::Unmatched {
+            fits: vec![Unmatched::OnlyFirst(fit(0)), Unmatched::OnlySecond(fit(1))],
+            common: 0,
         },
         Error::NoLabelPresent,
     ];
@@ -476,6 +481,9 @@ fn errors_of_data() {
         },
         Error::LinkCycle {
             path: "photos/up".into(),
+        },
+        Error::OnePicture {
+            path: "sheet.png".into(),
         },
         Error::Idx {
             path: "train-images-idx3-ubyte".into(),

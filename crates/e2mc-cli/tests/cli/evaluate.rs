@@ -149,6 +149,9 @@ fn probes_of_files_give_all_figures_and_are_tabulated() {
     );
     let json = world.run("results runs --json").json();
     assert_eq!(json["rows"].as_array().unwrap().len(), 2);
+    let both = world.run("results runs/a runs/b runs/a --json");
+    assert_eq!(both.json()["rows"], json["rows"], "{}", both.stderr);
+    assert!(!both.stderr.contains("several results"), "{}", both.stderr);
     // The two are compared by what they left.
     let compared = world.run("compare runs/a runs/b --json").json();
     let lines = compared["lines"].as_array().unwrap();
@@ -157,6 +160,24 @@ fn probes_of_files_give_all_figures_and_are_tabulated() {
         lines.iter().all(|line| line["samples"] == 100),
         "{compared}"
     );
+    assert_eq!(compared["preprocessing"], serde_json::json!([]));
+    // Images prepared otherwise are no detail.
+    let path = world.path("runs/b/result.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut result: serde_json::Value = serde_json::from_str(&text).unwrap();
+    result["preprocessing"]["mean"] = serde_json::json!([0.5]);
+    fs::write(&path, result.to_string()).unwrap();
+    let ran = world.run("compare runs/a runs/b --report other.html");
+    assert!(
+        ran.stderr.contains(
+            "warning: runs/a and runs/b: the images were prepared otherwise for each (mean"
+        ),
+        "{}",
+        ran.stderr
+    );
+    let page = fs::read_to_string(world.path("other.html")).unwrap();
+    assert!(page.contains("prepared otherwise"));
+    fs::write(&path, text).unwrap();
     fs::create_dir(world.path("empty")).unwrap();
     let ran = world.run("results empty");
     assert!(

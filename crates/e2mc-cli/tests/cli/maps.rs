@@ -231,7 +231,8 @@ fn a_map_is_folded_into_a_network_and_used_where_the_file_is_read() {
                 .stdout
                 .contains(&format!("its last layer, `{layer}`, 32 to 32"))
         );
-        let line = format!("embed --checkpoint {out} --data data --split test --out e.npy");
+        let line =
+            format!("embed --checkpoint {out} --data data --split test --out e.npy --overwrite");
         // Others' names say nothing of how images are prepared: so do not compare those here.
         let ran = world.run(&line);
         let said = "its features go through a folded map (whiten, strength 0.5";

@@ -137,7 +137,7 @@ fn inspect_shows_the_images_of_checkpoints_and_of_rows() {
     assert!(
         page.contains("z.npy")
             && !page.contains("before: z.npy")
-            && page.contains("majority of the neighbours")
+            && page.contains("the majority of the 10 nearest among all other images here")
     );
     // Without the images the page is as it was.
     let ran = world.run("inspect z.npy --report plain.html");

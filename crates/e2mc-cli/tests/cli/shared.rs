@@ -105,7 +105,13 @@ fn a_sweep_goes_on_after_a_process_was_lost_or_a_signal_came() {
         stopped.stdout,
         stopped.stderr
     );
-    assert_eq!(stopped.stdout.matches("continue with --resume").count(), 1);
+    assert_eq!(
+        stopped
+            .stdout
+            .matches("resume with: e2mc sweep --resume --out ")
+            .count(),
+        1
+    );
     for out in ["killed", "stopped"] {
         let resumed = world.run(&format!("sweep --out {out} --resume --nproc 2 --json"));
         assert_eq!(resumed.json()["complete"], true);

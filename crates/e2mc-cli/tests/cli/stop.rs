@@ -28,9 +28,10 @@ fn signals_finish_the_step_save_and_say_so_and_resume_goes_on() {
         let done = steps(&world.path("run")).len();
 
         let all = done / 11 + 2;
-        let resumed = world.run(&format!(
-            "pretrain --out run --resume --epochs {all} --log-every 1"
-        ));
+        // The command that is printed is all that is needed.
+        let typed = text.split("resume with: e2mc ").nth(1).unwrap();
+        let typed = typed.lines().next().unwrap();
+        let resumed = world.run(&format!("{typed} --epochs {all} --log-every 1"));
         assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);
         assert_each_step_once(&world.path("run"));
     }

@@ -142,7 +142,10 @@ fn a_sweep_that_was_stopped_goes_on_as_if_it_had_not_been() {
     let ran = ended(child);
     let text = ran.stdout;
     assert_eq!(ran.code, Some(3), "{text}");
-    assert!(text.contains("continue with --resume"), "{text}");
+    assert!(
+        text.contains("resume with: e2mc sweep --resume --out "),
+        "{text}"
+    );
     assert!(!run.join("probe/result.json").exists() && run.join("checkpoint.safetensors").exists());
     assert_eq!(runs(&world.path("sweep")).len(), 1);
 

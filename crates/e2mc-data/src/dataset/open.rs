@@ -286,6 +286,9 @@ fn open_file(path: &Path, options: &OpenOptions<'_>) -> Result<Arc<dyn Dataset>,
     let is_text = !start.is_empty() && !start.contains(&0) && !start.starts_with(&[0x1f, 0x8b]);
     if is_text {
         open_list(path, None, None, options)
+    } else if image::guess_format(&start).is_ok() {
+        let path = path.to_owned();
+        Err(Error::OnePicture { path })
     } else {
         open_idx(path, None)
     }

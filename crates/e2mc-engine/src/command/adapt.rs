@@ -19,6 +19,7 @@ use crate::settings;
 pub(crate) fn run(options: &AdaptOptions) -> Result<ExitCode> {
     adaptation::keep_inputs(options)?;
     adaptation::check(options)?;
+    adaptation::keep_outputs(options)?;
     rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads())
         .build_global()?;

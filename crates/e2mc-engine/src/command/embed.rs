@@ -51,6 +51,7 @@ fn embed(options: &EmbedOptions, world: &World, machine: Machine) -> Result<Exit
             DtypeName::Float32 => Stored::F32,
             DtypeName::Float16 => Stored::F16,
         },
+        overwrite: options.overwrite,
         batch: options.batch.map(|batch| batch as usize),
         machine,
         world: world.clone(),

@@ -20,7 +20,7 @@ use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{World, device};
 use serde_json::json;
 
-use super::train::{continuation, estimate};
+use super::train::{continuation, estimate, resume_line};
 use crate::processes;
 use crate::screen::{RunScreen, Screen};
 use crate::settings;
@@ -80,8 +80,11 @@ fn lead(options: &SweepOptions, world: &World, machine: Machine) -> Result<ExitC
     json["report"] = json!(folder.report());
     output::result(train.json, &json, || {
         let end = match swept.interrupted {
-            false => "",
-            true => "\nstopped by a signal; finished runs are kept, continue with --resume",
+            false => String::new(),
+            true => format!(
+                "\nstopped by a signal; finished runs are kept\nresume with: {}",
+                resume_line("sweep", train, folder.root())
+            ),
         };
         format!("{}{end}", text(results, &folder))
     });

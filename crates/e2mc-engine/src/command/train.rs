@@ -1,5 +1,6 @@
 //! `e2mc pretrain`, a base model from scratch, and `e2mc continue`, the paper's second step.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use e2mc_lab::notice::Notices;
 use e2mc_lab::recipe;
 use e2mc_lab::run::{self, FinishedRun, Left, Place, RunPlan, Surroundings, base_checkpoint};
 use e2mc_record::{RunFolder, RunOutcome, RunSettings};
-use e2mc_report::signed;
+use e2mc_report::Change;
 use e2mc_train::{Device, Recipe, Trainer, World, device};
 use serde_json::{Map, Value, json};
 
@@ -282,32 +283,62 @@ fn report(options: &TrainOptions, folder: &RunFolder, finished: &FinishedRun) {
     output::result(options.json, &result, || {
         let mut text = match finished.outcome {
             RunOutcome::Interrupted => format!(
-                "stopped by a signal; the state is saved in {}\ncontinue with --resume",
-                folder.checkpoint().display()
+                "stopped by a signal; the state is saved in {}\nresume with: {}",
+                folder.checkpoint().display(),
+                resume_command(options, folder)
             ),
             RunOutcome::StoppedByGuard => "stopped by the guard: the features became \
                 worse"
                 .to_owned(),
             _ => format!("done: {}", counted(finished.epochs, "epoch")),
         };
-        if let (Some((_, first)), Some((epoch, last))) = (finished.knn.first(), finished.knn.last())
-        {
-            text.push_str(&format!(
-                "\nheld-out k-NN: {:.2} % at start, {:.2} % after epoch {epoch}",
-                100.0 * first,
-                100.0 * last
-            ));
-            if let Some((change, error)) = finished.knn_change {
-                text.push_str(&format!(
-                    " ({} ± {:.2} points, image by image)",
-                    signed(100.0 * change, 2),
-                    100.0 * error
-                ));
-            }
-        }
+        text.push_str(&knn_said(finished));
         if has_model {
             text.push_str(&format!("\nmodel: {}", folder.model().display()));
         }
         text
     });
+}
+
+/// What was measured on held-out images, as lines.
+fn knn_said(finished: &FinishedRun) -> String {
+    let Some(((_, first), later)) = finished.knn.split_first() else {
+        return String::new();
+    };
+    let start = format!("\nheld-out k-NN: {:.2} % at start", 100.0 * first);
+    let Some((epoch, last)) = later.last() else {
+        return format!("{start}; not measured since");
+    };
+    let mut text = format!("{start}, {:.2} % after epoch {epoch}", 100.0 * last);
+    if let Some((change, error)) = finished.knn_change {
+        let change = Change {
+            value: 100.0 * change,
+            standard_error: Some(100.0 * error),
+            samples: None,
+        };
+        text.push_str(&format!(" ({}; image by image)", change.in_words(1, "")));
+    }
+    text
+}
+
+/// What to type to go on with the run in `folder`.
+fn resume_command(options: &TrainOptions, folder: &RunFolder) -> String {
+    // Only a run from random weights has no base.
+    let has_base = RunSettings::read(folder).is_ok_and(|settings| settings.base.is_some());
+    let command = if has_base { "continue" } else { "pretrain" };
+    resume_line(command, options, folder.root())
+}
+
+/// What to type to go on with the work of `command` in `out`.
+pub(super) fn resume_line(command: &str, options: &TrainOptions, out: &Path) -> String {
+    let out = output::for_a_shell(&out.to_string_lossy());
+    let mut line = format!("e2mc {command} --resume --out {out}");
+    // What a folder does not say: where the rest is computed.
+    if options.machine.device != "cpu" {
+        line.push_str(&format!(" --device {}", options.machine.device));
+    }
+    if let Some(processes) = options.processes.nproc {
+        line.push_str(&format!(" --nproc {processes}"));
+    }
+    line
 }

@@ -92,7 +92,12 @@ impl Map {
             path: path.into(),
             cause,
         })?;
-        let damaged = |e| wrong("a map in a .safetensors file", format!("{e}"));
+        let damaged = |e| {
+            wrong(
+                "a map in a .safetensors file",
+                format!("another file ({e})"),
+            )
+        };
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
         let text = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
         let text =

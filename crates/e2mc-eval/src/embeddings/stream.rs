@@ -95,9 +95,10 @@ impl RowWriter {
         work: &str,
     ) -> Result<Self, Error> {
         let path = path.as_ref();
-        let safetensors = match Source::parse(path)? {
-            Source::Npy { .. } => false,
-            Source::Safetensors { tensor: None, .. } => true,
+        let safetensors = match Source::parse(path) {
+            Ok(Source::Npy { .. }) => false,
+            Ok(Source::Safetensors { tensor: None, .. }) => true,
+            // What can be read may be of more formats than what is written.
             _ => {
                 return Err(Error::Format {
                     path: path.into(),
@@ -121,6 +122,11 @@ impl RowWriter {
             safe_at: None,
             empty: empty.then(|| Unfinished::file(&part(path))),
         })
+    }
+
+    /// Whether an interrupted writer left rows for that file.
+    pub fn is_begun(path: impl AsRef<Path>) -> bool {
+        part(path.as_ref()).exists()
     }
 
     /// Rows that are written: at first those that an interrupted writer left.

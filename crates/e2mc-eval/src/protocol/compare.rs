@@ -105,6 +105,7 @@ impl Matches {
             true => self.common(),
             false => Err(Error::Unmatched {
                 fits: self.unmatched,
+                common: self.lines.len(),
             }),
         }
     }
@@ -117,6 +118,7 @@ impl Matches {
         match self.lines.is_empty() {
             true => Err(Error::Unmatched {
                 fits: self.unmatched,
+                common: 0,
             }),
             false => Ok(self.lines),
         }

@@ -87,6 +87,8 @@ pub enum Error {
     Unmatched {
         /// Each, and why.
         fits: Vec<super::Unmatched>,
+        /// Lines that both results have.
+        common: usize,
     },
 
     /// Several labels a row, none of which any test row has.

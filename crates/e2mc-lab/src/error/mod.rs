@@ -73,12 +73,9 @@ pub enum Error {
         /// The output that was asked for.
         output: Output,
     },
-    /// A network is to be written where something lies already.
-    #[error("{} exists already", path.display())]
-    FileThere {
-        /// The file or folder.
-        path: PathBuf,
-    },
+    /// A network or embeddings are to be written where something lies already.
+    #[error(transparent)]
+    FileThere(#[from] e2mc_base::FileThere),
     /// A network is to be trained, and a map is folded into it.
     #[error("{} contains a folded map, expected a network without one", checkpoint.display())]
     Folded {

@@ -39,6 +39,7 @@ pub fn new_settings(data: impl Into<PathBuf>) -> RunSettings {
         half: false,
         device: None,
         command: None,
+        resumed_by: Vec::new(),
     }
 }
 
@@ -70,6 +71,8 @@ pub struct Changes {
     pub half: bool,
     /// What the rest of the run is trained on.
     pub device: Option<String>,
+    /// The command that was typed.
+    pub command: Option<String>,
 }
 
 /// The settings of the run in `folder`, with the changes.
@@ -87,6 +90,10 @@ pub fn interrupted_settings(folder: &RunFolder, changes: Changes) -> Result<RunS
     settings.save_every = changes.save_every.or(settings.save_every);
     settings.half |= changes.half;
     settings.device = changes.device.or(settings.device);
+    // A scheduler repeats the same command: that is no news.
+    let before = settings.resumed_by.last().or(settings.command.as_ref());
+    let other = changes.command.filter(|now| Some(now) != before);
+    settings.resumed_by.extend(other);
     Ok(settings)
 }
 
@@ -154,5 +161,28 @@ mod tests {
         assert_eq!((changed.log_every, changed.half), (3, true));
         assert_eq!(changed.guard, GuardAction::Stop);
         assert_eq!(changed.data.data_options.val_seed, 7);
+    }
+
+    #[test]
+    fn a_resume_is_recorded_where_another_command_is_typed() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::new(folder.path());
+        let mut settings = new_settings("images");
+        settings.command = Some("e2mc continue --epochs 1".into());
+        settings.write(&run).unwrap();
+        let longer = "e2mc continue --resume --epochs 6";
+        for command in ["e2mc continue --epochs 1", longer, longer] {
+            let changes = Changes {
+                command: Some(command.into()),
+                ..Changes::default()
+            };
+            interrupted_settings(&run, changes)
+                .unwrap()
+                .write(&run)
+                .unwrap();
+        }
+        let found = RunSettings::read(&run).unwrap();
+        assert_eq!(found.command, settings.command);
+        assert_eq!(found.resumed_by, [longer]);
     }
 }

@@ -102,6 +102,35 @@ pub struct Preprocessing {
     pub std: Vec<f32>,
 }
 
+impl Preprocessing {
+    /// What is otherwise in `other`, each with both values: `filter bilinear and bicubic`.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let pixels = |side: Option<usize>| side.map_or("none".to_owned(), |side| side.to_string());
+        let numbers = |numbers: &[f32]| {
+            let numbers: Vec<String> = numbers.iter().map(f32::to_string).collect();
+            numbers.join(" ")
+        };
+        let word = |filter: &Option<String>| filter.clone().unwrap_or_else(|| "none".to_owned());
+        let sides = |squash| if squash { "both sides" } else { "shorter side" };
+        let all = |p: &Self| {
+            [
+                ("channels", p.channels.to_string()),
+                ("resize", pixels(p.resize)),
+                ("resize of", sides(p.squash).to_owned()),
+                ("filter", word(&p.filter)),
+                ("crop", p.crop.to_string()),
+                ("mean", numbers(&p.mean)),
+                ("std", numbers(&p.std)),
+            ]
+        };
+        let pairs = all(self).into_iter().zip(all(other));
+        pairs
+            .filter(|((_, own), (_, other))| own != other)
+            .map(|((name, own), (_, other))| format!("{name} {own} and {other}"))
+            .collect()
+    }
+}
+
 /// Where the images of both sets came from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Splits {

@@ -407,3 +407,29 @@ fn results_below_a_folder_are_found_in_order() {
     );
     assert!(find_results(&root.join("nowhere")).is_err());
 }
+
+#[test]
+fn images_prepared_otherwise_are_told_by_what_differs() {
+    let own = Preprocessing {
+        channels: 3,
+        resize: Some(96),
+        crop: 96,
+        squash: false,
+        filter: Some("bilinear".into()),
+        mean: vec![0.5; 3],
+        std: vec![0.25; 3],
+    };
+    let other = Preprocessing {
+        resize: None,
+        filter: Some("bicubic".into()),
+        mean: vec![0.5, 0.5, 0.4],
+        ..own.clone()
+    };
+    assert!(own.differences(&own).is_empty());
+    let expected = [
+        "resize 96 and none",
+        "filter bilinear and bicubic",
+        "mean 0.5 0.5 0.5 and 0.5 0.5 0.4",
+    ];
+    assert_eq!(own.differences(&other), expected);
+}

@@ -12,8 +12,8 @@ use crate::table::{Cell, Column, Table};
 use crate::verdict::{Finding, Verdict};
 
 /// What intervals of one trained model each say nothing of.
-pub const COVERS: &str = "Each model is one training run: an interval covers other test images \
-    and, if there are several, other label subsets, but not other training seeds.";
+pub const COVERS: &str = "Each side is one model: an interval covers other test samples and, if \
+    there are several, other label subsets, but not other training seeds.";
 
 /// What the page shows.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,8 @@ pub struct Comparison {
     pub level: f64,
     /// What both did not have, and was left out.
     pub left_out: Vec<String>,
+    /// Where images were prepared otherwise for the two that are compared, a sentence each.
+    pub preprocessing: Vec<String>,
     /// How it was made: names with their values.
     pub made: Vec<(String, String)>,
     /// The command that was typed.
@@ -87,7 +89,7 @@ pub fn report(comparison: &Comparison) -> Report {
         title: format!("{} against {}", names.join(", "), comparison.first),
         subtitle: format!(
             "{lines} comparison{} of models with the same training labels and the same test \
-             images.",
+             samples.",
             if lines == 1 { "" } else { "s" }
         ),
         sections: vec![
@@ -133,7 +135,13 @@ pub fn findings(comparison: &Comparison) -> Vec<Finding> {
         };
         other.lines.iter().map(finding).collect::<Vec<_>>()
     };
-    comparison.others.iter().flat_map(of_other).collect()
+    let prepared = comparison.preprocessing.iter().map(|text| Finding {
+        verdict: Verdict::Concern,
+        text: format!("{text}."),
+    });
+    prepared
+        .chain(comparison.others.iter().flat_map(of_other))
+        .collect()
 }
 
 /// The differences with their intervals.
@@ -183,7 +191,7 @@ fn table(comparison: &Comparison) -> Table {
         "Difference",
         "Interval",
         "p, corrected",
-        "Test images",
+        "Test samples",
         "Fits",
     ];
     columns.extend(rest.map(column));
@@ -215,7 +223,7 @@ fn table(comparison: &Comparison) -> Table {
             .flat_map(|other| other.lines.iter().map(|line| row(other, line)))
             .collect(),
         note: format!(
-            "`First` is {}. Intervals come from a bootstrap over test images and label subsets at \
+            "`First` is {}. Intervals come from a bootstrap over test samples and label subsets at \
              once; p-values are corrected for the number of lines. `Fits` is the number of label \
              subsets, or of seeds if all labels are used.",
             comparison.first
@@ -296,6 +304,18 @@ mod tests {
             line("a", 0.02, 0.01, 0.06).verdict(0.05),
             Verdict::NoDifference
         );
+    }
+
+    #[test]
+    fn images_prepared_otherwise_come_before_what_came_out() {
+        let comparison = Comparison {
+            preprocessing: vec!["a and b: filter bilinear and bicubic".into()],
+            ..comparison()
+        };
+        let found = findings(&comparison);
+        assert_eq!(found[0].verdict, Verdict::Concern);
+        assert_eq!(found.len(), 4);
+        assert!(report(&comparison).to_html().contains("bicubic"));
     }
 
     #[test]

@@ -95,7 +95,7 @@ pub fn sections_of(subjects: &[Subject]) -> Vec<Section> {
         ),
         section(
             "Neighbours",
-            "How far images are from their neighbours.",
+            "How far rows are from their neighbours.",
             vec![spread::neighbours(subjects).into()],
         ),
     ];

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::section;
 use crate::ink::Inks;
-use crate::number::{fixed, signed};
+use crate::number::fixed;
 use crate::page::{Block, Report};
 use crate::table::{Cell, Column, Table};
+use crate::text::capital;
 use crate::verdict::{Change, Draft, Finding, Verdict, settle};
 
 pub use curves::{quality, terms};
@@ -105,10 +106,11 @@ fn all_findings(runs: &[Run], logs: &[RunLog], models: &[accuracy::Model<'_>]) -
     settle(drafts)
 }
 
-/// First and last k-NN accuracy, in percent.
-fn knn(log: &RunLog) -> Option<(f64, f64)> {
+/// First k-NN accuracy, and the last where there is another, in percent.
+fn knn(log: &RunLog) -> Option<(f64, Option<f64>)> {
     let points = log.by_epoch(|epoch| epoch.knn);
-    Some((100.0 * points.first()?.1, 100.0 * points.last()?.1))
+    let (first, later) = points.split_first()?;
+    Some((100.0 * first.1, later.last().map(|last| 100.0 * last.1)))
 }
 
 /// The mean of the first and of the last tenth of a quantity's entries.
@@ -151,32 +153,43 @@ fn of_run(log: &RunLog, several: bool) -> Vec<Draft> {
         let (verdict, text) = ended(log);
         said(verdict, text)
     }];
-    if let Some((first, last)) = knn(log) {
-        let text = format!("k-NN on held-out training images went from {first:.2} to {last:.2} %");
-        // Image by image against the start, as the guard judges it.
-        let epoch = log.epochs.last();
-        let change = epoch.and_then(|epoch| epoch.knn_change.zip(epoch.knn_change_error));
-        drafts.push(match change {
-            Some((change, error)) => Draft::Claim {
-                change: Change {
-                    value: 100.0 * change,
-                    standard_error: Some(100.0 * error),
-                    samples: None,
+    match knn(log) {
+        Some((first, Some(last))) => {
+            let text =
+                format!("k-NN on held-out training images went from {first:.2} to {last:.2} %");
+            // Image by image against the start, as the guard judges it.
+            let epoch = log.epochs.last();
+            let change = epoch.and_then(|epoch| epoch.knn_change.zip(epoch.knn_change_error));
+            drafts.push(match change {
+                Some((change, error)) => Draft::Claim {
+                    change: Change {
+                        value: 100.0 * change,
+                        standard_error: Some(100.0 * error),
+                        samples: None,
+                    },
+                    text: format!("{prefix}{text}"),
+                    over: "",
                 },
-                text: format!(
-                    "{prefix}{text} (paired change {} ± {:.2} points).",
-                    signed(100.0 * change, 2),
-                    100.0 * error
-                ),
-            },
-            None => said(Verdict::Note, format!("{text}.")),
-        });
+                None => said(Verdict::Note, format!("{text}.")),
+            });
+        }
+        Some((first, None)) => drafts.push(said(
+            Verdict::Note,
+            format!(
+                "k-NN on held-out training images was {first:.2} % at the start; it has not been \
+                 measured since."
+            ),
+        )),
+        None => {}
     }
     if let Some((first, last)) = ends(&log.by_step(|step| Some(step.loss))) {
         let (first, last) = (fixed(first, 4), fixed(last, 4));
         drafts.push(said(
             Verdict::Note,
-            format!("The loss went from {first} to {last}."),
+            format!(
+                "The loss went from {first} to {last}; it is what training lowers, and no measure \
+                 of the features."
+            ),
         ));
     }
     if let Some((first, last)) = ends(&log.term_by_step("entropy")) {
@@ -262,12 +275,6 @@ fn collapse(log: &RunLog) -> Vec<String> {
     signs
 }
 
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-    first.into_iter().chain(letters).collect()
-}
-
 /// A run in numbers.
 #[must_use]
 pub fn summary(run: &Run) -> Value {
@@ -280,7 +287,7 @@ pub fn summary(run: &Run) -> Value {
         "steps": log.step(),
         "loss": ends(&log.by_step(|step| Some(step.loss))).map(|ends| ends.1),
         "knn_start": knn(log).map(|knn| knn.0),
-        "knn_end": knn(log).map(|knn| knn.1),
+        "knn_end": knn(log).and_then(|knn| knn.1),
         "images_per_s": images_per_s(log),
     })
 }
@@ -300,7 +307,7 @@ fn table(logs: &[RunLog]) -> Table {
             number(loss.map(|loss| loss.0)),
             number(loss.map(|loss| loss.1)),
             number(knn(log).map(|knn| knn.0)),
-            number(knn(log).map(|knn| knn.1)),
+            number(knn(log).and_then(|knn| knn.1)),
             number(images_per_s(log)),
             number(log.end.as_ref().map(|end| end.seconds)),
         ]
@@ -354,10 +361,35 @@ fn of_settings(settings: &e2mc_record::RunSettings, name: &str) -> Vec<(String, 
         ("seed", Some(settings.seed.to_string())),
         ("device", settings.device.clone()),
         ("command", settings.command.clone()),
+        ("resumed by", Some(settings.resumed_by.join("; "))),
     ];
     let known = pairs.into_iter().filter_map(|(key, value)| {
         let value = value.filter(|value| !value.is_empty())?;
         Some((key.to_owned(), value))
     });
     known.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use e2mc_record::Epoch;
+
+    use super::*;
+
+    #[test]
+    fn a_start_alone_is_no_result() {
+        let log = RunLog {
+            epochs: vec![Epoch {
+                knn: Some(0.5882),
+                ..Epoch::default()
+            }],
+            ..RunLog::default()
+        };
+        let found = settle(of_run(&log, false));
+        let said = |part: &str| found.iter().any(|finding| finding.text.contains(part));
+        assert!(said(
+            "was 58.82 % at the start; it has not been measured since"
+        ));
+        assert!(!said("went from"));
+    }
 }

@@ -4,7 +4,7 @@ use e2mc_record::{EvaluationResult, RowView};
 
 use super::{BASE, rows, section};
 use crate::chart::grid::{HeatMaps, HeatPanel};
-use crate::number::{plus_minus, signed};
+use crate::number::plus_minus;
 use crate::page::{Block, Report, Section};
 use crate::table::{Cell, Column, Estimate, Table};
 use crate::verdict::{Change, Draft, Finding, Verdict, settle};
@@ -226,11 +226,11 @@ pub fn findings(sweep: &Sweep) -> Vec<Finding> {
             best.settings,
             plus_minus(kind.mean, kind.standard_error)
         );
-        let verdict = match best.change.standard_error.zip(best.change.interval(shown)) {
-            Some((error, _)) => {
+        let verdict = match best.change.interval(shown) {
+            Some(_) => {
                 text.push_str(&format!(
-                    " (paired change {} ± {error:.2} points, selected as the best of {shown})",
-                    signed(best.change.value, 2)
+                    " (paired change {}; selected as the best of {shown})",
+                    best.change.in_words(shown, "")
                 ));
                 best.change.verdict(shown)
             }

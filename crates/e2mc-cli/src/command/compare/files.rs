@@ -11,6 +11,7 @@ use e2mc_eval::{CompareConfig, Comparison, CrossedComparison, compare, npz_names
 use e2mc_record::PREDICTIONS;
 use e2mc_report::pages::comparison::Line;
 use e2mc_report::pages::images::Images;
+use e2mc_report::signed;
 use serde_json::{Value, json};
 
 /// One model's predictions.
@@ -267,13 +268,13 @@ fn text(
             format!("{:.2} %   {}", 100.0 * c.accuracy_b, b.display()),
         ],
         vec![
-            "B - A".into(),
+            "B − A".into(),
             format!(
-                "{:+.2} points, {} % interval {:+.2} to {:+.2} (bootstrap)",
-                100.0 * c.mean_difference,
+                "{} points, {} % interval {} to {} (bootstrap)",
+                signed(100.0 * c.mean_difference, 2),
                 confidence(1.0 - level / count as f64),
-                100.0 * c.interval.0,
-                100.0 * c.interval.1
+                signed(100.0 * c.interval.0, 2),
+                signed(100.0 * c.interval.1, 2)
             ),
         ],
         vec![

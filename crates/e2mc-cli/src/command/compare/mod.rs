@@ -28,14 +28,14 @@ pub(crate) fn run(options: &CompareOptions) -> Result<ExitCode> {
     let results = all().map(|path| result_file(path)).collect::<Vec<_>>();
     let known = results.iter().flatten().count();
     let page_wanted = options.report.is_some();
-    let (value, text, others, left_out, images) = if known == results.len() {
+    let (value, text, others, (left_out, preprocessing), images) = if known == results.len() {
         let paths: Vec<PathBuf> = results.into_iter().flatten().collect();
         let found = results::compare_results(options, &paths)?;
         (
             found.json(),
             found.text(),
             found.others(),
-            found.left_out.clone(),
+            (found.left_out.clone(), found.preprocessing.clone()),
             found.images(page_wanted),
         )
     } else if known == 0 {
@@ -46,7 +46,7 @@ pub(crate) fn run(options: &CompareOptions) -> Result<ExitCode> {
             found.json(),
             found.text(),
             found.others(),
-            Vec::new(),
+            Default::default(),
             images,
         )
     } else {
@@ -64,7 +64,11 @@ pub(crate) fn run(options: &CompareOptions) -> Result<ExitCode> {
     if let Some(path) = &options.report {
         let mut images = images;
         pictures::add(&mut images, !options.no_thumbnails);
-        let mut report = comparison::report(&page(options, others, left_out, &images));
+        let mut report = comparison::report(&Comparison {
+            left_out,
+            preprocessing,
+            ..page(options, others, &images)
+        });
         report.insert(images.sections());
         report.save(path)?;
         value["report"] = json!(path);
@@ -100,7 +104,6 @@ fn warn_of_several(options: &CompareOptions, count: usize) {
 fn page(
     options: &CompareOptions,
     others: Vec<(PathBuf, Vec<Line>)>,
-    left_out: Vec<String>,
     images: &Images,
 ) -> Comparison {
     let identity = |name: &str| {
@@ -125,9 +128,9 @@ fn page(
         first,
         others: others.collect(),
         level: options.level,
-        left_out,
         made: made.map(|(key, value)| (key.to_owned(), value)).to_vec(),
         command: output::command_line(),
+        ..Comparison::default()
     }
 }
 

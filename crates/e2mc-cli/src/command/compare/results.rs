@@ -9,10 +9,14 @@ use e2mc_eval::protocol::{ComparedLine, Judged, MatchedLine, compare_lines, matc
 use e2mc_record::{EvaluationResult, FoundResult};
 use e2mc_report::pages::comparison::{COVERS, Line};
 use e2mc_report::pages::images::{Images, of_results};
+use e2mc_report::signed;
 use serde_json::{Value, json};
 
 use super::files::small;
 use super::{confidence, one_or_all, short_names};
+
+/// What stands where nothing tells two models apart.
+const NEITHER: &str = "–";
 
 /// Results against the first.
 pub(super) struct Results {
@@ -21,6 +25,8 @@ pub(super) struct Results {
     others: Vec<(PathBuf, Vec<ComparedLine>)>,
     /// What was left out, in words.
     pub(super) left_out: Vec<String>,
+    /// Where images were prepared otherwise for the two, in words.
+    pub(super) preprocessing: Vec<String>,
     /// Lines that intervals and p-values are corrected for.
     count: usize,
     level: f64,
@@ -37,6 +43,7 @@ pub(super) fn compare_results(options: &CompareOptions, paths: &[PathBuf]) -> Re
     };
     let found = paths.iter().map(read).collect::<Result<Vec<_>>>()?;
     let (mut lines, mut sizes, mut left_out) = (Vec::<MatchedLine>::new(), Vec::new(), Vec::new());
+    let mut preprocessing = Vec::new();
     for (other, name) in found[1..].iter().zip(&options.others) {
         let both = || format!("{} and {}", options.first.display(), name.display());
         let matches = match_fits(Judged::from(&found[0]), Judged::from(other))?;
@@ -53,8 +60,15 @@ pub(super) fn compare_results(options: &CompareOptions, paths: &[PathBuf]) -> Re
             }
             false => matches.all().with_context(both)?,
         };
+        let prepared = (&found[0].result.preprocessing, &other.result.preprocessing);
+        if let (Some(first), Some(own)) = prepared {
+            preprocessing.extend(prepared_otherwise(&both(), &first.differences(own)));
+        }
         sizes.push(matched.len());
         lines.extend(matched);
+    }
+    for text in &preprocessing {
+        output::warning(text);
     }
     let (shown, count) = (lines.len(), options.count(lines.len()));
     // The intervals are corrected for comparisons that are not shown, too.
@@ -72,9 +86,21 @@ pub(super) fn compare_results(options: &CompareOptions, paths: &[PathBuf]) -> Re
             .map(|(name, size)| (name.clone(), compared.by_ref().take(size).collect()))
             .collect(),
         left_out,
+        preprocessing,
         count,
         level: options.level,
         found,
+    })
+}
+
+/// A sentence on images that were prepared otherwise for `both`, if they were.
+fn prepared_otherwise(both: &str, differences: &[String]) -> Option<String> {
+    (!differences.is_empty()).then(|| {
+        format!(
+            "{both}: the images were prepared otherwise for each ({}), which may explain a part of \
+             the difference",
+            differences.join("; ")
+        )
     })
 }
 
@@ -92,6 +118,7 @@ impl Results {
         value["comparisons"] = json!(self.count);
         value["level"] = json!(self.level);
         value["left_out"] = json!(self.left_out);
+        value["preprocessing"] = json!(self.preprocessing);
         value["covers"] = json!(COVERS);
         value
     }
@@ -128,8 +155,8 @@ impl Results {
         };
         let subsets = all().any(|line| line.difference.subsets > 1);
         let over = match subsets {
-            true => "test images and label subsets",
-            false => "test images",
+            true => "test samples and label subsets",
+            false => "test samples",
         };
         let lines = if self.count == 1 { "line" } else { "lines" };
         let method = match self.count > all().count() {
@@ -139,11 +166,16 @@ impl Results {
         text.push_str(&format!(
             "Difference in points; {} % intervals by a bootstrap over {over};\n\
              p by {method} method; for {} {lines}, so that all hold at the level {}.\n\
-             Each model is one training run: the intervals do not cover other training seeds.",
+             Each side is one model: the intervals do not cover other training seeds.",
             confidence(first.confidence),
             self.count,
             self.level,
         ));
+        if all().any(|line| conclusion(line, self.level) == NEITHER) {
+            text.push_str(&format!(
+                "\n{NEITHER} under `B is`: the difference is within noise."
+            ));
+        }
         // The interval counts more than the p-value's test does, and can hold zero beside a small p.
         if all().any(|line| line.p_corrected < self.level && !line.differs(self.level)) {
             text.push_str(
@@ -155,7 +187,7 @@ impl Results {
     }
 
     fn table(&self, lines: &[ComparedLine]) -> String {
-        let header = ["", "A, %", "B, %", "B - A", "interval", "p", "B is"];
+        let header = ["", "A, %", "B, %", "B − A", "interval", "p", "B is"];
         let mut rows = vec![header.map(str::to_owned).to_vec()];
         for line in lines {
             let found = &line.difference;
@@ -164,8 +196,8 @@ impl Results {
                 line.key.row_name(),
                 format!("{:.2}", 100.0 * found.accuracy_a),
                 format!("{:.2}", 100.0 * found.accuracy_b),
-                format!("{:+.2}", 100.0 * found.mean_difference),
-                format!("{:+.2} to {:+.2}", 100.0 * low, 100.0 * high),
+                signed(100.0 * found.mean_difference, 2),
+                format!("{} to {}", signed(100.0 * low, 2), signed(100.0 * high, 2)),
                 small(line.p_corrected),
                 conclusion(line, self.level).to_owned(),
             ]);
@@ -198,11 +230,11 @@ impl Results {
     }
 }
 
-/// `better`, `worse`, or `–` where nothing tells the two apart.
+/// `better`, `worse`, or [`NEITHER`].
 fn conclusion(line: &ComparedLine, level: f64) -> &'static str {
     match line.differs(level) {
         true if line.difference.mean_difference > 0.0 => "better",
         true => "worse",
-        false => "–",
+        false => NEITHER,
     }
 }

@@ -42,7 +42,7 @@ pub fn findings(subjects: &[Subject]) -> Vec<Finding> {
         for finding in &mut own {
             finding.text = format!("{name}: {}", finding.text);
         }
-        // What is fine afterwards is in the comparison.
+        // What is fine afterwards is in the comparison, and so is what none of this says.
         own.retain(|finding| finding.verdict == Verdict::Concern);
     }
     own.sort_by_key(|finding| match finding.verdict {
@@ -118,6 +118,10 @@ fn alone(subject: &Subject) -> Vec<Finding> {
         )));
     }
     findings.push(sampled(subject));
+    findings.push(Finding::note(
+        "This describes the shape of the embedding, not its worth for a task, which `e2mc knn` or \
+         `e2mc probe` measures with labels.",
+    ));
     findings
 }
 
@@ -274,10 +278,10 @@ fn pairs(subject: &Subject) -> Vec<Finding> {
             )
         } else {
             format!(
-                "{} of {} pairs of dimensions ({share:.1} %) are dependent beyond chance; a pair \
-                 shares {:.4} nats on average.",
-                count(pairs.dependent),
+                "Of {} pairs of dimensions {} ({share:.1} %) depend on each other beyond chance. On \
+                 average a pair shares {:.4} nats of information (0 means independent).",
                 count(pairs.pairs),
+                count(pairs.dependent),
                 pairs.mean_mutual_information
             )
         },
@@ -363,7 +367,7 @@ fn sampled(subject: &Subject) -> Finding {
         }
     }
     if parts.is_empty() {
-        Finding::note(format!("Everything is of all {} rows.", d.rows))
+        Finding::note(format!("All figures use all {} rows.", d.rows))
     } else {
         Finding::note(format!(
             "Covariance, correlation and spectrum use all {} rows; evenly sampled: {}.",

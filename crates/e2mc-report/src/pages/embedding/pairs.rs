@@ -81,13 +81,13 @@ fn panel(pair: &Pair, shown: usize, owner: usize, subjects: &[Subject]) -> Scatt
         title: format!("Dim. {} over {}{of}", pair.second, pair.first),
         note: if shown == owner {
             format!(
-                "{} nats from uniform, {} shared, correlation {}",
-                fixed(pair.divergence, 2),
-                fixed(pair.mutual_information, 2),
+                "{} nats from uniform, {}, correlation {}",
+                fixed(pair.divergence.max(0.0), 2),
+                shared(pair.mutual_information),
                 fixed(pair.correlation, 2)
             )
         } else {
-            "the same images".into()
+            "the same rows".into()
         },
         x_label: format!("dimension {}", pair.first),
         points: place(&subjects[shown]),
@@ -96,6 +96,15 @@ fn panel(pair: &Pair, shown: usize, owner: usize, subjects: &[Subject]) -> Scatt
         } else {
             Vec::new()
         },
+    }
+}
+
+/// The information that two dimensions share; the estimate is freed of its bias, and scatters around
+/// zero for independent ones.
+fn shared(information: f64) -> String {
+    match information {
+        known if known >= 0.005 => format!("{} nats shared", fixed(known, 2)),
+        _ => "0 nats shared within the estimate's error".to_owned(),
     }
 }
 
@@ -130,6 +139,13 @@ fn by_rank(points: &[[f32; 2]]) -> Vec<[f32; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_pair_shares_less_than_nothing() {
+        assert_eq!(shared(1.386), "1.39 nats shared");
+        assert_eq!(shared(-0.03), shared(0.001));
+        assert!(!shared(-0.03).contains('−'), "{}", shared(-0.03));
+    }
 
     #[test]
     fn ranks_spread_evenly_and_keep_equal_values_together() {

@@ -140,7 +140,7 @@ pub(super) fn votes(models: &[Model]) -> Vec<Judged> {
     };
     let judged = |model: usize, second: Vec<Vec<usize>>| Judged {
         model,
-        line: "majority of the neighbours".to_owned(),
+        line: majority(models),
         answers: Answers {
             labels: labels.clone(),
             first: vec![first.clone()],
@@ -158,6 +158,21 @@ pub(super) fn votes(models: &[Model]) -> Vec<Judged> {
         true => vec![judged(0, Vec::new())],
         false => others,
     }
+}
+
+/// Who votes: how many neighbours, and among which images.
+fn majority(models: &[Model]) -> String {
+    let known = models
+        .iter()
+        .filter_map(|model| model.surroundings.as_ref());
+    let asked = known.clone().flat_map(|surroundings| &surroundings.asked);
+    let count = asked.map(|asked| asked.nearest.len()).max().unwrap_or(0);
+    let within = known.into_iter().any(|surroundings| surroundings.within);
+    let among = match within {
+        true => "all other images here",
+        false => "the training images",
+    };
+    format!("the majority of the {count} nearest among {among}")
 }
 
 fn vote(asked: &Asked) -> Option<usize> {

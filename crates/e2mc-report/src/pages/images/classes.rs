@@ -1,12 +1,13 @@
 //! Class by class: accuracies with intervals, and pairs that are confused more and less.
 
-use e2mc_eval::ConfusedPair;
+use e2mc_eval::{ClassAccuracy, ConfusedPair};
 
 use super::{Images, Judged};
 use crate::chart::forest::{Forest, ForestPanel, ForestRow};
 use crate::number::{fixed, signed};
 use crate::page::Block;
 use crate::table::{Cell, Column, Table};
+use crate::text::capital;
 
 /// Classes of a chart at either end; a table has more.
 const CHARTED: usize = 12;
@@ -48,10 +49,11 @@ fn of(images: &Images, judged: &Judged) -> Vec<Block> {
         let forest = Forest {
             title: format!("Accuracy by class over {first}"),
             caption: format!(
-                "By {}: {} test images, sorted{}. Intervals hold for all classes at once in 95 of \
+                "By {}: {} {}, sorted{}. Intervals hold for all classes at once in 95 of \
                  100 cases.",
                 judged.line,
                 fixed(judged.answers.labels.len() as f64, 0),
+                images.judged_ones(),
                 left_out(classes.len(), shown.len())
             ),
             unit: "points".into(),
@@ -112,7 +114,7 @@ fn column(name: &str, decimals: usize) -> Column {
 fn table(
     images: &Images,
     judged: &Judged,
-    classes: &[e2mc_eval::ClassAccuracy],
+    classes: &[ClassAccuracy],
     (first, second): (&str, &str),
 ) -> Table {
     let alone = judged.answers.second.is_empty();
@@ -123,7 +125,7 @@ fn table(
     };
     let mut columns = vec![
         column("Class", 0),
-        column("Images", 0),
+        column(&capital(&images.things()), 0),
         column(&format!("{first}, %"), 1),
     ];
     if !alone {
@@ -155,9 +157,27 @@ fn table(
         columns,
         rows: rows.collect(),
         note: format!(
-            "By {}{}. {kind}",
+            "By {}{}. {} {kind}",
             judged.line,
-            left_out(classes.len(), shown.len())
+            left_out(classes.len(), shown.len()),
+            in_all(classes, (first, second))
+        ),
+    }
+}
+
+/// The share that is right over all classes.
+fn in_all(classes: &[ClassAccuracy], (first, second): (&str, &str)) -> String {
+    let rows = classes.iter().map(|class| class.rows as f64).sum::<f64>();
+    let share = |right: &dyn Fn(&ClassAccuracy) -> f64| {
+        let right = classes.iter().map(|class| class.rows as f64 * right(class));
+        fixed(100.0 * right.sum::<f64>() / rows.max(1.0), 1)
+    };
+    let own = share(&|class| class.first);
+    match classes.iter().any(|class| class.second.is_some()) {
+        false => format!("Over all classes {own} % are right."),
+        true => format!(
+            "Over all classes {own} % are right with {first}, {} % with {second}.",
+            share(&|class| class.second.unwrap_or(class.first))
         ),
     }
 }
@@ -170,9 +190,15 @@ fn confused(
     (first, second): (&str, &str),
 ) -> Table {
     let alone = judged.answers.second.is_empty();
-    let mut columns = vec![column("Class", 0), column("Taken for", 0), column(first, 1)];
+    // One fit counts whole images; the mean of several need not be whole.
+    let decimals = usize::from(judged.answers.each() > 1);
+    let counts = |name: &str| Column {
+        group: capital(&images.things()),
+        ..column(name, decimals)
+    };
+    let mut columns = vec![column("Class", 0), column("Taken for", 0), counts(first)];
     if !alone {
-        columns.extend([column(second, 1), column("Change", 1)]);
+        columns.extend([counts(second), counts("Change")]);
     }
     let rows = pairs.iter().map(|pair| {
         let mut cells = vec![
@@ -182,7 +208,7 @@ fn confused(
         ];
         if !alone {
             cells.push(Cell::Number(pair.second));
-            cells.push(Cell::Words(signed(pair.second - pair.first, 1)));
+            cells.push(Cell::Words(signed(pair.second - pair.first, decimals)));
         }
         cells
     });
@@ -191,7 +217,8 @@ fn confused(
         columns,
         rows: rows.collect(),
         note: format!(
-            "Test images, {}, by {}. Counts have no interval.",
+            "{}, {}, by {}. Counts have no interval.",
+            capital(&images.judged_ones()),
             match judged.answers.each() {
                 1 => "counted once".to_owned(),
                 fits => format!("mean of {fits} fits"),

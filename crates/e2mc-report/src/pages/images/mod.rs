@@ -99,6 +99,8 @@ pub struct Images {
     pub classes: Vec<String>,
     /// Where the images are, if that is known.
     pub source: Option<Source>,
+    /// Whether nothing says that they are images: rows of embeddings in files.
+    pub are_rows: bool,
     /// Why there are no pictures, as a sentence; empty where there are.
     pub missing: String,
     known: BTreeMap<ImageId, (String, Option<Arc<Thumbnail>>)>,
@@ -136,7 +138,10 @@ impl Images {
         labels: &[usize],
         models: impl Iterator<Item = (String, &'a [usize])>,
     ) -> Self {
-        let mut images = Self::default();
+        let mut images = Self {
+            are_rows: true,
+            ..Self::default()
+        };
         let mut first = Vec::new();
         for (name, said) in models {
             images.models.push(Model {
@@ -224,7 +229,7 @@ impl Images {
             };
             sections.push(Section {
                 prose: pictures,
-                ..super::section("Single images", blocks)
+                ..super::section(&format!("Single {}", self.things()), blocks)
             });
         }
         sections
@@ -238,6 +243,27 @@ impl Images {
             .iter()
             .filter(|judged| !judged.answers.second.is_empty());
         judged.map(|judged| single::finding(self, judged)).collect()
+    }
+
+    /// What one of them is called.
+    fn thing(&self) -> &'static str {
+        match self.are_rows {
+            true => "row",
+            false => "image",
+        }
+    }
+
+    fn things(&self) -> String {
+        format!("{}s", self.thing())
+    }
+
+    /// Those that are judged, in words: without a word for the set where there is one set alone.
+    fn judged_ones(&self) -> String {
+        let within = |model: &Model| model.surroundings.as_ref().is_some_and(|s| s.within);
+        match self.models.iter().any(within) {
+            true => self.things(),
+            false => format!("test {}", self.things()),
+        }
     }
 
     fn name(&self, model: usize) -> &str {
@@ -257,8 +283,8 @@ impl Images {
     fn shot(&self, id: ImageId, class: Option<usize>) -> Shot {
         let known = self.known.get(&id);
         let unnamed = || match id.set {
-            Set::Test => format!("image {}", id.row),
-            Set::Train => format!("training image {}", id.row),
+            Set::Test => format!("{} {}", self.thing(), id.row),
+            Set::Train => format!("training {} {}", self.thing(), id.row),
         };
         Shot {
             name: known.map_or_else(unnamed, |(name, _)| name.clone()),

@@ -62,6 +62,7 @@ pub fn of_results(results: &[(String, &FoundResult)]) -> Images {
     let mut images = Images {
         classes: first.result.class_names.clone(),
         source: Source::of(&first.result),
+        are_rows: matches!(first.result.origin, Origin::Files(_)),
         ..Images::default()
     };
     for (name, found) in results {

@@ -1,5 +1,7 @@
 //! Image by image: those gained and lost, neighbours, and the map.
 
+use std::collections::BTreeMap;
+
 use e2mc_eval::{Answers, Example};
 
 use super::choose::{self, Group, Kind, SHOWN};
@@ -9,6 +11,7 @@ use crate::examples::{ExampleCard, Examples, Said};
 use crate::number::fixed;
 use crate::page::Block;
 use crate::strips::{StripQuery, StripRow, Strips};
+use crate::text::capital;
 use crate::verdict::Finding;
 
 /// Images of each list.
@@ -25,10 +28,27 @@ pub(super) fn chosen(answers: &Answers) -> Vec<Chosen> {
     };
     let first = |mut list: Vec<Example>| {
         let count = list.len();
+        list = over_classes(list);
         list.truncate(CARDS);
         (count, list)
     };
     lists.into_iter().map(first).collect()
+}
+
+/// The first of each class, then the second of each, and so on, so that the head of the list is of
+/// many classes; those that come first in the list stay first.
+fn over_classes(list: Vec<Example>) -> Vec<Example> {
+    let mut met: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut ranked: Vec<(usize, Example)> = (list.into_iter())
+        .map(|example| {
+            let before = met.entry(example.class).or_default();
+            *before += 1;
+            (*before, example)
+        })
+        .collect();
+    // Of equal rank, the order of the list is kept.
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, example)| example).collect()
 }
 
 /// The blocks; none if nothing is known of single images.
@@ -52,9 +72,10 @@ pub(super) fn blocks(images: &Images) -> Vec<Block> {
 pub(super) fn finding(images: &Images, judged: &Judged) -> Finding {
     let (gained, lost) = (judged.answers.gained().len(), judged.answers.lost().len());
     Finding::note(format!(
-        "By {}: of {} test images {} gets {} right more often than {}, and {} less often.",
+        "By {}: of {} {} {} gets {} right more often than {}, and {} less often.",
         judged.line,
         fixed(judged.answers.labels.len() as f64, 0),
+        images.judged_ones(),
         images.short(judged.model),
         fixed(gained as f64, 0),
         images.short(0),
@@ -64,11 +85,12 @@ pub(super) fn finding(images: &Images, judged: &Judged) -> Finding {
 
 fn examples(images: &Images, judged: &Judged) -> Vec<Block> {
     let (first, second) = (images.short(0), images.short(judged.model));
+    let things = images.things();
     let titles = match judged.answers.second.is_empty() {
-        true => vec![format!("Images that {first} gets wrong")],
+        true => vec![format!("{} that {first} gets wrong", capital(&things))],
         false => vec![
-            format!("Gained: images that {second} gets right and {first} gets wrong"),
-            format!("Lost: images that {first} gets right and {second} gets wrong"),
+            format!("Gained: {things} that {second} gets right and {first} gets wrong"),
+            format!("Lost: {things} that {first} gets right and {second} gets wrong"),
         ],
     };
     let each = judged.answers.each();
@@ -106,14 +128,14 @@ fn examples(images: &Images, judged: &Judged) -> Vec<Block> {
             Block::Examples(Examples {
                 title,
                 caption: format!(
-                    "{} of {}, {}{}.",
+                    "{} of {}, from all classes in turn, {}; by {}.",
                     list.len(),
                     fixed(count as f64, 0),
                     match each {
                         1 => "in the order of the data",
                         _ => "the clearest first: what most of the fits say",
                     },
-                    format_args!("; by {}", judged.line)
+                    judged.line
                 ),
                 cards: list.iter().map(card).collect(),
             })
@@ -145,7 +167,7 @@ fn strips(images: &Images, group: &Group) -> Strips {
             "those with the fewest of their class",
         ),
         Kind::Drawn => (
-            "Neighbours of a fixed sample of images".to_owned(),
+            format!("Neighbours of a fixed sample of {}", images.things()),
             "evenly drawn",
         ),
     };
@@ -180,16 +202,17 @@ fn strips(images: &Images, group: &Group) -> Strips {
     };
     let within = images.models.iter().filter_map(|m| m.surroundings.as_ref());
     let among = match within.into_iter().any(|surroundings| surroundings.within) {
-        true => "all other images",
-        false => "the training images",
+        true => format!("all other {}", images.things()),
+        false => format!("the training {}", images.things()),
     };
     Strips {
         title,
         caption: format!(
-            "{} of {} images that were looked at, {how}. Each with its nearest among {among}, by \
+            "{} of {} {} that were looked at, {how}. Each with its nearest among {among}, by \
              cosine similarity, the nearest first.",
             group.rows.len(),
-            group.among
+            group.among,
+            images.things()
         ),
         queries: group.rows.iter().map(query).collect(),
     }
@@ -235,14 +258,14 @@ fn map(images: &Images) -> Option<Block> {
     let several = panels.len() > 1;
     (!panels.is_empty()).then(|| {
         let map = Map {
-            title: "A map of the images".into(),
+            title: format!("A map of the {}", images.things()),
             caption: format!(
                 "Principal components: the plane of the greatest variance, which leaves out the \
-                 rest.{} Under the pointer an image says what it is; the arrow keys go through \
+                 rest.{} Under the pointer a point says what it is; the arrow keys go through \
                  all.",
                 match several {
                     true =>
-                        " Later maps are turned towards the first; the same image is marked in \
+                        " Later maps are turned towards the first; the same point is marked in \
                         all.",
                     false => "",
                 }
@@ -252,4 +275,25 @@ fn map(images: &Images) -> Option<Block> {
         };
         map.into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_of_many_classes_and_keeps_the_order_within_each() {
+        let example = |(row, class)| Example {
+            row,
+            class,
+            first_right: 0,
+            second_right: 0,
+            first_says: 9,
+            second_says: None,
+        };
+        let list = [(0, 4), (1, 4), (2, 4), (5, 2), (6, 2), (9, 7)].map(example);
+        let rows = over_classes(list.to_vec());
+        let rows: Vec<usize> = rows.iter().map(|example| example.row).collect();
+        assert_eq!(rows, [0, 5, 9, 1, 6, 2]);
+    }
 }

@@ -6,7 +6,7 @@ use e2mc_record::{
 
 use super::super::{BASE, rows};
 use crate::chart::dots::{AxisStart, Dots};
-use crate::number::{signed, with_error};
+use crate::number::with_error;
 use crate::verdict::{Draft, Finding};
 
 /// A model with everything that is known of its worth.
@@ -193,16 +193,13 @@ pub(super) fn drafts(models: &[Model<'_>]) -> Vec<Draft> {
             );
             let change = rows::change(before, row);
             let usable = comparable(base, model) && change.interval(1).is_some();
-            drafts.push(match change.standard_error.filter(|_| usable) {
-                Some(error) => Draft::Claim {
+            drafts.push(match usable {
+                true => Draft::Claim {
                     change,
-                    text: format!(
-                        "{text} (paired change {} ± {error:.2} points over the same label \
-                            subsets).",
-                        signed(change.value, 2)
-                    ),
+                    text,
+                    over: " over the same label subsets",
                 },
-                None => Draft::Settled(Finding::note(format!("{text}."))),
+                false => Draft::Settled(Finding::note(format!("{text}."))),
             });
         }
     }
