@@ -250,7 +250,7 @@ fn each_use_gets_a_map_and_a_second_view_shows_neighbours_alone() {
     let line = "adapt train.npy --second-view second.npy --out v.safetensors";
     let result = world.run(&format!("{line} --json")).json();
     assert_eq!(result["outcomes"][0]["verdict"], "gain", "{result}");
-    let ran = world.run(&format!("{line} --for sgd-head"));
+    let ran = world.run(&format!("{line} --for sgd-head --overwrite"));
     assert!(
         ran.error().contains("a second view shows retrieval only"),
         "{}",
