@@ -35,8 +35,11 @@ pub fn write_atomically_with(
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let (mut file, unfinished) = in_one_step(|| -> io::Result<_> {
-        let file = builder.tempfile_in(folder.unwrap_or(Path::new(".")));
-        let file = file.map_err(without_name)?;
+        // Of a folder that is not there the system speaks without a temporary file's name, which
+        // nobody has typed.
+        let folder = folder.unwrap_or(Path::new("."));
+        folder.metadata()?;
+        let file = builder.tempfile_in(folder)?;
         let unfinished = Unfinished::file(file.path());
         Ok((file, unfinished))
     })?;
@@ -45,16 +48,6 @@ pub fn write_atomically_with(
     file.persist(path).map_err(|error| error.error)?;
     unfinished.keep();
     Ok(())
-}
-
-/// What the system said, without the temporary file's name, which nobody has typed.
-fn without_name(error: io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(|inner| inner.source());
-    let system = inner.and_then(|source| source.downcast_ref::<io::Error>());
-    match system.and_then(io::Error::raw_os_error) {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => error,
-    }
 }
 
 /// Something lies where a file is to be written.
