@@ -10,9 +10,9 @@ glyphs=$(realpath "$4")
 mkdir -p "$5"
 cd "$5"
 for split in train test; do
-    e2mc embed --checkpoint "$checkpoint" --data "$glyphs" --split "$split" --out "$name.$split.npy"
+    [ -e "$name.$split.npy" ] || e2mc embed --checkpoint "$checkpoint" --data "$glyphs" --split "$split" --out "$name.$split.npy"
 done
-e2mc adapt "$name.train.npy" --method whiten --strength 1 --out "$name.map.safetensors"
+[ -e "$name.map.safetensors" ] || e2mc adapt "$name.train.npy" --method whiten --strength 1 --out "$name.map.safetensors"
 files="--train $name.train.npy --train-labels $name.train.labels.npy --test $name.test.npy --test-labels $name.test.labels.npy"
 for map in "" "--map $name.map.safetensors"; do
     # shellcheck disable=SC2086  # several words

@@ -6,9 +6,9 @@ base=$(realpath "$1")
 glyphs=$(realpath "$2")
 mkdir -p "$3"
 cd "$3"
-e2mc embed --checkpoint "$base" --data "$glyphs" --split train --out train.npy
-e2mc embed --checkpoint "$base" --data "$glyphs" --split test --out test.npy
-e2mc adapt train.npy --labels train.labels.npy --for neighbours,sgd-head --out map.safetensors
+[ -e train.npy ] || e2mc embed --checkpoint "$base" --data "$glyphs" --split train --out train.npy
+[ -e test.npy ] || e2mc embed --checkpoint "$base" --data "$glyphs" --split test --out test.npy
+[ -e map.sgd-head.safetensors ] || e2mc adapt train.npy --labels train.labels.npy --for neighbours,sgd-head --out map.safetensors
 files="--train train.npy --train-labels train.labels.npy --test test.npy --test-labels test.labels.npy"
 # shellcheck disable=SC2086  # several words
 for vote in majority weighted; do

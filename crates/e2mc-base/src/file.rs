@@ -31,15 +31,17 @@ pub fn write_atomically_with(
         .filter(|folder| !folder.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY);
-    // The default is private to the user; a result file should follow the user's umask.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let (mut file, unfinished) = in_one_step(|| -> io::Result<_> {
-        // Of a folder that is not there the system speaks without a temporary file's name, which
-        // nobody has typed.
+        // Opened here and not by the builder: so the file follows the user's umask, and an error
+        // does not name a temporary file, which nobody has typed.
         let folder = folder.unwrap_or(Path::new("."));
-        folder.metadata()?;
-        let file = builder.tempfile_in(folder)?;
+        let file = builder.make_in(folder, |path| {
+            File::options()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(path)
+        })?;
         let unfinished = Unfinished::file(file.path());
         Ok((file, unfinished))
     })?;
@@ -59,7 +61,8 @@ pub struct FileThere {
 }
 
 /// Refuses to write where something lies, which may be the only copy of somebody's work; unless it
-/// is to be replaced. An empty folder is nothing to lose.
+/// is to be replaced. An empty folder is nothing to lose. It is looked at once, before the work: what
+/// comes during it is replaced.
 ///
 /// # Errors
 /// [`FileThere`], without `overwrite`.

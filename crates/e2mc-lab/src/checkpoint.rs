@@ -103,7 +103,11 @@ impl Reading {
         let mut checkpoint = self.read(path, notices)?;
         let side = checkpoint.recipe.evaluation.crop;
         if let Some(expected) = checkpoint.recipe.backbone.side_expected(side) {
-            return Err(e2mc_train::Error::argument("image size", expected, side).into());
+            let name = match self.images.crop {
+                Some(_) => "crop",
+                None => "image size",
+            };
+            return Err(e2mc_train::Error::argument(name, expected, side).into());
         }
         checkpoint.recipe.training.precision = Precision::F32;
         let mut model = checkpoint.to_model(device)?;

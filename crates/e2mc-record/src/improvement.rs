@@ -119,7 +119,7 @@ pub struct ImprovementPlan {
     pub seed: u64,
     /// Images a step.
     pub batch: usize,
-    /// Parts that a batch goes through the backbone in.
+    /// Slices that a batch goes through the backbone in.
     pub accumulate: usize,
     /// Dimensions of the embedding that the criterion sees.
     pub dims: usize,

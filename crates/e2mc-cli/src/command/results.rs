@@ -3,6 +3,7 @@
 mod table;
 
 use std::collections::HashSet;
+use std::fs;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -33,7 +34,10 @@ pub(crate) fn run(options: &ResultsOptions) -> Result<ExitCode> {
     }
     // A folder may be given twice, or with one that it lies in.
     let mut seen = HashSet::new();
-    results.retain(|found| seen.insert(found.path.clone()));
+    results.retain(|found| {
+        let path = fs::canonicalize(&found.path);
+        seen.insert(path.unwrap_or_else(|_| found.path.clone()))
+    });
     let (table, twice) = Table::of(results.iter().map(|found| &found.result));
     for (model, column) in twice {
         output::warning(&format!(

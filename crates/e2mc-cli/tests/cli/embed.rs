@@ -230,13 +230,13 @@ fn a_tensor_of_normalised_images_is_embedded_as_the_data_set_is() {
     for (a, b) in read("t.npy").data().iter().zip(read("e.npy").data()) {
         assert!((a - b).abs() < 1e-4, "{a} {b}");
     }
-    let ran = world.run(&format!("{MODEL} --tensor x.safetensors:other --out t.npy"));
+    let ran = world.run(&format!("{MODEL} --tensor x.safetensors:other --out u.npy"));
     assert!(
         ran.error().contains("no tensor \"other\""),
         "{}",
         ran.stderr
     );
-    let ran = world.run(&format!("{MODEL} --tensor e.npy --out t.npy"));
+    let ran = world.run(&format!("{MODEL} --tensor e.npy --out u.npy"));
     assert!(
         ran.error()
             .contains("images of shape (n, channels, height, width)"),

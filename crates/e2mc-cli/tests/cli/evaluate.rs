@@ -149,7 +149,7 @@ fn probes_of_files_give_all_figures_and_are_tabulated() {
     );
     let json = world.run("results runs --json").json();
     assert_eq!(json["rows"].as_array().unwrap().len(), 2);
-    let both = world.run("results runs/a runs/b runs/a --json");
+    let both = world.run("results runs/a runs/b runs/c ./runs/a --json");
     assert_eq!(both.json()["rows"], json["rows"], "{}", both.stderr);
     assert!(!both.stderr.contains("several results"), "{}", both.stderr);
     // The two are compared by what they left.
@@ -162,11 +162,16 @@ fn probes_of_files_give_all_figures_and_are_tabulated() {
     );
     assert_eq!(compared["preprocessing"], serde_json::json!([]));
     // Images prepared otherwise are no detail.
-    let path = world.path("runs/b/result.json");
-    let text = fs::read_to_string(&path).unwrap();
-    let mut result: serde_json::Value = serde_json::from_str(&text).unwrap();
-    result["preprocessing"]["mean"] = serde_json::json!([0.5]);
-    fs::write(&path, result.to_string()).unwrap();
+    let prepared = |run: &str, mean: f64| {
+        let path = world.path(&format!("runs/{run}/result.json"));
+        let text = fs::read_to_string(&path).unwrap();
+        let mut result: serde_json::Value = serde_json::from_str(&text).unwrap();
+        result["preprocessing"] =
+            serde_json::json!({"channels": 1, "mean": [mean], "std": [0.25], "crop": 28});
+        fs::write(&path, result.to_string()).unwrap();
+        (path, text)
+    };
+    let originals = [prepared("a", 0.25), prepared("b", 0.5)];
     let ran = world.run("compare runs/a runs/b --report other.html");
     assert!(
         ran.stderr.contains(
@@ -177,7 +182,9 @@ fn probes_of_files_give_all_figures_and_are_tabulated() {
     );
     let page = fs::read_to_string(world.path("other.html")).unwrap();
     assert!(page.contains("prepared otherwise"));
-    fs::write(&path, text).unwrap();
+    for (path, text) in originals {
+        fs::write(path, text).unwrap();
+    }
     fs::create_dir(world.path("empty")).unwrap();
     let ran = world.run("results empty");
     assert!(

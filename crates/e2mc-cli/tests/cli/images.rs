@@ -289,7 +289,7 @@ fn a_part_is_set_apart_from_images_that_have_none() {
     // What one command trains on is not what another judges by.
     let from = "--checkpoint run/model.safetensors --data data";
     let names = |part: &str, more: &str| -> BTreeSet<String> {
-        let line = format!("embed {from} --part {part} --out {part}.npy {more}");
+        let line = format!("embed {from} --part {part} --out {part}.npy --overwrite {more}");
         assert_eq!(world.run(&line).code, Some(0), "{line}");
         let text = fs::read_to_string(world.path(&format!("{part}.names.txt"))).unwrap();
         text.lines().map(str::to_owned).collect()

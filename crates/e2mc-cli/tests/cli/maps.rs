@@ -173,7 +173,7 @@ fn a_map_is_chosen_for_a_checkpoint_by_labels_or_by_random_views() {
     );
     for (line, code, part) in [
         (
-            format!("{loose} --for sgd-head"),
+            format!("{loose} --for sgd-head --overwrite"),
             1,
             "choosing a map for sgd-head needs labels, and the images have none",
         ),
@@ -193,7 +193,7 @@ fn a_map_is_chosen_for_a_checkpoint_by_labels_or_by_random_views() {
             "--out would overwrite the input run/model.safetensors",
         ),
         (
-            format!("adapt {OF} --output layer9 --method center --out v.safetensors"),
+            format!("adapt {OF} --output layer9 --method center --out w.safetensors"),
             1,
             "layer9",
         ),

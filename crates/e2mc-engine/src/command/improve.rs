@@ -193,7 +193,7 @@ fn plan(preview: &Preview, options: &ImproveOptions) -> String {
     ]);
     text.push('\n');
     text.push_str(&output::table(&rows));
-    if sum > LATE * plan.budget_s {
+    if plan.shortage.is_none() && sum > LATE * plan.budget_s {
         text.push_str(&format!(
             "\nthis takes longer than the budget: give at least --budget {}m\n",
             (sum / 60.0).ceil()

@@ -339,6 +339,8 @@ pub(super) fn resume_line(command: &str, options: &TrainOptions, out: &Path) -> 
     }
     if let Some(processes) = options.processes.nproc {
         line.push_str(&format!(" --nproc {processes}"));
+    } else if matches!(e2mc_train::world::Place::from_env(), Ok(Some(_))) {
+        line.push_str(", by the launcher that started this run");
     }
     line
 }

@@ -4,7 +4,7 @@
 //! from some `4 d` rows and not from fewer. So the batch grows from the recipe's until it has as
 //! many, where memory, images and time allow: with a larger batch come fewer steps, and small steps
 //! gain little unless there are many. What does not fit in memory goes through the backbone in
-//! parts. Processes that share the work share the memory of their machine, and are measured together.
+//! slices. Processes that share the work share the memory of their machine, and are measured together.
 //!
 //! Measuring takes a share of the time at most. A small batch is measured first. Where its pace says
 //! that a larger one would take too long, a smaller one is measured and the rest is worked out from
@@ -41,7 +41,7 @@ const SHARE: f64 = 0.6;
 /// Images of the small batch that is measured first: for the pace, and for the memory of an image.
 const FEW: usize = 16;
 /// The share of the time that measuring may take, as far as the small batch can tell.
-const TIME_SHARE: f64 = 0.1;
+pub(super) const TIME_SHARE: f64 = 0.1;
 /// Seconds from which a measurement is announced.
 const LONG: f64 = 5.0;
 /// Steps that are measured, after as many that are not: the last of so many epochs counts.
@@ -62,7 +62,7 @@ pub(super) struct Measured {
     pub(super) features: usize,
     /// Images a step.
     pub(super) batch: usize,
-    /// Parts that a batch goes through the backbone in.
+    /// Slices that a batch goes through the backbone in.
     pub(super) accumulate: usize,
     /// Bytes that a step takes; none if it cannot be told.
     pub(super) bytes: Option<u64>,
@@ -99,22 +99,22 @@ impl Subject<'_> {
         let dims = self.dims()?;
         let training = &self.recipe.training;
         let usual = self.dealt_out(training.batch.min(self.images).max(2), training.accumulate);
-        let few = self.even(usual.min(FEW));
+        let few = self.even(usual.min(FEW.max(4 * self.world.size())));
         let least = self.train(few, 1, None)?;
         let most = match affordable(usual, few, least.images_per_s, left()) {
-            // Without the recipe's slices, which a smaller batch does not need.
-            batch if batch < usual => (self.even(batch), 1),
+            batch if batch < usual => self.fewer_slices(batch, usual),
             _ => (usual, training.accumulate),
         };
         let whole = match most.0 > few {
             true => self.train(most.0, most.1, Some(least.images_per_s))?,
             false => least,
         };
+        let at_once = most.0 / most.1;
         let per_image = match (least.bytes, whole.bytes) {
-            (Some(low), Some(high)) if most.0 > few && high > low => {
-                Some((high - low) as f64 / (most.0 - few) as f64)
+            (Some(low), Some(high)) if at_once > few && high > low => {
+                Some((high - low) as f64 / (at_once - few) as f64)
             }
-            (_, Some(high)) => Some(high as f64 / most.0 as f64),
+            (_, Some(high)) => Some(high as f64 / at_once as f64),
             _ => None,
         };
         let share = SHARE / self.world.local_size() as f64;
@@ -131,7 +131,7 @@ impl Subject<'_> {
         } else if affordable(batch, few, whole.images_per_s, left()) == batch {
             self.train(batch, accumulate, Some(whole.images_per_s))?
         } else {
-            let more = (batch / accumulate) as f64 - most.0 as f64;
+            let more = (batch / accumulate) as f64 - at_once as f64;
             Pace {
                 bytes: (whole.bytes.zip(per_image))
                     .map(|(bytes, per_image)| (bytes as f64 + more * per_image).max(0.0) as u64),
@@ -196,7 +196,7 @@ impl Subject<'_> {
             1 => 1,
             size => size * accumulate,
         };
-        match self.fixed_batch {
+        match self.fixed_batch && batch == self.recipe.training.batch {
             true => batch,
             false => (batch / unit * unit).max(unit),
         }
@@ -204,8 +204,17 @@ impl Subject<'_> {
 
     /// The largest batch up to `batch` of which every process has as many images.
     fn even(&self, batch: usize) -> usize {
-        let size = self.world.size();
-        (batch / size * size).max(size.min(batch))
+        even(batch, self.world.size())
+    }
+
+    /// About `batch` images in slices that are no larger than those of the `usual` batch: the user
+    /// may have sliced because memory is short.
+    fn fewer_slices(&self, batch: usize, usual: usize) -> (usize, usize) {
+        let slice = usual / self.recipe.training.accumulate.max(1);
+        match batch / slice.max(1) {
+            0 => (self.even(batch), 1),
+            slices => (slices * slice, slices),
+        }
     }
 
     /// Images a second through the backbone: of some images, and of more if there is time for it.
@@ -271,6 +280,12 @@ impl Subject<'_> {
         };
         Ok(pace)
     }
+}
+
+/// The largest number of images up to `batch` that so many processes can share evenly; one for each
+/// process at the least.
+fn even(batch: usize, processes: usize) -> usize {
+    (batch / processes).max(1) * processes
 }
 
 /// Seconds that a trial of that batch takes.
@@ -344,6 +359,14 @@ impl Observer for Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_process_has_as_many_images() {
+        assert_eq!(
+            [1, 3, 16, 17, 32].map(|size| even(16, size)),
+            [16, 15, 16, 17, 32]
+        );
+    }
 
     #[test]
     fn what_cannot_be_measured_in_time_is_made_smaller() {

@@ -50,7 +50,7 @@ use candidate::{Candidate, Wanted};
 use clock::Clock;
 use halving::{Limits, Schedule};
 use judge::{Bench, Features, Maps};
-use measure::{Measured, Subject};
+use measure::{Measured, Subject, TIME_SHARE};
 use member::{Opening, Order};
 use outcome::Ending;
 use plan::{Plan, Timing};
@@ -268,13 +268,14 @@ struct Costs {
     verdict: f64,
 }
 
-/// How long the candidates are trained within the seconds that are left, and the steps in which new
-/// heads train alone.
+/// How long the candidates are trained within the seconds that are `left`, and the steps in which
+/// new heads train alone.
 fn schedule(
     stage: &Stage<'_>,
     measured: &Measured,
     (images, candidates): (usize, usize),
     costs: Costs,
+    left: f64,
 ) -> Timing {
     let step = measured.batch as f64 / measured.trained;
     // The verdict, the control of the statistics and the last maps come on top of the schedule.
@@ -302,7 +303,6 @@ fn schedule(
         };
         (schedule, head_steps)
     };
-    let left = stage.clock.left();
     let (schedule, head_steps) = within(left);
     let shortage = match &schedule {
         Some(_) => None,
@@ -314,8 +314,9 @@ fn schedule(
                 };
                 longer().find(enough)
             };
-            // The verdict's share grows with the budget.
-            let budget = |more: f64| stage.work.budget.as_secs_f64() + more / (1.0 - RESERVE);
+            // The shares of measuring and of the verdict grow with the budget.
+            let rest = 1.0 - RESERVE - TIME_SHARE;
+            let budget = |more: f64| stage.work.budget.as_secs_f64() + more / rest;
             Some(match (more(1), more(candidates)) {
                 (Some(one), all) => Shortage::Budget {
                     one: budget(one),
@@ -405,7 +406,7 @@ fn work_on(
             let costs = costs.with_embedding(&bench, &measured);
             let candidates = candidate::candidates(&stage.common, &wanted)?;
             let counts = (dealt.train.len(), candidates.len());
-            let timing = schedule(&stage, &measured, counts, costs);
+            let timing = schedule(&stage, &measured, counts, costs, stage.clock.left());
             let plan = stage.plan(pool, measured, timing, &candidates)?;
             stage.make_search()?;
             plan.save(&stage.folder)?;

@@ -62,7 +62,10 @@ pub fn preview(work: &Improve, notices: &Arc<dyn Notices>) -> Result<Preview, Er
     };
     let candidates = candidate::candidates(&stage.common, &wanted(work))?;
     let counts = (pool.expected_train(), candidates.len());
-    let timing = schedule(&stage, &measured, counts, costs);
+    // The run has embedded the sample and judged the untouched model before it plans.
+    let before = embedded(sample as f64) + 2.0 * maps;
+    let left = (stage.clock.left() - before).max(0.0);
+    let timing = schedule(&stage, &measured, counts, costs, left);
     let judges = labelled >= 100.0;
     let plan = stage.plan(&pool, measured, timing, &candidates)?;
     Ok(Preview {

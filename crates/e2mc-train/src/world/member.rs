@@ -229,7 +229,7 @@ impl Member {
             if let Err(error) = self.fail_as_others() {
                 // The text may have come between the two looks. Then this process finds by itself
                 // what made the other one fail, and says it in its own words.
-                return self.get(key)?.ok_or(error);
+                return self.get(key).ok().flatten().ok_or(error);
             }
             life.look(self)?;
             if life.silent() > self.timeout.max(SILENCE) {

@@ -4,6 +4,7 @@ use e2mc_record::{Improvement, ImprovementVerdict, Shortage, UseVerdict};
 
 use super::named;
 use crate::number::{fixed, signed};
+use crate::text::capital;
 use crate::verdict::{Finding, Verdict};
 
 /// The outcome in one sentence, with its number and interval.
@@ -72,12 +73,6 @@ fn in_other_use(other: &UseVerdict, taken: bool) -> Finding {
     Finding { verdict, text }
 }
 
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(letters).collect()
-}
-
 /// Why an improvement trains no candidate, and what would help.
 #[must_use]
 pub fn untrained(shortage: &Shortage) -> String {
@@ -138,7 +133,7 @@ pub fn findings(outcome: &Improvement) -> Vec<Finding> {
         .as_ref()
         .and_then(|plan| plan.shortage.as_ref())
     {
-        found.push(Finding::note(capitalised(&untrained(shortage)) + "."));
+        found.push(Finding::note(capital(&untrained(shortage)) + "."));
     }
     if let (false, Some(gain)) = (better, outcome.detectable) {
         found.push(Finding::note(format!(
