@@ -104,7 +104,7 @@ fn without_an_engine_one_line_says_what_to_do() {
             .lines()
             .filter(|line| line.contains("   continue   ") || line.contains("   pretrain   "))
             .count(),
-        25
+        26
     );
 }
 

@@ -55,7 +55,10 @@ fn the_readmes_commands_run_on_small_data() {
         let line = line.replace("--data DIR", "--data data");
         let line = line.replace("model.pth", "base.pth");
         let line = line.replace("swav_800ep_pretrain.pth.tar", "runs/base/model.safetensors");
+        let line = line.replace("resnet18.pth", "runs/base/model.safetensors");
         let line = line.replace("swav-imagenet", "vicreg-small");
+        // Its head of 2048 is for more than a test.
+        let line = line.replace("resnet-vicreg-photos", "vicreg-small");
         let line = match name {
             "improve" => continue,
             "pretrain" => format!("{line} {TINY} {small}"),
