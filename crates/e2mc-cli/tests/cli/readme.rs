@@ -57,8 +57,9 @@ fn the_readmes_commands_run_on_small_data() {
         let line = line.replace("swav_800ep_pretrain.pth.tar", "runs/base/model.safetensors");
         let line = line.replace("resnet18.pth", "runs/base/model.safetensors");
         let line = line.replace("swav-imagenet", "vicreg-small");
-        // Its head of 2048 is for more than a test.
+        // The head of 2048 and its photographs are for more than a test.
         let line = line.replace("resnet-vicreg-photos", "vicreg-small");
+        let line = line.replace("--image-size 96", "--image-size 28");
         let line = match name {
             "improve" => continue,
             "pretrain" => format!("{line} {TINY} {small}"),
