@@ -97,7 +97,8 @@ fn stages(stage: &Stage<'_>, plan: &Plan, sample: usize, costs: Costs) -> Vec<(S
         ),
         (
             "maps and re-estimated batch norm statistics".to_owned(),
-            costs.judgement + costs.trained_maps,
+            // Those of the untouched model, the control's, and the trained ones of the last model.
+            costs.judgement + 3.0 * costs.trained_maps,
         ),
     ];
     let head_steps = plan.timing.head_steps;
