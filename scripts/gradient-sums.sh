@@ -8,6 +8,7 @@
 # The link needs the right to make network namespaces (root), `ip` and `tc`; skipped, and said so, without.
 set -eu
 cd "$(dirname "$0")/.."
+. scripts/two-namespaces.sh
 old=$(realpath "${1:?give the program that sums after the pass}")
 rounds=${2:-3}
 new=$(realpath "${E2MC:-target/release/e2mc}")
@@ -15,17 +16,11 @@ data=$(realpath "${DATA:-sample}")
 folder=$(mktemp -d)
 a=e2mc-a-$$ b=e2mc-b-$$
 links=${LINKS:-link loopback}
-trap 'ip netns del "$a" 2>/dev/null || true; ip netns del "$b" 2>/dev/null || true; rm -rf "$folder"' EXIT
+trap 'remove_two_namespaces "$a" "$b"; rm -rf "$folder"' EXIT
 case $links in *link*)
-    if ip netns add "$a" 2>/dev/null; then
-        ip netns add "$b"
-        ip link add "va$$" netns "$a" type veth peer name "vb$$" netns "$b"
-        for side in a:1 b:2; do
-            space=e2mc-${side%:*}-$$ device=v${side%:*}$$
-            ip -n "$space" addr add "10.78.0.${side#*:}/24" dev "$device"
-            ip -n "$space" link set "$device" up
-            ip -n "$space" link set lo up
-            tc -n "$space" qdisc add dev "$device" root tbf rate 1gbit burst 1mb latency 50ms
+    if make_two_namespaces "$a" "$b" 10.78.0; then
+        for space in "$a" "$b"; do
+            tc -n "$space" qdisc add dev e2mc0 root tbf rate 1gbit burst 1mb latency 50ms
         done
     else
         echo "gradient-sums: no link, no right to make network namespaces (run as root, with iproute2)" >&2

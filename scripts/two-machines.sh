@@ -3,21 +3,14 @@
 # Needs the rights to make them (root), and `ip`; skipped, and said so, without.
 set -eu
 cd "$(dirname "$0")/.."
+. scripts/two-namespaces.sh
 a=e2mc-a-$$ b=e2mc-b-$$
-if ! ip netns add "$a" 2>/dev/null; then
+if ! make_two_namespaces "$a" "$b" 10.77.0; then
     echo "two-machines: SKIPPED, no right to make network namespaces (run as root, with iproute2)" >&2
     exit 0
 fi
 folder=$(mktemp -d)
-trap 'ip netns del "$a" 2>/dev/null; ip netns del "$b" 2>/dev/null; rm -rf "$folder"' EXIT
-ip netns add "$b"
-ip link add "va$$" netns "$a" type veth peer name "vb$$" netns "$b"
-for side in a:1 b:2; do
-    space=e2mc-${side%:*}-$$ device=v${side%:*}$$
-    ip -n "$space" addr add "10.77.0.${side#*:}/24" dev "$device"
-    ip -n "$space" link set "$device" up
-    ip -n "$space" link set lo up
-done
+trap 'remove_two_namespaces "$a" "$b"; rm -rf "$folder"' EXIT
 run="target/release/e2mc pretrain --recipe vicreg-small-pretrain --data ${DATA:-sample} --epochs 1 --batch 64
     --max-images 640 --set backbone.width=4 --set method.projector=[16,16] --log-every 1 --threads 1 --knn-every 0
     --timeout 60"

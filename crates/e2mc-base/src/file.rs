@@ -99,6 +99,7 @@ mod tests {
         // Nothing is left beside it.
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
+
     #[test]
     fn an_error_does_not_name_the_temporary_file() {
         let folder = tempfile::tempdir().unwrap();

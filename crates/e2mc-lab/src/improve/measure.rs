@@ -99,7 +99,8 @@ impl Subject<'_> {
         let dims = self.dims()?;
         let training = &self.recipe.training;
         let usual = self.dealt_out(training.batch.min(self.images).max(2), training.accumulate);
-        let few = self.even(usual.min(FEW.max(4 * self.world.size())));
+        let size = self.world.size();
+        let few = even(usual.min(FEW.max(4 * size)), size);
         let least = self.train(few, 1, None)?;
         let most = match affordable(usual, few, least.images_per_s, left()) {
             batch if batch < usual => self.fewer_slices(batch, usual),
@@ -198,13 +199,8 @@ impl Subject<'_> {
         };
         match self.fixed_batch && batch == self.recipe.training.batch {
             true => batch,
-            false => (batch / unit * unit).max(unit),
+            false => even(batch, unit),
         }
-    }
-
-    /// The largest batch up to `batch` of which every process has as many images.
-    fn even(&self, batch: usize) -> usize {
-        even(batch, self.world.size())
     }
 
     /// About `batch` images in slices that are no larger than those of the `usual` batch: the user
@@ -212,7 +208,7 @@ impl Subject<'_> {
     fn fewer_slices(&self, batch: usize, usual: usize) -> (usize, usize) {
         let slice = usual / self.recipe.training.accumulate.max(1);
         match batch / slice.max(1) {
-            0 => (self.even(batch), 1),
+            0 => (even(batch, self.world.size()), 1),
             slices => (slices * slice, slices),
         }
     }
@@ -282,10 +278,10 @@ impl Subject<'_> {
     }
 }
 
-/// The largest number of images up to `batch` that so many processes can share evenly; one for each
-/// process at the least.
-fn even(batch: usize, processes: usize) -> usize {
-    (batch / processes).max(1) * processes
+/// The largest number of images up to `batch` that so many can share evenly; one for each at the
+/// least.
+fn even(batch: usize, shares: usize) -> usize {
+    (batch / shares).max(1) * shares
 }
 
 /// Seconds that a trial of that batch takes.

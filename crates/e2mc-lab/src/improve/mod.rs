@@ -303,35 +303,34 @@ fn schedule(
         };
         (schedule, head_steps)
     };
-    let (schedule, head_steps) = within(left);
-    let shortage = match &schedule {
-        Some(_) => None,
-        None => {
-            let more = |wanted: usize| {
-                let enough = |more: &f64| {
-                    let schedule = within(left + more).0;
-                    schedule.is_some_and(|schedule| schedule.candidates >= wanted)
-                };
-                longer().find(enough)
-            };
-            // The shares of measuring and of the verdict grow with the budget.
-            let rest = 1.0 - RESERVE - TIME_SHARE;
-            let budget = |more: f64| stage.work.budget.as_secs_f64() + more / rest;
-            Some(match (more(1), more(candidates)) {
-                (Some(one), all) => Shortage::Budget {
-                    one: budget(one),
-                    all: budget(all.unwrap_or(one)),
-                },
-                (None, _) => Shortage::Images {
-                    batch: measured.batch,
-                },
-            })
-        }
+    if let (Some(schedule), head_steps) = within(left) {
+        return Timing {
+            schedule: Some(schedule),
+            head_steps,
+            shortage: None,
+        };
+    }
+    let more = |wanted: usize| {
+        longer().find(|more| {
+            let schedule = within(left + more).0;
+            schedule.is_some_and(|schedule| schedule.candidates >= wanted)
+        })
     };
+    // The shares of measuring and of the verdict grow with the budget.
+    let rest = 1.0 - RESERVE - TIME_SHARE;
+    let budget = |more: f64| stage.work.budget.as_secs_f64() + more / rest;
     Timing {
-        head_steps: if schedule.is_some() { head_steps } else { 0 },
-        schedule,
-        shortage,
+        schedule: None,
+        head_steps: 0,
+        shortage: Some(match more(1) {
+            Some(one) => Shortage::Budget {
+                one: budget(one),
+                all: budget(more(candidates).unwrap_or(one)),
+            },
+            None => Shortage::Images {
+                batch: measured.batch,
+            },
+        }),
     }
 }
 
