@@ -10,7 +10,7 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3}
-tests="objective optim backbone methods"
+test=network
 
 pack() {
     root=$(cd "$here/.." && pwd)
@@ -20,7 +20,7 @@ pack() {
     [ -n "${PROGRAMS:-}" ] || cargo build --release --workspace --bins
     if [ -z "${TESTS:-}" ]; then
         # The whole workspace's features, so that nothing is compiled twice.
-        cargo test --release --workspace --no-run $(for test in $tests; do echo "--test $test"; done)
+        cargo test --release --workspace --no-run --test $test
     fi
     folder=$(mktemp -d)
     trap 'rm -rf "$folder"' EXIT
@@ -29,11 +29,9 @@ pack() {
     for program in e2mc e2mc-engine; do
         strip -o "$bundle/bin/$program" "$programs/$program"
     done
-    for test in $tests; do
-        newest=$(ls -t "$built/$test"-* | grep -v '\.d$' | head -n 1)
-        strip -o "$bundle/tests/$test" "$newest"
-    done
-    for golden in objective optim backbone; do
+    newest=$(ls -t "$built/$test"-* | grep -v '\.d$' | head -n 1)
+    strip -o "$bundle/tests/$test" "$newest"
+    for golden in objective optim backbone encoders; do
         cp -r "crates/e2mc-train/tests/golden/$golden" "$bundle/golden/"
     done
     cp -r sample "$bundle/sample"

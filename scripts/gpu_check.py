@@ -17,12 +17,15 @@ BIN = HERE / 'bin' if IS_BUNDLE else ROOT / 'target/release'
 SAMPLE = HERE / 'sample' if IS_BUNDLE else ROOT / 'sample'
 GOLDEN = HERE / 'golden' if IS_BUNDLE else ROOT / 'crates/e2mc-train/tests/golden'
 PEERS = HERE / 'peers' if IS_BUNDLE else ROOT / 'scripts/peers'
+TEST_PROGRAM = 'network'
 TESTS = {
-    # Test program: which of its tests say something about a device.
+    # Module of it: what the names of those of its tests hold that say something about a device.
     'objective': ['matches'],
     'optim': ['golden'],
     'backbone': ['matches_the_authors', 'trains_like', 'bfloat16', 'normalises'],
+    'encoders::parity': ['features_and_gradients', 'bfloat16'],
     'methods': ['ten_steps'],
+    'dino': ['loss_and_its_gradient'],
 }
 
 
@@ -185,9 +188,13 @@ class Check:
         if self.device != 'cpu':
             # Nothing links to it: it registers itself when it is loaded.
             environment['LD_PRELOAD'] = str(cuda)
-        for name, filters in TESTS.items():
-            program = self.test_program(name)
-            ran = subprocess.run([str(program), '--test-threads', '1', *filters], capture_output=True, text=True, env=environment)
+        program = str(self.test_program())
+        listed = subprocess.run([program, '--list'], capture_output=True, text=True, env=environment)
+        known = re.findall(r'^(\S+): test$', listed.stdout, re.M)
+        for name, words in TESTS.items():
+            chosen = [test for test in known if test.rpartition('::')[0] == name and any(word in test for word in words)]
+            ran = subprocess.run([program, '--test-threads', '1', '--exact', *(chosen or ['none'])],
+                                 capture_output=True, text=True, env=environment)
             said = re.search(r'test result: .*? (\d+) passed; (\d+) failed', ran.stdout)
             passed, failed = map(int, said.groups()) if said else (0, 0)
             wrong = re.findall(r'^test (\S+) \.\.\. FAILED', ran.stdout, re.M)
@@ -196,12 +203,12 @@ class Check:
                 detail += ' | ' + ' '.join((ran.stdout + ran.stderr).split())[-600:]
             self.check('golden cases of `%s` on %s' % (name, self.device), ran.returncode == 0 and passed > 0, detail)
 
-    def test_program(self, name):
+    def test_program(self):
         if IS_BUNDLE:
-            return HERE / 'tests' / name
-        built = [path for path in (ROOT / 'target/release/deps').glob(name + '-*') if not path.suffix]
+            return HERE / 'tests' / TEST_PROGRAM
+        built = [path for path in (ROOT / 'target/release/deps').glob(TEST_PROGRAM + '-*') if not path.suffix]
         if not built:
-            sys.exit('error: no test program %s: build it with `cargo test --release --workspace --no-run`' % name)
+            sys.exit('error: no test program %s: build it with `cargo test --release --workspace --no-run`' % TEST_PROGRAM)
         return max(built, key=lambda path: path.stat().st_mtime)
 
     # -- Speed

@@ -1,13 +1,11 @@
 //! The loop: determinism, resuming, checkpoints and what happens when numbers explode.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use common::{Bars, StopAfter, options, simsiam, swav, train, vicreg};
+use crate::common::{self, Bars, StopAfter, options, simsiam, swav, train, vicreg};
 use e2mc_data::Dataset;
 use e2mc_train::checkpoint::{self, Checkpoint, Layout, ReadOptions};
 use e2mc_train::layer::Precision;

@@ -1,7 +1,5 @@
 //! Reading others' checkpoints and giving networks back to them.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +11,7 @@ use e2mc_train::{Error, Model, Trainer};
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
-use common::{in_python, python, waves};
+use crate::common::{in_python, python, waves};
 
 fn golden(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/checkpoints");

@@ -7,7 +7,7 @@ use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{Device, Ending, Recipe, Trainer};
 use serde_json::json;
 
-use super::common::{copies, recipe, train, vicreg};
+use crate::common::{copies, recipe, train, vicreg};
 
 pub(super) fn recipe_of(backbone: serde_json::Value, optimizer: &str) -> Recipe {
     let mut recipe = recipe(vicreg(), optimizer);

@@ -2,8 +2,6 @@
 //! names, and back. No public weights could be reached where this was made: weights follow from a
 //! formula (`golden/encoders/README.md`).
 
-#[path = "../common/mod.rs"]
-mod common;
 mod files;
 mod layouts;
 mod parity;

@@ -426,7 +426,7 @@ fn table() -> String {
 
 #[test]
 fn the_documents_table_is_what_comes_out() {
-    let document = include_str!("../../../../docs/checkpoints.md");
+    let document = include_str!("../../../../../docs/checkpoints.md");
     let table = table();
     assert!(
         document.contains(&table),

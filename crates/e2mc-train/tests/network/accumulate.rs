@@ -1,11 +1,9 @@
 //! A batch in parts is the whole batch: in value, in gradient and in what is kept.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{Bars, recipe, simsiam, swav, train, vicreg};
+use crate::common::{Bars, recipe, simsiam, swav, train, vicreg};
 use e2mc_data::{Loader, LoaderConfig, Pipeline};
 use e2mc_train::criterion::CriterionConfig;
 use e2mc_train::layer::{Mode, Precision, Statistics};

@@ -7,8 +7,8 @@ use e2mc_train::{Device, Recipe, Trainer};
 use serde_json::json;
 use tch::Tensor;
 
-use super::common::{copies, dino, recipe, train, vicreg};
 use super::training::{convnext, recipe_of, vit};
+use crate::common::{copies, dino, recipe, train, vicreg};
 
 fn rope() -> serde_json::Value {
     json!({"family": "vit", "patch": 7, "image_size": 28, "channels": 1, "width": 32, "depth": 2,

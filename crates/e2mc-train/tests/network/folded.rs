@@ -1,7 +1,5 @@
 //! A map that is folded into a network: the layer in a file, here and in PyTorch.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
@@ -12,7 +10,7 @@ use e2mc_train::checkpoint::{
 use e2mc_train::{Error, Model, Output};
 use tch::{Device, Kind, Tensor};
 
-use common::{in_python, python, waves};
+use crate::common::{in_python, python, waves};
 
 /// A ResNet-18 of width 1, which has 8 features, as its authors' file and as ours.
 fn networks(folder: &Path) -> [Checkpoint; 2] {

@@ -1,15 +1,13 @@
 //! What is saved while a run goes on: within epochs, at an epoch whose end was not recorded, and
 //! what a file may claim of itself.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Bars, options, recipe, swav, vicreg};
+use crate::common::{Bars, options, recipe, swav, vicreg};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::layer::Precision;
 use e2mc_train::{

@@ -1,12 +1,10 @@
 //! Whole training steps of SwAV and SimSiam against a slow, obvious twin: the network, the codes,
 //! the criterion and the optimiser written out in tensor operations, one after the other.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{Bars, place, recipe, simsiam, swav, train};
+use crate::common::{self, Bars, place, recipe, simsiam, swav, train};
 use e2mc_data::{Loader, LoaderConfig, Pipeline};
 use e2mc_train::criterion::{CriterionConfig, TransformName};
 use e2mc_train::layer::Precision;

@@ -13,7 +13,7 @@ const TOLERANCE: f64 = 1e-4;
 /// Every feature with a weight of its own.
 fn weighted(features: &Tensor) -> Tensor {
     let count = features.numel() as i64;
-    let weights = (Tensor::arange(count, (Kind::Double, tch::Device::Cpu)) * 0.37).sin();
+    let weights = (Tensor::arange(count, (Kind::Double, features.device())) * 0.37).sin();
     (features * weights.to_kind(Kind::Float).view_as(features)).sum(Kind::Float)
 }
 

@@ -1,10 +1,8 @@
 //! Optimisers and schedules: parity with PyTorch, groups, exact resumption, and what they refuse.
 
-#[path = "common/place.rs"]
-mod place;
-
 use std::collections::BTreeMap;
 
+use crate::common::place;
 use e2mc_train::optim::{
     AdamwConfig, LarcConfig, LarsConfig, Optimizer, OptimizerConfig, ParamGroup, ScheduleConfig,
     SgdConfig,

@@ -1,10 +1,8 @@
 //! Controls that change no weight by gradients.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{Bars, vicreg};
+use crate::common::{self, Bars, vicreg};
 use e2mc_data::{Dataset, Selection};
 use e2mc_train::{Model, Output, Recipe, embed};
 use tch::{Device, Kind, Tensor};

@@ -1,10 +1,8 @@
 //! The networks: parity with torchvision's, names and shapes, precision, and what they refuse.
 
-#[path = "common/place.rs"]
-mod place;
-
 use std::collections::BTreeMap;
 
+use crate::common::place;
 use e2mc_train::Error;
 use e2mc_train::backbone::{Architecture, Backbone, BackboneConfig, ResnetConfig, Stem};
 use e2mc_train::layer::{BatchNorm, Conv, Linear, Mode, Precision, Statistics};

@@ -12,6 +12,8 @@ use safetensors::tensor::TensorView;
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
+use crate::common::place;
+
 /// What `scripts/make_encoder_fixtures.py` says of its models.
 #[derive(Deserialize)]
 struct Manifest {
@@ -32,7 +34,7 @@ pub(crate) struct Fixture {
 pub(crate) type Shapes = BTreeMap<String, Vec<i64>>;
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/encoders")
+    place::golden("encoders")
 }
 
 pub(crate) fn fixture(name: &str) -> Fixture {
@@ -76,7 +78,8 @@ fn series(count: i64, k: f64) -> Tensor {
 /// Two images of that side.
 pub(crate) fn images(side: i64) -> Tensor {
     let values = series(2 * 3 * side * side, 1000.0);
-    values.to_kind(Kind::Float).reshape([2, 3, side, side])
+    let images = values.to_kind(Kind::Float).reshape([2, 3, side, side]);
+    images.to_device(place::device())
 }
 
 /// The values of a tensor, by the place of its name among all names.
@@ -128,7 +131,7 @@ pub(crate) fn read(path: &Path, fixture: &Fixture) -> Result<Checkpoint, Error> 
 
 /// The network of a checkpoint.
 pub(crate) fn network(checkpoint: &Checkpoint) -> Model {
-    let model = Model::new(&checkpoint.recipe, Device::Cpu, 0).unwrap();
+    let model = Model::new(&checkpoint.recipe, place::device(), 0).unwrap();
     checkpoint.apply_to(&model).unwrap();
     model
 }
@@ -136,7 +139,7 @@ pub(crate) fn network(checkpoint: &Checkpoint) -> Model {
 /// The largest difference over the largest number.
 pub(crate) fn relative_error(found: &Tensor, expected: &Tensor) -> f64 {
     assert_eq!(found.size(), expected.size());
-    let found = found.detach().to_kind(Kind::Double);
-    let expected = expected.detach().to_kind(Kind::Double);
+    let double = |tensor: &Tensor| tensor.detach().to_device(Device::Cpu).to_kind(Kind::Double);
+    let (found, expected) = (double(found), double(expected));
     ((found - &expected).abs().max() / expected.abs().max()).double_value(&[])
 }

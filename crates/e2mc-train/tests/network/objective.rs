@@ -1,10 +1,8 @@
 //! The methods with the entropy criterion against the numbers of the authors' code.
 
-#[path = "common/place.rs"]
-mod place;
-
 use std::collections::HashMap;
 
+use crate::common::place;
 use e2mc_train::World;
 use e2mc_train::criterion::{Criterion, CriterionConfig, TransformName};
 use e2mc_train::method::{

@@ -1,12 +1,10 @@
 //! DINO against a slow, obvious twin of its formulas, and from step to step.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use common::{copies, dino, recipe, train};
+use crate::common::{self, Bars, StopAfter, copies, dino, place, recipe, train};
 use e2mc_data::ViewRecipe;
 use e2mc_train::checkpoint::{Checkpoint, Export, Names, ReadOptions, export, save_model};
 use e2mc_train::method::{DinoConfig, DinoTemperatures, MethodSettings, dino_loss};
@@ -93,6 +91,7 @@ fn the_loss_and_its_gradient_are_those_of_the_formula() {
     let tensor = |numbers: &Vec<f64>, rows: usize| {
         let flat = Tensor::from_slice(numbers).to_kind(Kind::Float);
         flat.view([rows as i64, K as i64])
+            .to_device(place::device())
     };
     let leaves: Vec<Tensor> = student
         .iter()
@@ -246,13 +245,13 @@ fn large_views_come_first() {
     recipe.augmentation.views.reverse();
     let mut trainer = Trainer::new(recipe, Device::Cpu, 3).unwrap();
     let stop = std::sync::atomic::AtomicBool::new(false);
-    let mut observer = common::StopAfter {
+    let mut observer = StopAfter {
         step: 1,
         flag: &stop,
         losses: Vec::new(),
         entropies: Vec::new(),
     };
-    let data = std::sync::Arc::new(common::Bars(40));
+    let data = std::sync::Arc::new(Bars(40));
     let error = trainer
         .run(data, &common::options(None, 1), &stop, &mut observer)
         .unwrap_err();
