@@ -184,12 +184,20 @@ def make():
     }
     hints = {'heads': 2}
     hf = transformers
-    all.add_hugging_face('hf-vit', hf.ViTModel(hf.ViTConfig(**sizes)), of_hugging_face, hints=hints)
-    all.add_hugging_face('hf-dinov2', hf.Dinov2Model(hf.Dinov2Config(**sizes, mlp_ratio=2)), of_hugging_face, hints=hints)
+    other_sizes = {
+        f'features_at_{side}': lambda model, side=side: model(
+            pixel_values=images(side), **({'interpolate_pos_encoding': True} if isinstance(model, hf.ViTModel) else {}),
+        ).last_hidden_state[:, 0]
+        for side in [24, 48]
+    }
+    all.add_hugging_face('hf-vit', hf.ViTModel(hf.ViTConfig(**sizes)), of_hugging_face, other_sizes, hints=hints)
+    dinov2 = hf.Dinov2Model(hf.Dinov2Config(**sizes, mlp_ratio=2))
+    all.add_hugging_face('hf-dinov2', dinov2, of_hugging_face, other_sizes, hints=hints)
     gated = hf.Dinov2Config(**sizes, mlp_ratio=4, use_swiglu_ffn=True)
     all.add_hugging_face('hf-dinov2-swiglu', hf.Dinov2Model(gated), of_hugging_face, hints=hints)
     registers = hf.Dinov2WithRegistersConfig(**sizes, mlp_ratio=2, num_register_tokens=4)
-    all.add_hugging_face('hf-dinov2-registers', hf.Dinov2WithRegistersModel(registers), of_hugging_face, hints=hints)
+    registers = hf.Dinov2WithRegistersModel(registers)
+    all.add_hugging_face('hf-dinov2-registers', registers, of_hugging_face, other_sizes, hints=hints)
     for name, more in [('hf-dinov3', {}), ('hf-dinov3-gated', {'use_gated_mlp': True, 'hidden_act': 'silu'})]:
         config = hf.DINOv3ViTConfig(**{**sizes, 'num_register_tokens': 4, **more})
         all.add_hugging_face(name, hf.DINOv3ViTModel(config), of_hugging_face, {

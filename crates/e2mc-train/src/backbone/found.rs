@@ -1,6 +1,6 @@
 //! A network's tensors in a file, before any is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tch::Kind;
 
@@ -22,6 +22,8 @@ pub struct Found<'a> {
     joined: BTreeMap<String, bool>,
     /// The file's names of tensors that are one more of the same own name.
     twice: Vec<&'a str>,
+    /// What lies among the network's tensors and the network does without, in words.
+    beside: BTreeSet<&'static str>,
 }
 
 impl<'a> Found<'a> {
@@ -43,11 +45,16 @@ impl<'a> Found<'a> {
             tensors: BTreeMap::new(),
             joined: BTreeMap::new(),
             twice: Vec::new(),
+            beside: BTreeSet::new(),
         };
         let mut pieces: BTreeMap<String, Vec<Option<&Unread>>> = BTreeMap::new();
         let file = file.iter().filter(|(name, _)| !counts_batches(name));
         for (&name, &tensor) in file {
-            let Some(ours) = name.strip_prefix(prefix).and_then(naming.ours) else {
+            let Some(within) = name.strip_prefix(prefix) else {
+                continue;
+            };
+            found.beside.extend((naming.beside)(within));
+            let Some(ours) = (naming.ours)(within) else {
                 continue;
             };
             // The network is told from shapes.
@@ -95,13 +102,17 @@ impl<'a> Found<'a> {
         joined.ok_or_else(|| {
             let names = split.iter().flat_map(|(_, names)| names);
             let list: Vec<String> = names.map(|name| self.in_file(name)).collect();
-            Problem::again(
-                format!("`{}` of one shape and one type", list.join("`, `")),
-                match some {
+            Problem {
+                expected: format!("`{}` of one shape and one type", list.join("`, `")),
+                found: match some {
                     Some(part) => format!("`{}` of shape {:?}", brief(part.name()), part.size()),
                     None => "none".into(),
                 },
-            )
+                advice: Advice::words(
+                    "if this is another network than its names say, save its embeddings as .npy \
+                     to evaluate and adapt them; otherwise copy or download the file again",
+                ),
+            }
         })
     }
 
@@ -138,6 +149,16 @@ impl<'a> Found<'a> {
     /// Whether the file's names are those of `who`: `torchvision`.
     pub fn is_named_by(&self, who: &str) -> bool {
         self.naming.names.contains(&who)
+    }
+
+    /// Whether the network lies within `part` of the file's: `teacher`.
+    pub fn is_within(&self, part: &str) -> bool {
+        self.prefix.split('.').any(|found| found == part)
+    }
+
+    /// Whether something of [`Naming::beside`] lies among the network's tensors.
+    pub fn has_beside(&self, what: &str) -> bool {
+        self.beside.contains(what)
     }
 
     /// How many blocks there are: `tensor` says the name in the block of a number, from 0 on.

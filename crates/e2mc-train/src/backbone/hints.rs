@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 pub struct Hints {
     /// Source of the hints, for messages: `config.json`.
     pub source: Option<String>,
+    /// The network's name in its library: timm's `vit_base_patch16_clip_224`.
+    #[serde(default)]
+    pub architecture: Option<String>,
     /// Attention heads of a block.
     pub heads: Option<usize>,
     /// What layer norms add to the variance.

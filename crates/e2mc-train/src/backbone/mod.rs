@@ -33,4 +33,4 @@ pub use network::Backbone;
 pub use recompute::Kept;
 pub use resnet::{Architecture, ResnetConfig, Stem};
 pub use tap::Tap;
-pub use vit::{Activation, Mlp, Pool, Positions, VitConfig};
+pub use vit::{Activation, Mlp, Pool, Positions, Resize, VitConfig};

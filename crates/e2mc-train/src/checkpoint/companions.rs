@@ -85,11 +85,22 @@ fn hints(config: &Value) -> Hints {
         .get("rope_theta")
         .or_else(|| config.pointer("/rope_parameters/rope_theta"))
         .or_else(|| of_timm.get("rope_temperature"));
+    let architecture = text(config, "architecture");
+    // timm's files do not say of its CLIP networks what is special about them.
+    let is = |part: &str| {
+        architecture
+            .as_deref()
+            .is_some_and(|name| name.contains(part))
+    };
+    let (of_clip, quick) = (is("_clip_"), is("_quickgelu"));
     Hints {
         source: Some(CONFIG.into()),
         heads: whole(config, "num_attention_heads").or(whole(of_timm, "num_heads")),
-        epsilon: config.get("layer_norm_eps").and_then(Value::as_f64),
-        activation: text(config, "hidden_act"),
+        epsilon: config
+            .get("layer_norm_eps")
+            .and_then(Value::as_f64)
+            .or(of_clip.then_some(1e-5)),
+        activation: text(config, "hidden_act").or(quick.then(|| "quick_gelu".to_owned())),
         pool: text(config, "global_pool").or(text(of_timm, "global_pool")),
         rope_base: rope.and_then(Value::as_f64),
         image_size: whole(config, "image_size")
@@ -97,6 +108,7 @@ fn hints(config: &Value) -> Hints {
             .or(input
                 .and_then(Value::as_u64)
                 .and_then(|side| side.try_into().ok())),
+        architecture,
     }
 }
 

@@ -168,9 +168,9 @@ impl Checkpoint {
             optimizer.push((STEPS.into(), steps));
         }
         let convention = Convention {
-            layout: found.layout,
             // Leaving the heads out makes no other images of an author's.
-            authors: found.guessed,
+            layouts: [found.layout, found.guessed],
+            solo_learn: found.solo_learn,
             naming: found.naming,
             preprocessing: companions.preprocessing,
         };

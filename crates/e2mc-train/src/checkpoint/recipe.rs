@@ -18,10 +18,10 @@ use crate::recipe::{Recipe, TrainingConfig};
 
 /// What tells how images are prepared for a network.
 pub(super) struct Convention {
-    /// Naming scheme of its tensors.
-    pub(super) layout: Layout,
-    /// The same, heads included.
-    pub(super) authors: Layout,
+    /// The layout in which the file is read, and the one that its names speak for.
+    pub(super) layouts: [Layout; 2],
+    /// Whether solo-learn wrote it.
+    pub(super) solo_learn: bool,
     /// Naming scheme of its backbone's tensors.
     pub(super) naming: &'static Naming,
     /// What a file beside the weights says, and which.
@@ -34,11 +34,13 @@ impl Convention {
         if let Some((found, file)) = self.preprocessing {
             return (found, file.to_owned());
         }
+        // The authors of these methods trained ResNets; what else has such names is a library's.
+        let resnet = backbone.family().name() == "resnet";
         let own = |layout: &Layout| {
             use Layout::{Simsiam, Swav, Vicreg};
-            matches!(layout, Vicreg | Swav | Simsiam)
+            resnet && !self.solo_learn && matches!(layout, Vicreg | Swav | Simsiam)
         };
-        let (mut usual, source) = match [self.layout, self.authors].iter().find(|l| own(l)) {
+        let (mut usual, source) = match self.layouts.iter().find(|layout| own(layout)) {
             Some(layout) => (
                 Preprocessing::authors(),
                 format!("assumed, as {layout}'s authors do"),

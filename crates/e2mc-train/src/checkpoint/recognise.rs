@@ -20,6 +20,8 @@ pub(super) struct Recognised {
     pub(super) layout: Layout,
     /// The layout that the names speak for, whatever was asked for.
     pub(super) guessed: Layout,
+    /// Whether solo-learn wrote it, whose names are like VICReg's authors'.
+    pub(super) solo_learn: bool,
     pub(super) family: &'static dyn Family,
     pub(super) naming: &'static Naming,
     pub(super) backbone: BackboneConfig,
@@ -161,6 +163,7 @@ pub(super) fn one(
         whole: None,
         layout,
         guessed,
+        solo_learn,
         family: place.family,
         naming: place.naming,
         backbone,
@@ -478,6 +481,7 @@ fn unknown(families: &[&dyn Family], tensors: &Tensors<'_>) -> Problem {
         expected: format!("the tensors of {}", each(|family| family.looks_like())),
         found: match tensors.len() {
             0 => "no tensor".into(),
+            1 => format!("one tensor ({})", some.join("")),
             count => format!("{count} tensors ({}, …)", some.join(", ")),
         },
         advice: Advice::words(format!(

@@ -7,7 +7,7 @@ use crate::archive::Problem;
 use crate::backbone::found::Found;
 
 /// Which networks a user can bring.
-const NETWORKS: &str = "e2mc supports  ConvNeXt v1 and v2 of four stages with a stem of patches, \
+const NETWORKS: &str = "e2mc supports ConvNeXt v1 and v2 of four stages with a stem of patches, \
      of any width; save the embeddings of any other network as .npy to evaluate and adapt them";
 
 fn other(expected: impl Into<String>, found: impl Into<String>) -> Problem {

@@ -34,7 +34,7 @@ const ORDER: [&str; 13] = [
 ];
 /// Which networks a user can bring.
 const NETWORKS: &str =
-    "e2mc supports  ResNet-18, 26, 34, 50, 101, 152 and 200 with torchvision's names, of any width";
+    "e2mc supports ResNet-18, 26, 34, 50, 101, 152 and 200 with torchvision's names, of any width";
 
 /// torchvision's names, and the numbers that its modules have in an `nn.Sequential` of them.
 /// Without a max pool they are one less from the first stage on: that naming comes first, for its

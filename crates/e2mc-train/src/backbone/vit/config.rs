@@ -37,6 +37,8 @@ pub struct VitConfig {
     /// Tokens before the patches that have learned positions too: the class token's is one, the
     /// registers' come behind it.
     pub placed: usize,
+    /// How learned positions are resized for images of another size.
+    pub resize: Resize,
     /// The base of the periods of rotary positions.
     pub rope_base: f64,
     /// What becomes the features.
@@ -128,6 +130,21 @@ pub enum Positions {
     None,
 }
 
+/// How learned positions are resized to another grid of patches: bicubic, but libraries differ in
+/// the rest. A network gives its library's features only with its library's way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Resize {
+    /// With antialias (a = -0.5), as timm and DINOv2 with registers do.
+    #[default]
+    Antialias,
+    /// Without (a = -0.75), as Hugging Face's ViT and its DINOv2 without registers do.
+    Plain,
+    /// As `Plain`, from a scale that is 0.1 patches too large, as the authors' code of DINO, iBOT
+    /// and DINOv2 without registers does.
+    Offset,
+}
+
 /// What becomes the features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -158,6 +175,7 @@ impl Default for VitConfig {
             registers: 0,
             positions: Positions::Learned,
             placed: 1,
+            resize: Resize::Antialias,
             rope_base: Self::ROPE_BASE,
             pool: Pool::Class,
             norm_after_pool: false,

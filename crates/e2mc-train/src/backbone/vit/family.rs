@@ -227,6 +227,7 @@ impl NetworkConfig for VitConfig {
             epsilon: wanted.epsilon,
             activation: wanted.activation,
             rope_base: wanted.rope_base,
+            resize: wanted.resize,
             pool: wanted.pool,
             positions: match (rope, wanted.positions) {
                 (true, positions @ (Positions::Rope | Positions::None)) => positions,

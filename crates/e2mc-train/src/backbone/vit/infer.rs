@@ -1,13 +1,13 @@
 //! Which vision transformer a file's tensors make up, and what is assumed of it.
 
-use super::config::{Activation, Mlp, Pool, Positions, VitConfig};
-use super::names::PATCHES;
+use super::config::{Activation, Mlp, Pool, Positions, Resize, VitConfig};
+use super::names::{MASK, PATCHES};
 use crate::advice::Advice;
-use crate::archive::Problem;
+use crate::archive::{Problem, brief};
 use crate::backbone::found::Found;
 
 /// Which networks a user can bring.
-const NETWORKS: &str = "e2mc supports  vision transformers with square patches of one size, class \
+const NETWORKS: &str = "e2mc supports vision transformers with square patches of one size, class \
      token or none, registers, LayerScale, SwiGLU and learned or rotary positions; save the \
      embeddings of any other network as .npy to evaluate and adapt them";
 
@@ -34,6 +34,13 @@ fn needed<'f>(found: &'f Found<'_>, name: &str) -> Result<&'f [i64], Problem> {
 
 /// Reads off the network.
 pub(super) fn infer(found: &Found<'_>) -> Result<VitConfig, Problem> {
+    // Its tensors are a plain one's; it only computes in another order.
+    if let Some(name) = found.hints().architecture.as_deref()
+        && name.contains("_rpn_")
+    {
+        let expected = "layer norms in front of what they normalise";
+        return Err(other(expected, format!("`{}`", brief(name))));
+    }
     let misfit = |name: &str, expected: String| {
         let shape = found.size(name).unwrap_or_default();
         let name = found.in_file(name);
@@ -111,10 +118,12 @@ pub(super) fn infer(found: &Found<'_>) -> Result<VitConfig, Problem> {
 fn place(config: &mut VitConfig, found: &Found<'_>) -> Result<(), Problem> {
     let Some(shape) = found.size("pos_embed") else {
         // Rotary positions are in no tensor. DINOv3's are known; other networks have others.
-        if !(config.layer_scale && config.class_token && !config.norm_after_pool) {
+        let of_dinov3 = config.layer_scale && config.class_token && config.registers > 0;
+        if !of_dinov3 || config.norm_after_pool {
             let name = found.in_file("pos_embed");
-            let expected =
-                format!("positions in `{name}`, or the LayerScale and class token of DINOv3");
+            let expected = format!(
+                "positions in `{name}`, or the LayerScale, class token and registers of DINOv3"
+            );
             return Err(other(expected, "neither"));
         }
         let side = found.hints().image_size.unwrap_or(224);
@@ -149,9 +158,43 @@ fn place(config: &mut VitConfig, found: &Found<'_>) -> Result<(), Problem> {
             )
         })?;
     config.positions = Positions::Learned;
+    config.resize = resize(config, found);
     config.placed = placed;
     config.image_size = grid.saturating_mul(config.patch);
     Ok(())
+}
+
+/// How the library that gave the file its names resizes positions. Bare files of DINO cannot be told
+/// from timm's.
+fn resize(config: &VitConfig, found: &Found<'_>) -> Resize {
+    let registers = config.registers > 0;
+    if ["hf-vit", "hf-vit-5"]
+        .iter()
+        .any(|who| found.is_named_by(who))
+    {
+        return Resize::Plain;
+    }
+    let of_dinov2 = ["hf-dinov2", "hf-dinov2-gated"];
+    if of_dinov2.iter().any(|who| found.is_named_by(who)) && !registers {
+        return Resize::Plain;
+    }
+    // DINO's, iBOT's and DINOv2's whole checkpoints, and DINOv2's backbones, which keep their mask.
+    let whole = found.is_within("student") || found.is_within("teacher");
+    let dinov2 = config.layer_scale && found.has_beside(MASK);
+    match found.is_named_by("timm") && !registers && (whole || dinov2) {
+        true => Resize::Offset,
+        false => Resize::Antialias,
+    }
+}
+
+/// Attention heads of public networks whose heads are not 64 wide, by width, with learned positions
+/// and without: ViT-H and So400m, the giants of OpenCLIP; DINOv3's 7B.
+fn known_heads(config: &VitConfig) -> Option<usize> {
+    match (config.positions, config.width) {
+        (Positions::Learned, 1152 | 1280 | 1408 | 1664) => Some(16),
+        (Positions::Rope, 4096) => Some(32),
+        _ => None,
+    }
 }
 
 /// Takes what no shape tells from what is said beside the tensors, or for granted, and says so.
@@ -162,12 +205,23 @@ fn take(config: &mut VitConfig, found: &Found<'_>) -> Result<(), Problem> {
         1 => "1 head".to_owned(),
         _ => format!("{heads} heads"),
     };
-    config.heads = match (hints.heads, found.size("blocks.0.attn.q_norm.weight")) {
-        (Some(count), _) => {
+    let normed = match found.size("blocks.0.attn.q_norm.weight") {
+        Some(&[head]) if head > 0 => Some(config.width / size(head)),
+        _ => None,
+    };
+    config.heads = match (hints.heads, normed, known_heads(config)) {
+        (Some(count), ..) => {
             said.push(heads(count));
             count
         }
-        (None, Some(&[head])) if head > 0 => config.width / size(head),
+        (None, Some(count), _) => count,
+        (None, None, Some(count)) => {
+            granted.push(format!(
+                "{} (as public networks of this width)",
+                heads(count)
+            ));
+            count
+        }
         _ if config.width.is_multiple_of(VitConfig::HEAD) => {
             let count = config.width / VitConfig::HEAD;
             granted.push(format!("{} (width / {})", heads(count), VitConfig::HEAD));
@@ -208,7 +262,7 @@ fn take(config: &mut VitConfig, found: &Found<'_>) -> Result<(), Problem> {
         Some(name) => {
             config.activation = Activation::named(name).ok_or_else(|| {
                 other(
-                    "an activation that e2mc supports , such as gelu",
+                    "an activation that e2mc supports, such as gelu",
                     format!("`{name}`"),
                 )
             })?;

@@ -11,5 +11,5 @@ mod network;
 mod positions;
 mod tokens;
 
-pub use config::{Activation, Mlp, Pool, Positions, VitConfig};
+pub use config::{Activation, Mlp, Pool, Positions, Resize, VitConfig};
 pub(super) use family::Vit;

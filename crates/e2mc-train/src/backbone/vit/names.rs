@@ -10,6 +10,9 @@ use crate::backbone::table::Table;
 /// The embedding of patches: a tensor whose name tells where a vision transformer is.
 pub(super) const PATCHES: &str = "patch_embed.proj.weight";
 
+/// What [`Naming::beside`] says of the token that stands for patches that are hidden.
+pub(super) const MASK: &str = "the mask's token";
+
 /// What is a network's, by the starts of timm's names.
 const OWN: &[&str] = &[
     "cls_token",
@@ -237,7 +240,7 @@ fn timm(name: &str) -> Option<String> {
 
 fn beside_timm(name: &str) -> Option<&'static str> {
     match name {
-        "mask_token" | "masked_embed" => Some("the mask's token"),
+        "mask_token" | "masked_embed" => Some(MASK),
         "rope_embed.periods" => Some("the periods of positions"),
         _ if name.ends_with(".attn.qkv.bias_mask") => Some("the mask of biases"),
         _ if name.starts_with("decoder_") => Some("the decoder"),
@@ -247,7 +250,7 @@ fn beside_timm(name: &str) -> Option<&'static str> {
 
 fn beside_hf(name: &str) -> Option<&'static str> {
     match name {
-        "embeddings.mask_token" => Some("the mask's token"),
+        "embeddings.mask_token" => Some(MASK),
         _ if name.starts_with("pooler.") => Some("the pooler"),
         _ => None,
     }

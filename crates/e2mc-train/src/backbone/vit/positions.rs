@@ -1,16 +1,14 @@
 //! How tokens know their places: embeddings that are added, and angles that queries are turned by.
 //!
 //! Learned embeddings are made for one grid of patches. For another grid they are resized as images
-//! are: bicubic (a = -0.5) with antialias, to exactly the new grid, as timm does it and DINOv2 with
-//! registers. DINO and DINOv2 without registers differ a little: no antialias, a = -0.75, and a
-//! scale that is 0.1 patches larger.
+//! are, in the way of the network's library (`Resize`).
 
 use std::f64::consts::PI;
 
 use tch::nn::{Init, Path};
 use tch::{Device, Kind, Tensor};
 
-use super::config::VitConfig;
+use super::config::{Resize, VitConfig};
 use crate::Error;
 
 /// Position embeddings that are added.
@@ -20,6 +18,7 @@ pub(super) struct LearnedPositions {
     embedding: Tensor,
     placed: i64,
     grid: i64,
+    resize: Resize,
 }
 
 impl LearnedPositions {
@@ -32,6 +31,7 @@ impl LearnedPositions {
             embedding,
             placed,
             grid,
+            resize: config.resize,
         })
     }
 
@@ -52,11 +52,24 @@ impl LearnedPositions {
         }
         let map = own.f_reshape([1, grid, grid, width])?;
         let map = map.f_permute([0, 3, 1, 2])?.f_contiguous()?;
-        let none = None::<f64>;
-        let map = map.f_internal_upsample_bicubic2d_aa([down, across], false, none, none)?;
+        let map = resized(&map, [down, across], self.resize)?;
         let rows = map.f_permute([0, 2, 3, 1])?;
         Ok(rows.f_reshape([1, down * across, width])?)
     }
+}
+
+/// A map `(1, width, grid, grid)` for `size` patches down and across.
+fn resized(map: &Tensor, size: [i64; 2], how: Resize) -> Result<Tensor, Error> {
+    let none = None::<f64>;
+    Ok(match how {
+        Resize::Antialias => map.f_internal_upsample_bicubic2d_aa(size, false, none, none)?,
+        Resize::Plain => map.f_upsample_bicubic2d(size, false, none, none)?,
+        Resize::Offset => {
+            let grid = map.size()[2] as f64;
+            let [down, across] = size.map(|patches| (patches as f64 + 0.1) / grid);
+            map.f_upsample_bicubic2d(size, false, down, across)?
+        }
+    })
 }
 
 /// How embeddings and tokens are drawn: N(0, 0.02^2), as in timm.
@@ -121,5 +134,59 @@ impl Angles {
         let own = own.f_mul(&self.cosine)?.f_add(&turned.f_mul(&self.sine)?)?;
         let own = own.f_to_kind(kind)?;
         Ok(Tensor::f_cat(&[x.f_narrow(2, 0, before)?, own], 2)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bicubic interpolation without antialias, point by point, as PyTorch documents it: the place
+    /// of a point's middle, divided by the scale, and four neighbours a side with a = -0.75.
+    fn slow(map: &[f64], grid: usize, size: usize, scale: f64) -> Vec<f64> {
+        const A: f64 = -0.75;
+        let weight = |x: f64| match x.abs() {
+            x if x <= 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
+            x if x < 2.0 => A * (((x - 5.0) * x + 8.0) * x - 4.0),
+            _ => 0.0,
+        };
+        let around = |at: usize| {
+            let place = (at as f64 + 0.5) / scale - 0.5;
+            (-1..3).map(move |step| {
+                let neighbour = place.floor() + f64::from(step);
+                let inside = neighbour.clamp(0.0, grid as f64 - 1.0) as usize;
+                (inside, weight(place - neighbour))
+            })
+        };
+        let mut made = Vec::new();
+        for y in 0..size {
+            for x in 0..size {
+                let points = around(y).flat_map(|row| around(x).map(move |column| (row, column)));
+                let sum = points.map(|((r, of_r), (c, of_c))| map[r * grid + c] * of_r * of_c);
+                made.push(sum.sum());
+            }
+        }
+        made
+    }
+
+    #[test]
+    fn positions_are_resized_as_their_library_does() {
+        let grid = 4;
+        let numbers: Vec<f64> = (0..16).map(|k| f64::from(k * k % 7) - 3.0).collect();
+        let map = Tensor::from_slice(&numbers).view([1, 1, 4, 4]);
+        for size in [3, 6, 9] {
+            for (how, scale) in [
+                (Resize::Plain, size as f64 / 4.0),
+                (Resize::Offset, (size as f64 + 0.1) / 4.0),
+            ] {
+                let found = resized(&map, [size as i64; 2], how).unwrap();
+                let expected = Tensor::from_slice(&slow(&numbers, grid, size, scale));
+                let error = (found.view([-1]) - expected).abs().max();
+                assert!(
+                    error.double_value(&[]) < 1e-12,
+                    "{how:?} to {size}: {error}"
+                );
+            }
+        }
     }
 }
