@@ -45,6 +45,11 @@ impl MapImages {
         self.labels.as_deref()
     }
 
+    /// How images are prepared for the network.
+    pub fn preprocessing(&self) -> e2mc_record::Preprocessing {
+        images::preprocessing(&self.checkpoint.recipe.evaluation)
+    }
+
     /// One row of features an image, as the evaluation sees it: `(n, d)`.
     ///
     /// # Errors

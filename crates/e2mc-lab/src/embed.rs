@@ -11,7 +11,7 @@ use e2mc_data::dataset::escaped_name;
 use e2mc_data::{Dataset, Pipeline, Split};
 use e2mc_eval::protocol::MapFile;
 use e2mc_eval::{RowWriter, Stored, read_images, write_labels};
-use e2mc_record::{DataOptions, MapOrigin};
+use e2mc_record::{DataOptions, MapOrigin, Preprocessing};
 use e2mc_train::checkpoint::Checkpoint;
 use e2mc_train::{EmbedOptions, Model, Output, Recipe, World, device, embed_images};
 use serde::Serialize;
@@ -116,6 +116,9 @@ pub struct Embedded {
     pub output: String,
     /// The network.
     pub checkpoint: PathBuf,
+    /// How images were prepared; none for a tensor of prepared images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preprocessing: Option<Preprocessing>,
     /// What the features were seen through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub map: Option<MapOrigin>,
@@ -153,6 +156,8 @@ pub fn embed_to_file(
         dims,
         output: work.output.to_string(),
         checkpoint: work.checkpoint.clone(),
+        preprocessing: matches!(work.pictures, Pictures::Split { .. })
+            .then(|| images::preprocessing(&checkpoint.recipe.evaluation)),
         map: work.map.as_ref().map(|map| map.origin.clone()),
         beside,
     })

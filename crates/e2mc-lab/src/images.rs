@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use e2mc_data::dataset::{BadNews, cache_folder, first_bad, name_below, shown};
-use e2mc_data::{Dataset, OpenOptions, Split, open_with, subset};
+use e2mc_data::{Dataset, OpenOptions, Preprocessing, Split, open_with, subset};
 use e2mc_record::{DataOptions, data_fingerprint};
 use e2mc_report::pages::images::Picture;
 
@@ -24,6 +24,19 @@ pub fn max_bad_images(taken: DataOptions) -> f64 {
 pub fn fingerprint(path: &Path, dataset: &dyn Dataset) -> String {
     let images = 0..dataset.len();
     data_fingerprint(images.map(|index| (name_below(path, dataset, index), dataset.label(index))))
+}
+
+/// How images are prepared, as a result has it.
+pub fn preprocessing(evaluation: &Preprocessing) -> e2mc_record::Preprocessing {
+    e2mc_record::Preprocessing {
+        channels: evaluation.channels,
+        resize: evaluation.resize,
+        crop: evaluation.crop,
+        squash: evaluation.squash,
+        filter: evaluation.resize.map(|_| evaluation.filter.to_string()),
+        mean: evaluation.mean.clone(),
+        std: evaluation.std.clone(),
+    }
 }
 
 /// Opens a split of the images at `path`.

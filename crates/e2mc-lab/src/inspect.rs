@@ -16,7 +16,7 @@ use e2mc_train::{Output, device, embed_views};
 use crate::checkpoint::{Reading, check_output};
 use crate::error::Error;
 use crate::features::Seen;
-use crate::images::{open as open_images, picture};
+use crate::images::{open as open_images, picture, preprocessing};
 use crate::machine::Machine;
 use crate::notice::{Notice, Notices};
 
@@ -148,6 +148,7 @@ fn one(
             place: place.clone(),
             source,
         })?;
+    subject.preprocessing = Some(preprocessing(evaluation));
     let labels = subset::labels(&**dataset).ok();
     let surroundings = inspection
         .pictures

@@ -102,6 +102,45 @@ fn whole_way(network: &str, name: &str, libraries: &[&str], features: usize) -> 
 }
 
 #[test]
+fn every_evaluation_prepares_images_as_asked_and_records_it() {
+    let world = World::new();
+    world.data("data", 64, 24);
+    let ran = world.run(&format!(
+        "pretrain --recipe vicreg-small-pretrain --set backbone.width=4 {SMALL} --knn-every 0 \
+         --data data --out base --json"
+    ));
+    assert_eq!(ran.json()["outcome"], "finished", "{}", ran.stderr);
+    for command in [
+        "embed --out e.npy",
+        "inspect --output backbone --queries 20",
+        "adapt --method whiten --out m.safetensors",
+        "knn",
+        "svm --cost 0.01",
+        "probe --fractions 1 --seeds 1 --probe logistic",
+        "finetune --fractions 1 --seeds 1 --epochs 1",
+    ] {
+        let ran = world.run(&format!(
+            "{command} --checkpoint base/model.safetensors --data data --resize 32 --crop 28 \
+             --mean 0.4 --std 0.25 --json"
+        ));
+        assert_eq!(ran.code, Some(0), "{command}: {}", ran.stderr);
+        let found = &ran.json()["preprocessing"];
+        let expected = serde_json::json!({
+            "channels": 1, "resize": 32, "crop": 28, "filter": "bilinear", "mean": [0.4], "std": [0.25],
+        });
+        for (key, value) in expected.as_object().unwrap() {
+            let close = match (found[key].pointer("/0"), value.pointer("/0")) {
+                (Some(found), Some(value)) => {
+                    (found.as_f64().unwrap() - value.as_f64().unwrap()).abs() < 1e-6
+                }
+                _ => found[key] == *value,
+            };
+            assert!(close, "{command}, {key}: {found}");
+        }
+    }
+}
+
+#[test]
 fn a_vision_transformer_goes_the_whole_way() {
     let name = "vit/7 of width 64 and depth 2";
     let world = whole_way(VIT, name, &["hf", "timm"], 64);
@@ -316,6 +355,12 @@ fn views_change_with_the_size_of_images() {
     assert_eq!(recipe["augmentation"]["views"][1]["flip"], 0.25);
     assert_eq!(recipe["evaluation"]["crop"], 64);
     assert_eq!(recipe["evaluation"]["resize"], 74);
+    let one = world.run(&format!("{line} --set augmentation.views.0.size=48"));
+    let views = &one.json()["recipe"]["augmentation"]["views"];
+    assert_eq!(
+        (&views[0]["size"], &views[1]["size"]),
+        (&48.into(), &96.into())
+    );
     let ran = world.run(&format!("{line} --set augmentation.views.2.size=64"));
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert!(

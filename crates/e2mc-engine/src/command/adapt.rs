@@ -57,6 +57,7 @@ pub(crate) fn run(options: &AdaptOptions) -> Result<ExitCode> {
     };
     let mut origin = json!({
         "checkpoint": checkpoint, "data": data, "output": options.output,
+        "preprocessing": images.preprocessing(),
     });
     if judged {
         origin["judged_by"] = json!(by);

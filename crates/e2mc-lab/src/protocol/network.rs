@@ -15,7 +15,7 @@ use e2mc_train::{Model, Output, Recipe, World, device};
 use crate::checkpoint::{Reading, check_output, digest};
 use crate::error::{Error, ProtocolError};
 use crate::features::Seen;
-use crate::images::{LabelledImages, LabelledSplits, fingerprint, named};
+use crate::images::{LabelledImages, LabelledSplits, fingerprint, named, preprocessing};
 use crate::machine::{Machine, batch};
 use crate::notice::Notices;
 
@@ -321,19 +321,6 @@ fn origin(
         val_seed: taken.val_seed,
         output,
     }))
-}
-
-/// How images are prepared, as a result has it.
-fn preprocessing(evaluation: &Preprocessing) -> e2mc_record::Preprocessing {
-    e2mc_record::Preprocessing {
-        channels: evaluation.channels,
-        resize: evaluation.resize,
-        crop: evaluation.crop,
-        squash: evaluation.squash,
-        filter: evaluation.resize.map(|_| evaluation.filter.to_string()),
-        mean: evaluation.mean.clone(),
-        std: evaluation.std.clone(),
-    }
 }
 
 /// The record of one split of the images at `data`.

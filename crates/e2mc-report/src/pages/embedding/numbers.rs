@@ -198,6 +198,9 @@ pub fn json(subjects: &[Subject], findings: &[Finding]) -> Value {
 fn of(subject: &Subject) -> Value {
     let d = &subject.diagnostics;
     let mut result = json!({ "source": subject.source, "transform": format!("{:?}", subject.transform).to_lowercase() });
+    if let Some(preprocessing) = &subject.preprocessing {
+        result["preprocessing"] = json!(preprocessing);
+    }
     for (_, key, value, decimals) in quantities(subject) {
         // Counts stay whole numbers.
         result[key] = match value {

@@ -3,6 +3,7 @@
 use e2mc::{Matrix, MatrixView, Transform};
 use e2mc_eval::diagnostics::{Config, Diagnostics, alignment, diagnose, lidar, sample_rows};
 use e2mc_eval::{Error, Rows};
+use e2mc_record::Preprocessing;
 
 /// Rows that charts show, at most.
 const PICTURED: usize = 1500;
@@ -14,6 +15,8 @@ pub struct Subject {
     pub name: String,
     /// Where they come from.
     pub source: String,
+    /// How images were prepared for a network; none where rows come from a file.
+    pub preprocessing: Option<Preprocessing>,
     /// The map to the unit interval.
     pub transform: Transform,
     /// What was measured.
@@ -42,6 +45,7 @@ impl Subject {
         Ok(Self {
             name: name.to_owned(),
             source: source.to_owned(),
+            preprocessing: None,
             transform: config.transform,
             diagnostics: diagnose(rows, config)?,
             picture: sample_rows(rows, PICTURED, config.seed)?,

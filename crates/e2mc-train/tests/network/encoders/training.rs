@@ -68,11 +68,16 @@ fn keys_without_a_bias_keep_none() {
     );
 }
 
-/// How far each tensor moves in a step of plain descent.
+/// How far each tensor of a ViT moves in a step of plain descent.
 fn moved(change: impl Fn(&mut Recipe)) -> BTreeMap<String, f64> {
     // LayerScale would make gradients too small for a step to show.
     let mut backbone = vit();
     backbone["layer_scale"] = false.into();
+    moved_of(backbone, change)
+}
+
+/// The same of any network.
+fn moved_of(backbone: serde_json::Value, change: impl Fn(&mut Recipe)) -> BTreeMap<String, f64> {
     let mut recipe = recipe_of(backbone, "sgd");
     recipe.optimizer =
         serde_json::from_value(json!({"name": "sgd", "momentum": 0.0, "weight_decay": 0.0}))
@@ -131,6 +136,36 @@ fn matrices_alone_decay() {
         assert!(all[name] > 10.0 * none[name], "{name}");
         let same = (matrices[name] / none[name] - 1.0).abs() < 1e-3;
         assert_eq!(!same, decays, "{name}: {} {}", matrices[name], none[name]);
+    }
+}
+
+#[test]
+fn the_stages_of_a_convnext_have_rates_and_can_be_frozen() {
+    // LayerScale starts near zero: only a large step shows.
+    let moved = |change: fn(&mut Recipe)| {
+        moved_of(convnext(), |recipe| {
+            recipe.training.learning_rate *= 1e3;
+            change(recipe);
+        })
+    };
+    let full = moved(|_| ());
+    let less = moved(|recipe| recipe.training.layer_decay = Some(0.5));
+    for (name, scale) in [
+        ("backbone.stem.0.bias", 0.03125),
+        ("backbone.stages.0.blocks.0.mlp.fc2.bias", 0.0625),
+        ("backbone.stages.3.blocks.0.mlp.fc2.bias", 0.5),
+        ("projector.0.weight", 1.0),
+    ] {
+        let ratio = less[name] / full[name];
+        assert!((ratio / scale - 1.0).abs() < 1e-2, "{name}: {ratio}");
+    }
+    let frozen = moved(|recipe| recipe.training.freeze_blocks = Some(2));
+    for (name, distance) in frozen {
+        let first = ["stem.", "stages.0.", "stages.1."];
+        let first = first
+            .iter()
+            .any(|part| name.starts_with(&format!("backbone.{part}")));
+        assert_eq!(distance == 0.0, first, "{name}");
     }
 }
 
