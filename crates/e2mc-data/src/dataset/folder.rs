@@ -55,6 +55,20 @@ struct Lister<'a> {
     progress: Option<&'a (dyn Fn(usize) + Sync)>,
 }
 
+/// The names of the folders of images that every one of several folders holds, at least two: classes
+/// below splits of unknown names, perhaps. `None` where they differ.
+fn same_folders(folders: &[PathBuf]) -> Option<Vec<String>> {
+    let below = |folder: &PathBuf| -> Option<Vec<String>> {
+        let inner = folders_in(folder).ok()?;
+        Some(inner.iter().map(|inner| file_name(inner)).collect())
+    };
+    let (first, others) = folders.split_first()?;
+    let inner = below(first).filter(|inner| inner.len() > 1 && !others.is_empty())?;
+    let same = |other: &PathBuf| below(other).as_ref() == Some(&inner);
+    let of_images = || first_image(first).is_some_and(|image| image.parent() != Some(first));
+    (others.iter().all(same) && of_images()).then_some(inner)
+}
+
 /// The images in a folder of class folders, or in a flat folder. Class folders are searched to the
 /// bottom, several at a time; names that start with a dot are skipped. `progress` is told the
 /// number of images found so far. With `beside`, images beside class folders come last and have no
@@ -102,6 +116,19 @@ pub(super) fn list_images(
         index.names.append(&tree.names);
         index.labels.resize(index.names.len(), label);
         index.classes.push(file_name(folder));
+    }
+    if let Some(inner) = same_folders(&folders) {
+        let names = |folders: &[String]| match folders {
+            [first, second, .., _] => format!("{first}/, {second}/, …"),
+            all => all.join("/, ") + "/",
+        };
+        index.warnings.push(format!(
+            "{}: {} were taken for classes, although each holds the same folders ({}); name splits \
+             train/ and val/ or test/",
+            root.display(),
+            names(&index.classes),
+            names(&inner)
+        ));
     }
     match (images.first(), index.classes.first(), empty) {
         (Some(image), Some(class), _) if !beside => {

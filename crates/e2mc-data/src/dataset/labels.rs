@@ -42,7 +42,8 @@ pub(super) fn from_texts<S: AsRef<str>>(texts: &[S]) -> Result<(Vec<u32>, Vec<St
     let odd = |text: &S| other(text) || !numbers && whole_number(text.as_ref(), false).is_some();
     if let Some(place) = texts.iter().position(odd) {
         // Where the first alone differs, a header perhaps, it is the odd one.
-        let plain = |text: &S| whole_number(text.as_ref(), false).is_some();
+        let decimal = texts[1..].iter().any(|text| text.as_ref().contains('.'));
+        let plain = |text: &S| whole_number(text.as_ref(), decimal).is_some();
         let first = texts.len() > 2 && texts[1..].iter().all(|text| plain(text) != numbers);
         return Err(Mix {
             place: if first { 0 } else { place },
@@ -197,6 +198,13 @@ mod tests {
             }
         );
         assert_eq!(mix(&["class", "2"]).place, 1);
+        assert_eq!(
+            mix(&["10.0", "9.0", "-1.0"]),
+            Mix {
+                place: 2,
+                numbers: true
+            }
+        );
         for odd in ["label", "-1", "1.0", "4000000000"] {
             let found = mix(&["3", odd, "2"]);
             assert!(found.place == 1 && found.numbers, "{odd}");

@@ -19,12 +19,39 @@ use crate::Error;
 /// searched.
 const LONGEST: usize = 1 << 14;
 
+/// How many of a list's images may be missing at its start before it is another folder's list, or
+/// none of images.
+const SOUGHT: usize = 16;
+
+/// The images of a list whose paths begin at its own folder.
+///
+/// # Errors
+/// As [`read_list`]; there is none of the first images.
+pub(super) fn read_list_of_folder(path: &Path) -> Result<Index, Error> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    read(path, |rows| {
+        let there = |row: &Row<'_>| folder.join(row.path.as_ref()).symlink_metadata().is_ok();
+        match rows.iter().take(SOUGHT).any(there) {
+            true => Ok(()),
+            false => {
+                let expected = "an image's path, relative to the list's folder";
+                let found = format!("{}, and there is no such file", rows[0].path);
+                Err(damaged(path, rows[0].line, expected, &found))
+            }
+        }
+    })
+}
+
 /// The images of a list.
 ///
 /// # Errors
 /// The file cannot be read or is no text, it lists nothing, or its lines are not alike: with a
 /// label and without, or with numbers and with names.
 pub(super) fn read_list(path: &Path) -> Result<Index, Error> {
+    read(path, |_| Ok(()))
+}
+
+fn read(path: &Path, check: impl Fn(&[Row<'_>]) -> Result<(), Error>) -> Result<Index, Error> {
     let source = Source::of(path)?;
     let bytes = fs::read(path).map_err(|source| Error::Read {
         path: path.to_owned(),
@@ -58,6 +85,7 @@ pub(super) fn read_list(path: &Path) -> Result<Index, Error> {
         (index.labels, index.classes) = labels::from_texts(&texts)
             .map_err(|mix| damaged(rows[mix.place].line, &mix.expected(), texts[mix.place]))?;
     }
+    check(&rows)?;
     index.names.shrink();
     index.sources.push(source);
     Ok(index)

@@ -9,7 +9,7 @@ use super::files::{ImageFiles, leads_nowhere};
 use super::folder::{Entries, file_name, first_image, folders_in};
 use super::idx_files::{idx_images, open_idx};
 use super::labelled_folder::{SplitFolder, open_images, open_split};
-use super::list::read_list;
+use super::list::{read_list, read_list_of_folder};
 use super::options::{OpenOptions, Split};
 use super::shards::{ShardSet, tar_files};
 use super::split_words;
@@ -303,7 +303,7 @@ fn open_list(
     options: &OpenOptions<'_>,
 ) -> Result<Arc<dyn Dataset>, Error> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut index = read_list(path)?;
+    let mut index = read_list_of_folder(path)?;
     if let Some(other) = other
         && !index.labels.is_empty()
         && let Ok(other) = read_list(other)

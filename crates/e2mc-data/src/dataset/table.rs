@@ -87,8 +87,7 @@ pub(super) fn header_warning(path: &Path, line: &str) -> String {
 type Table<'a> = (Vec<Row<'a>>, Vec<String>);
 
 /// The rows of a table, and what the user should know of it; `None` for a file that is none: it has
-/// neither quoted fields nor a header of several columns with pandas' index or more than a path and
-/// a label.
+/// neither quoted fields nor a header of other columns than a path and a label behind it.
 ///
 /// # Errors
 /// Rows have not as many fields as the header, or it is unclear which column holds the paths or the
@@ -115,7 +114,12 @@ pub(super) fn read<'a>(text: &'a str, path: &Path) -> Result<Option<Table<'a>>, 
     let header = is_header(first_fields, path);
     let columns = first_fields.len();
     let boxed = !header && is_boxed(first_fields);
-    if !any_quoted && !boxed && (!header || columns < 3) {
+    // A plain list has its paths first.
+    let listed = columns < 3
+        && first_fields
+            .first()
+            .is_some_and(|name| is_path_column(name));
+    if !any_quoted && !boxed && (!header || listed) {
         return Ok(None);
     }
     let records = records(text, separator, path)?;
@@ -310,6 +314,7 @@ mod tests {
             rows("Unnamed: 0,label,file\n0,x,a.png\n1,y,b.png\n"),
             wanted
         );
+        assert_eq!(rows("label,path\nx,a.png\ny,b.png\n"), wanted);
         assert_eq!(
             rows("id,image,class,set\n7,a.png,x,t\n8,b.png,y,t\n"),
             wanted

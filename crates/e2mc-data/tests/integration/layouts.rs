@@ -407,6 +407,7 @@ fn tables_of_every_make_are_read() {
             "quoted.csv",
             "\"path\",\"label\"\n\"img/0.png\",\"a\"\n\"img/1.png\",\"b\"\n",
         ),
+        ("labels first.csv", "label,path\na,img/0.png\nb,img/1.png\n"),
         ("partly.csv", "path,label\n\"img/0.png\",a\nimg/1.png,b\n"),
         (
             "wide.csv",
@@ -437,6 +438,55 @@ fn tables_of_every_make_are_read() {
     assert_eq!(halves, [item("0", "10.5"), item("1", "9.5")]);
     let dataset = open(&folder.path().join("halves.csv"), Split::Train).unwrap();
     assert_eq!(labels(&*dataset), [Some(1), Some(0)]);
+}
+
+#[test]
+fn a_list_of_no_image_that_is_there_is_refused_by_line() {
+    let folder = folder(&["img/0.png", "img/1.png"]);
+    for (text, line, found) in [
+        (",image,label\n0,0.png,1\n1,1.png,2\n", 2, "0.png"),
+        ("path;label\nimg/0.png;a\nimg/1.png;b\n", 1, "path;label"),
+    ] {
+        put(&folder, "list.csv", text.as_bytes());
+        let error = open(&folder.path().join("list.csv"), Split::Train)
+            .err()
+            .unwrap();
+        let said = error.to_string();
+        assert!(said.contains(&format!("list.csv, line {line}")), "{said}");
+        assert!(said.contains("relative to the list's folder"), "{said}");
+        assert!(
+            said.contains(&format!("{found}, and there is no such file")),
+            "{said}"
+        );
+        assert!(error.hint().unwrap().contains("a tab, a comma or a space"));
+    }
+    // One that lacks its first image is a list with a bad image.
+    put(&folder, "list.csv", b"img/9.png,a\nimg/1.png,b\n");
+    assert_eq!(
+        open(&folder.path().join("list.csv"), Split::Train)
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn splits_of_unknown_names_are_told_of() {
+    let warned = |files: &[&str]| {
+        let folder = folder(files);
+        let dataset = open(folder.path(), Split::Train).unwrap();
+        dataset.warnings().concat()
+    };
+    let said = warned(&[
+        "tr/cat/0.png",
+        "tr/dog/1.png",
+        "te/cat/2.png",
+        "te/dog/3.png",
+    ]);
+    assert!(said.contains("te/, tr/ were taken for classes"), "{said}");
+    assert!(said.contains("the same folders (cat/, dog/)"), "{said}");
+    let plain = warned(&["cat/a/0.png", "cat/b/1.png", "dog/a/2.png", "dog/c/3.png"]);
+    assert_eq!(plain, "");
 }
 
 #[test]

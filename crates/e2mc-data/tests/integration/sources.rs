@@ -273,7 +273,8 @@ fn a_long_line_of_something_else_is_refused_at_once() {
 #[test]
 fn lists_may_have_commas_in_paths_and_a_header() {
     let read = |name: &str, content: &str| {
-        let folder = folder(&[(name, content.as_bytes())]);
+        let images = ["a,b.jpg", "b.jpg"].map(|image| (image, &b""[..]));
+        let folder = folder(&[images[0], images[1], (name, content.as_bytes())]);
         let dataset = open(folder.path(), Split::Train).unwrap();
         let warnings = dataset.warnings().len();
         (names(&*dataset), labels(&*dataset), warnings)
@@ -355,6 +356,8 @@ fn splits_agree_on_their_classes() {
         &[
             ("train.txt", b"a.jpg 0\nb.jpg 3\n"),
             ("val.txt", b"c.jpg 1\n"),
+            ("a.jpg", b""),
+            ("c.jpg", b""),
         ],
         &[
             ("x-train-0.tar", &shard(b"3")),
@@ -374,6 +377,8 @@ fn splits_agree_on_their_classes() {
     let named = folder(&[
         ("train.txt", b"a.jpg cat\nb.jpg cow\nc.jpg dog\n"),
         ("val.txt", b"d.jpg dog\ne.jpg cat\n"),
+        ("a.jpg", b""),
+        ("d.jpg", b""),
     ]);
     let [train, test] = [Split::Train, Split::Test].map(|split| open(named.path(), split).unwrap());
     assert_eq!(train.classes(), test.classes());

@@ -93,7 +93,12 @@ fn with_array<T>(
         None => {
             let mut fitting = Vec::new();
             for name in names {
-                if entry(&mut archive, path, &name, |array| Ok(array.shape.len()))? == rank {
+                // Labels may be a column.
+                let fits = |array: Array<'_>| {
+                    let column = rank == 1 && matches!(array.shape[..], [_, 1]);
+                    Ok(array.shape.len() == rank || column)
+                };
+                if entry(&mut archive, path, &name, fits)? {
                     fitting.push(name);
                 }
             }

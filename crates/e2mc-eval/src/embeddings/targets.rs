@@ -258,6 +258,9 @@ mod tests {
         let classes = |values: &[i64]| read(Column::Integers(values, 1)).unwrap();
         assert_eq!(classes(&[0, 1, 2, 0]), Targets::Classes(vec![0, 1, 2, 0]));
         assert_eq!(classes(&[1, 0, 1]), Targets::Classes(vec![1, 0, 1]));
+        // The only array of a file needs no name.
+        let unnamed = read_targets(folder.path().join("y.npz").display().to_string());
+        assert_eq!(unnamed.unwrap(), Targets::Classes(vec![1, 0, 1]));
         let Targets::Multi(label) = classes(&[1, 0, -1]) else {
             panic!("a row is ignored");
         };

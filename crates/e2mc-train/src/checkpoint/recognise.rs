@@ -121,7 +121,10 @@ pub(super) fn one(
     };
     for (&name, &tensor) in tensors {
         let Some(within) = name.strip_prefix(place.module.as_str()) else {
-            ignore(outside(name, &place.module));
+            // What is not computed with is named below, with its type.
+            if tensor.kind().is_some() {
+                ignore(outside(name, &place.module));
+            }
             continue;
         };
         let in_backbone = name.strip_prefix(place.backbone);
