@@ -109,6 +109,10 @@ fn errors_between_processes() {
             port,
             seconds: 300,
         },
+        WorldError::Program {
+            rank: 2,
+            found: "permission denied".into(),
+        },
         WorldError::Other {
             rank: 2,
             what: "recipe".into(),

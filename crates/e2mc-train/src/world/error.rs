@@ -55,6 +55,14 @@ pub enum WorldError {
         /// How long they were waited for.
         seconds: u64,
     },
+    /// A process cannot tell which program it runs.
+    #[error("process {rank} cannot read the file of its own program: {found}")]
+    Program {
+        /// The process.
+        rank: usize,
+        /// What the system said.
+        found: String,
+    },
     /// A process is about something else than the others.
     #[error("process {rank} has another {what} than process 0: expected {expected}, found {found}")]
     Other {
@@ -140,7 +148,11 @@ impl WorldError {
             Self::Missing { .. } => {
                 "start all processes, with the same address, port, number of processes and run"
             }
-            Self::Other { .. } => "start all processes with the same arguments, data and program",
+            Self::Program { .. } => "give the program's file the permission to be read",
+            Self::Other { .. } => {
+                "start all processes with the same arguments and data, and the same build of the \
+                 program"
+            }
             Self::Lost { .. } => {
                 "check that process's machine and memory, then run the command again or resume the \
                  run"

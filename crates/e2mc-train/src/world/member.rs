@@ -14,6 +14,7 @@ use std::thread::{Builder, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use super::patient::PatientStore;
+use super::program::Program;
 use super::raw::{Group, Message, Store};
 use super::{Place, StoreServer, WorldError};
 
@@ -70,6 +71,10 @@ impl Member {
         if cuda && !super::raw::has_nccl() {
             return Err(WorldError::NoNccl { size: place.size });
         }
+        let program = Program::own().map_err(|error| WorldError::Program {
+            rank: place.rank,
+            found: error.to_string(),
+        })?;
         let listener = listener(&place)?;
         let no_store = |found| WorldError::NoStore {
             rank: place.rank,
@@ -91,7 +96,7 @@ impl Member {
             beats: Some(beats),
             place,
         };
-        if let Err(error) = member.meet() {
+        if let Err(error) = member.meet(&program) {
             // The server of the store stays until the others know, too.
             member.fail(&error.to_string(), false);
             return Err(error);
@@ -117,33 +122,35 @@ impl Member {
         Ok(member)
     }
 
-    /// Waits for all others and compares what must be alike from the start.
-    fn meet(&self) -> Result<(), WorldError> {
+    /// Waits for all others and compares what must be alike from the start. Each process compares
+    /// all of them, so that none waits for those that have found a difference.
+    fn meet(&self, program: &Program) -> Result<(), WorldError> {
         let Place { rank, size, .. } = self.place;
-        let own = format!("{}\n{size}", env!("CARGO_PKG_VERSION"));
+        let Program { build, libtorch } = program;
+        let own = format!("{build}\n{size}\n{libtorch}");
         self.set(&key::joined(rank), &own)?;
         let since = Instant::now();
-        let mut missing: Vec<usize> = (0..size).filter(|&other| other != rank).collect();
+        let mut joined = vec![None; size];
+        joined[rank] = Some(own);
         let mut pause = Pause::new();
-        while !missing.is_empty() {
-            let mut waiting = Vec::new();
-            for other in missing {
-                match self.get(&key::joined(other))? {
-                    None => waiting.push(other),
-                    Some(theirs) => {
-                        // Compared with process 0's by whoever is not process 0.
-                        let (first, found, whose) = match rank {
-                            0 => (&own, &theirs, other),
-                            _ => (&theirs, &own, rank),
-                        };
-                        if rank == 0 || other == 0 {
-                            compare_programs(first, found, whose)?;
-                        }
+        loop {
+            for (other, theirs) in joined.iter_mut().enumerate() {
+                if theirs.is_none() {
+                    *theirs = self.get(&key::joined(other))?;
+                }
+            }
+            if let Some(first) = &joined[0] {
+                for (other, theirs) in joined.iter().enumerate() {
+                    if let Some(theirs) = theirs {
+                        compare_programs(first, theirs, other)?;
                     }
                 }
             }
-            missing = waiting;
-            if !missing.is_empty() && since.elapsed() > self.timeout {
+            let missing: Vec<usize> = (0..size).filter(|&other| joined[other].is_none()).collect();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            if since.elapsed() > self.timeout {
                 return Err(WorldError::Missing {
                     ranks: missing,
                     size,
@@ -152,12 +159,9 @@ impl Member {
                     seconds: self.timeout.as_secs(),
                 });
             }
-            if !missing.is_empty() {
-                self.fail_as_others()?;
-                pause.wait();
-            }
+            self.fail_as_others()?;
+            pause.wait();
         }
-        Ok(())
     }
 
     /// Does something with the group, as all processes do.
@@ -513,13 +517,15 @@ fn store(place: &Place, listener: Option<OwnedFd>, timeout: Duration) -> Result<
     }
 }
 
-/// Compares version and number of processes, each on a line of its own.
+/// Compares build, number of processes and libtorch, each on a line of its own.
 fn compare_programs(first: &str, found: &str, rank: usize) -> Result<(), WorldError> {
+    const WHAT: [&str; 3] = [
+        "build of the program",
+        "number of processes",
+        "version of libtorch",
+    ];
     let pairs = first.lines().zip(found.lines());
-    for (what, (expected, found)) in ["version of the program", "number of processes"]
-        .into_iter()
-        .zip(pairs)
-    {
+    for (what, (expected, found)) in WHAT.into_iter().zip(pairs) {
         if expected != found {
             return Err(WorldError::Other {
                 rank,

@@ -18,6 +18,7 @@ mod gradients;
 mod member;
 mod patient;
 mod place;
+mod program;
 mod raw;
 
 use std::ops::Range;

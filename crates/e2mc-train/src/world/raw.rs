@@ -52,6 +52,7 @@ unsafe extern "C" {
         out: *mut *mut u8,
         length: *mut usize,
     ) -> *mut c_char;
+    fn e2mc_libtorch_version(out: *mut *mut c_char) -> *mut c_char;
     fn e2mc_exchanged() -> i64;
     fn e2mc_has_nccl() -> bool;
     fn e2mc_group(
@@ -92,17 +93,22 @@ unsafe extern "C" {
     fn e2mc_reducer_free(reducer: *mut RawReducer);
 }
 
-/// Takes over the message of a function that failed.
-fn check(message: *mut c_char) -> Result<(), Message> {
-    if message.is_null() {
-        return Ok(());
+/// Takes over a text that a function made, if it made one.
+fn text(text: *mut c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
     }
     // SAFETY: what is not null is a C string that belongs to the caller, and is freed once.
     unsafe {
-        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
-        e2mc_free(message.cast());
-        Err(text)
+        let copy = CStr::from_ptr(text).to_string_lossy().into_owned();
+        e2mc_free(text.cast());
+        Some(copy)
     }
+}
+
+/// Takes over the message of a function that failed.
+fn check(message: *mut c_char) -> Result<(), Message> {
+    text(message).map_or(Ok(()), Err)
 }
 
 fn c_string(text: &str) -> Result<CString, Message> {
@@ -126,6 +132,15 @@ fn owned(tensor: Raw) -> Tensor {
     // SAFETY: the shim's functions give a new tensor, which belongs to the caller, where they
     // succeed.
     unsafe { Tensor::from_ptr(tensor.cast_mut().cast()) }
+}
+
+/// The version of the libtorch that is loaded, as it says itself.
+pub(super) fn libtorch_version() -> String {
+    let mut out = ptr::null_mut();
+    // SAFETY: `out` lives through the call.
+    let failed = check(unsafe { e2mc_libtorch_version(&raw mut out) });
+    let version = text(out).filter(|_| failed.is_ok());
+    version.unwrap_or_else(|| "unknown".into())
 }
 
 /// How long this process has spent in exchanges since it began.

@@ -8,6 +8,7 @@ mod common;
 mod embedding;
 mod exact;
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -51,10 +52,22 @@ struct Family(Vec<Child>);
 
 impl Family {
     fn start(case: &str, size: usize, patience: u64, change: impl Fn(usize, &mut Command)) -> Self {
+        let own = std::env::current_exe().unwrap();
+        Self::start_of(|_| &own, case, size, patience, change)
+    }
+
+    /// The same, each process with a program of its own.
+    fn start_of<'a>(
+        program: impl Fn(usize) -> &'a Path,
+        case: &str,
+        size: usize,
+        patience: u64,
+        change: impl Fn(usize, &mut Command),
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let children = (0..size).map(|rank| {
-            let mut command = Command::new(std::env::current_exe().unwrap());
+            let mut command = Command::new(program(rank));
             command
                 .args(["member", "--exact", "--nocapture", "--test-threads=1"])
                 .env(CASE, case)
@@ -374,6 +387,51 @@ fn another_recipe_is_refused_by_process_and_setting() {
         30,
         &[(0, text), (1, text), (2, text)],
     );
+}
+
+#[test]
+fn another_build_of_the_program_is_refused_by_process_and_build() {
+    let own = std::env::current_exe().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other");
+    std::fs::copy(&own, &other).unwrap();
+    // It does the same, as a program does that differs in nothing but a line of code.
+    let mut file = std::fs::OpenOptions::new().append(true).open(&other);
+    file.as_mut().unwrap().write_all(b"\0").unwrap();
+    drop(file);
+    for way in Way::BOTH {
+        let program = |rank| if rank == 1 { &*other } else { &*own };
+        let family = Family::start_of(program, "exchange", 3, 30, |_, command| {
+            way.choose(3, command);
+        });
+        let said = family.end();
+        let text = "error: process 1 has another build of the program than process 0: expected ";
+        let builds = |said: &str| -> Option<(String, String)> {
+            let (_, builds) = said.split_once(text)?;
+            let (expected, found) = builds.lines().next()?.split_once(", found ")?;
+            Some((expected.into(), found.into()))
+        };
+        let (expected, other) = builds(&said[0].1).unwrap_or_else(|| panic!("{said:?}"));
+        assert_ne!(expected, other);
+        for build in [&expected, &other] {
+            let version = concat!(env!("CARGO_PKG_VERSION"), " (");
+            assert!(build.starts_with(version), "{build}");
+        }
+        for (good, said) in &said {
+            assert!(!good, "{said}");
+            // By itself, or told by another.
+            assert!(said.contains(&text["error: ".len()..]), "{said}");
+        }
+    }
+    // The same file under another name is the same program.
+    std::fs::copy(&own, &other).unwrap();
+    let program = |rank| if rank == 1 { &*other } else { &*own };
+    let family = Family::start_of(program, "exchange", 3, 60, |_, command| {
+        Way::Memory.choose(3, command)
+    });
+    for (good, said) in family.end() {
+        assert!(good, "{said}");
+    }
 }
 
 #[test]

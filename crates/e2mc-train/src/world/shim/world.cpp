@@ -1,6 +1,7 @@
 // The processes that train together, on libtorch's own c10d. Each function returns nullptr, or a
 // message to be freed with e2mc_free; no exception leaves. Tensors are tch's, that is at::Tensor.
 #include <ATen/ATen.h>
+#include <ATen/Version.h>
 #include <c10/util/Flags.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -208,6 +209,18 @@ char* e2mc_store_get(E2mcStore* store, const char* key, uint8_t** out, size_t* l
     *length = value.size();
     *out = static_cast<uint8_t*>(malloc(value.size() + 1));
     memcpy(*out, value.data(), value.size());
+  });
+}
+
+// The version of the libtorch that is loaded, which its headers need not be of. `*out` is to be freed with
+// e2mc_free.
+char* e2mc_libtorch_version(char** out) noexcept {
+  return guarded([&] {
+    const std::string known = at::show_config(), name = "TORCH_VERSION=";
+    auto start = known.find(name);
+    TORCH_CHECK(start != std::string::npos, "libtorch does not say its version");
+    start += name.size();
+    *out = strdup(known.substr(start, known.find_first_of(", \n", start) - start).c_str());
   });
 }
 
