@@ -102,6 +102,11 @@ fn errors_between_processes() {
             port,
             found: "no answer".into(),
         },
+        WorldError::Taken {
+            rank: 1,
+            host: host.clone(),
+            port,
+        },
         WorldError::Missing {
             ranks: vec![1, 3],
             size: 4,

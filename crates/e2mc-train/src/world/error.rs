@@ -38,6 +38,16 @@ pub enum WorldError {
         /// What was found there.
         found: String,
     },
+    /// A process of the same number has joined the run before.
+    #[error("the run at {host}:{port} has a process {rank} already, and this is another")]
+    Taken {
+        /// The number.
+        rank: usize,
+        /// Where they meet.
+        host: String,
+        /// The port.
+        port: u16,
+    },
     /// Processes did not come.
     #[error(
         "{} of {size} did not join the run at {host}:{port} within {seconds} s",
@@ -144,6 +154,10 @@ impl WorldError {
             Self::NoStore { .. } => {
                 "give all processes the same MASTER_ADDR and MASTER_PORT, on which process 0 can \
                  listen"
+            }
+            Self::Taken { .. } => {
+                "give each process a RANK of its own, and each run a MASTER_PORT or E2MC_RUN_ID of \
+                 its own"
             }
             Self::Missing { .. } => {
                 "start all processes, with the same address, port, number of processes and run"

@@ -43,6 +43,10 @@ pub(super) struct Member {
 
 /// Keys of the store.
 mod key {
+    /// How many processes have come with this number.
+    pub(super) fn came(rank: usize) -> String {
+        format!("came/{rank}")
+    }
     pub(super) fn joined(rank: usize) -> String {
         format!("joined/{rank}")
     }
@@ -85,6 +89,14 @@ impl Member {
         let store = store(&place, listener, timeout)
             .and_then(|store| PatientStore::new(store, timeout))
             .map_err(no_store)?;
+        // Before this process leaves anything in the store: it would be taken for the other's.
+        if store.count(&key::came(place.rank)).map_err(no_store)? > 1 {
+            return Err(WorldError::Taken {
+                rank: place.rank,
+                host: place.host.clone(),
+                port: place.port,
+            });
+        }
         let store = Arc::new(store);
         let beats = beats(store.clone(), place.rank).map_err(no_store)?;
         let mut member = Self {

@@ -60,6 +60,12 @@ impl PatientStore {
         self.ask(move |store| store.set(&key, &value))
     }
 
+    /// Counts up under `key`, and gives the new number, from 1: no two processes get the same.
+    pub(super) fn count(&self, key: &str) -> Result<i64, Message> {
+        let key = key.to_owned();
+        self.ask(move |store| store.count(&key))
+    }
+
     /// What stands under `key` now, if anything does.
     pub(super) fn get(&self, key: &str) -> Result<Option<String>, Message> {
         let key = key.to_owned();

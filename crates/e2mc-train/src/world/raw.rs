@@ -46,6 +46,7 @@ unsafe extern "C" {
         value: *const u8,
         length: usize,
     ) -> *mut c_char;
+    fn e2mc_store_count(store: *mut RawStore, key: *const c_char, out: *mut i64) -> *mut c_char;
     fn e2mc_store_get(
         store: *mut RawStore,
         key: *const c_char,
@@ -194,6 +195,15 @@ impl Store {
         let key = c_string(key)?;
         // SAFETY: key and value live through the call.
         check(unsafe { e2mc_store_set(self.0.as_ptr(), key.as_ptr(), value.as_ptr(), value.len()) })
+    }
+
+    /// Counts up under `key`, and gives the new number, from 1: no two processes get the same.
+    pub(super) fn count(&self, key: &str) -> Result<i64, Message> {
+        let key = c_string(key)?;
+        let mut out = 0;
+        // SAFETY: key and `out` live through the call.
+        check(unsafe { e2mc_store_count(self.0.as_ptr(), key.as_ptr(), &raw mut out) })?;
+        Ok(out)
     }
 
     /// What stands under `key` now, if anything does.

@@ -160,6 +160,7 @@ fn play(case: &str, world: &World) -> Result<(), Error> {
         "frozen" => exact::frozen(world),
         "embedding" => embedding::of_one(world),
         "resume" => resume(world),
+        "until told" => until_told(world),
         "killed" => lost(world, || exit(9)),
         "killed in training" => lost_in_training(world),
         "stopped" => lost(world, || {
@@ -207,6 +208,15 @@ fn lost_in_training(world: &World) -> Result<(), Error> {
         });
     }
     common::run(&mut trainer, u64::MAX, None, 1).map(drop)
+}
+
+/// Exchanges until the test's file is there, which process 0 sees.
+fn until_told(world: &World) -> Result<(), Error> {
+    let told = Path::new(&std::env::var("E2MC_TEST_FOLDER").unwrap()).join("told");
+    while !world.any(world.is_first() && told.exists())? {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }
 
 fn resume(world: &World) -> Result<(), Error> {
@@ -431,6 +441,38 @@ fn another_build_of_the_program_is_refused_by_process_and_build() {
     });
     for (good, said) in family.end() {
         assert!(good, "{said}");
+    }
+}
+
+#[test]
+fn a_second_process_of_a_number_is_refused_at_once_and_the_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    for way in Way::BOTH {
+        let told = folder.path().join("told");
+        // Two processes and one more, which says that it is one of them.
+        let mut family = Family::start("until told", 3, 60, |rank, command| {
+            way.choose(2, command);
+            let rank = rank.min(1).to_string();
+            command.env(variable::SIZE, "2").env(variable::RANK, rank);
+            command.env("E2MC_TEST_FOLDER", folder.path());
+        });
+        let since = Instant::now();
+        let ended = |child: &mut Child| matches!(child.try_wait(), Ok(Some(_)));
+        while !family.0.iter_mut().any(ended) && since.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::fs::write(&told, "").unwrap();
+        let said = family.end();
+        std::fs::remove_file(&told).unwrap();
+        // Which of the two was later is open.
+        let refused: Vec<_> = said.iter().filter(|(good, _)| !good).collect();
+        assert!(refused.len() == 1 && said[0].0, "{said:?}");
+        let text = "error: the run at 127.0.0.1:";
+        let end = " has a process 1 already, and this is another";
+        assert!(
+            refused[0].1.contains(text) && refused[0].1.contains(end),
+            "{said:?}"
+        );
     }
 }
 

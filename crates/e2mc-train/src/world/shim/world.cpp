@@ -201,6 +201,10 @@ void e2mc_store_free(E2mcStore* store) noexcept {
 char* e2mc_store_set(E2mcStore* store, const char* key, const uint8_t* value, size_t length) noexcept {
   return guarded([&] { store->store->set(key, std::vector<uint8_t>(value, value + length)); });
 }
+// Counts up under `key`; `*out` is the new number. No two processes get the same.
+char* e2mc_store_count(E2mcStore* store, const char* key, int64_t* out) noexcept {
+  return guarded([&] { *out = store->store->add(key, 1); });
+}
 // Leaves `*out` alone where there is no such key.
 char* e2mc_store_get(E2mcStore* store, const char* key, uint8_t** out, size_t* length) noexcept {
   return guarded([&] {
