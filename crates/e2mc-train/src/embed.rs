@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use e2mc::Matrix;
 use e2mc_base::affinity;
-use e2mc_data::{Augmentation, BadImage, Dataset, Loader, LoaderConfig, Pipeline, Preprocessing};
+use e2mc_data::{Augmentation, Dataset, Loader, LoaderConfig, Pipeline, Preprocessing};
 use tch::{Device, Kind, Tensor};
 
 use crate::Error;
 use crate::images::images;
 use crate::model::Model;
+use crate::together::share_bad_images;
 use crate::world::World;
 
 /// Which numbers of the network are wanted.
@@ -244,7 +245,7 @@ pub fn embed_until<E: From<Error>>(
             return Ok(false);
         }
     }
-    share_bad_images(world, &loader)?;
+    share_bad_images(world, &loader, &loader.take_bad())?;
     Ok(true)
 }
 
@@ -261,26 +262,6 @@ fn of_all(world: &World, rows: Tensor, batch: usize, count: usize) -> Result<Ten
     let rows = rows.f_reshape([own, width])?;
     let even = rows.f_constant_pad_nd([0, 0, 0, batch as i64 - own])?;
     Ok(world.gather(&even)?.f_narrow(0, 0, count as i64)?)
-}
-
-/// Notes the images that other processes could not use, in the order of the data set.
-fn share_bad_images(world: &World, loader: &Loader) -> Result<(), Error> {
-    if world.size() == 1 {
-        return Ok(());
-    }
-    let own = loader.bad_images();
-    let own: Vec<_> = own.iter().map(|bad| (bad.index, &bad.reason)).collect();
-    let texts = world.all(serde_json::to_string(&own).expect("numbers and texts"))?;
-    let theirs = (texts.iter().enumerate()).filter(|(rank, _)| *rank != world.rank());
-    for (_, text) in theirs {
-        let found: Vec<(usize, String)> =
-            serde_json::from_str(text).expect("what another process of this program wrote");
-        let found = found
-            .into_iter()
-            .map(|(index, reason)| BadImage { index, reason });
-        loader.note_bad(found.collect())?;
-    }
-    Ok(())
 }
 
 /// One row per image of `dataset`, in its order: `(n, d)`.

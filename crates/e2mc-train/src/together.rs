@@ -1,6 +1,7 @@
 //! Working with other processes: what they must agree on before the first step and after an epoch, and
 //! the weights of one in all of them.
 
+use e2mc_data::{BadImage, Loader};
 use tch::{Kind, Tensor};
 
 use crate::Error;
@@ -49,6 +50,36 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// Notes the images that the other processes could not use, while this one could not use its `own`.
+/// All processes call this, and know the same images afterwards. Each reason names its process.
+///
+/// # Errors
+/// Where there are too many now, or a process is lost.
+pub(crate) fn share_bad_images(
+    world: &World,
+    loader: &Loader,
+    own: &[BadImage],
+) -> Result<(), Error> {
+    if world.size() == 1 {
+        return Ok(());
+    }
+    let own: Vec<_> = own.iter().map(|bad| (bad.index, &bad.reason)).collect();
+    let texts = world.all(serde_json::to_string(&own).expect("numbers and texts"))?;
+    let mut found = Vec::new();
+    for (rank, text) in texts.iter().enumerate() {
+        if rank == world.rank() {
+            continue;
+        }
+        let theirs: Vec<(usize, String)> =
+            serde_json::from_str(text).expect("what another process of this program wrote");
+        found.extend(theirs.into_iter().map(|(index, reason)| BadImage {
+            index,
+            reason: format!("process {rank}: {reason}"),
+        }));
+    }
+    Ok(loader.note_bad(found)?)
 }
 
 impl TrainingConfig {
@@ -103,12 +134,11 @@ impl Trainer {
         if self.world.size() == 1 {
             return Ok(control);
         }
-        let interrupts = self.world.any(control == Control::Interrupt)?;
-        let stops = self.world.any(control == Control::Stop)?;
-        Ok(match (interrupts, stops) {
-            (true, _) => Control::Interrupt,
-            (false, true) => Control::Stop,
-            (false, false) => Control::Continue,
+        let wanted = [Control::Interrupt, Control::Stop].map(|wanted| control == wanted);
+        Ok(match self.world.any_of(wanted)? {
+            [true, _] => Control::Interrupt,
+            [false, true] => Control::Stop,
+            [false, false] => Control::Continue,
         })
     }
 }

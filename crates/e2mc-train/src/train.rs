@@ -16,6 +16,7 @@ use crate::encoder::Encoder;
 use crate::meter::{EpochSoFar, EpochSummary, Meter, StepLog, Waits};
 use crate::method::{Objective, StepContext};
 use crate::model::Model;
+use crate::together::share_bad_images;
 use crate::trainer::Trainer;
 
 /// Where a run reads, writes and how often it reports.
@@ -123,10 +124,15 @@ impl Trainer {
                     recent = recent.next();
                 }
                 embedding = objective.embeddings.into_iter().next();
+                let bad = loader.take_bad();
+                let flags = [stop.load(Ordering::Relaxed), !bad.is_empty()];
+                let [stops, some_bad] = self.world.any_of(flags)?;
+                if some_bad {
+                    share_bad_images(&self.world, &loader, &bad)?;
+                }
                 if last {
                     break;
                 }
-                let stops = self.world.any(stop.load(Ordering::Relaxed))?;
                 let due = |every| self.progress.step.is_multiple_of(every);
                 if stops || options.save_every.is_some_and(due) {
                     // Off the CPU nobody may have looked yet, and what is saved replaces a good

@@ -1,6 +1,7 @@
 //! Several processes of one command: the same run as one, and what becomes of it when one of them
 //! fails.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -345,6 +346,60 @@ fn processes_embed_and_judge_to_the_bytes_of_one() {
         "{}",
         refused.stderr
     );
+}
+
+/// The names of the images that warnings tell of.
+fn warned(stderr: &str) -> BTreeSet<String> {
+    let warnings = stderr.lines().filter(|line| line.starts_with("warning: "));
+    let name = |line: &str| {
+        let end = line.find(".png")? + ".png".len();
+        Some(line[end - "a/01.png".len()..end].to_owned())
+    };
+    warnings.filter_map(name).collect()
+}
+
+#[test]
+fn training_counts_bad_images_over_all_processes() {
+    let world = World::new();
+    two_classes(&world);
+    let bad = ["a/01", "a/07", "a/20", "b/02", "b/07", "b/19"].map(|name| format!("{name}.png"));
+    for name in &bad {
+        fs::write(world.path("data").join(name), b"not an image").unwrap();
+    }
+    for size in [1, 2, 4] {
+        let train = |out: &str, allowed: &str| {
+            let more = format!("--knn-every 0 --max-bad-images {allowed} --nproc {size}");
+            world.pretrain("data", &format!("{out}{size}"), &more)
+        };
+        // Of 48 images 3 may be bad. With four processes none of them finds as many.
+        let over = train("over", "0.07");
+        assert_eq!(over.code, Some(1), "{size}: {}", over.stderr);
+        let expected = "4 images cannot be read so far: expected at most 3 of 48";
+        assert!(over.error().contains(expected), "{size}: {}", over.stderr);
+        assert!(
+            !world
+                .path(&format!("over{size}/model.safetensors"))
+                .exists()
+        );
+        let ran = train("all", "0.2");
+        assert_eq!(ran.code, Some(0), "{size}: {}", ran.stderr);
+        assert_eq!(
+            warned(&ran.stderr),
+            bad.iter().cloned().collect(),
+            "{}",
+            ran.stderr
+        );
+        let of_others = ran.stderr.matches("by another: process ").count();
+        assert_eq!(of_others > 0, size > 1, "{}", ran.stderr);
+    }
+    // What takes their places is the same.
+    for size in [2, 4] {
+        let (found, expected) = (
+            losses(&world.path(&format!("all{size}"))),
+            losses(&world.path("all1")),
+        );
+        assert!(close(found[0], expected[0]), "{found:?} {expected:?}");
+    }
 }
 
 #[test]

@@ -200,7 +200,8 @@ impl Shared {
             return Err(error);
         }
         if !slot.bad.is_empty() {
-            self.source.note_bad(slot.bad)?;
+            let news = self.source.note_bad(slot.bad)?;
+            self.source.lock_bad().news.extend(news);
         }
         let assembly = Arc::into_inner(slot.assembly);
         Ok(assembly

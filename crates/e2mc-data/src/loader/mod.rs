@@ -61,8 +61,16 @@ struct Source {
     shapes: Vec<[usize; 3]>,
     /// Batches that were given back.
     spare: Mutex<Vec<Batch>>,
-    /// The bad images of the batches that were handed over, with what is wrong with them.
-    bad: Mutex<BTreeMap<usize, String>>,
+    bad: Mutex<Bad>,
+}
+
+/// The bad images of the batches that were handed over, and those that were noted for others.
+#[derive(Default)]
+struct Bad {
+    /// What is wrong with each.
+    all: BTreeMap<usize, String>,
+    /// Those that were found here and that nobody has taken yet.
+    news: Vec<BadImage>,
 }
 
 impl Loader {
@@ -83,7 +91,7 @@ impl Loader {
             config,
             shapes,
             spare: Mutex::new(Vec::new()),
-            bad: Mutex::new(BTreeMap::new()),
+            bad: Mutex::default(),
         };
         Ok(Self {
             source: Arc::new(source),
@@ -139,7 +147,12 @@ impl Loader {
             index,
             reason: reason.clone(),
         };
-        bad.iter().map(image).collect()
+        bad.all.iter().map(image).collect()
+    }
+
+    /// The images that this loader itself could not use, and that no call has given before.
+    pub fn take_bad(&self) -> Vec<BadImage> {
+        std::mem::take(&mut self.source.lock_bad().news)
     }
 
     /// Notes images that other processes could not use, as if this one had found them.
@@ -147,7 +160,7 @@ impl Loader {
     /// # Errors
     /// Where there are too many now.
     pub fn note_bad(&self, found: Vec<BadImage>) -> Result<(), Error> {
-        self.source.note_bad(found)
+        self.source.note_bad(found).map(drop)
     }
 
     /// Gives a batch's buffers back, to be used for a later one.
@@ -157,31 +170,35 @@ impl Loader {
 }
 
 impl Source {
-    fn lock_bad(&self) -> MutexGuard<'_, BTreeMap<usize, String>> {
+    fn lock_bad(&self) -> MutexGuard<'_, Bad> {
         self.bad.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes the bad images of a batch that is handed over. Batches are in order, and so whether
-    /// and where there are too many depends on nothing else.
-    fn note_bad(&self, mut found: Vec<BadImage>) -> Result<(), Error> {
+    /// Notes the bad images of a batch that is handed over; gives those that were not known.
+    /// Batches are in order, and so whether and where there are too many depends on nothing else.
+    fn note_bad(&self, mut found: Vec<BadImage>) -> Result<Vec<BadImage>, Error> {
         found.sort_unstable_by_key(|image| image.index);
         let images = self.dataset.len();
         let allowed = self.dataset.bad_allowed();
         let mut bad = self.lock_bad();
-        for BadImage { index, reason } in found {
-            self.dataset.note_bad(index, &reason);
-            let last = reason.clone();
-            bad.insert(index, reason);
-            if bad.len() > allowed {
+        let mut news = Vec::new();
+        for image in found {
+            let BadImage { index, reason } = &image;
+            self.dataset.note_bad(*index, reason);
+            let before = bad.all.insert(*index, reason.clone());
+            if bad.all.len() > allowed {
                 return Err(Error::TooManyBad {
-                    count: bad.len(),
+                    count: bad.all.len(),
                     images,
                     allowed,
-                    last,
+                    last: image.reason,
                 });
             }
+            if before.is_none() {
+                news.push(image);
+            }
         }
-        Ok(())
+        Ok(news)
     }
 
     fn recycle(&self, batch: Batch) {

@@ -25,7 +25,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 use crate::Error;
 use crate::error::is_out_of_memory;
@@ -226,11 +226,21 @@ impl World {
     /// # Errors
     /// Where a process is lost.
     pub fn any(&self, flag: bool) -> Result<bool, Error> {
+        Ok(self.any_of([flag])?[0])
+    }
+
+    /// Of each flag whether any process raises it, in one exchange.
+    ///
+    /// # Errors
+    /// Where a process is lost.
+    pub fn any_of<const N: usize>(&self, flags: [bool; N]) -> Result<[bool; N], Error> {
         match &self.members {
-            Members::Solo => Ok(flag),
+            Members::Solo => Ok(flags),
             Members::Many(_) => {
-                let flag = Tensor::f_full([1], f64::from(flag), (Kind::Float, Device::Cpu))?;
-                Ok(self.max(flag)?.f_double_value(&[0])? > 0.0)
+                let flags = Tensor::f_from_slice(&flags.map(|flag| f32::from(u8::from(flag))))?;
+                let mut raised = [0.0_f32; N];
+                self.max(flags)?.f_copy_data(&mut raised, N)?;
+                Ok(raised.map(|flag| flag > 0.0))
             }
         }
     }
@@ -367,6 +377,8 @@ fn copied(tensor: &Tensor) -> Result<Tensor, Error> {
 
 #[cfg(test)]
 mod tests {
+    use tch::{Device, Kind};
+
     use super::*;
 
     #[test]

@@ -52,6 +52,8 @@ pub(crate) fn exchange(world: &World) -> Result<(), Error> {
     let max: Vec<f32> = world.max(flag)?.try_into().unwrap();
     assert_eq!(max, [(size - 1) as f32, -1.0]);
     assert!(world.any(world.rank() == 1)? && !world.any(false)?);
+    let flags = [world.rank() == 1, false, world.rank() == 0];
+    assert_eq!(world.any_of(flags)?, [true, false, true]);
     assert_eq!(world.of_first(format!("from {rank}"))?, "from 0");
     assert_eq!(world.as_first(7 + world.rank())?, 7);
 
