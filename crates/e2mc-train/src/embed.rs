@@ -206,6 +206,7 @@ pub fn embed_until<E: From<Error>>(
         prefetch: 2,
         shuffle: false,
         drop_last: false,
+        parts: 1,
         rank: world.rank(),
         world: size,
     };

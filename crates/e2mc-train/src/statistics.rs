@@ -42,6 +42,7 @@ impl Model {
             prefetch: 2,
             shuffle: true,
             drop_last: true,
+            parts: 1,
             rank: 0,
             world: 1,
         };

@@ -194,6 +194,7 @@ impl Trainer {
             prefetch: if training.accumulate > 1 { 1 } else { 4 },
             shuffle: true,
             drop_last: true,
+            parts: training.accumulate,
             rank: self.world.rank(),
             world: self.world.size(),
         };

@@ -348,6 +348,24 @@ fn processes_embed_and_judge_to_the_bytes_of_one() {
     );
 }
 
+#[test]
+fn parts_of_a_batch_are_those_of_one_process() {
+    let world = World::new();
+    world.data("data", 100, 20);
+    let first = |out: &str, more: &str| {
+        let line = format!("pretrain {TINY} --data data --out {out} --knn-every 0 {more}");
+        let ran = world.run(&line);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        losses(&world.path(out))
+    };
+    let whole = first("whole", "");
+    let alone = first("alone", "--accumulate 2");
+    let together = first("together", "--accumulate 2 --nproc 2");
+    // Batch norm is not frozen: parts of other images would have another loss, as one part has.
+    assert!(!close(whole[0], alone[0]), "{whole:?} {alone:?}");
+    assert!(close(together[0], alone[0]), "{together:?} {alone:?}");
+}
+
 /// The names of the images that warnings tell of.
 fn warned(stderr: &str) -> BTreeSet<String> {
     let warnings = stderr.lines().filter(|line| line.starts_with("warning: "));

@@ -29,7 +29,7 @@ impl Pipeline {
 /// How batches are formed and made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoaderConfig {
-    /// Images in a batch, over all processes together; a multiple of `world`.
+    /// Images in a batch, over all processes together; a multiple of `world * parts`.
     pub batch: usize,
     /// Decides the order and every draw.
     pub seed: u64,
@@ -41,7 +41,9 @@ pub struct LoaderConfig {
     pub shuffle: bool,
     /// Whether the last batch of an epoch is left out when it is short.
     pub drop_last: bool,
-    /// Which process this is, below `world`. It gets its share of every batch.
+    /// Parts of equal size that a batch is worked on in, one after the other.
+    pub parts: usize,
+    /// Which process this is, below `world`. It gets its share of every part of every batch.
     pub rank: usize,
     /// Number of processes.
     pub world: usize,
@@ -57,6 +59,7 @@ impl Default for LoaderConfig {
             prefetch: 2,
             shuffle: true,
             drop_last: true,
+            parts: 1,
             rank: 0,
             world: 1,
         }
@@ -69,6 +72,7 @@ impl LoaderConfig {
             ("batch", self.batch),
             ("threads", self.threads),
             ("prefetch", self.prefetch),
+            ("parts", self.parts),
             ("world", self.world),
         ];
         for (field, found) in sizes {
@@ -80,9 +84,15 @@ impl LoaderConfig {
             &format!("a number below world = {}", self.world),
             self.rank,
         )?;
-        let multiple = format!("a multiple of world = {}", self.world);
+        let (multiple, shares) = match self.parts {
+            1 => (format!("a multiple of world = {}", self.world), self.world),
+            parts => {
+                let shares = self.world * parts;
+                (format!("a multiple of world * parts = {shares}"), shares)
+            }
+        };
         demand(
-            self.batch.is_multiple_of(self.world),
+            self.batch.is_multiple_of(shares),
             "batch",
             &multiple,
             self.batch,

@@ -275,6 +275,7 @@ impl Shared {
         let LoaderConfig {
             batch: size,
             threads,
+            parts,
             rank,
             world,
             ..
@@ -282,13 +283,17 @@ impl Shared {
         let whole = &self.order[batch * size..self.order.len().min((batch + 1) * size)];
         // A short last batch is cut where full ones are: its first processes have what they always
         // have.
-        let most = size / world;
-        let cut = |rank: usize| whole.len().min(rank * most);
-        let share = &whole[cut(rank)..cut(rank + 1)];
+        let most = size / parts / world;
+        let cut = |share: usize| whole.len().min(share * most);
+        // Part by part, so that each part of the batch is the same images whatever `world` is.
+        let shares = (0..parts).map(|part| part * world + rank);
+        let own = shares.flat_map(|share| &whole[cut(share)..cut(share + 1)]);
+        let blank = self.source.blank(own.copied());
+        let count = blank.indices.len();
         Slot {
             batch,
-            assembly: Arc::new(Assembly::new(self.source.blank(share))),
-            chunk: (share.len() / (4 * threads)).clamp(1, LARGEST_CHUNK),
+            assembly: Arc::new(Assembly::new(blank)),
+            chunk: (count / (4 * threads)).clamp(1, LARGEST_CHUNK),
             claimed: 0,
             done: 0,
             error: None,

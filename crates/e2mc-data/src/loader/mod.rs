@@ -211,7 +211,7 @@ impl Source {
     }
 
     /// A batch for these images, its views allocated but not made.
-    fn blank(&self, indices: &[usize]) -> Batch {
+    fn blank(&self, indices: impl Iterator<Item = usize>) -> Batch {
         let spare = self
             .spare
             .lock()
@@ -230,13 +230,12 @@ impl Source {
             }
         });
         batch.indices.clear();
-        batch.indices.extend_from_slice(indices);
+        batch.indices.extend(indices);
         batch.labels.clear();
-        batch
-            .labels
-            .extend(indices.iter().map(|&index| self.dataset.label(index)));
+        let labels = batch.indices.iter().map(|&index| self.dataset.label(index));
+        batch.labels.extend(labels);
         for (view, &[channels, height, width]) in batch.views.iter_mut().zip(&self.shapes) {
-            view.shape = [indices.len(), channels, height, width];
+            view.shape = [batch.indices.len(), channels, height, width];
             view.data.resize(view.shape.iter().product(), 0.0);
         }
         batch

@@ -272,6 +272,45 @@ fn the_processes_share_each_batch() {
 }
 
 #[test]
+fn each_part_of_a_batch_is_the_same_images_for_any_number_of_processes() {
+    let config = LoaderConfig {
+        batch: 12,
+        parts: 3,
+        ..config()
+    };
+    let of = |rank: usize, world: usize| {
+        let config = LoaderConfig {
+            rank,
+            world,
+            ..config.clone()
+        };
+        batches(&loader(noise(38), config), 5, 0)
+    };
+    let alone = of(0, 1);
+    // With one process the parts change nothing.
+    let whole = LoaderConfig {
+        parts: 1,
+        ..config.clone()
+    };
+    assert_eq!(alone, batches(&loader(noise(38), whole), 5, 0));
+    for world in [2, 4] {
+        let all: Vec<_> = (0..world).map(|rank| of(rank, world)).collect();
+        for (number, batch) in alone.iter().enumerate() {
+            let (size, own) = (12 / 3, 12 / 3 / world);
+            for part in 0..3 {
+                let together = all.iter().flat_map(|of_one| {
+                    let indices = &of_one[number].indices;
+                    assert_eq!(indices.len(), 3 * own);
+                    &indices[part * own..][..own]
+                });
+                let expected = &batch.indices[part * size..][..size];
+                assert!(together.eq(expected), "part {part} of {world} processes");
+            }
+        }
+    }
+}
+
+#[test]
 fn recycled_buffers_are_used_again() {
     let loader = loader(
         noise(64),
@@ -482,6 +521,21 @@ fn settings_out_of_range_are_refused() {
                 ..config()
             },
             "`batch`: expected a multiple of world = 3, found 8",
+        ),
+        (
+            LoaderConfig {
+                parts: 0,
+                ..config()
+            },
+            "`parts`: expected at least 1",
+        ),
+        (
+            LoaderConfig {
+                parts: 4,
+                world: 4,
+                ..config()
+            },
+            "`batch`: expected a multiple of world * parts = 16, found 8",
         ),
         (
             LoaderConfig {

@@ -346,6 +346,7 @@ fn views(
         prefetch: 2,
         shuffle: false,
         drop_last: false,
+        parts: 1,
         rank: 0,
         world: 1,
     };

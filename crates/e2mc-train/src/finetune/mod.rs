@@ -175,6 +175,7 @@ pub fn finetune(
             shuffle: true,
             // A last batch of one image has no statistics.
             drop_last: labels.len() % batch == 1,
+            parts: 1,
             rank: 0,
             world: 1,
         },

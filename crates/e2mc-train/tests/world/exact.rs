@@ -207,23 +207,31 @@ pub(crate) fn steps(world: &World) -> Result<(), Error> {
     };
     let mut cases = Vec::new();
     for criterion in criteria() {
-        cases.push((vicreg_of(10), criterion.clone(), 40, 1));
+        cases.push((vicreg_of(10), criterion.clone(), 40, 1, 1));
         // The queue is in use from the second step on.
-        cases.push((early(swav()), criterion.clone(), 16, 3));
+        cases.push((early(swav()), criterion.clone(), 16, 3, 1));
         // The centre is not 0 from the second step on.
-        cases.push((dino(), criterion.clone(), 40, 2));
-        cases.push((simsiam(), criterion, 40, 1));
+        cases.push((dino(), criterion.clone(), 40, 2, 1));
+        cases.push((simsiam(), criterion, 40, 1, 1));
     }
-    for (method, criterion, batch, steps) in cases {
+    // Batch norm sees one part of a batch at a time: the same images as in one process.
+    // (In five parts of 40 a ReLU's input is so near 0 that it changes sign; the nudges miss it.)
+    let none = || CriterionConfig::None;
+    cases.push((vicreg_of(10), none(), 40, 1, 10));
+    cases.push((early(swav()), none(), 16, 3, 2));
+    cases.push((dino(), none(), 40, 2, 10));
+    cases.push((simsiam(), none(), 40, 1, 10));
+    for (method, criterion, batch, steps, parts) in cases {
         let mut recipe = plain(method, batch);
         recipe.criterion = criterion;
+        recipe.training.accumulate = parts;
         let alone = step(&recipe, steps, None, None)?;
         let together = step(&recipe, steps, Some(world), None)?;
         let value = alone.losses.iter().zip(&together.losses);
         let value = value.map(|(a, b)| apart(*b, *a)).fold(0.0, f64::max);
         let gradient = distance(&together.gradients, &alone.gradients);
         let statistics = distance(&together.statistics, &alone.statistics);
-        let what = format!("{} {:?}", recipe.method.name(), recipe.criterion);
+        let what = format!("{} {:?} {parts}", recipe.method.name(), recipe.criterion);
         assert!(
             value <= 1e-5 && statistics <= 1e-6,
             "{what}: {value} {statistics}"
@@ -243,14 +251,6 @@ pub(crate) fn steps(world: &World) -> Result<(), Error> {
             assert!(gradient <= limit, "{what}: {gradient}, control {control}");
         }
     }
-    // Parts of a batch: batch norm aside, which sees one part at a time, they are the batch.
-    let mut recipe = plain(vicreg_of(10), 40);
-    recipe.training.freeze_batch_norm = true;
-    let alone = step(&recipe, 1, None, None)?;
-    recipe.training.accumulate = 5;
-    let together = step(&recipe, 1, Some(world), None)?;
-    let gradient = distance(&together.gradients, &alone.gradients);
-    assert!(gradient <= 1e-2, "{gradient}");
     Ok(())
 }
 
@@ -268,8 +268,6 @@ pub(crate) fn frozen(world: &World) -> Result<(), Error> {
     ];
     for (method, batch, parts) in cases {
         let mut recipe = plain(method, batch);
-        // By a part's own statistics, parts of other images would be another loss.
-        recipe.training.freeze_batch_norm = parts > 1;
         recipe.training.accumulate = parts;
         recipe.criterion = CriterionConfig::None;
         recipe.training.head_warmup_steps = Some(2);
