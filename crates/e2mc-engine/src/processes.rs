@@ -17,7 +17,7 @@ use e2mc_train::world::{Place, WorldError, threads_each};
 use e2mc_train::{Device, Error, World, device};
 
 use crate::screen::Screen;
-use crate::settings;
+use crate::{hint, settings};
 
 /// Does `work` together with the processes that the options or the environment name, on each one's
 /// device; or starts them, where they are to be started.
@@ -52,8 +52,22 @@ pub(crate) fn with(
         Err(error) if place.rank > 0 && (launched || is_of_another(&error)) => {
             Ok(ExitCode::FAILURE)
         }
-        result => result,
+        result => result.map_err(|error| of_process(error, &place)),
     }
+}
+
+/// The error with the process that met it, unless it names one, or all have met it alike.
+fn of_process(error: anyhow::Error, place: &Place) -> anyhow::Error {
+    let of_all = |error: &Error| {
+        matches!(
+            error,
+            Error::World(_) | Error::Config { .. } | Error::Argument { .. }
+        )
+    };
+    if is_stopped(&error) || hint::is_usage(&error) || of_train(&error).any(of_all) {
+        return error;
+    }
+    error.context(format!("process {} of {}", place.rank, place.size))
 }
 
 /// Does `work` as the process that `place` says; the others learn how it ends.
@@ -147,12 +161,17 @@ fn is_stopped(error: &anyhow::Error) -> bool {
 
 /// Whether another process is the cause, which says so itself.
 fn is_of_another(error: &anyhow::Error) -> bool {
-    let of_train =
-        |error: &Error| matches!(error, Error::World(error) if WorldError::is_of_another(error));
-    let lab = of_lab(error).any(|cause| matches!(cause, LabError::Train(error) if of_train(error)));
-    lab || error
-        .chain()
-        .any(|cause| cause.downcast_ref().is_some_and(of_train))
+    of_train(error)
+        .any(|error| matches!(error, Error::World(error) if WorldError::is_of_another(error)))
+}
+
+/// Training's errors among the causes.
+fn of_train(error: &anyhow::Error) -> impl Iterator<Item = &Error> {
+    let of_lab = of_lab(error).filter_map(|cause| match cause {
+        LabError::Train(error) => Some(error),
+        _ => None,
+    });
+    of_lab.chain(error.chain().filter_map(|cause| cause.downcast_ref()))
 }
 
 /// The lab's errors among the causes; that of a sweep's run is in a box.
@@ -163,4 +182,64 @@ fn of_lab(error: &anyhow::Error) -> impl Iterator<Item = &LabError> {
             .downcast_ref::<LabError>()
             .or(boxed.map(|boxed| &**boxed))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use anyhow::Context;
+
+    use super::*;
+
+    fn place() -> Place {
+        let store = e2mc_train::world::StoreServer::First;
+        Place {
+            rank: 2,
+            size: 4,
+            local_rank: 0,
+            local_size: 1,
+            host: "10.0.0.1".into(),
+            port: 29500,
+            run: "run".into(),
+            store,
+        }
+    }
+
+    fn said(error: impl Into<anyhow::Error>) -> String {
+        format!("{:#}", of_process(error.into(), &place()))
+    }
+
+    #[test]
+    fn an_error_names_a_process_once() {
+        let full = || Error::Io {
+            action: "write",
+            path: "run/checkpoint.safetensors".into(),
+            source: ErrorKind::StorageFull.into(),
+        };
+        let expected = "process 2 of 4: cannot write run/checkpoint.safetensors: ";
+        assert!(said(full()).starts_with(expected), "{}", said(full()));
+        let of_lab = said(LabError::from(full()));
+        assert!(of_lab.starts_with(expected), "{of_lab}");
+        // What is known of the cause stays known.
+        let error = of_process(LabError::from(full()).into(), &place());
+        assert!(error.chain().find_map(hint::of).unwrap().contains("space"));
+
+        let lost = || WorldError::Lost {
+            ranks: vec![3],
+            size: 4,
+            doing: "summing",
+        };
+        let named = "process 3 of 4 no longer answers, while summing";
+        assert_eq!(said(Error::from(lost())), named);
+        assert_eq!(said(LabError::from(Error::from(lost()))), named);
+    }
+
+    #[test]
+    fn what_is_wrong_for_all_names_none() {
+        let wrong = Error::config("training.epochs", "at least 1", 0);
+        assert!(said(wrong).starts_with("setting `training.epochs`"));
+        let usage = Err::<(), _>(Failure::usage("no", "yes")).context("--nproc 2");
+        assert!(said(usage.unwrap_err()).starts_with("--nproc 2"));
+    }
 }
