@@ -26,7 +26,8 @@ pub struct RunOptions {
     pub threads: usize,
     /// Steps between two [`Observer::step`] calls, at least 1.
     pub log_every: u64,
-    /// Where the checkpoint goes after each epoch and at a stop; nowhere if `None`.
+    /// Where the checkpoint goes after each epoch and at a stop; nowhere if `None`. A file that is
+    /// there already holds the state that the run begins with.
     pub checkpoint: Option<PathBuf>,
     /// Steps between two checkpoints within an epoch, at least 1; none there if `None`.
     pub save_every: Option<u64>,
@@ -100,7 +101,7 @@ impl Trainer {
                 format!("{} an epoch", counted(batches, "batch")),
             ));
         }
-        let mut saved = None;
+        let mut saved = options.checkpoint.clone().filter(|path| path.exists());
         while self.progress.epoch < self.recipe.training.epochs {
             let EpochSoFar { steps, logged, end } = std::mem::take(&mut self.so_far);
             let mut embedding = None;
@@ -314,9 +315,11 @@ impl Trainer {
             step: self.progress.step,
             epoch: self.progress.epoch + 1,
             detail,
-            last_good: saved.map_or("no checkpoint had been saved yet".into(), |path| {
-                format!("the last good state is {}", path.display())
-            }),
+            last_good: match saved {
+                Some(path) => format!("the last good state is {}", path.display()),
+                None if self.world.is_first() => "no checkpoint had been saved yet".into(),
+                None => "process 0 knows where the last good state is".into(),
+            },
         }
     }
 

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use super::common::{ONE_THREAD, TINY, World, assert_each_step_once, log, program};
+use super::common::{ONE_THREAD, TINY, World, assert_each_step_once, ended, log, program};
 use super::images::two_classes;
 
 /// Starts a run of two processes that would take long, and waits until it has logged some steps.
@@ -189,6 +190,152 @@ fn a_signal_to_the_launcher_saves_once_and_resume_goes_on() {
         assert_eq!(world.run(&line).code, Some(0));
         assert_each_step_once(&world.path("run"));
     }
+}
+
+/// One of two processes that find each other by variables at `port`, as on two machines.
+fn by_variables(world: &World, port: u16, rank: usize, words: &str) -> Child {
+    Command::new(program())
+        .envs(ONE_THREAD)
+        .envs([("RANK", rank.to_string()), ("WORLD_SIZE", "2".into())])
+        .envs([
+            ("MASTER_ADDR", "127.0.0.1".into()),
+            ("MASTER_PORT", port.to_string()),
+        ])
+        .args(words.split_whitespace())
+        .current_dir(world.path("."))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// A port that nobody listens at.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[test]
+fn a_signal_to_any_process_ends_all_and_a_stranger_none() {
+    for signal in ["-TERM", "-USR1"] {
+        let world = World::new();
+        world.data("data", 200, 20);
+        let port = free_port();
+        let line = format!("pretrain {TINY} --data data --out run --epochs 500");
+        let run = [0, 1].map(|rank| by_variables(&world, port, rank, &line));
+        world.wait_for_lines("run/metrics.jsonl", 18);
+        // Another run's process 1, at the same port by mistake.
+        let stranger = by_variables(&world, port, 1, &line.replace("--out run", "--out other"));
+        let stranger = ended(stranger);
+        let expected = format!("the run at 127.0.0.1:{port} has a process 1 already");
+        assert!(
+            stranger.error().starts_with(&expected),
+            "{}",
+            stranger.stderr
+        );
+        let before = losses(&world.path("run")).len();
+        world.wait_for_lines("run/metrics.jsonl", before + 30);
+
+        send(signal, &run[1].id().to_string());
+        let [first, second] = run.map(ended);
+        assert_eq!(first.code, Some(3), "{} {}", first.stdout, first.stderr);
+        assert_eq!(second.code, Some(3), "{} {}", second.stdout, second.stderr);
+        let saved = first.stdout.matches("the state is saved in").count();
+        assert_eq!(saved, 1, "{}", first.stdout);
+        assert_eq!(second.stdout, "");
+        let epochs = losses(&world.path("run")).len() / 11 + 2;
+        let line = format!("pretrain --out run --resume --epochs {epochs} --log-every 1");
+        let port = free_port();
+        let resumed = [0, 1].map(|rank| by_variables(&world, port, rank, &line));
+        for ran in resumed.map(ended) {
+            assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        }
+        assert_each_step_once(&world.path("run"));
+    }
+}
+
+#[test]
+fn another_data_set_is_refused_by_process() {
+    let world = World::new();
+    world.data("data", 200, 20);
+    world.data("other", 216, 20);
+    let port = free_port();
+    let run = [(0, "data"), (1, "other")].map(|(rank, data)| {
+        let line = format!("pretrain {TINY} --data {data} --out run --timeout 60");
+        by_variables(&world, port, rank, &line)
+    });
+    let expected = "process 1 has another set of images than process 0: expected 200 images, ";
+    for ran in run.map(ended) {
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        assert!(ran.error().starts_with(expected), "{}", ran.stderr);
+        assert!(
+            ran.error().contains(", found 216 images, "),
+            "{}",
+            ran.stderr
+        );
+    }
+    assert!(!world.path("run/metrics.jsonl").exists());
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_all_in_the_step_of_one_process() {
+    let world = World::new();
+    world.data("data", 200, 20);
+    let mut errors = Vec::new();
+    for size in [1, 2] {
+        let more = format!("--set training.learning_rate=1e30 --knn-every 0 --nproc {size}");
+        let out = format!("run{size}");
+        let ran = world.pretrain("data", &out, &more);
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        let error = ran.error().to_owned();
+        // Saved when the run began.
+        let state = format!("; the last good state is {out}/checkpoint.safetensors");
+        assert!(error.contains(&state), "{error}");
+        let run = world.path(&out);
+        assert!(run.join("checkpoint.safetensors").exists());
+        assert!(!run.join("model.safetensors").exists());
+        nothing_half(&run);
+        errors.push((error, losses(&run).len()));
+    }
+    let ((alone, steps), (together, as_many)) = (&errors[0], &errors[1]);
+    let (term, _) = alone.split_once(" (epoch 1)").unwrap();
+    assert!(term.contains(" is not finite at step "), "{alone}");
+    let expected = format!("process 0 of 2: {term} (epoch 1)");
+    assert!(together.starts_with(&expected), "{together}");
+    assert_eq!(steps, as_many);
+}
+
+/// A limit on the size of files stands in for a full disk: the write fails in the same place.
+#[test]
+fn a_full_disk_ends_all_with_one_error_and_loses_nothing() {
+    let world = World::new();
+    world.data("data", 100, 20);
+    let ran = world.pretrain("data", "run", "--knn-every 0 --nproc 2");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let state = || fs::read(world.path("run/checkpoint.safetensors")).unwrap();
+    let before = state();
+    // 64 blocks: enough for the log, too little for a checkpoint.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 64; exec {} pretrain --out run --resume --epochs 2 --nproc 2",
+        program().display()
+    );
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .envs(ONE_THREAD)
+        .current_dir(world.path("."))
+        .output()
+        .unwrap();
+    let (stdout, stderr) = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{stdout} {stderr}");
+    assert_eq!(stderr.matches("error: ").count(), 1, "{stderr}");
+    let expected = "error: process 0 of 2: cannot write run/checkpoint.safetensors";
+    assert!(stderr.contains(expected), "{stderr}");
+    assert!(stderr.contains("hint: free some space"), "{stderr}");
+    assert!(state() == before, "the older checkpoint changed");
+    nothing_half(&world.path("run"));
+    let resumed = world.run("pretrain --out run --resume --epochs 2 --nproc 2");
+    assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);
 }
 
 /// Ends a process of a run in some way; one error must say `expected`, soon, and the run must
