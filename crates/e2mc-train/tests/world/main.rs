@@ -3,6 +3,7 @@
 //! Each test starts processes of this very program. They run the test `member`, which does what the
 //! environment says; without that it does nothing.
 
+mod build;
 #[path = "../common/mod.rs"]
 mod common;
 mod embedding;
