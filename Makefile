@@ -23,8 +23,9 @@ test: build ## run all tests
 test-fast: ## run the tests of the crates that need no libtorch
 	cargo test --release $(foreach crate,base eval data recipe record report,--package e2mc-$(crate)) --package e2mc
 
-lint: setup ## check formatting, clippy and the documentation; warnings are errors
+lint: setup ## check formatting, circles of files, clippy and the documentation; warnings are errors
 	$(PYTHON) scripts/check_docs.py
+	$(PYTHON) scripts/check_circles.py
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps

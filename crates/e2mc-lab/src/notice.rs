@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use e2mc_base::counted;
 use e2mc_eval::PairedDrop;
-use e2mc_record::percent;
+use e2mc_record::{Computation, percent};
 use e2mc_train::layer::Precision;
 use e2mc_train::{Device, Output};
 
@@ -110,6 +110,13 @@ pub enum Notice {
         precision: Precision,
         /// Where it is computed.
         device: Device,
+    },
+    /// A run goes on with what computes otherwise than before.
+    OtherComputation {
+        /// What has computed it.
+        before: Computation,
+        /// What computes it from now on.
+        now: Computation,
     },
     /// No images can be held out, so the features are not checked.
     NoGuard,
@@ -304,6 +311,11 @@ impl fmt::Display for Notice {
                     _ => write!(f, "precision {precision} on the processor"),
                 }
             }
+            Self::OtherComputation { before, now } => write!(
+                f,
+                "the run was computed by {before} and goes on with {now}: the last bits of its \
+                 numbers will differ from those of an undisturbed run"
+            ),
             Self::NoGuard => {
                 f.write_str("no k-NN check: the images have no labels, or are too few")
             }

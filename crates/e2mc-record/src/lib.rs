@@ -59,7 +59,8 @@ pub use result::{
     RESULT_FORMAT, RowView, Spans, SplitRecord, Splits, SvmResult, SvmUnit, Training,
 };
 pub use run::{
-    BaseCheckpoint, DataOptions, DataSettings, GuardAction, RUN_FORMAT, Run, RunFolder, RunSettings,
+    BaseCheckpoint, Computation, DataOptions, DataSettings, GuardAction, RUN_FORMAT, Run,
+    RunFolder, RunSettings,
 };
 pub use writer::{Before, EventWriter};
 

@@ -1,8 +1,10 @@
 //! The folder of a training run: its files, and what decides the run beside its recipe.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use e2mc_base::counted;
 use e2mc_base::lock::FolderLock;
 use serde::{Deserialize, Serialize};
 
@@ -154,7 +156,8 @@ impl RunFolder {
 }
 
 /// What decides a run beside its recipe: with both, its data and the program of that version, the
-/// run can be repeated. The number of threads does not matter.
+/// run can be repeated; to the bit where what computes is the same, too. The number of threads that
+/// read images does not matter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunSettings {
@@ -185,6 +188,10 @@ pub struct RunSettings {
     /// What the run was trained on, such as `cpu`: another device rounds otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    /// What computed the run, and what went on with it where that was another: sums in another order
+    /// round otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub computed_by: Vec<Computation>,
     /// The command that was typed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
@@ -195,6 +202,30 @@ pub struct RunSettings {
 
 fn first() -> u32 {
     1
+}
+
+/// What computes a run, beside its device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Computation {
+    /// The version of libtorch.
+    pub libtorch: String,
+    /// Processes that train together.
+    pub processes: usize,
+    /// Threads that compute in each of them.
+    pub threads: usize,
+}
+
+impl fmt::Display for Computation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            libtorch,
+            processes,
+            threads,
+        } = self;
+        let (processes, threads) = (counted(*processes, "process"), counted(*threads, "thread"));
+        write!(f, "{processes} of {threads} with libtorch {libtorch}")
+    }
 }
 
 /// The weights that a run began with.
@@ -271,6 +302,7 @@ impl RunSettings {
             half: false,
             device: None,
             command: None,
+            computed_by: Vec::new(),
             resumed_by: Vec::new(),
         }
     }

@@ -89,6 +89,43 @@ fn a_killed_run_is_gone_on_with_from_within_an_epoch() {
 }
 
 #[test]
+fn what_computes_is_recorded_and_a_resume_with_something_else_says_so() {
+    let world = world();
+    let run = |threads: &str, line: &str| {
+        let mut command = world.command();
+        let words = line.split_whitespace();
+        let output = command.env("OMP_NUM_THREADS", threads).args(words).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let settings: serde_json::Value =
+            serde_json::from_slice(&read(&world, "run/run.json")).unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (settings["computed_by"].clone(), said)
+    };
+    let (start, _) = run(
+        "1",
+        &format!("pretrain {TINY} --data data --epochs 1 --held-out 20 --out run"),
+    );
+    assert_eq!(
+        (&start[0]["processes"], &start[0]["threads"]),
+        (&1.into(), &1.into())
+    );
+    let libtorch = start[0]["libtorch"].as_str().unwrap();
+    assert!(libtorch.starts_with("2.11."), "{libtorch}");
+    let (same, said) = run("1", "pretrain --resume --epochs 2 --out run");
+    assert_eq!(same, start);
+    assert!(!said.contains("computed by"), "{said}");
+    let (other, said) = run("2", "pretrain --resume --epochs 3 --out run");
+    assert_eq!((&other[0], &other[1]["threads"]), (&start[0], &2.into()));
+    let before = format!("the run was computed by 1 process of 1 thread with libtorch {libtorch}");
+    assert!(said.contains(&before), "{said}");
+    assert!(
+        said.contains("goes on with 1 process of 2 threads"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_killed_run_of_dino_is_gone_on_with_teacher_and_centre() {
     let world = world();
     let line = |out: &str| {

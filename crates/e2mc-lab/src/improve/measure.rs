@@ -24,6 +24,7 @@ use e2mc_train::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::measured::Measured;
 use super::member::{self, Order};
 use super::pool::Pool;
 use crate::crew;
@@ -47,26 +48,6 @@ const LONG: f64 = 5.0;
 /// Steps that are measured, after as many that are not: the last of so many epochs counts.
 const MEASURED: usize = 2;
 const EPOCHS: u64 = 2;
-
-/// What was measured, and what was chosen from it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Measured {
-    /// Images a second, trained on.
-    pub(super) trained: f64,
-    /// Images a second, embedded.
-    pub(super) embedded: f64,
-    /// Dimensions of the embedding that the criterion sees.
-    pub(super) dims: usize,
-    /// Dimensions of the features.
-    pub(super) features: usize,
-    /// Images a step.
-    pub(super) batch: usize,
-    /// Slices that a batch goes through the backbone in.
-    pub(super) accumulate: usize,
-    /// Bytes that a step takes; none if it cannot be told.
-    pub(super) bytes: Option<u64>,
-}
 
 /// What is measured.
 pub(super) struct Subject<'a> {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::candidate::Candidate;
 use super::halving::Schedule;
-use super::measure::Measured;
+use super::measured::Measured;
 use crate::error::{Error, ImproveError};
 use crate::machine::Machine;
 use crate::recipe;

@@ -16,9 +16,10 @@ use std::sync::Arc;
 use e2mc_base::stop::{Phase, Stop};
 use e2mc_base::write_atomically;
 use e2mc_data::Dataset;
-use e2mc_record::{EventWriter, RunOutcome, RunSettings};
+use e2mc_record::{Computation, EventWriter, RunOutcome, RunSettings};
 use e2mc_train::checkpoint;
-use e2mc_train::{Ending, EpochSummary, RunOptions, Trainer, TrainingConfig};
+use e2mc_train::world::{computing_threads, libtorch_version};
+use e2mc_train::{Ending, EpochSummary, RunOptions, Trainer, TrainingConfig, World};
 
 use crate::error::{Error, RunError};
 use crate::guard::Guard;
@@ -219,6 +220,7 @@ pub(crate) fn train_on(
     let text = recipe::to_toml(&trainer.recipe)?;
     let path = folder.recipe();
     write_atomically(&path, text.as_bytes()).map_err(|source| Error::write(&path, source))?;
+    note_computation(&mut settings, &world, &**notices);
     settings.write(folder)?;
 
     let reached = trainer.progress();
@@ -280,6 +282,24 @@ pub(crate) fn train_on(
         epochs: trainer.progress().epoch,
         last,
     })
+}
+
+/// Adds what computes from now on, where nothing has computed yet or something else has.
+fn note_computation(settings: &mut RunSettings, world: &World, notices: &dyn Notices) {
+    let now = Computation {
+        libtorch: libtorch_version(),
+        processes: world.size(),
+        threads: computing_threads(),
+    };
+    match settings.computed_by.last() {
+        Some(before) if *before == now => return,
+        Some(before) => notices.tell(&Notice::OtherComputation {
+            before: before.clone(),
+            now: now.clone(),
+        }),
+        None => {}
+    }
+    settings.computed_by.push(now);
 }
 
 /// An error of the recording comes back from training as it was.

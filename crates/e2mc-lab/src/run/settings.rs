@@ -38,6 +38,7 @@ pub fn new_settings(data: impl Into<PathBuf>) -> RunSettings {
         save_every: None,
         half: false,
         device: None,
+        computed_by: Vec::new(),
         command: None,
         resumed_by: Vec::new(),
     }

@@ -16,7 +16,7 @@ use e2mc::Matrix;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::read::STATE_DICT;
+use super::layout::STATE_DICT;
 use crate::Error;
 use crate::advice::Advice;
 use crate::archive::{Problem, Unread, brief};

@@ -23,6 +23,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
+/// The dictionary that our own `.pth` files keep the network in.
+pub(super) const STATE_DICT: &str = "state_dict";
+
 /// Naming schemes of a checkpoint's tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -11,6 +11,7 @@ use safetensors::{Dtype, View};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
+use super::layout::STATE_DICT;
 use super::save::Stored;
 
 /// Where the numbers of an entry start: at a multiple of this.
@@ -54,7 +55,7 @@ fn pickle(tensors: &[(String, Stored)], texts: Option<&[(&str, &str)]>) -> io::R
             pickle.text(key)?;
             pickle.text(text)?;
         }
-        pickle.text(super::read::STATE_DICT)?;
+        pickle.text(STATE_DICT)?;
     }
     pickle.0.extend(b"}(");
     for (index, (name, tensor)) in tensors.iter().enumerate() {

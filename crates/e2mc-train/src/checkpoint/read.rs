@@ -7,7 +7,7 @@ use tch::Kind;
 
 use super::companions::Companions;
 use super::heads::Heads;
-use super::layout::Layout;
+use super::layout::{Layout, STATE_DICT};
 use super::momentum::momentum;
 use super::recipe::{Convention, conventional};
 use super::recognise::recognise;
@@ -21,9 +21,6 @@ use crate::archive::{Archive, Problem, Unread, brief, place_among_files};
 use crate::meter::EpochSoFar;
 use crate::method::MethodConfig;
 use crate::optim::STEPS;
-
-/// The dictionary that our own `.pth` files keep the network in.
-pub(super) const STATE_DICT: &str = "state_dict";
 
 /// How to take a checkpoint that is not quite what it should be.
 #[derive(Clone, Debug, Default)]

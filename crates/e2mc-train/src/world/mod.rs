@@ -34,6 +34,12 @@ pub(crate) use gradients::GradientSum;
 use member::Member;
 pub use place::{Place, StoreServer, threads_each, variable};
 pub(crate) use raw::Norm;
+pub use raw::libtorch_version;
+
+/// Threads that compute in this process, beside those that read images.
+pub fn computing_threads() -> usize {
+    usize::try_from(tch::get_num_threads()).unwrap_or(1)
+}
 
 /// How long processes wait for each other, where nobody says.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);

@@ -136,7 +136,7 @@ fn owned(tensor: Raw) -> Tensor {
 }
 
 /// The version of the libtorch that is loaded, as it says itself.
-pub(super) fn libtorch_version() -> String {
+pub fn libtorch_version() -> String {
     let mut out = ptr::null_mut();
     // SAFETY: `out` lives through the call.
     let failed = check(unsafe { e2mc_libtorch_version(&raw mut out) });
