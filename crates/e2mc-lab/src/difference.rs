@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 
 /// What may be otherwise where a run goes on, or says nothing about it. The images may have moved:
 /// that they are the same is seen when they are opened.
-const FREE_OF_A_RUN: [&str; 14] = [
+const FREE_OF_A_RUN: [&str; 15] = [
     "format",
     "e2mc",
     "command",
     "resumed_by",
+    "computed_by",
     "device",
     "guard",
     "log_every",
