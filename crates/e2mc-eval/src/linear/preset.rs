@@ -132,6 +132,7 @@ mod tests {
         assert_eq!(of(LinearPreset::Dino, 0.1), (0.001, 1024, 0.0));
         let dinov2 = LinearPreset::Dinov2.config(1.0);
         assert_eq!((dinov2.epochs, dinov2.batch), (10, 1024));
+        assert_eq!((dinov2.learning_rate, dinov2.weight_decay), (0.001, 0.0));
         let rates: Vec<f64> = [23, 24, 84]
             .map(|e| LinearPreset::Inat18.config(1.0).rate(e))
             .into();

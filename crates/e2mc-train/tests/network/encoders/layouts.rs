@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use e2mc_train::checkpoint::Checkpoint;
+use e2mc_train::checkpoint::{Checkpoint, ReadOptions};
 use e2mc_train::{Device, Error, Model};
 use tch::Tensor;
 
-use super::files::{Shapes, fixture, write};
+use super::files::{fixture, golden, images, network, read, relative_error, weights, write};
 
 /// A file: what it is, its tensors, and what lies beside it.
 struct Case {
     what: &'static str,
-    tensors: Shapes,
+    tensors: Tensors,
     /// Files of JSON beside the weights, which are then in a folder.
     beside: Vec<(&'static str, serde_json::Value)>,
     /// Whether the weights are in two files and an index.
@@ -22,7 +22,7 @@ struct Case {
 }
 
 impl Case {
-    fn new(what: &'static str, tensors: Shapes) -> Self {
+    fn new(what: &'static str, tensors: Tensors) -> Self {
         Self {
             what,
             tensors,
@@ -31,13 +31,43 @@ impl Case {
         }
     }
 
+    /// The library's network that these tensors are, where its features are known.
+    fn golden(&self) -> Option<&'static str> {
+        let networks = [
+            ("timm, a ViT with its classifier", "timm-vit"),
+            ("timm, DINOv3", "timm-dinov3"),
+            ("torchvision, a ViT", "torchvision-vit"),
+            ("DINO, ", "timm-vit"),
+            ("DINOv2, a backbone without", ""),
+            ("DINOv2, ", "timm-vit-registers"),
+            ("DINOv3, ", "timm-dinov3"),
+            ("MoCo v3", "timm-vit"),
+            ("MAE", "timm-vit"),
+            ("iBOT", "timm-vit"),
+            ("lightly", "timm-vit"),
+            ("solo-learn", "timm-vit"),
+            ("Lightning", "timm-vit"),
+            ("Hugging Face, a ViT", "hf-vit"),
+            ("Hugging Face, a folder", "hf-vit"),
+            ("Hugging Face, two shards", "hf-vit"),
+            ("Hugging Face, DINOv2 with SwiGLU", "hf-dinov2-swiglu"),
+            ("Hugging Face, DINOv2 with registers", "hf-dinov2-registers"),
+            ("Hugging Face, DINOv2", "hf-dinov2"),
+            ("Hugging Face, DINOv3", "hf-dinov3"),
+            ("timm, a ConvNeXt", "timm-convnext"),
+            ("torchvision, a ConvNeXt", "torchvision-convnext"),
+            ("its authors, a ConvNeXt v2", "timm-convnextv2"),
+            ("Hugging Face, a ConvNeXt v2", "hf-convnextv2"),
+        ];
+        let found = networks
+            .iter()
+            .find(|(what, _)| self.what.starts_with(what));
+        found.map(|(_, name)| *name).filter(|name| !name.is_empty())
+    }
+
     /// Writes it to a folder; says which path is to be read.
     fn write(&self, folder: &Path) -> PathBuf {
-        let tensors: BTreeMap<String, Tensor> = self
-            .tensors
-            .iter()
-            .map(|(name, shape)| (name.clone(), Tensor::ones(shape, tch::kind::FLOAT_CPU)))
-            .collect();
+        let tensors = copies(&self.tensors);
         let path = match (self.sharded, self.beside.is_empty()) {
             (true, _) => {
                 shard(folder, tensors);
@@ -77,6 +107,17 @@ impl Case {
             error.to_string().replace(&format!("{place}: "), "")
         })
     }
+}
+
+/// The tensors of a file by name.
+type Tensors = BTreeMap<String, Tensor>;
+
+/// The same tensors, once more.
+fn copies(tensors: &Tensors) -> Tensors {
+    let named = tensors.iter();
+    named
+        .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
+        .collect()
 }
 
 /// Deals tensors out to two files.
@@ -141,49 +182,62 @@ fn load(path: &Path) -> Result<String, Error> {
     Ok(found)
 }
 
-fn of(model: &str) -> Shapes {
-    fixture(model).tensors
+fn of(model: &str) -> Tensors {
+    weights(&fixture(model))
 }
 
 /// The same tensors under other names; none if `rename` has none.
-fn renamed(tensors: &Shapes, rename: impl Fn(&str) -> Option<String>) -> Shapes {
+fn renamed(tensors: &Tensors, rename: impl Fn(&str) -> Option<String>) -> Tensors {
     let named = tensors.iter();
     named
-        .filter_map(|(name, shape)| Some((rename(name)?, shape.clone())))
+        .filter_map(|(name, tensor)| Some((rename(name)?, tensor.shallow_clone())))
         .collect()
 }
 
-fn below(prefix: &str, tensors: &Shapes) -> Shapes {
+fn below(prefix: &str, tensors: &Tensors) -> Tensors {
     renamed(tensors, |name| Some(format!("{prefix}{name}")))
 }
 
-fn and(parts: &[Shapes]) -> Shapes {
-    parts.iter().flat_map(|part| part.clone()).collect()
+fn and(parts: &[Tensors]) -> Tensors {
+    parts.iter().flat_map(copies).collect()
 }
 
-fn more(tensors: &[(&str, &[i64])]) -> Shapes {
+/// Tensors of ones.
+fn more(tensors: &[(&str, &[i64])]) -> Tensors {
     let named = tensors.iter();
+    let ones = |shape: &[i64]| Tensor::ones(shape, tch::kind::FLOAT_CPU);
     named
-        .map(|(name, shape)| ((*name).to_owned(), shape.to_vec()))
+        .map(|(name, shape)| ((*name).to_owned(), ones(shape)))
         .collect()
 }
 
 /// DINOv2's authors: the class token has a position, registers have none.
-fn dinov2() -> Shapes {
+fn dinov2() -> Tensors {
     let mut tensors = renamed(&of("timm-vit-registers"), |name| {
         Some(name.replace("reg_token", "register_tokens"))
     });
-    tensors.insert("pos_embed".into(), vec![1, 17, 64]);
-    tensors.insert("mask_token".into(), vec![1, 64]);
-    tensors
+    // A class token without a place, as in timm's, is one at 0.
+    let patches = &tensors["pos_embed"];
+    let places = Tensor::cat(&[patches.narrow(1, 0, 1) * 0.0, patches.shallow_clone()], 1);
+    tensors.insert("pos_embed".into(), places);
+    and(&[tensors, more(&[("mask_token", &[1, 64])])])
 }
 
-fn dinov3() -> Shapes {
-    let tensors = renamed(&dinov2(), |name| match name {
-        "pos_embed" => None,
-        name => Some(name.replace("register_tokens", "storage_tokens")),
+/// DINOv3's authors: one bias for queries, keys and values, with a mask for that of keys.
+fn dinov3() -> Tensors {
+    let mut tensors = renamed(&of("timm-dinov3"), |name| {
+        let name = name.replace("gamma_1", "ls1.gamma");
+        let name = name.replace("gamma_2", "ls2.gamma");
+        Some(name.replace("reg_token", "storage_tokens"))
     });
+    for block in 0..2 {
+        let mut take = |part: &str| tensors.remove(&format!("blocks.{block}.attn.{part}"));
+        let (query, value) = (take("q_bias").unwrap(), take("v_bias").unwrap());
+        let bias = Tensor::cat(&[&query, &(&query * 0.0), &value], 0);
+        tensors.insert(format!("blocks.{block}.attn.qkv.bias"), bias);
+    }
     let more = more(&[
+        ("mask_token", &[1, 64]),
         ("rope_embed.periods", &[16]),
         ("blocks.0.attn.qkv.bias_mask", &[192]),
         ("blocks.1.attn.qkv.bias_mask", &[192]),
@@ -192,7 +246,7 @@ fn dinov3() -> Shapes {
 }
 
 /// The authors' names of a ConvNeXt v2.
-fn convnext_authors() -> Shapes {
+fn convnext_authors() -> Tensors {
     let rename = |name: &str| {
         let name = name
             .replace("stem.", "downsample_layers.0.")
@@ -212,9 +266,9 @@ fn convnext_authors() -> Shapes {
         }
     };
     let mut tensors = renamed(&of("timm-convnextv2"), rename);
-    for (name, shape) in &mut tensors {
+    for (name, tensor) in &mut tensors {
         if name.contains("grn.") {
-            *shape = vec![1, 1, 1, shape[0]];
+            *tensor = tensor.view([1, 1, 1, -1]);
         }
     }
     tensors
@@ -240,24 +294,24 @@ fn cases() -> Vec<Case> {
         ("decoder_blocks.0.norm1.weight", &[32]),
         ("decoder_embed.weight", &[32, 64]),
     ]);
-    let folder = |what, tensors: Shapes, beside| Case {
+    let folder = |what, tensors: Tensors, beside| Case {
         beside,
         ..Case::new(what, tensors)
     };
     let named = |name: &str| serde_json::json!({"architecture": name, "num_features": 64});
     let without = |name: &str| {
-        let mut tensors = vit.clone();
-        tensors.remove(name).unwrap();
+        let mut tensors = copies(&vit);
+        assert!(tensors.remove(name).is_some());
         tensors
     };
     vec![
         Case::new(
             "timm, a ViT with its classifier",
-            and(&[vit.clone(), head.clone()]),
+            and(&[copies(&vit), copies(&head)]),
         ),
         folder(
             "timm, a folder with `config.json`",
-            vit.clone(),
+            copies(&vit),
             vec![(
                 "config.json",
                 serde_json::json!({"architecture": "vit", "global_pool": "avg", "model_args": {"num_heads": 4}}),
@@ -275,7 +329,7 @@ fn cases() -> Vec<Case> {
                 more(&[("dino_loss.center", &[1, 9])]),
             ]),
         ),
-        Case::new("DINO, a backbone", vit.clone()),
+        Case::new("DINO, a backbone", copies(&vit)),
         Case::new("DINOv2, a backbone with registers", dinov2()),
         Case::new(
             "DINOv2, a teacher from training, in chunks of blocks",
@@ -316,7 +370,7 @@ fn cases() -> Vec<Case> {
         ),
         Case::new(
             "MAE, with its decoder",
-            below("model.", &and(&[vit.clone(), decoder])),
+            below("model.", &and(&[copies(&vit), decoder])),
         ),
         Case::new(
             "iBOT, a full checkpoint",
@@ -341,7 +395,7 @@ fn cases() -> Vec<Case> {
                 &and(&[
                     below("backbone.", &vit),
                     below("momentum_backbone.", &vit),
-                    classifier.clone(),
+                    copies(&classifier),
                 ]),
             ),
         ),
@@ -352,7 +406,7 @@ fn cases() -> Vec<Case> {
         Case::new(
             "Hugging Face, a ViT with classifier and pooler",
             and(&[
-                hugging_face.clone(),
+                copies(&hugging_face),
                 classifier,
                 more(&[("vit.pooler.dense.weight", &[64, 64])]),
             ]),
@@ -384,7 +438,7 @@ fn cases() -> Vec<Case> {
         Case::new("a ViT without one tensor", without("blocks.1.norm2.bias")),
         Case::new(
             "DeiT, distilled: a token that is not known",
-            and(&[vit.clone(), more(&[("dist_token", &[1, 1, 64])])]),
+            and(&[copies(&vit), more(&[("dist_token", &[1, 1, 64])])]),
         ),
         Case::new(
             "Hugging Face, BEiT: relative positions",
@@ -400,22 +454,26 @@ fn cases() -> Vec<Case> {
         ),
         Case::new(
             "a ViT whose heads nobody says",
-            renamed(&vit, |name| Some(name.to_owned()))
+            copies(&vit)
                 .into_iter()
-                .map(|(name, shape)| {
-                    let narrow = shape.iter().map(|&size| match size {
+                .map(|(name, tensor)| {
+                    let narrow = tensor.size().into_iter().map(|size| match size {
                         64 => 40,
                         192 => 120,
                         256 => 160,
                         other => other,
                     });
-                    (name, narrow.collect())
+                    let narrow: Vec<i64> = narrow.collect();
+                    (name, Tensor::ones(&narrow[..], tch::kind::FLOAT_CPU))
                 })
                 .collect(),
         ),
         Case::new(
             "a ViT with positions for more patches than it may have",
-            and(&[vit.clone(), more(&[("pos_embed", &[1, 257 * 257 + 1, 64])])]),
+            and(&[
+                copies(&vit),
+                more(&[("pos_embed", &[1, 257 * 257 + 1, 64])]),
+            ]),
         ),
         Case::new(
             "timm, EVA-02: learned and rotary positions",
@@ -430,7 +488,7 @@ fn cases() -> Vec<Case> {
         ),
         folder(
             "timm, layer norms behind what they normalise",
-            vit.clone(),
+            copies(&vit),
             vec![("config.json", named("vit_base_patch16_rpn_224"))],
         ),
         Case::new(
@@ -548,6 +606,42 @@ fn most_layouts_load_and_the_rest_say_why() {
             );
         }
     }
+}
+
+#[test]
+fn the_same_network_gives_the_same_features_under_every_name() {
+    let mut compared = 0;
+    for case in cases() {
+        let Some(name) = case.golden() else { continue };
+        let folder = tempfile::tempdir().unwrap();
+        let fixture = fixture(name);
+        let checkpoint = read(&case.write(folder.path()), &fixture).unwrap();
+        let found = network(&checkpoint)
+            .features(&images(fixture.side))
+            .unwrap();
+        let error = relative_error(&found, &golden(name)["features"]);
+        assert!(error < 1e-4, "{}: {error}", case.what);
+        compared += 1;
+    }
+    assert!(compared >= 25, "{compared}");
+}
+
+#[test]
+fn registers_are_taken_even_where_others_may_be_left_out() {
+    let case = Case::new("registers", of("timm-vit-registers"));
+    let folder = tempfile::tempdir().unwrap();
+    let options = ReadOptions {
+        allow_unexpected: vec!["reg_token".into()],
+        ..ReadOptions::default()
+    };
+    let checkpoint = Checkpoint::read_with(&case.write(folder.path()), options).unwrap();
+    assert_eq!(
+        checkpoint.foreign.as_ref().unwrap().of_backbone,
+        case.tensors.len()
+    );
+    let found = network(&checkpoint).features(&images(32)).unwrap();
+    let error = relative_error(&found, &golden("timm-vit-registers")["features"]);
+    assert!(error < 1e-4, "{error}");
 }
 
 #[test]

@@ -17,6 +17,28 @@ fn weighted(features: &Tensor) -> Tensor {
     (features * weights.to_kind(Kind::Float).view_as(features)).sum(Kind::Float)
 }
 
+/// Our tensor of a file's name, and which of its pieces that is: a whole goes by the name of its
+/// first one.
+fn with_place<'a>(
+    by_file: &BTreeMap<&str, &'a Tensor>,
+    parameter: &str,
+) -> Option<(&'a Tensor, i64)> {
+    if let Some(tensor) = by_file.get(parameter) {
+        return Some((tensor, 0));
+    }
+    let pieces = [
+        ("attention.key.", "attention.query.", 1),
+        ("attention.value.", "attention.query.", 2),
+        (".k_proj.", ".q_proj.", 1),
+        (".v_proj.", ".q_proj.", 2),
+        (".up_proj.", ".gate_proj.", 1),
+    ];
+    pieces.iter().find_map(|(own, first, place)| {
+        let whole = by_file.get(parameter.replace(own, first).as_str())?;
+        parameter.contains(own).then_some((*whole, *place))
+    })
+}
+
 /// Compares everything that the library gave; says how many features and gradients that was.
 fn compare(name: &str) -> (usize, usize) {
     let (fixture, golden) = (fixture(name), golden(name));
@@ -57,14 +79,15 @@ fn compare(name: &str) -> (usize, usize) {
             close(&found, expected, key);
             outputs += 1;
         } else if let Some(parameter) = key.strip_prefix("gradient.") {
-            // Pieces that are not the first have no tensor of their own here.
-            let Some(tensor) = by_file.get(parameter) else {
+            let Some((tensor, place)) = with_place(&by_file, parameter) else {
                 continue;
             };
             // In memory the library may have halves of what its file has in one.
             let gradient = tensor.grad().flatten(0, -1);
             let count = expected.numel() as i64;
-            let found = gradient.narrow(0, 0, count).reshape(expected.size());
+            let found = gradient
+                .narrow(0, place * count, count)
+                .reshape(expected.size());
             if expected.abs().max().double_value(&[]) < 1e-6 * largest {
                 // What all keys have in common changes no attention: its gradient is 0.
                 let found = found.abs().max().double_value(&[]);
