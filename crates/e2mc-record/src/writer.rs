@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use e2mc_base::write_atomically;
-use serde_json::Value;
+use serde::Deserialize;
 
 use crate::{Error, Event};
 
@@ -81,29 +81,32 @@ impl EventWriter {
 fn until(text: &str, step: u64, epochs: u64) -> (String, Before) {
     let (mut kept, mut before) = (String::new(), Before::default());
     for line in text.lines() {
-        let Ok(value) = serde_json::from_str::<Value>(line) else {
+        let Ok(event) = serde_json::from_str::<Event>(line) else {
             continue;
         };
-        let seconds = value["seconds"].as_f64();
-        if value["event"] == "end" {
-            before.seconds = seconds.unwrap_or(before.seconds);
-            continue;
-        }
-        if value["step"].as_u64().is_some_and(|found| found > step) {
-            continue;
-        }
-        let of_an_end = value["event"] == "epoch" || value["event"] == "guard";
-        if of_an_end && value["epoch"].as_u64().is_some_and(|found| found > epochs) {
-            continue;
-        }
-        match value["event"].as_str() {
-            Some("resume") => before.seconds = seconds.unwrap_or(before.seconds),
-            Some("epoch") => {
-                before.seconds += seconds.unwrap_or(0.0);
-                let knn = value["epoch"].as_u64().zip(value["knn"].as_f64());
-                before.knn.extend(knn);
+        match event {
+            Event::Start(_) => {}
+            Event::End(end) => {
+                before.seconds = end.seconds;
+                continue;
             }
-            _ => {}
+            Event::Guard(guard) if guard.epoch > epochs => continue,
+            Event::Guard(_) => {}
+            Event::Step(other) if other.step > step => continue,
+            Event::Step(_) => {}
+            Event::Resume(resume) if resume.step > step => continue,
+            Event::Resume(resume) => before.seconds = resume.seconds,
+            Event::Epoch(epoch) if epoch.step > step || epoch.epoch > epochs => continue,
+            Event::Epoch(epoch) => {
+                before.seconds += epoch.seconds.unwrap_or(0.0);
+                before.knn.extend(epoch.knn.map(|knn| (epoch.epoch, knn)));
+            }
+            Event::Unknown => {
+                let later: Result<Later, _> = serde_json::from_str(line);
+                if later.is_ok_and(|later| later.step > step) {
+                    continue;
+                }
+            }
         }
         kept.push_str(line);
         kept.push('\n');
@@ -111,8 +114,17 @@ fn until(text: &str, step: u64, epochs: u64) -> (String, Before) {
     (kept, before)
 }
 
+/// What is known of an event of a later version.
+#[derive(Deserialize)]
+struct Later {
+    #[serde(default)]
+    step: u64,
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::{End, Epoch, Guard, RunOutcome, Start};
 

@@ -1,8 +1,8 @@
 //! Which numbers of a run TensorBoard shows, and under which names.
 
-use e2mc_record::{Event, RunFolder};
+use e2mc_record::{Epoch, Event, RunFolder};
 use e2mc_report::tensorboard::EventFile;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::Error;
 
@@ -25,46 +25,46 @@ pub(super) fn clear(folder: &RunFolder) -> Result<(), Error> {
 
 /// Adds the numbers of a step or an epoch to TensorBoard's file.
 pub(super) fn write(file: &mut EventFile, event: &Event) -> Result<(), Error> {
-    let step = match event {
-        Event::Step(step) => step.step,
-        Event::Epoch(epoch) => epoch.step,
+    let (step, values) = match event {
+        Event::Step(step) => (step.step, scalars(&[("step", json!(step))])),
+        Event::Epoch(epoch) => (epoch.step, of_epoch(epoch)),
         _ => return Ok(()),
     };
-    let values = scalars(event);
     let named = values.iter().map(|(name, value)| (name.as_str(), *value));
     Ok(file.write(step, named)?)
 }
 
-/// The numbers as `GROUP/NAME`. Signs of collapse are a group of their own: the embedding's entropy
-/// is not the term of the loss that has its name.
-fn scalars(event: &Event) -> Vec<(String, f64)> {
-    let fields = serde_json::to_value(event).expect("an event holds only what JSON can");
-    let group = fields["event"].as_str().unwrap_or_default();
-    let groups = [
-        (group, &fields),
-        (group, &fields["terms"]),
-        ("collapse", &fields["collapse"]),
-    ];
+/// Signs of collapse are a group of their own: the embedding's entropy is not the term of the loss
+/// that has its name.
+fn of_epoch(epoch: &Epoch) -> Vec<(String, f64)> {
+    scalars(&[("epoch", json!(epoch)), ("collapse", json!(epoch.collapse))])
+}
+
+/// The numbers of groups, and their terms, as `GROUP/NAME`.
+fn scalars(groups: &[(&str, Value)]) -> Vec<(String, f64)> {
     let mut values = Vec::new();
     for (group, fields) in groups {
-        let numbers = fields.as_object().into_iter().flatten();
-        let numbers = numbers.filter(|(name, _)| *name != "step");
-        let named =
-            |(name, value): (&String, &Value)| Some((format!("{group}/{name}"), value.as_f64()?));
-        values.extend(numbers.filter_map(named));
+        for fields in [fields, &fields["terms"]] {
+            let numbers = fields.as_object().into_iter().flatten();
+            let numbers = numbers.filter(|(name, _)| *name != "step");
+            let named = |(name, value): (&String, &Value)| {
+                Some((format!("{group}/{name}"), value.as_f64()?))
+            };
+            values.extend(numbers.filter_map(named));
+        }
     }
     values
 }
 
 #[cfg(test)]
 mod tests {
-    use e2mc_record::{Collapse, Epoch, Terms};
+    use e2mc_record::{Collapse, Terms};
 
     use super::*;
 
     #[test]
     fn terms_and_signs_of_collapse_have_names_of_their_own() {
-        let event = Event::Epoch(Epoch {
+        let epoch = Epoch {
             epoch: 2,
             step: 9,
             loss: Some(1.5),
@@ -80,8 +80,8 @@ mod tests {
             }),
             terms: Terms::from_iter([("entropy", -0.5)]),
             ..Epoch::default()
-        });
-        let values = scalars(&event);
+        };
+        let values = of_epoch(&epoch);
         for expected in [
             ("epoch/epoch", 2.0),
             ("epoch/loss", 1.5),
