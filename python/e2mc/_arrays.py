@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
+
+#: What the extension reads in place: C order, at addresses that are multiples of the values' size.
+_NATIVE: Final = ("C", "A")
 
 
 def matrix(values: npt.ArrayLike, name: str) -> Floats:
@@ -28,9 +31,9 @@ def matrix(values: npt.ArrayLike, name: str) -> Floats:
     if array.dtype.kind not in "fiub" and not _is_small_float(array.dtype):
         raise ValueError(f"{name} has the dtype {array.dtype}, expected real numbers such as float32")
     if array.dtype.itemsize <= 4 and array.dtype.kind == "f" or _is_small_float(array.dtype):
-        return np.ascontiguousarray(array, dtype=np.float32)
+        return np.require(array, np.float32, _NATIVE)
     with np.errstate(over="ignore"):
-        converted = np.ascontiguousarray(array, dtype=np.float32)
+        converted = np.require(array, np.float32, _NATIVE)
     lost = np.isinf(converted)
     if lost.any():
         lost &= np.isfinite(array)
@@ -72,11 +75,11 @@ def targets(labels: npt.ArrayLike, name: str) -> Integers:
 def integers(array: npt.NDArray[Any], name: str) -> Integers:
     """Whole numbers as int64 in C order."""
     if array.dtype.kind in "iub":
-        return np.ascontiguousarray(array, dtype=np.int64)
+        return np.require(array, np.int64, _NATIVE)
     if array.dtype.kind != "f":
         raise ValueError(f"{name} has the dtype {array.dtype}, expected whole numbers from 0, 1, 2, ...")
     with np.errstate(invalid="ignore"):
-        whole = np.ascontiguousarray(array, dtype=np.int64)
+        whole = np.require(array, np.int64, _NATIVE)
     wrong = whole != array
     if wrong.any():
         place = tuple(int(index) for index in np.argwhere(wrong)[0])

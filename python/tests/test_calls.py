@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from test_criterion import unaligned
 
 import e2mc
 
@@ -84,6 +85,7 @@ def test_every_kind_of_embedding_is_judged_or_named(blobs):
     fixed.flags.writeable = False
     wide = np.zeros((400, 32), dtype=np.float32)
     wide[:, ::2] = short[0]
+    assert e2mc.knn(short[0], unaligned(labels), short[1], unaligned(truth)).record["results"] == expected
     for rows in (short[0].astype(np.float16), short[0].astype(float), np.asfortranarray(short[0]), wide[:, ::2], fixed):
         assert e2mc.knn(rows, labels, short[1], truth).record["results"] == expected
     bad = test.copy()

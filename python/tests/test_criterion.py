@@ -71,6 +71,14 @@ def test_the_shape_knows_no_scale(z):
     assert "marginal_entropy" not in repr(plain) and "entropy=" in repr(plain)
 
 
+def unaligned(array: np.ndarray) -> np.ndarray:
+    """The array in C order one byte behind where its values would lie, as a view of a file's bytes may be."""
+    content = np.frombuffer(b"x" + array.tobytes(), dtype=np.uint8)[1:]
+    moved = content.view(array.dtype).reshape(array.shape)
+    assert moved.flags.c_contiguous and not moved.flags.aligned
+    return moved
+
+
 def arrays(z: np.ndarray):
     wide = np.zeros((60, 14), dtype=np.float32)
     wide[:, ::2] = z
@@ -84,6 +92,7 @@ def arrays(z: np.ndarray):
     yield "float64", z.astype(np.float64)
     yield "long double", z.astype(np.longdouble)
     yield "big-endian", z.astype(">f4")
+    yield "not aligned", unaligned(z)
 
 
 def test_every_layout_and_type_gives_the_same(z):
