@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from e2mc import _native
-from e2mc._arrays import Floats, classes, matrix
+from e2mc._arrays import Floats, classes, dense, matrix
+from e2mc._settings import flag, place, real, text, whole
 
 if TYPE_CHECKING:
 
@@ -214,17 +215,19 @@ class Adapter(_Base):
             A value that is not finite (its row and column are named), fewer than 2 rows, an unknown method or
             use, labels of one class only, a setting out of its range.
         """
-        _native.check_adapter(self.method, self.use)
+        method, use, seed = text(self.method, "method"), text(self.use, "use"), whole(self.seed, "seed")
+        strength, unit_length = real(self.strength, "strength"), flag(self.unit_length, "unit_length")
+        looks = None if self.looks is None else place(self.looks, "looks")
+        _native.check_adapter(method, use)
         rows = self._rows(X, reset=True)
-        if self.method != "auto":
-            found = _native.fit_map(rows, self.method, self.strength, self.unit_length, self.seed)
+        if method != "auto":
+            found = _native.fit_map(rows, method, strength, unit_length, seed)
             self.map_, self.outcome_ = found, None
             return self
         labels = None if y is None else _class_numbers(y, rows.shape[0])
         second = None if second_view is None else matrix(second_view, "second_view")
-        looks = None if self.looks is None else os.fspath(self.looks)
-        self.map_, text = _native.auto_map(rows, labels, second, self.use, self.seed, looks)
-        self.outcome_ = _outcome(text)
+        self.map_, found_text = _native.auto_map(rows, labels, second, use, seed, looks)
+        self.outcome_ = _outcome(found_text)
         if labels is None and second is None:
             warnings.warn(
                 "choosing a map needs labels or a second view, and neither was given: the identity is kept",
@@ -272,7 +275,7 @@ class Adapter(_Base):
             The file cannot be written.
         """
         self._check_fitted()
-        self.map_.save(os.fspath(path))
+        self.map_.save(place(path, "path"))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Adapter:
@@ -285,7 +288,7 @@ class Adapter(_Base):
         FileNotFoundError
             There is no such file.
         """
-        found = _native.Map.load(os.fspath(path))
+        found = _native.Map.load(place(path, "path"))
         adapter = cls(found.method.partition(",")[0], unit_length=found.unit_length)
         if found.strength is not None:
             adapter.strength = found.strength
@@ -329,6 +332,11 @@ class Adapter(_Base):
 
     def _rows(self, values: Any, *, reset: bool) -> Floats:
         """The embeddings, after scikit-learn's own checks of names and shapes where it is there."""
+        if isinstance(values, (list, tuple)):
+            values = dense(values, "X")
+        if getattr(getattr(values, "dtype", None), "kind", "f") in "SUMmV":
+            # These are refused, in our words.
+            matrix(values, "X")
         if not TYPE_CHECKING:
             try:
                 from sklearn.utils.validation import validate_data
@@ -359,17 +367,22 @@ class Adapter(_Base):
 
 def _class_numbers(labels: npt.ArrayLike, rows: int) -> npt.NDArray[np.int64]:
     """Class numbers; other labels are numbered in sorted order."""
-    array = np.asarray(labels)
+    array = dense(labels, "y")
     if array.ndim == 2 and array.shape[1] == 1:
         array = array.ravel()
     if array.ndim != 1 or array.shape[0] != rows:
         raise ValueError(f"y has the shape {array.shape}, expected ({rows},): one class a row of X")
     if array.dtype.kind in "iu" and array.size and array.min() >= 0:
         return classes(array, "y")
-    if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array == np.floor(array)).all()):
-        row = int(np.argmax(~(array == np.floor(array))))
-        raise ValueError(f"y holds {array[row]} at row {row}, expected classes, not quantities")
-    return np.unique(array, return_inverse=True)[1].astype(np.int64).ravel()
+    if array.dtype.kind == "f":
+        quantities = ~np.isfinite(array) | (array != np.floor(array))
+        if quantities.any():
+            row = int(np.argmax(quantities))
+            raise ValueError(f"y holds {array[row]} at row {row}, expected classes, not quantities")
+    try:
+        return np.unique(array, return_inverse=True)[1].astype(np.int64).ravel()
+    except TypeError:
+        raise ValueError("y holds labels of several kinds, expected all numbers or all names") from None
 
 
 def _outcome(text: str) -> Outcome:

@@ -7,11 +7,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from e2mc._settings import wrong_kind
+
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
 #: What the extension reads in place: C order, at addresses that are multiples of the values' size.
 _NATIVE: Final = ("C", "A")
+_LARGEST: Final = 2**63 - 1
 
 
 def matrix(values: npt.ArrayLike, name: str) -> Floats:
@@ -38,10 +41,8 @@ def matrix(values: npt.ArrayLike, name: str) -> Floats:
     if lost.any():
         lost &= np.isfinite(array)
         if lost.any():
-            row, column = (int(index) for index in np.argwhere(lost)[0])
             raise ValueError(
-                f"{name} holds {array[row, column]!s} at row {row}, column {column}, "
-                "beyond the range of float32\nhint: rescale the embeddings"
+                f"{name} holds {_at(array, lost)}, beyond the range of float32\nhint: rescale the embeddings"
             )
     return converted
 
@@ -75,6 +76,8 @@ def targets(labels: npt.ArrayLike, name: str) -> Integers:
 def integers(array: npt.NDArray[Any], name: str) -> Integers:
     """Whole numbers as int64 in C order."""
     if array.dtype.kind in "iub":
+        if array.dtype == np.uint64 and (large := array > np.uint64(_LARGEST)).any():
+            raise ValueError(f"{name} holds {_at(array, large)}, expected at most {_LARGEST}")
         return np.require(array, np.int64, _NATIVE)
     if array.dtype.kind != "f":
         raise ValueError(f"{name} has the dtype {array.dtype}, expected whole numbers from 0, 1, 2, ...")
@@ -82,24 +85,56 @@ def integers(array: npt.NDArray[Any], name: str) -> Integers:
         whole = np.require(array, np.int64, _NATIVE)
     wrong = whole != array
     if wrong.any():
-        place = tuple(int(index) for index in np.argwhere(wrong)[0])
-        words = " and ".join(f"{what} {at}" for what, at in zip(("row", "column"), place))
-        raise ValueError(f"{name} holds {array[place]!s} at {words}, expected a whole number")
+        if (large := (array.astype(np.float64) >= 2.0**63) & np.isfinite(array)).any():
+            raise ValueError(f"{name} holds {_at(array, large)}, expected at most {_LARGEST}")
+        raise ValueError(f"{name} holds {_at(array, wrong)}, expected a whole number")
     return whole
+
+
+def _at(array: npt.NDArray[Any], wrong: npt.NDArray[np.bool_]) -> str:
+    """The first wrong value of an array, and its row and column."""
+    place = tuple(int(index) for index in np.argwhere(wrong)[0])
+    words = ", ".join(f"{what} {at}" for what, at in zip(("row", "column"), place))
+    return f"{array[place]!s} at {words}"
 
 
 def dense(values: Any, name: str) -> npt.NDArray[Any]:
     """`values` as an array, where that loses nothing."""
     if hasattr(values, "toarray") and not isinstance(values, np.ndarray):
         raise TypeError(f"{name} is a sparse matrix, expected a dense array; call its toarray()")
-    if type(values).__module__.partition(".")[0] == "torch":
-        values = values.detach().cpu()
-        if str(values.dtype) == "torch.bfloat16":
-            values = values.float()
+    if hasattr(values, "layout") and hasattr(values, "detach"):
+        values = _of_torch(values, name)
     if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
         place = np.argwhere(np.ma.getmaskarray(values))[0]
         raise ValueError(f"{name} is masked at {tuple(map(int, place))}, expected all values")
-    return np.asarray(values)
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} has parts of different lengths, expected an array") from None
+    except (TypeError, RuntimeError):
+        raise wrong_kind(values, name, "an array") from None
+
+
+def check_tensor(tensor: Any, name: str) -> None:
+    """Refuses what holds no values, or only some of them.
+
+    Raises
+    ------
+    ValueError
+        A tensor of the device meta, or of another layout than the dense one.
+    """
+    if tensor.device.type == "meta":
+        raise ValueError(f"{name} is a tensor of the device meta, expected one that holds values")
+    if str(tensor.layout) != "torch.strided":
+        raise ValueError(f"{name} is a tensor of the layout {tensor.layout}, expected a dense one")
+
+
+def _of_torch(tensor: Any, name: str) -> Any:
+    """A tensor on the CPU, in a type that NumPy knows."""
+    check_tensor(tensor, name)
+    tensor = tensor.detach().cpu()
+    small = tensor.is_floating_point() and tensor.element_size() < 4
+    return tensor.float() if small else tensor
 
 
 def _is_small_float(dtype: np.dtype[Any]) -> bool:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from e2mc import _native
 from e2mc._arrays import classes
 from e2mc._results import Evaluation
+from e2mc._settings import flag, real, whole, wrong_kind
 
 
 @dataclass(frozen=True)
@@ -129,18 +130,17 @@ def compare(
     The p-value is McNemar's exact one for a single subset, else of a t statistic with the variances over subsets
     and rows. The crossed bootstrap is Owen's (2007), its part of the subsets widened for their small number.
     """
+    settings = real(level, "level"), whole(bootstraps, "bootstraps"), whole(seed, "seed")
     if labels is not None:
         text = _native.compare_predictions(
             classes(_array(first, "first"), "first"),
             classes(_array(second, "second"), "second"),
             classes(labels, "labels"),
-            level,
-            bootstraps,
-            seed,
+            *settings,
         )
     else:
         text = _native.compare_results(
-            _folder(first, "first"), _folder(second, "second"), common, level, bootstraps, seed
+            _folder(first, "first"), _folder(second, "second"), flag(common, "common"), *settings
         )
     found = json.loads(text)
     lines = tuple(
@@ -157,10 +157,10 @@ def _folder(result: Any, name: str) -> str:
         return os.fspath(result.folder)
     if isinstance(result, (str, os.PathLike)):
         return os.fspath(result)
-    raise TypeError(f"{name} is a {type(result).__name__}, expected a result, its folder, or labels beside it")
+    raise wrong_kind(result, name, "a result, its folder, or labels beside it")
 
 
 def _array(predictions: Any, name: str) -> Any:
     if isinstance(predictions, (Evaluation, str, os.PathLike)):
-        raise TypeError(f"{name} is a {type(predictions).__name__}, expected predictions: labels were given")
+        raise wrong_kind(predictions, name, "predictions: labels were given")
     return predictions

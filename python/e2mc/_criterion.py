@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from e2mc import _native
 from e2mc._arrays import Floats, matrix
+from e2mc._settings import real, text
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +96,8 @@ def score(
     >>> bool(-0.1 < found.entropy < 0.0)
     True
     """
-    rows = matrix(z, "z")
-    figures, shape = _native.score(rows, transform, beta, gamma, epsilon)
+    settings = _settings(transform, beta, gamma, epsilon)
+    figures, shape = _native.score(matrix(z, "z"), *settings)
     return Score(*figures, *shape)
 
 
@@ -136,6 +137,14 @@ def value_and_grad(
     >>> after.loss < before.loss
     True
     """
-    rows = matrix(z, "z")
-    figures, gradient = _native.value_and_grad(rows, transform, beta, gamma, epsilon)
+    settings = _settings(transform, beta, gamma, epsilon)
+    figures, gradient = _native.value_and_grad(matrix(z, "z"), *settings)
     return Score(*figures), gradient
+
+
+def _settings(
+    transform: str, beta: float, gamma: float, epsilon: float | None
+) -> tuple[str, float, float, float | None]:
+    """The settings as the extension takes them, which checks their ranges."""
+    added = None if epsilon is None else real(epsilon, "epsilon")
+    return text(transform, "transform"), real(beta, "beta"), real(gamma, "gamma"), added

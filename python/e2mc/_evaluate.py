@@ -15,8 +15,12 @@ import numpy.typing as npt
 from e2mc import _native
 from e2mc._arrays import classes, matrix, targets
 from e2mc._results import Evaluation, evaluation
+from e2mc._settings import flag, is_whole, place, real, several, text, whole
 
 _PathLike = str | os.PathLike[str]
+
+#: More fits than anyone waits for; their seeds alone would fill the memory before a sentence could be told.
+MOST_SEEDS = 1_000_000
 
 
 def knn(
@@ -80,12 +84,12 @@ def knn(
         classes(train_labels, "train_labels"),
         matrix(test, "test"),
         classes(test_labels, "test_labels"),
-        [k] if isinstance(k, int) else [int(one) for one in k],
-        vote,
-        temperature,
-        memory,
+        several(k, "k", whole),
+        text(vote, "vote"),
+        real(temperature, "temperature"),
+        None if memory is None else whole(memory, "memory"),
     )
-    return _written(lambda place: _native.knn(*arguments, place, overwrite, model), out)
+    return _written(lambda *where: _native.knn(*arguments, *where), out, overwrite, model)
 
 
 def logistic(
@@ -142,11 +146,11 @@ def logistic(
         classes(train_labels, "train_labels"),
         matrix(test, "test"),
         classes(test_labels, "test_labels"),
-        [float(fractions)] if isinstance(fractions, (int, float)) else [float(f) for f in fractions],
-        list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds],
-        k,
+        several(fractions, "fractions", real),
+        _seeds(seeds),
+        whole(k, "k"),
     )
-    return _written(lambda place: _native.logistic(*arguments, place, overwrite, model), out)
+    return _written(lambda *where: _native.logistic(*arguments, *where), out, overwrite, model)
 
 
 def svm(
@@ -217,25 +221,34 @@ def svm(
         targets(train_labels, "train_labels"),
         matrix(test, "test"),
         targets(test_labels, "test_labels"),
-        [float(cost)] if isinstance(cost, (int, float)) else [float(one) for one in cost],
-        folds,
-        positive_weight,
-        scale,
-        average_precision,
-        tolerance,
-        max_epochs,
-        seed,
+        several(cost, "cost", real),
+        whole(folds, "folds"),
+        real(positive_weight, "positive_weight"),
+        text(scale, "scale"),
+        text(average_precision, "average_precision"),
+        real(tolerance, "tolerance"),
+        whole(max_epochs, "max_epochs"),
+        whole(seed, "seed"),
     )
-    return _written(lambda place: _native.svm(*arguments, place, overwrite, model), out)
+    return _written(lambda *where: _native.svm(*arguments, *where), out, overwrite, model)
 
 
-def _written(evaluate: Callable[[str], str], out: _PathLike | None) -> Evaluation:
+def _seeds(seeds: int | Iterable[int]) -> list[int]:
+    """The seeds; a number stands for as many from 0 on."""
+    return list(range(whole(seeds, "seeds", most=MOST_SEEDS))) if is_whole(seeds) else several(seeds, "seeds", whole)
+
+
+def _written(
+    evaluate: Callable[[str, bool, str], str], out: _PathLike | None, overwrite: bool, model: str
+) -> Evaluation:
     """Evaluates into a folder; one of its own lives as long as the result."""
+    how = flag(overwrite, "overwrite"), text(model, "model")
     if out is not None:
-        return _told(evaluation(evaluate(os.fspath(out)), Path(out)))
+        folder = place(out, "out")
+        return _told(evaluation(evaluate(folder, *how), Path(folder)))
     folder = tempfile.mkdtemp(prefix="e2mc-")
     try:
-        found = evaluation(evaluate(folder), Path(folder))
+        found = evaluation(evaluate(folder, *how), Path(folder))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

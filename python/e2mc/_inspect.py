@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from e2mc import _native
 from e2mc._arrays import Floats, matrix
+from e2mc._settings import listed, place, text, whole
 from e2mc._sheet import Sheet, sheet, with_sheet
 
 
@@ -176,7 +177,7 @@ class Inspection(EmbeddingFigures):
         OSError
             The file cannot be written.
         """
-        Path(path).write_text(self.html, encoding="utf-8")
+        Path(place(path, "path")).write_text(self.html, encoding="utf-8")
 
     def save_figures(self, folder: str | os.PathLike[str]) -> tuple[str, ...]:
         """Write each chart as SVG into `folder`, which is made if need be.
@@ -186,7 +187,7 @@ class Inspection(EmbeddingFigures):
         tuple of str
             What should be known of the files, such as what could not be drawn.
         """
-        return tuple(self._measured.save_figures(os.fspath(folder)))
+        return tuple(self._measured.save_figures(place(folder, "folder")))
 
     def _repr_html_(self) -> str:
         """The page in a frame, as notebooks show it."""
@@ -239,18 +240,20 @@ def inspect(
         A value that is not finite (its row and column are named), too few rows or columns, embeddings or views
         of different shapes, not one image a row, a setting out of its range.
     """
+    settings = text(transform, "transform"), whole(queries, "queries"), whole(seed, "seed")
     first = matrix(z, "z")
+    several = listed(views, "views", "a sequence of embeddings (n, d)")
     embeddings = [("z", first)]
     if after is not None:
         second = matrix(after, "after")
         _check_same(second, first, "after")
         embeddings = [("before", first), ("after", second)]
-        if len(views) > 0:
+        if several:
             raise ValueError(
                 "views were given together with after, expected one of them\n"
                 "hint: inspect the two separately to compare their alignment and LiDAR"
             )
-    others = [matrix(view, f"view {index}") for index, view in enumerate(views, 1)]
+    others = [matrix(view, f"view {index}") for index, view in enumerate(several, 1)]
     for index, view in enumerate(others, 1):
         _check_same(view, first, f"view {index}")
         finite = np.isfinite(view)
@@ -259,7 +262,7 @@ def inspect(
             raise ValueError(
                 f"view {index} holds {view[row, column]} at row {row}, column {column}, expected a finite number"
             )
-    measured = _native.measure(embeddings, others, transform, queries, seed)
+    measured = _native.measure(embeddings, others, *settings)
     found = json.loads(measured.json())
     drawn = None if images is None else sheet(images, [array for _, array in embeddings])
     findings = tuple(Finding(finding["kind"], finding["text"]) for finding in found["findings"])

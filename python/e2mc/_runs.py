@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from e2mc import _native
 from e2mc._results import Evaluation, evaluation
+from e2mc._settings import place
 
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -94,7 +95,7 @@ def read_run(path: str | os.PathLike[str]) -> Run:
     ValueError
         A file of the run holds something else, or is of a later version; names the file and line.
     """
-    found = json.loads(_native.read_run(os.fspath(path)))
+    found = json.loads(_native.read_run(place(path, "path")))
     end, guard = found["end"] or {}, found["guard"] or {}
     return Run(
         name=found["name"],

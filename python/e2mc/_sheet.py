@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from e2mc._arrays import Floats, Integers
+from e2mc._arrays import Floats, Integers, dense
+from e2mc._settings import wrong_kind
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -50,6 +51,8 @@ def sheet(images: Any, embeddings: Sequence[Floats]) -> Sheet:
         Not one image a row, or something else than images.
     """
     n = embeddings[0].shape[0]
+    if not hasattr(images, "__len__") or isinstance(images, (str, bytes)):
+        raise wrong_kind(images, "images", "a sequence of images, one a row of z")
     if len(images) != n:
         raise ValueError(f"there are {len(images)} images, expected {n}: one a row of z")
     count = min(QUERIES, n)
@@ -106,12 +109,13 @@ def _nearest(z: Floats, rows: Integers) -> Integers:
 
 def _cell(image: Any, index: int) -> Pixels:
     """An image in colour whose longer side is the cell's, by the nearest pixel."""
-    pixels = np.asarray(image)
+    pixels = dense(image, f"image {index}")
+    shape = pixels.shape
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or 0 in pixels.shape:
         raise ValueError(
-            f"image {index} has the shape {np.shape(image)}, expected (height, width) or (height, width, channels) "
+            f"image {index} has the shape {shape}, expected (height, width) or (height, width, channels) "
             "with 1, 3 or 4 channels"
         )
     if pixels.dtype.kind == "f":

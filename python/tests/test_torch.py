@@ -225,6 +225,8 @@ def test_what_cannot_be_judged_is_named(loss):
         ((z, z[1:]), "view 1 has 11 x 4 embeddings, expected 12 x 4"),
         ((z, z.double()), "view 1 is torch.float64"),
         ((), "no view was given"),
+        ((z.to("meta"),), "view 0 is a tensor of the device meta, expected one that holds values"),
+        ((z.to_sparse(),), "view 0 is a tensor of the layout torch.sparse_coo, expected a dense one"),
     ):
         with pytest.raises(ValueError, match=words):
             loss(*views)
@@ -241,13 +243,27 @@ def test_settings_out_of_range_are_named():
         (lambda: VCRegLoss("sphere"), "space is 'sphere'"),
         (lambda: VCRegLoss(variance=-1.0), "variance weight = -1.0, expected a number of at least 0"),
         (lambda: UniformityLoss(0.0), "t = 0.0"),
-        (lambda: SIGRegLoss(slices=0), "slices = 0.0"),
-        (lambda: SIGRegLoss(knots=1), "knots = 1.0"),
+        (lambda: SIGRegLoss(slices=0), "slices = 0, expected a number of at least 1"),
+        (lambda: SIGRegLoss(knots=1), "knots = 1, expected a number of at least 2"),
     ):
         with pytest.raises(ValueError, match=words):
             make()
-    with pytest.raises(TypeError):
-        E2MCLoss(weight=1.0)
+    for make, words in (
+        (lambda: E2MCLoss(weight=1.0), "unexpected keyword argument 'weight'"),
+        (lambda: E2MCLoss(beta="x"), "beta is a str, expected a number"),
+        (lambda: E2MCLoss(epsilon=[1e-7]), "epsilon is a list, expected a number"),
+        (lambda: E2MCLoss(transform=None), "transform is None, expected a text"),
+        (lambda: E2MCLoss(gather_distributed="no"), "gather_distributed is a str, expected True or False"),
+        (lambda: VCRegLoss(space=3), "space is an int, expected a text"),
+        (lambda: SIGRegLoss(slices=2.5), "slices is a float, expected a whole number"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            make()
+    with pytest.raises(ValueError, match="seed is -1, expected a whole number of at least 0"):
+        SIGRegLoss(seed=-1)
+    mixed = E2MCLoss(beta=np.float32(2.0), gamma=np.int64(3), epsilon=torch.tensor(0.5))
+    assert (mixed.beta, mixed.gamma, mixed.epsilon) == (2.0, 3.0, 0.5)
+    assert SIGRegLoss(slices=np.int64(8)).slices == 8
     assert E2MCLoss().epsilon == pytest.approx(1e-7) and E2MCLoss("gaussian").epsilon == 2.0**-23
 
 
@@ -276,6 +292,15 @@ def test_tensors_are_arrays_too():
     assert e2mc.score(z).loss == e2mc.score(z.detach().numpy()).loss
     short = z.detach().bfloat16()
     assert e2mc.score(short).loss == e2mc.score(short.float().numpy()).loss
+    shorter = z.detach().to(torch.float8_e4m3fn)
+    assert e2mc.score(shorter).loss == e2mc.score(shorter.float().numpy()).loss
+    assert e2mc.score(torch.nn.Parameter(z.detach())).loss == e2mc.score(z).loss
+    for wrong, words in (
+        (z.to("meta"), "z is a tensor of the device meta"),
+        (z.detach().to_sparse(), "z is a tensor of the layout torch.sparse_coo"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            e2mc.score(wrong)
 
 
 def test_the_formula_takes_the_cheaper_product():

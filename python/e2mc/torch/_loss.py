@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from e2mc import _native
-from e2mc._arrays import Floats
+from e2mc._arrays import Floats, check_tensor
+from e2mc._settings import flag, real, text, whole
 from e2mc.torch import _formulas
 from e2mc.torch._analytic import analytic
 from e2mc.torch._gather import gather, world_size
@@ -26,7 +27,7 @@ class _Loss(nn.Module):
 
     def __init__(self, gather_distributed: bool) -> None:
         super().__init__()
-        self.gather_distributed = gather_distributed
+        self.gather_distributed = flag(gather_distributed, "gather_distributed")
         self._components: dict[str, Tensor] = {}
         self._warned = False
 
@@ -111,6 +112,7 @@ def _tensors(views: Sequence[Any]) -> list[Tensor]:
         if not (isinstance(view, Tensor) and view.is_floating_point()):
             kind = f"tensor of {view.dtype}" if isinstance(view, Tensor) else type(view).__name__
             raise TypeError(f"view {index} is a {kind}, expected a floating-point tensor (n, d)")
+        check_tensor(view, f"view {index}")
         if view.ndim != 2:
             raise ValueError(
                 f"view {index} has the shape {tuple(view.shape)}, expected (n, d): one row an image"
@@ -132,7 +134,7 @@ def _tensors(views: Sequence[Any]) -> list[Tensor]:
 
 
 def _check(name: str, value: float, *, least: float | None = None, above: float | None = None) -> float:
-    value = float(value)
+    value = real(value, name)
     good = math.isfinite(value)
     expected = "a finite number"
     if least is not None:
@@ -144,8 +146,15 @@ def _check(name: str, value: float, *, least: float | None = None, above: float 
     return value
 
 
+def _at_least(name: str, value: int, least: int) -> int:
+    value = whole(value, name)
+    if value < least:
+        raise ValueError(f"criterion has {name} = {value}, expected a number of at least {least}")
+    return value
+
+
 def _one_of(name: str, value: str, names: Sequence[str]) -> str:
-    if value not in names:
+    if text(value, name) not in names:
         raise ValueError(f"{name} is {value!r}, expected {' or '.join(map(repr, names))}")
     return value
 
@@ -201,7 +210,7 @@ class E2MCLoss(_Loss):
         gather_distributed: bool = False,
     ) -> None:
         super().__init__(gather_distributed)
-        published = _native.default_epsilon(transform)
+        published = _native.default_epsilon(text(transform, "transform"))
         self.transform = transform
         self.beta = _check("beta", beta)
         self.gamma = _check("gamma", gamma)
@@ -417,10 +426,10 @@ class SIGRegLoss(_Loss):
         gather_distributed: bool = False,
     ) -> None:
         super().__init__(gather_distributed)
-        self.slices = int(_check("slices", slices, least=1))
-        self.knots = int(_check("knots", knots, least=2))
+        self.slices = _at_least("slices", slices, 1)
+        self.knots = _at_least("knots", knots, 2)
         self.t_max = _check("t_max", t_max, above=0.0)
-        self.seed = seed
+        self.seed = whole(seed, "seed")
         self.step = 0
 
     def get_extra_state(self) -> dict[str, int]:
