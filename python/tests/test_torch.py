@@ -218,6 +218,13 @@ def test_what_cannot_be_judged_is_named(loss):
     bad[3, 2] = float("nan")
     with pytest.raises(ValueError, match="NaN at row 3, column 2"):
         loss(bad)
+    for dtype in (torch.float64, torch.bfloat16):
+        with pytest.raises(ValueError, match="NaN at row 3, column 2, expected a finite number"):
+            loss(bad.to(dtype).requires_grad_())
+    for value, shown in ((float("nan"), "NaN"), (float("inf"), "inf"), (-float("inf"), "-inf")):
+        bad[3, 2] = value
+        with pytest.raises(ValueError, match=f"^view 1 holds {shown} at row 3, column 2, expected a finite number$"):
+            loss(z.double(), bad.double())
     for views, words in (
         ((z[0],), r"view 0 has the shape \(4,\), expected \(n, d\)"),
         ((z[:1],), "1 row"),
@@ -233,6 +240,28 @@ def test_what_cannot_be_judged_is_named(loss):
     for wrong in (z.numpy(), z.long(), None):
         with pytest.raises(TypeError, match="floating-point tensor"):
             loss(wrong)
+
+
+def test_other_devices_are_not_waited_for():
+    """Where tensors are on another device, values are left alone: looking would synchronise."""
+    class Elsewhere:
+        type = "cuda"
+
+    class Moved(torch.Tensor):
+        """A tensor of the CPU that says it is on a GPU."""
+
+        device = Elsewhere()
+
+        def _refuse(self, *_):
+            raise AssertionError("the device is waited for")
+
+        __bool__ = __float__ = item = tolist = nonzero = cpu = numpy = _refuse
+
+    moved = sample(6, 4).as_subclass(Moved)
+    with pytest.raises(AssertionError, match="waited for"):
+        bool(moved.sum() > 0)
+    found = E2MCLoss()(moved).as_subclass(torch.Tensor)
+    assert float(found) == float(E2MCLoss()._formula([sample(6, 4)])[0])
 
 
 def test_settings_out_of_range_are_named():

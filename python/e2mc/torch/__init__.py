@@ -7,10 +7,10 @@ several views of the same images, and gives a scalar to add to a loss::
     loss = invariance(z_a, z_b) + criterion(z_a, z_b)
     loss.backward()
 
-On the CPU, float32 embeddings go to the Rust core, which gives value and gradient in one pass and raises a
-``ValueError`` where a value is not finite. On other devices, and in float64, the same formula runs in torch
-operations; there nothing waits for the device, and what is not finite gives a loss that is not finite. Embeddings of
-lower precision are judged in float32, with autocast off.
+On the CPU, float32 embeddings go to the Rust core, which gives value and gradient in one pass. On other devices, and
+in float64, the same formula runs in torch operations. A value that is not finite raises a ``ValueError`` on the CPU; on
+other devices nothing waits for the device, and such a value gives a loss that is not finite. Embeddings of lower
+precision are judged in float32, with autocast off.
 
 `torch.compile` leaves these modules out of its graphs. On the CPU there is no second derivative; asking for it raises a
 ``RuntimeError``.

@@ -72,8 +72,11 @@ class _Loss(nn.Module):
         device = tensors[0].device.type
         with torch.autocast(device_type=device, enabled=False):
             working = [view if view.dtype == torch.float64 else view.float() for view in tensors]
-            if device == "cpu" and all(view.dtype == torch.float32 for view in working):
-                return self._analytic(working)
+            if device == "cpu":
+                if all(view.dtype == torch.float32 for view in working):
+                    return self._analytic(working)
+                # Elsewhere looking at values would wait for the device.
+                _check_finite(working)
             loss, components = self._formula(working)
         self._components = {name: value.detach() for name, value in components.items()}
         return loss
@@ -131,6 +134,18 @@ def _tensors(views: Sequence[Any]) -> list[Tensor]:
     if first.shape[1] == 0:
         raise ValueError(f"embedding of {first.shape[0]} rows has no columns, expected at least 1")
     return list(views)
+
+
+def _check_finite(views: Views) -> None:
+    for index, view in enumerate(views):
+        wrong = ~view.detach().isfinite()
+        if wrong.any():
+            row, column = wrong.nonzero()[0].tolist()
+            value = float(view[row, column].detach())
+            shown = "NaN" if math.isnan(value) else f"{value}"
+            raise ValueError(
+                f"view {index} holds {shown} at row {row}, column {column}, expected a finite number"
+            )
 
 
 def _check(name: str, value: float, *, least: float | None = None, above: float | None = None) -> float:
