@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import sys
 import threading
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -117,9 +120,37 @@ def test_float32_in_c_order_is_not_copied(z):
     from e2mc._arrays import matrix
 
     assert matrix(z, "z") is z
+    assert matrix(z[5:], "z").base is z
     before = z.copy()
     e2mc.value_and_grad(z)
     assert (z == before).all()
+
+
+def test_arrays_go_in_and_out_without_copies():
+    """NumPy allocates nothing of an array's size, and results lie in the core's own memory."""
+    random = np.random.default_rng(2)
+    z = random.normal(size=(4000, 128)).astype(np.float32)
+    labels = np.arange(4000) % 3
+    adapter = e2mc.Adapter("standardise").fit(z)
+    for name, call, copies in (
+        ("score", lambda: e2mc.score(z), False),
+        ("value_and_grad", lambda: e2mc.value_and_grad(z), False),
+        ("knn", lambda: e2mc.knn(z, labels, z[:10] + 1.0, labels[:10]), False),
+        ("transform", lambda: adapter.transform(z), False),
+        # What is converted is a copy: the measure sees one.
+        ("score of float64", lambda: e2mc.score(z.astype(np.float64)), True),
+    ):
+        call()
+        tracemalloc.start()
+        call()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert (peak >= z.nbytes) if copies else (peak < z.nbytes / 4), (name, peak)
+    for found in (e2mc.value_and_grad(z)[1], e2mc.score(z).marginal_entropy, adapter.transform(z)):
+        owner = found
+        while isinstance(owner, np.ndarray) and owner.base is not None:
+            owner = owner.base
+        assert not isinstance(owner, np.ndarray), "copied into memory of NumPy"
 
 
 def wrong(z: np.ndarray):
@@ -189,6 +220,37 @@ def test_threads_that_score_at_once_are_right():
         thread.join()
     for (score, gradient), (other, slope) in zip(found, expected):
         assert score.loss == other.loss and (gradient == slope).all()
+
+
+def test_other_threads_run_on_while_the_core_works():
+    """The interpreter's lock is released: a thread of Python counts on during one large call."""
+    z = np.random.default_rng(1).normal(size=(8192, 512)).astype(np.float32)
+    e2mc.value_and_grad(z[:64])
+    counts, done = [0], threading.Event()
+    working = threading.Event()
+
+    def count() -> None:
+        while not done.is_set():
+            if working.is_set():
+                counts[0] += 1
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    interval = sys.getswitchinterval()
+    try:
+        for call in (e2mc.score, e2mc.value_and_grad):
+            counts[0] = 0
+            working.set()
+            # The lock is not handed over between lines of Python: what is counted was counted in the call.
+            sys.setswitchinterval(60.0)
+            call(z)
+            working.clear()
+            assert counts[0] > 5, call.__name__
+    finally:
+        sys.setswitchinterval(interval)
+        done.set()
+        thread.join()
 
 
 def _score_in_child(z, queue):
