@@ -9,6 +9,7 @@ import venv
 from pathlib import Path
 
 import pytest
+from elf import needed
 from test_program import PROGRAM, run
 
 ENGINE = PROGRAM.parent / "e2mc-engine"
@@ -40,6 +41,11 @@ def test_a_checkpoint_is_judged(continued, tmp_path, monkeypatch):
     found = json.loads(run("probe", *words, "--probe", "logistic", "--fractions", 0.1, "--seeds", 2, "--out", "probe", "--json").stdout)
     assert found["probes"][0]["accuracy"] > 25  # of 129 classes
     assert (tmp_path / "probe" / "result.json").is_file()
+
+
+def test_the_engine_takes_its_libtorch_from_pytorch():
+    libraries = needed(ENGINE)
+    assert "libtorch_cpu.so" in libraries and "libtorch_cuda.so" not in libraries
 
 
 def test_the_engine_knows_no_libtorch_by_itself():

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from elf import needed
 
 import e2mc
+from e2mc import _native
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / ("e2mc.exe" if os.name == "nt" else "e2mc")
 AS_MODULE = [sys.executable, "-m", "e2mc"]
@@ -84,6 +86,16 @@ def test_without_the_engine_one_sentence_says_what_to_install():
         pytest.skip("the engine is installed here: what a missing one says is NOT tested")
     failed = run("demo", code=1)
     assert failed.stderr.count("\n") == 2 and 'pip install "e2mc[train]"' in failed.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads ELF files: NOT tested here")
+def test_the_extension_and_the_program_need_no_libtorch():
+    for binary in (Path(_native.__file__), PROGRAM):
+        libraries = needed(binary)
+        assert any(name.startswith("libc.so") for name in libraries), libraries
+        # Nothing but what every Linux with glibc has: no libtorch, no CUDA, no C++.
+        allowed = ("libc.so", "libm.so", "libdl.so", "libpthread.so", "librt.so", "libgcc_s.so", "ld-linux")
+        assert all(name.startswith(allowed) for name in libraries), libraries
 
 
 def test_a_missing_program_is_told(monkeypatch):
