@@ -196,6 +196,26 @@ def test_a_second_derivative_is_refused_with_a_sentence(loss):
     first.square().sum().backward()
 
 
+def test_compilation_breaks_its_graph_at_the_loss(loss):
+    loss.eval()
+    layer = torch.nn.Linear(6, 6)
+
+    def without(x):
+        return 2.0 * layer(x).sum() + layer.weight.square().sum()
+
+    def step(x):
+        return 2.0 * loss(layer(x)) + layer.weight.square().sum()
+
+    whole, broken = (torch._dynamo.explain(function)(sample(16, 6)) for function in (without, step))
+    torch._dynamo.reset()
+    assert (whole.graph_count, whole.graph_break_count) == (1, 0)
+    # What comes before the loss is one graph, what follows another.
+    assert (broken.graph_count, broken.graph_break_count) == (2, 1)
+    with pytest.raises(torch._dynamo.exc.Unsupported):
+        torch.compile(step, backend="eager", fullgraph=True)(sample(16, 6))
+    torch._dynamo.reset()
+
+
 def test_compilation_leaves_the_loss_out(loss):
     loss.eval()
     layer = torch.nn.Linear(6, 6)
