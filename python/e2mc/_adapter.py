@@ -50,7 +50,17 @@ else:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A map that was compared on held-out rows A: its `accuracy` there is a fraction."""
+    """A map that was compared on held-out rows A.
+
+    Attributes
+    ----------
+    method : str
+        The method and its settings.
+    unit_length : bool
+        Whether every mapped row is scaled to length 1.
+    accuracy : float
+        Accuracy on A, as a fraction.
+    """
 
     method: str
     unit_length: bool
@@ -68,7 +78,9 @@ class Verified:
     gain : float
         The difference of the two.
     interval : tuple of float
-        The interval of the gain, with the probability `confidence`.
+        The interval of the gain.
+    confidence : float
+        The probability of the interval, as a fraction.
     p : float
         The one-sided p-value of the permutation test.
     looks : int or None
@@ -160,6 +172,16 @@ class Adapter(_Base):
     n_features_in_ : int
         ``d``.
 
+    Raises
+    ------
+    TypeError
+        An unknown keyword. Settings are checked by :meth:`fit`.
+
+    Notes
+    -----
+    Source: whitening with the shrinkage of Ledoit and Wolf 2004; all but the top of Mu and Viswanath 2018; ``"e2mc"``
+    by the criterion of :func:`score`. ``docs/adapt.md`` says how ``"auto"`` chooses and verifies.
+
     Examples
     --------
     >>> import numpy as np, e2mc
@@ -214,6 +236,8 @@ class Adapter(_Base):
         ValueError
             A value that is not finite (its row and column are named), fewer than 2 rows, an unknown method or
             use, labels of one class only, a setting out of its range.
+        TypeError
+            A setting of another kind, a sparse matrix.
         """
         method, use, seed = text(self.method, "method"), text(self.use, "use"), whole(self.seed, "seed")
         strength, unit_length = real(self.strength, "strength"), flag(self.unit_length, "unit_length")

@@ -81,6 +81,8 @@ def score(
     ValueError
         Fewer than two rows, no columns, a value that is NaN or infinite (its row and column are named), a
         setting out of its range.
+    TypeError
+        A setting of another kind, such as a text for a number.
 
     Notes
     -----
@@ -125,8 +127,13 @@ def value_and_grad(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         As :func:`score`.
+
+    Notes
+    -----
+    Source: as of :func:`score`; the gradient is the derivative of Eq. 6 to 8 by hand, as automatic differentiation of
+    the authors' code gives it.
 
     Examples
     --------

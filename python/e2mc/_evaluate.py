@@ -71,13 +71,24 @@ def knn(
     ValueError
         Not one label a row, training labels of one class only, a value that is not finite (its row and
         column are named), a setting out of its range.
+    TypeError
+        A setting of another kind, such as a text for a number.
     FileExistsError
         A result is in `out`.
 
     Notes
     -----
-    The weighted vote is DINO's (Caron et al. 2021, section 4.1). Ties go to the lower row and class. Cost:
+    Source: the weighted vote is DINO's (Caron et al. 2021, section 4.1). Ties go to the lower row and class. Cost:
     ``2 n n_test d`` operations on all cores.
+
+    Examples
+    --------
+    >>> import numpy as np, e2mc
+    >>> labels = np.arange(300) % 3
+    >>> z = 3.0 * np.eye(3, 16)[labels] + np.random.default_rng(0).normal(size=(300, 16))
+    >>> found = e2mc.knn(z[:200], labels[:200], z[200:], labels[200:], k=5, vote="majority")
+    >>> bool(found.neighbours[0].figures.top1 > 90)
+    True
     """
     arguments = (
         matrix(train, "train"),
@@ -133,13 +144,24 @@ def logistic(
     ------
     ValueError
         As :func:`knn`; a fraction of less than one row.
+    TypeError
+        A setting of another kind.
     FileExistsError
         A result is in `out`.
 
     Notes
     -----
     Minimises ``1/n sum_i cross_entropy(W x_i + b, y_i) + l2/2 |W|**2`` by L-BFGS; scikit-learn's ``C`` is
-    ``1 / (l2 n)``.
+    ``1 / (l2 n)``. Source: L-BFGS of Liu and Nocedal 1989; ``docs/evaluation.md`` describes the protocol.
+
+    Examples
+    --------
+    >>> import numpy as np, e2mc
+    >>> labels = np.arange(300) % 3
+    >>> z = 3.0 * np.eye(3, 16)[labels] + np.random.default_rng(0).normal(size=(300, 16))
+    >>> found = e2mc.logistic(z[:200], labels[:200], z[200:], labels[200:], fractions=[0.1, 1.0], seeds=3)
+    >>> [(row.fraction, row.images, len(row.runs)) for row in found.probes]
+    [(0.1, 20, 3), (1.0, 200, 1)]
     """
     arguments = (
         matrix(train, "train"),
@@ -209,12 +231,24 @@ def svm(
     ------
     ValueError
         As :func:`knn`; training and test labels of different kinds.
+    TypeError
+        A setting of another kind.
     FileExistsError
         A result is in `out`.
 
     Notes
     -----
-    The squared hinge loss with a penalised bias, by dual coordinate descent, as LIBLINEAR has it.
+    The squared hinge loss with a penalised bias, by dual coordinate descent, as LIBLINEAR has it. Source: Hsieh et al.
+    2008; Fan et al. 2008.
+
+    Examples
+    --------
+    >>> import numpy as np, e2mc
+    >>> labels = np.arange(300) % 3
+    >>> z = 3.0 * np.eye(3, 16)[labels] + np.random.default_rng(0).normal(size=(300, 16))
+    >>> found = e2mc.svm(z[:200], labels[:200], z[200:], labels[200:], cost=0.1)
+    >>> bool(found.svm.figures.top1 > 90), len(found.svm.svms)
+    (True, 3)
     """
     arguments = (
         matrix(train, "train"),

@@ -21,7 +21,15 @@ from e2mc._sheet import Sheet, sheet, with_sheet
 
 @dataclass(frozen=True)
 class Finding:
-    """What stands out: a sentence, and its `kind`, such as ``"better"`` or ``"worse"``."""
+    """What stands out.
+
+    Attributes
+    ----------
+    kind : str
+        ``"Better"``, ``"Worse"`` or ``"Within noise"`` of a comparison; ``"Good"``, ``"Look here"`` or ``"Note"``.
+    text : str
+        The finding as a sentence.
+    """
 
     kind: str
     text: str
@@ -154,6 +162,10 @@ class Inspection(EmbeddingFigures):
     sheet : Sheet or None
         Some images with their nearest neighbours, where images were given: `rows`, `neighbours`, and `pixels`, uint8
         ``(height, width, 3)``.
+    html : str
+        The page: one self-contained document.
+    rows, dims, entropy, ...
+        All figures of `z`, as of :class:`EmbeddingFigures`.
     """
 
     after: EmbeddingFigures | None = None
@@ -186,6 +198,11 @@ class Inspection(EmbeddingFigures):
         -------
         tuple of str
             What should be known of the files, such as what could not be drawn.
+
+        Raises
+        ------
+        OSError
+            A file cannot be written.
         """
         return tuple(self._measured.save_figures(place(folder, "folder")))
 
@@ -239,6 +256,22 @@ def inspect(
     ValueError
         A value that is not finite (its row and column are named), too few rows or columns, embeddings or views
         of different shapes, not one image a row, a setting out of its range.
+    TypeError
+        A setting of another kind, views or images that are no sequence.
+
+    Notes
+    -----
+    Source: RankMe of Garrido et al. 2023, LiDAR of Thilak et al. 2024, alignment and uniformity of Wang and Isola 2020,
+    entropies of :func:`score`; ``docs/diagnostics.md`` has every formula and its source.
+
+    Examples
+    --------
+    >>> import numpy as np, e2mc
+    >>> z = np.random.default_rng(0).normal(size=(300, 16))
+    >>> z[:, 5] = 1.0
+    >>> found = e2mc.inspect(z)
+    >>> found.dead_dimensions, bool(13 < found.rankme < 16)
+    ((5,), True)
     """
     settings = text(transform, "transform"), whole(queries, "queries"), whole(seed, "seed")
     first = matrix(z, "z")

@@ -82,7 +82,19 @@ def _place(record: Json, folder: Path) -> Path | None:
 
 @dataclass(frozen=True)
 class NeighbourFit(_Fit):
-    """What `k` neighbours say, with `vote` ``"majority"`` or ``"weighted"``."""
+    """What the nearest neighbours say.
+
+    Attributes
+    ----------
+    k : int
+        The number of neighbours.
+    vote : str
+        ``"majority"`` or ``"weighted"``.
+    figures : Figures
+        How good they are, in percent.
+    predictions : pathlib.Path or None
+        The file of the predictions, if they were kept; ``load_predictions()`` reads it.
+    """
 
     k: int
     vote: str
@@ -110,7 +122,9 @@ class ProbeFit(_Fit):
     loss : float or None
         Mean cross-entropy over the last epoch, of what is trained by SGD.
     figures : Figures
-        How good it is.
+        How good it is, in percent.
+    predictions : pathlib.Path or None
+        The file of the predictions, if they were kept; ``load_predictions()`` reads it.
     """
 
     seed: int
@@ -225,7 +239,19 @@ class Precisions:
 
 @dataclass(frozen=True)
 class SvmResult(_Fit):
-    """Support vector machines: `figures` of one class a row, or `precisions` of several labels a row."""
+    """Support vector machines.
+
+    Attributes
+    ----------
+    svms : tuple of SvmUnit
+        How the machine of each class was fitted.
+    figures : Figures or None
+        How good they are at one class a row, in percent.
+    precisions : Precisions or None
+        How good they are at several labels a row, in percent.
+    predictions : pathlib.Path or None
+        The file of the predictions, if they were kept; ``load_predictions()`` reads it.
+    """
 
     svms: tuple[SvmUnit, ...]
     figures: Figures | None

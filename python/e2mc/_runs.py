@@ -94,6 +94,23 @@ def read_run(path: str | os.PathLike[str]) -> Run:
         No run is there.
     ValueError
         A file of the run holds something else, or is of a later version; names the file and line.
+    TypeError
+        Something else than a path.
+
+    Notes
+    -----
+    Source: ``docs/runs.md`` describes the files of a run.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile, e2mc
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> event = {"event": "step", "step": 1, "epoch": 1, "learning_rate": 0.1, "loss": 2.5}
+    >>> event |= {"images_per_s": 900.0, "waiting": 0.0, "terms": {"entropy": -0.5}}
+    >>> _ = (folder / "metrics.jsonl").write_text(json.dumps(event))
+    >>> run = e2mc.read_run(folder)
+    >>> run.steps["loss"], run.terms, run.outcome
+    (array([2.5]), ('entropy',), None)
     """
     found = json.loads(_native.read_run(place(path, "path")))
     end, guard = found["end"] or {}, found["guard"] or {}

@@ -266,9 +266,3 @@ def test_a_forked_process_has_threads_of_its_own(z):
     assert queue.get(timeout=60) == expected
     child.join(60)
     assert child.exitcode == 0
-
-
-def test_help_says_shapes_and_errors():
-    for name in ("score", "value_and_grad", "knn", "logistic", "svm", "compare", "inspect", "read_run"):
-        text = getattr(e2mc, name).__doc__
-        assert "Parameters" in text and "Returns" in text and "Raises" in text, name

@@ -199,6 +199,8 @@ class E2MCLoss(_Loss):
     ------
     ValueError
         A setting out of its range.
+    TypeError
+        A setting of another kind, such as a text for a number.
 
     Notes
     -----
@@ -288,10 +290,20 @@ class VCRegLoss(_Loss):
     ------
     ValueError
         A setting out of its range.
+    TypeError
+        A setting of another kind, such as a text for a number.
 
     Notes
     -----
     `components` has ``variance`` and ``covariance``. Source: Bardes et al. 2022; Zhu et al. 2023.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from e2mc.torch import VCRegLoss
+    >>> criterion = VCRegLoss("projector", variance=25.0, covariance=1.0)
+    >>> bool(criterion(torch.randn(64, 8), torch.randn(64, 8)) > 0), sorted(criterion.components)
+    (True, ['covariance', 'variance'])
     """
 
     def __init__(
@@ -346,10 +358,19 @@ class UniformityLoss(_Loss):
     ------
     ValueError
         A setting out of its range.
+    TypeError
+        A setting of another kind, such as a text for a number.
 
     Notes
     -----
     From ``-4 t`` to 0; lower is more uniform. `components` has ``uniformity``. Source: Wang and Isola 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from e2mc.torch import UniformityLoss
+    >>> bool(-8.0 < UniformityLoss()(torch.randn(64, 8)) < 0.0)
+    True
     """
 
     def __init__(self, t: float = 2.0, gather_distributed: bool = False) -> None:
@@ -382,9 +403,21 @@ class MMCRLoss(_Loss):
     gather_distributed : bool
         As of :class:`E2MCLoss`.
 
+    Raises
+    ------
+    TypeError
+        A setting of another kind.
+
     Notes
     -----
     From ``-sqrt(n min(n, d))`` to 0. `components` has ``mmcr``. Source: Yerxa et al. 2023.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from e2mc.torch import MMCRLoss
+    >>> bool(MMCRLoss()(torch.randn(64, 8), torch.randn(64, 8)) < 0.0)
+    True
     """
 
     def __init__(self, gather_distributed: bool = False) -> None:
@@ -426,10 +459,20 @@ class SIGRegLoss(_Loss):
     ------
     ValueError
         A setting out of its range.
+    TypeError
+        A setting of another kind, such as a text for a number.
 
     Notes
     -----
     About 1 for a standard normal sample. `components` has ``sigreg``. Source: Balestriero and LeCun, LeJEPA, 2025.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from e2mc.torch import SIGRegLoss
+    >>> criterion = SIGRegLoss(slices=64, seed=3)
+    >>> bool(criterion(torch.randn(64, 8)) < criterion(torch.full((64, 8), 5.0))), criterion.step
+    (True, 2)
     """
 
     def __init__(
