@@ -196,6 +196,19 @@ def test_a_second_derivative_is_refused_with_a_sentence(loss):
     first.square().sum().backward()
 
 
+def test_transforms_of_functions_are_refused_with_a_sentence():
+    z = sample(12, 4)
+    criterion = E2MCLoss()
+    for transformed, argument in ((torch.func.grad(criterion), z), (torch.func.vmap(criterion), z[None])):
+        with pytest.raises(RuntimeError, match="torch.func cannot transform this loss"):
+            transformed(argument)
+    # In float64 they work.
+    (expected,) = core(criterion, z)[1]
+    assert close(torch.func.grad(criterion)(z.double()), expected, 1e-4)
+    several = torch.func.vmap(criterion)(torch.stack([z, 2.0 * z]).double())
+    assert several.shape == (2,) and float(several[0]) == pytest.approx(float(criterion(z)), rel=1e-5)
+
+
 def test_compilation_breaks_its_graph_at_the_loss(loss):
     loss.eval()
     layer = torch.nn.Linear(6, 6)

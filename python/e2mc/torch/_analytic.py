@@ -18,7 +18,15 @@ Evaluate = Callable[[Sequence[Floats], bool], tuple[float, Sequence[Floats]]]
 def analytic(evaluate: Evaluate, views: Sequence[Tensor]) -> Tensor:
     """The loss of float32 `views` on the CPU; the gradient comes with the value."""
     wanted = torch.is_grad_enabled() and any(view.requires_grad for view in views)
-    return _Analytic.apply(evaluate, wanted, *views)  # type: ignore[no-any-return, no-untyped-call]
+    try:
+        return _Analytic.apply(evaluate, wanted, *views)  # type: ignore[no-any-return, no-untyped-call]
+    except RuntimeError as error:
+        if "setup_context" not in str(error):
+            raise
+    raise RuntimeError(
+        "torch.func cannot transform this loss, whose float32 values on the CPU come from the Rust core: "
+        "give the embeddings in float64, which are judged in torch operations"
+    )
 
 
 def without_second_derivative(value: Tensor, *origins: Tensor) -> Tensor:

@@ -139,7 +139,12 @@ def _tensors(views: Sequence[Any]) -> list[Tensor]:
 def _check_finite(views: Views) -> None:
     for index, view in enumerate(views):
         wrong = ~view.detach().isfinite()
-        if wrong.any():
+        try:
+            some = bool(wrong.any())
+        except RuntimeError:
+            # Inside torch.func.vmap there are no values to look at.
+            return
+        if some:
             row, column = wrong.nonzero()[0].tolist()
             value = float(view[row, column].detach())
             shown = "NaN" if math.isnan(value) else f"{value}"
