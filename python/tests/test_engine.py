@@ -8,6 +8,7 @@ import sys
 import venv
 from pathlib import Path
 
+import numpy as np
 import pytest
 from elf import needed
 from test_program import PROGRAM, run
@@ -41,6 +42,28 @@ def test_a_checkpoint_is_judged(continued, tmp_path, monkeypatch):
     found = json.loads(run("probe", *words, "--probe", "logistic", "--fractions", 0.1, "--seeds", 2, "--out", "probe", "--json").stdout)
     assert found["probes"][0]["accuracy"] > 25  # of 129 classes
     assert (tmp_path / "probe" / "result.json").is_file()
+
+
+def test_a_model_is_improved(tmp_path, monkeypatch):
+    """The whole of it from an empty folder: a gain on held-out images, a model, its map and the page."""
+    import e2mc
+
+    monkeypatch.chdir(tmp_path)
+    words = [SAMPLE / "base.safetensors", "--data", SAMPLE, "--out", "better", "--budget", "30s"]
+    # Looks at held-out images are counted in the cache, which is this test's own.
+    told = run("improve", *words, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    found = json.loads(Path("better/improve.json").read_text())
+    verified = found["verified"]
+    assert found["verdict"] == "better" and found["looks"] == 1, told.stdout
+    assert verified["gain"] > 5 and verified["interval"][0] > 0 and verified["p"] < 0.025
+    assert f"a gain of +{verified['gain']:.2f} points" in told.stdout + told.stderr
+    assert Path("better/model.safetensors").stat().st_size > 10_000
+    assert "<svg" in Path("better/report.html").read_text(encoding="utf-8")
+    fitted = e2mc.Adapter.load("better/map.safetensors")
+    # Model and map serve what follows.
+    run("embed", "--checkpoint", "better/model.safetensors", "--data", SAMPLE, "--split", "test", "--out", "test.npy")
+    rows = np.load("test.npy")
+    assert rows.shape == (3000, fitted.n_features_in_) and fitted.transform(rows).shape[0] == 3000
 
 
 def test_the_engine_takes_its_libtorch_from_pytorch():
