@@ -69,6 +69,21 @@ fn the_readmes_commands_run_on_small_data() {
         };
         let done = world.run(&line);
         assert_eq!(done.code, Some(0), "{line}: {}", done.stderr);
+        if name == "compare" {
+            // A line for each protocol of the folders.
+            for protocol in [
+                "logistic, 10 % of labels",
+                "sgd, 10 % of labels",
+                "20-NN majority",
+                "20-NN weighted",
+            ] {
+                assert!(
+                    done.stdout.contains(protocol),
+                    "{protocol}: {}",
+                    done.stdout
+                );
+            }
+        }
         if name == "pretrain" {
             fs::copy(
                 world.path("runs/base/model.safetensors"),

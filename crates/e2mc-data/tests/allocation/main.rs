@@ -173,7 +173,11 @@ fn nothing_is_allocated_for_a_sample_and_little_for_a_file() {
         ));
     }
     fs::write(&list, &text).unwrap();
-    drop(text);
+    // A list without any of its images would be refused.
+    let first = folder.path().join("train/n00000000");
+    fs::create_dir_all(&first).unwrap();
+    fs::write(first.join("n00000000_0.JPEG"), b"").unwrap();
+    drop((text, first));
     let before = BYTES.load(Relaxed);
     PEAK.store(before, Relaxed);
     let options = OpenOptions {
@@ -194,7 +198,7 @@ fn nothing_is_allocated_for_a_sample_and_little_for_a_file() {
     let pipeline = Pipeline::Augment(Augmentation::small_grey());
     let loader = Loader::new(dataset, pipeline, config).unwrap();
     let mut epoch = loader.epoch(0, 0);
-    assert!(epoch.next().unwrap().is_err(), "there are no such files");
+    assert!(epoch.next().unwrap().is_err(), "there are no such images");
     let held = BYTES.load(Relaxed) - before;
     assert!(held < 80 << 20, "{held} bytes held in an epoch");
     drop((epoch, loader));

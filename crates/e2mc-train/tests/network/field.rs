@@ -336,3 +336,24 @@ fn unexpected_tensors_are_allowed_with_or_without_what_wraps_them() {
     }
     assert!(apply(&["xtra"]).is_err());
 }
+
+#[test]
+fn the_authors_deviation_belongs_to_their_files_alone() {
+    let red = |path: PathBuf| {
+        let checkpoint = Checkpoint::read(&path).unwrap();
+        (checkpoint.recipe.evaluation.std[0] * 1e3).round() as i64
+    };
+    let others = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/checkpoints");
+    for (name, expected) in [
+        ("vicreg_zip.pth", 228),
+        ("swav_legacy.pth.tar", 228),
+        ("simsiam_zip.pth", 228),
+        ("resnet18_torchvision.pth", 229),
+        ("resnet18_moco.pth.tar", 229),
+    ] {
+        assert_eq!(red(others.join(name)), expected, "{name}");
+    }
+    for name in ["solo_learn.pth", "lightly.pth", "sequential_names.pth"] {
+        assert_eq!(red(golden(name)), 229, "{name}");
+    }
+}

@@ -6,7 +6,7 @@
 use super::Subject;
 use super::rescaled::measure;
 use crate::number::fixed;
-use crate::verdict::{Finding, Verdict};
+use crate::verdict::Finding;
 
 /// What differs between `before` and `after`, a sentence a quantity.
 pub(in crate::pages) fn changes(before: &Subject, after: &Subject) -> Vec<Finding> {
@@ -15,14 +15,9 @@ pub(in crate::pages) fn changes(before: &Subject, after: &Subject) -> Vec<Findin
     let mut findings = Vec::new();
     let mut change = |name: &str, from: f64, to: f64, decimals: usize, unit: &str| {
         let (said_from, said_to) = (fixed(from, decimals), fixed(to, decimals));
-        findings.push(Finding {
-            verdict: if said_from == said_to {
-                Verdict::NoDifference
-            } else {
-                Verdict::Note
-            },
-            text: format!("{name}: {said_from}{unit} {first}, {said_to}{unit} {second}."),
-        });
+        findings.push(Finding::note(format!(
+            "{name}: {said_from}{unit} {first}, {said_to}{unit} {second}."
+        )));
     };
     change(
         "Mean marginal entropy (0 is uniform)",
