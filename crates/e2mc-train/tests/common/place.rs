@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tch::Device;
+use tch::{Device, Kind, Tensor};
 
 /// The device that `E2MC_TEST_DEVICE` names; without it the CPU.
 pub(crate) fn device() -> Device {
@@ -19,4 +19,19 @@ pub(crate) fn golden(folder: &str) -> PathBuf {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let files = std::env::var_os("E2MC_TEST_FILES").map_or_else(beside, PathBuf::from);
     files.join(folder)
+}
+
+/// Numbers spread like N(0, 1), by a formula: libtorch's generator is one for all tests of a program,
+/// and a test that draws from it changes what others that run beside it draw.
+pub(crate) fn noise(shape: &[i64], (kind, device): (Kind, Device)) -> Tensor {
+    let count: i64 = shape.iter().product();
+    let place = Tensor::arange(count, (Kind::Double, Device::Cpu));
+    let even = |k: f64| {
+        let u: Tensor = (&place * 12.9898 + 78.233 * k).sin() * 43758.5453;
+        (&u - u.floor()).clamp(1e-9, 1.0)
+    };
+    let radius = (even(1.0).log() * -2.0).sqrt();
+    let angle = even(2.0) * std::f64::consts::TAU;
+    let noise = (radius * angle.cos()).reshape(shape);
+    noise.to_kind(kind).to_device(device)
 }

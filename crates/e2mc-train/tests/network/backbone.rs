@@ -395,7 +395,7 @@ fn evaluation_sees_each_image_alone_and_changes_nothing() {
     for stem in [Stem::Imagenet, Stem::Small, Stem::SmallStride2] {
         let (variables, backbone) = network(&tiny(Architecture::Resnet50, stem));
         fill_like_the_training_file(&variables);
-        let images = Tensor::randn([3, 1, 32, 32], float());
+        let images = place::noise(&[3, 1, 32, 32], float());
         let before: Vec<_> = sorted_copies(&variables);
         let all = backbone
             .forward(&images, Mode::solo(Statistics::Running, Precision::F32))
@@ -429,7 +429,7 @@ fn the_layout_of_images_in_memory_does_not_matter() {
         ..tiny(Architecture::Resnet18, Stem::Small)
     };
     let (_variables, backbone) = network(&config);
-    let images = Tensor::randn([2, 3, 16, 16], float());
+    let images = place::noise(&[2, 3, 16, 16], float());
     let pixels = images
         .permute([0, 2, 3, 1])
         .contiguous()
@@ -504,7 +504,7 @@ fn batch_norm_normalises_and_records_unbiased_variance() {
             variables.trainable_variables().len(),
             if affine { 2 } else { 0 }
         );
-        let x = Tensor::randn([64, 5], float()) * 3.0 + 2.0;
+        let x = place::noise(&[64, 5], float()) * 3.0 + 2.0;
         let mean = x.mean_dim([0i64].as_slice(), true, Kind::Float);
         let biased = x.var_dim([0i64].as_slice(), false, true);
         let y = norm
@@ -548,7 +548,7 @@ fn batch_norm_computes_in_float32_on_bfloat16() {
         let variables = nn::VarStore::new(place::device());
         let norm = BatchNorm::new(&variables.root(), 5, affine).unwrap();
         // So far from 0 that a bfloat16 sum would lose the variance.
-        let x = (Tensor::randn([512, 5], float()) + 64.0).to_kind(Kind::BFloat16);
+        let x = (place::noise(&[512, 5], float()) + 64.0).to_kind(Kind::BFloat16);
         let y = norm
             .forward(&x, Mode::solo(Statistics::Batch, Precision::F32))
             .unwrap();
@@ -609,7 +609,7 @@ fn linear_layers_start_as_pytorchs_and_give_float32() {
             "{name}: {bound}"
         );
     }
-    let x = Tensor::randn([8, 400], float());
+    let x = place::noise(&[8, 400], float());
     let expected = x.matmul(&named["weight"].transpose(0, 1)) + &named["bias"];
     let full = linear.forward(&x, Precision::F32).unwrap();
     assert_close(&full, &expected, 1e-5, "float32");
