@@ -75,7 +75,6 @@ fn the_readmes_commands_run_on_small_data() {
                 "logistic, 10 % of labels",
                 "sgd, 10 % of labels",
                 "20-NN majority",
-                "20-NN weighted",
             ] {
                 assert!(
                     done.stdout.contains(protocol),
