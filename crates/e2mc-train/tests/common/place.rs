@@ -21,15 +21,18 @@ pub(crate) fn golden(folder: &str) -> PathBuf {
     files.join(folder)
 }
 
+/// `count` numbers in [-1, 1] of number `k`.
+pub(crate) fn series(count: i64, k: f64) -> Tensor {
+    let place = Tensor::arange(count, (Kind::Double, Device::Cpu));
+    let u = (place * 12.9898 + 78.233 * k).sin() * 43758.5453;
+    (&u - u.floor()) * 2.0 - 1.0
+}
+
 /// Numbers spread like N(0, 1), by a formula: libtorch's generator is one for all tests of a program,
 /// and a test that draws from it changes what others that run beside it draw.
 pub(crate) fn noise(shape: &[i64], (kind, device): (Kind, Device)) -> Tensor {
     let count: i64 = shape.iter().product();
-    let place = Tensor::arange(count, (Kind::Double, Device::Cpu));
-    let even = |k: f64| {
-        let u: Tensor = (&place * 12.9898 + 78.233 * k).sin() * 43758.5453;
-        (&u - u.floor()).clamp(1e-9, 1.0)
-    };
+    let even = |k: f64| ((series(count, k) + 1.0) / 2.0).clamp(1e-9, 1.0);
     let radius = (even(1.0).log() * -2.0).sqrt();
     let angle = even(2.0) * std::f64::consts::TAU;
     let noise = (radius * angle.cos()).reshape(shape);

@@ -12,7 +12,7 @@ use safetensors::tensor::TensorView;
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
-use crate::common::place;
+use crate::common::place::{self, series};
 
 /// What `scripts/make_encoder_fixtures.py` says of its models.
 #[derive(Deserialize)]
@@ -66,13 +66,6 @@ pub(crate) fn golden(name: &str) -> BTreeMap<String, Tensor> {
         .unwrap()
         .into_iter()
         .collect()
-}
-
-/// `count` numbers in [-1, 1] of number `k`.
-fn series(count: i64, k: f64) -> Tensor {
-    let place = Tensor::arange(count, (Kind::Double, Device::Cpu));
-    let u = (place * 12.9898 + 78.233 * k).sin() * 43758.5453;
-    (&u - u.floor()) * 2.0 - 1.0
 }
 
 /// Two images of that side.
